@@ -9,7 +9,8 @@
     │   │   ├── CameraTimeout          no frame within the bounded wait
     │   │   ├── CameraBusy             another process holds it
     │   │   ├── CameraMissing          none is there
-    │   │   └── FrameRefused           a frame came, but it is older than its trigger or identical to the last
+    │   │   ├── FrameRefused           a frame came, but it is older than its trigger or identical to the last
+    │   │   └── EndOfReplay            a replay has no more pictures; capture ends cleanly with 0
     │   └── StorageError
     │       ├── DiskFull
     │       └── DatabaseDamaged
@@ -76,6 +77,10 @@ class CameraMissing(CameraError):
 
 class FrameRefused(CameraError):
     """A frame came that is no measurement: older than its trigger, or identical to the last."""
+
+
+class EndOfReplay(CameraError):
+    """A replay that does not loop has no more pictures."""
 
 
 class StorageError(DeviceError):
