@@ -106,8 +106,8 @@ class ZeitgeberWindow(Struct, frozen=True, kw_only=True):
 class Schedule(Struct, frozen=True, kw_only=True):
     """When pictures are taken. phase_offset_s: None spreads a fleet by a hash of the device's name."""
 
-    interval_light_s: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 3600.0
-    interval_dark_s: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 900.0
+    interval_light_s: Annotated[float, msgspec.Meta(ge=1, le=2_592_000)] = 3600.0
+    interval_dark_s: Annotated[float, msgspec.Meta(ge=1, le=2_592_000)] = 900.0
     burst_frames: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
     phase_offset_s: NotNegative | None = None
     windows: tuple[ZeitgeberWindow, ...] = ()

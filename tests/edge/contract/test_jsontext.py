@@ -1,6 +1,7 @@
 """Strict JSON refuses what would change a measurement in silence."""
 
 import math
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -51,10 +52,8 @@ def test_garbage_is_one_clear_error(data: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_anything_but_the_contracts_error(data: bytes) -> None:
-    try:
+    with suppress(MessageError):
         parse(data)
-    except MessageError:
-        pass
 
 
 def test_an_unknown_field_names_its_struct() -> None:
