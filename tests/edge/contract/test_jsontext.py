@@ -57,7 +57,7 @@ def test_no_bytes_raise_anything_but_the_contracts_error(data: bytes) -> None:
 
 
 def test_an_unknown_field_names_its_struct() -> None:
-    with pytest.raises(MessageError, match="Committed.*unknown field `extra`"):
+    with pytest.raises(MessageError, match=r"Committed.*unknown field `extra`"):
         decode('{"schema":"cageclock/committed/1","station_db":"x","epochs":[],"extra":1}', Committed)
 
 

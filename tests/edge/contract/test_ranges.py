@@ -1,5 +1,7 @@
 """A set of ranges behaves as the set of numbers that it stands for."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ def test_it_holds_what_was_added_and_nothing_else(ranges: list[tuple[int, int]])
 @given(st.lists(pairs, max_size=20))
 def test_ranges_are_sorted_disjoint_and_never_adjacent(ranges: list[tuple[int, int]]) -> None:
     found = list(RangeSet(ranges))
-    assert all(before[1] + 1 < after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(found))
 
 
 @given(st.lists(pairs, max_size=20), st.integers(0, 4))
