@@ -1,7 +1,7 @@
 """Resident memory of `capture` and `publish`, cold start to the first durable reading, bytes written per reading.
 
-The camera is a folder of 640x480 pictures (replay), so that the simulator's own memory and time do not count. The schedule
-is stepped: captures follow each other at once.
+The camera is a folder of 640x480 pictures (replay), so that the simulator's own memory and time do not count. The
+schedule is stepped: captures follow each other at once.
 """
 
 from __future__ import annotations

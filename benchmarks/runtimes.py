@@ -59,11 +59,12 @@ def _mobilenets(folder: Path) -> None:
     code = (
         "import sys, numpy as np, keras, tensorflow as tf\n"
         "net = keras.applications.MobileNetV2(input_shape=(224, 224, 3), alpha=0.35, weights=None)\n"
+        "rand = lambda: np.random.rand(1, 224, 224, 3).astype('f4')\n"
         "def one(int8):\n"
         "    conv = tf.lite.TFLiteConverter.from_keras_model(net)\n"
         "    if int8:\n"
         "        conv.optimizations = [tf.lite.Optimize.DEFAULT]\n"
-        "        conv.representative_dataset = lambda: ([np.random.rand(1, 224, 224, 3).astype('f4')] for _ in range(8))\n"
+        "        conv.representative_dataset = lambda: ([rand()] for _ in range(8))\n"
         "        conv.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]\n"
         "        conv.inference_input_type = conv.inference_output_type = tf.int8\n"
         "    return conv.convert()\n"
