@@ -129,7 +129,7 @@ def appearance_at(animal: SimulatedAnimal, age_days: float) -> Appearance:
     wasting = 0.42 * _saturate(3.0 * max(severity["wasting"] - 0.10, 0.0))
     kyphosis = _saturate(2.6 * max(severity["kyphosis"] - 0.02, 0.0))
     length = (96.5 if male else 92.0) * own.length_factor * growth
-    girth = (30.5 if male else 27.0) * own.girth_factor * (0.15 + 0.85 * growth)
+    girth = (35.0 if male else 31.5) * own.girth_factor * (0.15 + 0.85 * growth)
     girth *= 1.0 + filling - wasting + 0.24 * own.obesity
     return Appearance(
         body_length_mm=length,

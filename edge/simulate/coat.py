@@ -81,8 +81,8 @@ def grow_fur(
     # Hairs point backwards and outwards, so the pattern slants away from the midline on both sides.
     x = at_mm + shift[0]
     y = np.where(left_mm > 0, left_mm, np.float32(31.0) - left_mm) - 0.25 * at_mm + shift[1]
-    fine = sample(noise_tile(1, 4.0, 0.55, px_per_mm), x, y)
-    guard = sample(noise_tile(2, 5.0, 0.50, px_per_mm), x, y)
+    fine = sample(noise_tile(1, 3.0, 0.42, px_per_mm), x, y)
+    guard = sample(noise_tile(2, 3.6, 0.40, px_per_mm), x, y)
     clumps = sample(noise_tile(3, 5.5, 1.9, px_per_mm), x, y)
     regions = sample(noise_tile(4, 17.0, 13.0, 1.0), x, left_mm + shift[1])
     rough = np.float32(appearance.roughness)

@@ -61,31 +61,46 @@ def _window(points_mm: Pixels, margin_mm: float, view: View) -> tuple[int, int, 
     return (x0, y0, x1, y1) if x1 - x0 >= 2 and y1 - y0 >= 2 else None
 
 
-def _floor_grid(window: tuple[int, int, int, int], view: View) -> Pixels:
-    """Floor position of every pixel centre of the window, float32 (h, w, 2)."""
+@dataclass(frozen=True, eq=False)
+class _Near:
+    """The pixels of a window that lie near a path: their flat numbers (n,), floor positions (n, 2) and nearest path point (n,)."""
+
+    numbers: NDArray[np.intp]
+    points: Pixels
+    nearest: NDArray[np.intp]
+
+
+def _pixels_near(path: Pixels, limit_mm: Pixels, window: tuple[int, int, int, int], view: View) -> _Near:
+    """The window's pixels within `limit_mm` (one for each path point) of the path.
+
+    The nearest point is looked up on a coarse grid: where it is off by one, body coordinates change by nothing visible.
+    """
     x0, y0, x1, y1 = window
-    rows, columns = np.mgrid[y0:y1, x0:x1].astype(np.float32) + np.float32(0.5)
-    return view.to_mm(np.stack([columns, rows], -1))
-
-
-def _body_coordinates(pose: Pose, grid: Pixels) -> tuple[Pixels, Pixels, NDArray[np.intp]]:
-    """Where each pixel lies on the body: mm behind the snout, mm to the left of the spine, and the nearest spine point."""
-    height, width = grid.shape[:2]
-    points = grid.reshape(-1, 2)
-    origin = pose.spine.mean(axis=0)
-    spine = pose.spine - origin
-    score = points @ (-2.0 * spine.T) + ((spine * spine).sum(axis=1) + 2.0 * (origin * spine).sum(axis=1))
-    nearest = score.argmin(axis=1)
-    offset = points - pose.spine[nearest]
-    at = pose.at_mm[nearest] + (offset * pose.along[nearest]).sum(axis=1)
-    left = (offset * pose.left[nearest]).sum(axis=1)
-    return at.reshape(height, width), left.reshape(height, width), nearest.reshape(height, width)
+    stride = max(1, round(0.75 * view.px_per_mm))
+    rows, columns = np.mgrid[y0:y1:stride, x0:x1:stride].astype(np.float32) + np.float32(stride / 2)
+    grid = view.to_mm(np.stack([columns, rows], -1))
+    dx = grid[..., 0, None] - path[:, 0]
+    dy = grid[..., 1, None] - path[:, 1]
+    squared = dx * dx + dy * dy
+    coarse = squared.argmin(axis=-1)
+    close = np.take_along_axis(squared, coarse[..., None], -1)[..., 0] < (limit_mm[coarse] + 1.2) ** 2
+    height, width = y1 - y0, x1 - x0
+    near = close.repeat(stride, 0).repeat(stride, 1)[:height, :width]
+    index = coarse.repeat(stride, 0).repeat(stride, 1)[:height, :width]
+    row, column = np.nonzero(near)
+    centres = np.stack([column + np.float32(x0 + 0.5), row + np.float32(y0 + 0.5)], -1).astype(np.float32)
+    return _Near(row * width + column, view.to_mm(centres), index[row, column])
 
 
 def _draw_body(
     sketch: Sketch, pose: Pose, view: View, window: tuple[int, int, int, int]
 ) -> tuple[Patch, NDArray[np.bool_]]:
-    at, left, _ = _body_coordinates(pose, _floor_grid(window, view))
+    height, width = window[3] - window[1], window[2] - window[0]
+    spread = np.where(pose.at_mm < 0.36 * pose.length_mm, np.float32(9.0), np.float32(4.0))
+    near = _pixels_near(pose.spine, pose.half_width_mm + spread, window, view)
+    offset = near.points - pose.spine[near.nearest]
+    at = pose.at_mm[near.nearest] + (offset * pose.along[near.nearest]).sum(axis=1)
+    left = (offset * pose.left[near.nearest]).sum(axis=1)
     u = at / np.float32(pose.length_mm)
     beyond = np.maximum(np.maximum(-at, at - np.float32(pose.length_mm)), 0.0)
     reach = np.sqrt(left * left + beyond * beyond)
@@ -93,28 +108,33 @@ def _draw_body(
     fur = grow_fur(
         sketch.appearance, sketch.strain, sketch.palette, sketch.seed, at, left, pose.length_mm, view.px_per_mm
     )
-    on_head = smoothstep(-0.30, -0.16, -u)
-    edge = half_width + fur.edge_mm * (1.0 - 0.75 * on_head)
+    edge = half_width + fur.edge_mm * (1.0 - 0.75 * smoothstep(-0.30, -0.16, -u))
     soft = np.float32(0.45 + 0.5 * sketch.appearance.roughness + 0.35 / view.px_per_mm)
     alpha = smoothstep(-soft, soft, edge - reach)
-    rim = np.clip(1.0 - (reach / np.maximum(edge, 0.3)) ** 2, 0.0, 1.0)
-    dome = np.sqrt(rim)
-    height = np.interp(at, pose.at_mm, pose.height_mm).astype(np.float32) * dome
-    light = _shade(sketch, height + fur.relief_mm, dome, view)
-    colour = fur.colour * light[0][..., None] + (light[1] * fur.gloss)[..., None] * _sheen(sketch)
+    dome = np.sqrt(np.clip(1.0 - (reach / np.maximum(edge, 0.3)) ** 2, 0.0, 1.0))
+    surface = np.zeros(height * width, np.float32)
+    surface[near.numbers] = np.interp(at, pose.at_mm, pose.height_mm).astype(np.float32) * dome + fur.relief_mm
+    light, mirrored = _shade(sketch, surface.reshape(height, width), dome, near.numbers, view)
+    colour = fur.colour * light[:, None] + (mirrored * fur.gloss)[:, None] * _sheen(sketch)
     if sketch.appearance.kyphosis > 0.05:  # the spine shows as a bony ridge
         ridge = np.exp(-((left / 1.3) ** 2)) * np.exp(-(((u - 0.62) / 0.2) ** 2))
-        colour *= (1.0 + 0.45 * sketch.appearance.kyphosis * ridge)[..., None]
+        colour *= (1.0 + 0.45 * sketch.appearance.kyphosis * ridge)[:, None]
     scale = pose.scale_mm / 95.0
-    paws = _draw_paws(sketch, pose, at, left, scale)
-    painter = _Painter(sketch, at, left, light[0], colour, alpha, view.px_per_mm)
-    painter.under(paws, sketch.palette.skin * np.float32(0.8))
-    _draw_face(painter, pose, scale)
-    mask = painter.alpha > 0.5
+    painter = _Painter(at, left, colour, alpha, view.px_per_mm)
+    painter.under(_draw_paws(pose, at, left, scale), sketch.palette.skin * np.float32(0.8))
+    head = np.flatnonzero(u < 0.40)
+    face = _Painter(at[head], left[head], painter.colour[head], painter.alpha[head], view.px_per_mm)
+    _draw_face(face, sketch, pose, scale)
+    painter.colour[head], painter.alpha[head] = face.colour, face.alpha
+    opaque = np.zeros(height * width, np.float32)
+    opaque[near.numbers] = painter.alpha
+    premultiplied = np.zeros((height * width, colour.shape[1]), np.float32)
+    premultiplied[near.numbers] = painter.colour * painter.alpha[:, None]
+    patch = Patch(window[0], window[1], premultiplied.reshape(height, width, -1), opaque.reshape(height, width))
+    mask = patch.alpha > 0.5
     if sketch.appearance.barbering < 0.5:
-        _draw_whiskers(painter, pose, view, window, scale)
-    premultiplied = painter.colour * painter.alpha[..., None]
-    return Patch(window[0], window[1], premultiplied.astype(np.float32), painter.alpha), mask
+        _draw_whiskers(patch, pose, view, scale)
+    return patch, mask
 
 
 def _sheen(sketch: Sketch) -> Pixels:
@@ -124,32 +144,30 @@ def _sheen(sketch: Sketch) -> Pixels:
     return np.array([0.060, 0.062, 0.068], np.float32)
 
 
-def _shade(sketch: Sketch, height_mm: Pixels, dome: Pixels, view: View) -> tuple[Pixels, Pixels]:
-    """Diffuse light (h, w), about 1 on the flat, and the specular share (h, w) of a surface of this height."""
-    dy, dx = np.gradient(height_mm * np.float32(view.px_per_mm))
+def _shade(
+    sketch: Sketch, height_mm: Pixels, dome: Pixels, numbers: NDArray[np.intp], view: View
+) -> tuple[Pixels, Pixels]:
+    """Diffuse light (n,), about 1 on the flat, and the specular share (n,) at these pixels of a surface (h, w)."""
+    dy, dx = (slope.ravel()[numbers] * np.float32(view.px_per_mm) for slope in np.gradient(height_mm))
     inverse = 1.0 / np.sqrt(1.0 + dx * dx + dy * dy)
     lx, ly, lz = sketch.lamp
     facing = np.clip((lz - dx * lx - dy * ly) * inverse, 0.0, 1.0)
-    hx, hy, hz = np.array([lx, ly, lz + 1.0]) / np.linalg.norm([lx, ly, lz + 1.0])
-    mirror = np.clip((hz - dx * hx - dy * hy) * inverse, 0.0, 1.0)
-    mirror *= mirror
+    hx, hy, hz = (float(part) for part in np.array([lx, ly, lz + 1.0]) / np.linalg.norm([lx, ly, lz + 1.0]))
+    mirror = np.clip((hz - dx * hx - dy * hy) * inverse, 0.0, 1.0) ** 2
     mirror *= mirror
     ambient = sketch.ambient * (0.45 + 0.55 * dome)
     return (ambient + (1.0 - sketch.ambient) * facing / lz).astype(np.float32), (mirror * mirror).astype(np.float32)
 
 
 class _Painter:
-    """Paints spots in body coordinates over (or under) what is there."""
+    """Paints spots in body coordinates over (or under) what is there; all arrays are (n,) or (n, C)."""
 
-    def __init__(
-        self, sketch: Sketch, at: Pixels, left: Pixels, light: Pixels, colour: Pixels, alpha: Pixels, px_per_mm: float
-    ) -> None:
-        self.sketch, self.at, self.left, self.light = sketch, at, left, light
-        self.colour, self.alpha = colour, alpha
+    def __init__(self, at: Pixels, left: Pixels, colour: Pixels, alpha: Pixels, px_per_mm: float) -> None:
+        self.at, self.left, self.colour, self.alpha = at, left, colour, alpha
         self.blur = 0.7 / px_per_mm
 
     def spot(self, at_mm: float, left_mm: float, radii_mm: tuple[float, float], turn: float = 0.0, soft: float = 0.0) -> Pixels:
-        """Coverage (h, w) of an ellipse, softened by a pixel or by `soft` mm."""
+        """Coverage (n,) of an ellipse, softened by a pixel or by `soft` mm."""
         cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
         dx, dy = self.at - np.float32(at_mm), self.left - np.float32(left_mm)
         along, across = (dx * cos + dy * sin) / np.float32(radii_mm[0]), (dy * cos - dx * sin) / np.float32(radii_mm[1])
@@ -170,7 +188,7 @@ class _Painter:
         self.alpha = self.alpha + free
 
 
-def _draw_paws(sketch: Sketch, pose: Pose, at: Pixels, left: Pixels, scale: float) -> Pixels:
+def _draw_paws(pose: Pose, at: Pixels, left: Pixels, scale: float) -> Pixels:
     """Coverage of the toes that look out from under the body; the gait's phase is the animal's and the pose's own."""
     share = np.zeros_like(at)
     phase = float(pose.spine[0].sum()) % 1.0 - 0.5
@@ -185,9 +203,9 @@ def _draw_paws(sketch: Sketch, pose: Pose, at: Pixels, left: Pixels, scale: floa
     return share
 
 
-def _draw_face(painter: _Painter, pose: Pose, scale: float) -> None:
+def _draw_face(painter: _Painter, sketch: Sketch, pose: Pose, scale: float) -> None:
     """Ears, eyes and nose."""
-    palette, appearance = painter.sketch.palette, painter.sketch.appearance
+    palette, appearance = sketch.palette, sketch.appearance
     foreshortened = pose.length_mm / pose.scale_mm
     ear_at = EAR_AT * pose.length_mm
     ear_out = EAR_OUT * pose.scale_mm
@@ -213,21 +231,26 @@ def _draw_face(painter: _Painter, pose: Pose, scale: float) -> None:
     painter.over(painter.spot(0.6 * scale, 0.0, (1.1 * scale, 1.3 * scale)) * 0.9, palette.skin * np.float32(0.85))
 
 
-def _draw_whiskers(painter: _Painter, pose: Pose, view: View, window: tuple[int, int, int, int], scale: float) -> None:
-    """A fan of whiskers on both sides of the muzzle, hair-thin and half transparent."""
-    height, width = painter.alpha.shape
+def _draw_whiskers(patch: Patch, pose: Pose, view: View, scale: float) -> None:
+    """Draw a fan of whiskers on both sides of the muzzle under the patch's body, hair-thin and half transparent."""
+    height, width = patch.alpha.shape
     picture = Image.new("L", (width, height), 0)
     draw = ImageDraw.Draw(picture)
-    corner = np.array(window[:2], np.float32)
+    corner = np.array((patch.x0, patch.y0), np.float32)
     for side in (-1.0, 1.0):
         for angle in (0.15, 0.55, 0.95, 1.35, 1.75):
             start = pose.point(0.05 * pose.length_mm, side * 2.6 * scale)
             across, back = np.cos(angle - 0.7), np.sin(angle - 0.7)
             end = pose.point(0.05 * pose.length_mm + 15 * scale * back, side * (2.6 + 15 * across) * scale)
-            ends = view.to_px(np.array([start, end], np.float32)) - corner
-            draw.line(ends.ravel().tolist(), fill=255, width=1)
-    share = np.asarray(picture, np.float32) / 255.0 * np.float32(min(0.34, 0.085 * view.px_per_mm))
-    painter.over(share * (1.0 - painter.alpha), np.full_like(painter.sketch.palette.coat, 0.45))
+            draw.line((view.to_px(np.array([start, end], np.float32)) - corner).ravel().tolist(), fill=255, width=1)
+    box = picture.getbbox()
+    if box is None:
+        return
+    rows, columns = slice(box[1], box[3]), slice(box[0], box[2])
+    share = np.asarray(picture.crop(box), np.float32) * np.float32(min(0.30, 0.075 * view.px_per_mm) / 255.0)
+    share *= 1.0 - patch.alpha[rows, columns]
+    patch.colour[rows, columns] += share[..., None] * np.float32(0.45)
+    patch.alpha[rows, columns] += share
 
 
 def _draw_tail(sketch: Sketch, pose: Pose, view: View) -> Patch | None:
@@ -236,28 +259,28 @@ def _draw_tail(sketch: Sketch, pose: Pose, view: View) -> Patch | None:
     window = _window(pose.tail, 3.0, view)
     if window is None:
         return None
-    grid = _floor_grid(window, view)
-    points = grid.reshape(-1, 2)
     path = pose.tail
-    origin = path.mean(axis=0)
-    centred = path - origin
-    nearest = (points @ (-2.0 * centred.T) + ((centred * centred).sum(1) + 2.0 * (centred * origin).sum(1))).argmin(axis=1)
+    near = _pixels_near(path, np.full(len(path), appearance.tail_thickness_mm + 0.5, np.float32), window, view)
     step = np.gradient(path, axis=0)
-    length = np.linalg.norm(step, axis=1)
-    unit = (step / length[:, None]).astype(np.float32)
-    offset = points - path[nearest]
-    forward = (offset * unit[nearest]).sum(axis=1)
-    across = offset[:, 0] * unit[nearest, 1] - offset[:, 1] * unit[nearest, 0]
-    at = (nearest * np.float32(length.mean()) + forward).reshape(grid.shape[:2])
-    end = np.float32(length.mean() * (len(path) - 1))
+    spacing = np.linalg.norm(step, axis=1)
+    unit = (step / spacing[:, None]).astype(np.float32)
+    offset, forward = near.points - path[near.nearest], unit[near.nearest]
+    at = near.nearest * np.float32(spacing.mean()) + (offset * forward).sum(axis=1)
+    end = np.float32(spacing.mean() * (len(path) - 1))
+    across = offset[:, 0] * forward[:, 1] - offset[:, 1] * forward[:, 0]
     beyond = np.maximum(np.maximum(-at, at - end), 0.0)
-    reach = np.sqrt(across.reshape(at.shape) ** 2 + beyond * beyond)
-    radius = np.interp(at / end, (0.0, 0.12, 1.0), np.array([0.62, 0.48, 0.14]) * appearance.tail_thickness_mm).astype(np.float32)
+    reach = np.sqrt(across * across + beyond * beyond)
+    taper = np.array([0.62, 0.48, 0.14]) * appearance.tail_thickness_mm
+    radius = np.interp(at / end, (0.0, 0.12, 1.0), taper).astype(np.float32)
     blur = np.float32(0.7 / view.px_per_mm)
     alpha = smoothstep(-blur, blur, radius - reach) * np.clip(radius * view.px_per_mm * 1.2, 0.0, 1.0)
     round_shade = 0.55 + 0.5 * np.sqrt(np.clip(1.0 - (reach / np.maximum(radius, 0.1)) ** 2, 0.0, 1.0))
     rings = 1.0 + 0.10 * np.sin(at * np.float32(2 * np.pi / 0.9)) * np.float32(min(1.0, view.px_per_mm / 4.0))
     mottle = 1.0 + 0.12 * sample(noise_tile(4, 17.0, 13.0, 1.0), at, reach + sketch.seed % 53)
     tint = sketch.palette.tail + (sketch.palette.skin - sketch.palette.tail) * np.float32(0.7 * appearance.tail_paleness)
-    colour = tint * (round_shade * rings * mottle * alpha)[..., None]
-    return Patch(window[0], window[1], colour.astype(np.float32), alpha.astype(np.float32))
+    height, width = window[3] - window[1], window[2] - window[0]
+    opaque = np.zeros(height * width, np.float32)
+    opaque[near.numbers] = alpha
+    colour = np.zeros((height * width, len(tint)), np.float32)
+    colour[near.numbers] = tint * (round_shade * rings * mottle * alpha)[:, None]
+    return Patch(window[0], window[1], colour.reshape(height, width, -1), opaque.reshape(height, width))

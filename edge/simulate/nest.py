@@ -23,7 +23,7 @@ def draw_nest_floor(picture: Image.Image, setup: CageSetup, view: View, over: in
     draw.polygon(_outline(rng, setup, view, over, 1.0), fill=255)
     mask = mask.filter(ImageFilter.GaussianBlur(1.2 * setup.px_per_mm * over))
     picture.paste(Image.new("RGB", picture.size, (196, 192, 184)), (0, 0), mask)
-    _draw_fibres(picture, rng, setup, view, over, count=900, inner=0.1, outer=1.12)
+    _draw_fibres(picture, rng, setup, view, over, count=1800, inner=0.1, outer=1.0)
     hollow = Image.new("L", picture.size, 0)
     ImageDraw.Draw(hollow).polygon(_outline(rng, setup, view, over, 0.62), fill=70)
     hollow = hollow.filter(ImageFilter.GaussianBlur(5.0 * setup.px_per_mm * over))
@@ -40,8 +40,8 @@ def nest_cover(setup: CageSetup, light: Light, view: View) -> Patch:
     x1 = int(min(setup.width_px, centre[0] + reach * setup.px_per_mm))
     y1 = int(min(setup.height_px, centre[1] + reach * setup.px_per_mm))
     picture = Image.new("RGBA", (setup.width_px, setup.height_px), (150, 147, 141, 0))
-    _draw_fibres(picture, rng, setup, view, 1, count=520, inner=0.62, outer=1.1)
-    _draw_fibres(picture, rng, setup, view, 1, count=120, inner=0.0, outer=0.7)
+    _draw_fibres(picture, rng, setup, view, 1, count=1500, inner=0.62, outer=1.0)
+    _draw_fibres(picture, rng, setup, view, 1, count=260, inner=0.0, outer=0.7)
     pixels = np.asarray(picture.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))), np.float32) / 255.0
     alpha: NDArray[np.float32] = pixels[..., 3] * np.float32(0.92)
     colour = pixels[..., :3] ** 2
@@ -66,7 +66,7 @@ def _draw_fibres(
     draw = ImageDraw.Draw(picture)
     angle = rng.uniform(0, 2 * math.pi, count)
     radius = setup.nest_radius_mm * np.sqrt(rng.uniform(inner**2, outer**2, count))
-    direction = angle + math.pi / 2 + rng.normal(0, 0.5, count)
+    direction = angle + math.pi / 2 + rng.normal(0, 0.38, count)
     curve = rng.normal(0, 0.06, count)
     steps = np.linspace(-1, 1, 6)[None] * rng.uniform(4.0, 12.0, count)[:, None]
     turning = direction[:, None] + curve[:, None] * steps
@@ -74,6 +74,6 @@ def _draw_fibres(
     y = setup.nest_mm[1] + (radius * np.sin(angle))[:, None] + steps * np.sin(turning)
     strands = view.to_px(np.stack([x, y], -1).astype(np.float32)) * over
     tone = np.clip(rng.normal(198, 26, count), 110, 246).astype(int)
-    width = np.maximum(1, np.round(rng.uniform(0.25, 1.0, count) * setup.px_per_mm * over)).astype(int)
+    width = np.maximum(1, np.round(rng.uniform(0.15, 0.55, count) * setup.px_per_mm * over)).astype(int)
     for strand, bright, thick in zip(strands.reshape(count, -1).tolist(), tone.tolist(), width.tolist(), strict=True):
         draw.line(strand, fill=(bright, bright - 3, bright - 9), width=thick)

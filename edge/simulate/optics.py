@@ -11,8 +11,8 @@ from edge.simulate.setup import CageSetup
 from edge.simulate.truth import Light
 
 _LEVELS = 4096
-_STRIP_ROWS = 96  # worked on strip by strip, so that the intermediates stay in the processor's cache
-_NOISE_TILE = 509  # a prime, so that the repetition of the noise never lines up with anything
+_STRIP_ROWS = 48  # worked on strip by strip, so that the intermediates stay in the processor's cache
+_NOISE_LENGTH = 2**19  # each strip takes its noise from another random place in here
 
 # Shot noise (variance per unit of signal) and read noise (standard deviation), signal 1 = white; the infrared exposure is
 # taken at a higher gain.
@@ -29,8 +29,8 @@ def _encoding() -> NDArray[np.uint8]:
 
 
 @lru_cache(maxsize=1)
-def _noise_tile() -> NDArray[np.float32]:
-    return np.random.default_rng(0x5E50).standard_normal((_NOISE_TILE, _NOISE_TILE)).astype(np.float32)
+def _noise() -> NDArray[np.float32]:
+    return np.random.default_rng(0x5E50).standard_normal(_NOISE_LENGTH).astype(np.float32)
 
 
 def expose(
@@ -49,17 +49,16 @@ def expose(
     fall = setup.vignetting * (1.0 if light == "white" else 1.5)
     x = (np.arange(width, dtype=np.float32) - width / 2) / np.float32(width / 2)
     y = (np.arange(height, dtype=np.float32) - height / 2) / np.float32(height / 2)
-    tile, curve = _noise_tile(), _encoding()
-    top, left = (int(value) for value in rng.integers(0, _NOISE_TILE, 2))
-    columns = (np.arange(width * channels) + left) % _NOISE_TILE
+    curve = _encoding()
+    pool = np.resize(_noise(), max(_NOISE_LENGTH, 2 * _STRIP_ROWS * width * channels))
     image = np.empty((height, width, 3), np.uint8)
     for start in range(0, height, _STRIP_ROWS):
         rows = slice(start, min(start + _STRIP_ROWS, height))
         lens = 1.0 - np.float32(fall / 2) * (x[None, :] ** 2 + y[rows, None] ** 2)
         signal = scene[rows] * (lens[..., None] * balance)
-        row_numbers = (np.arange(rows.start, rows.stop) * 7 + top) % _NOISE_TILE
-        noise = tile[row_numbers[:, None], columns[None, :]].reshape(signal.shape)
-        signal += noise * np.sqrt(np.maximum(signal, 0.0) * np.float32(shot) + np.float32(read * read))
+        first = int(rng.integers(0, len(pool) - signal.size))
+        noise = pool[first : first + signal.size].reshape(signal.shape)
+        signal += noise * np.sqrt(signal * np.float32(shot) + np.float32(read * read))
         np.clip(signal, 0.0, 1.0, out=signal)
         image[rows] = curve[(signal * np.float32(_LEVELS - 1)).astype(np.uint16)]
     return image

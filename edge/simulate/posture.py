@@ -15,7 +15,7 @@ Points = NDArray[np.float32]
 
 SPINE_POINTS = 44
 EAR_AT = 0.225  # along the spine
-EAR_OUT = 0.088  # of the body's length, to either side
+EAR_OUT = 0.090  # of the body's length, to either side
 
 # posture: length, width, height (factors), bend of the whole spine in rad (least, most), sway of the spine in rad
 _SHAPES: dict[str, tuple[float, float, float, float, float, float]] = {
@@ -27,7 +27,7 @@ _SHAPES: dict[str, tuple[float, float, float, float, float, float]] = {
     "huddled": (0.78, 1.10, 1.15, 0.70, 1.70, 0.00),
 }
 # Widths along the spine (0 snout, 1 tail base): the head in units of the body's length, the trunk in units of the girth.
-_HEAD = ((0.0, 0.025, 0.06, 0.11, 0.16, 0.21, 0.28, 1.0), (0.016, 0.034, 0.054, 0.078, 0.096, 0.104, 0.105, 0.105))
+_HEAD = ((0.0, 0.025, 0.06, 0.11, 0.16, 0.21, 0.28, 1.0), (0.020, 0.044, 0.070, 0.095, 0.112, 0.118, 0.120, 0.120))
 _TRUNK = (
     (0.0, 0.22, 0.30, 0.40, 0.52, 0.64, 0.76, 0.86, 0.93, 0.97, 1.0),
     (0.29, 0.30, 0.345, 0.40, 0.465, 0.50, 0.495, 0.43, 0.31, 0.20, 0.09),
