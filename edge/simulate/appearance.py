@@ -87,7 +87,7 @@ def _disposition_of(seed: int) -> _Disposition:
         strengths=tuple(float(strength) for strength in np.exp(normal(0, STRENGTH_SPREAD, len(_SIGNS)))),
         obesity=float(rng.beta(1.6, 2.2)) if rng.random() < 0.25 else float(rng.uniform(0, 0.12)),
         barbering=float(rng.uniform(0.3, 1.0)) if rng.random() < 0.15 else 0.0,
-        coat_brightness=float(np.exp(normal(0, 0.20))),
+        coat_brightness=float(np.exp(normal(0, 0.26))),
         baseline_roughness=float(rng.uniform(0.0, 0.16)),
         baseline_thinning=float(rng.uniform(0.0, 0.08)),
     )

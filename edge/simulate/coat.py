@@ -15,7 +15,7 @@ from edge.simulate.truth import Light
 
 Pixels = NDArray[np.float32]
 
-_GREY_HAIR = (0.30, 0.285, 0.265)
+_GREY_HAIR = (0.235, 0.225, 0.210)
 _YELLOWED_HAIR = (0.60, 0.52, 0.36)  # an old white coat yellows
 _GREY_HAIR_INFRARED = 0.42
 _SCAB = (0.16, 0.035, 0.025)
@@ -87,11 +87,11 @@ def grow_fur(
     regions = sample(noise_tile(4, 17.0, 13.0, 1.0), x, left_mm + shift[1])
     rough = np.float32(appearance.roughness)
 
-    tone = 1.0 + 0.17 * fine
+    tone = 1.0 + 0.14 * fine
     if strain.banding:
         tone += strain.banding * 0.45 * np.maximum(guard, 0.0)
-    # Staring, clumped hair: gaps between the clumps are dark, their tips stand out.
-    tone *= 1.0 + rough * (0.42 * clumps + 0.12 * fine)
+    # Staring, clumped hair swallows light: gaps between the clumps are dark, their tips stand out.
+    tone *= (1.0 - 0.38 * rough) * (1.0 + rough * (0.42 * clumps + 0.12 * fine))
     colour = palette.coat * np.clip(tone, 0.15, 2.5)[..., None]
     _mix(colour, palette.grey_hair, _grey_hairs(appearance.greying, guard, regions, u))
     _mix(colour, palette.skin, _bare_skin(appearance.thinning, clumps, regions, u) * (1.0 + 0.15 * fine))
@@ -113,7 +113,7 @@ def _mix(colour: Pixels, other: Pixels, share: Pixels) -> None:
 
 def _grey_hairs(greying: float, guard: Pixels, regions: Pixels, u: Pixels) -> Pixels:
     """Share of grey: single guard hairs first, then more of them, earlier on the muzzle and in some regions of the back."""
-    density = min(max(0.42 * greying, 0.002), 0.6)
+    density = min(max(0.36 * greying, 0.002), 0.6)
     threshold = np.float32(_NORMAL.inv_cdf(1.0 - density)) - 0.55 * np.float32(greying) * (regions + np.maximum(0.0, 1.4 - 9.0 * u))
     return smoothstep(threshold - 0.2, threshold + 0.5, guard) * np.float32(0.85)
 
@@ -122,7 +122,7 @@ def _bare_skin(thinning: float, clumps: Pixels, regions: Pixels, u: Pixels) -> P
     """Share of skin shining through between thinned hairs, more on the rump and behind the ears than elsewhere."""
     where = 0.45 + 0.35 * regions + 0.9 * np.exp(-(((u - 0.78) / 0.2) ** 2)) + 0.4 * np.exp(-(((u - 0.3) / 0.08) ** 2))
     gaps = smoothstep(-0.3, 1.3, -clumps)
-    return (np.float32(0.62 * thinning) * np.clip(where, 0.0, 1.6) * (0.25 + 0.75 * gaps)).astype(np.float32)
+    return (np.float32(0.44 * thinning) * np.clip(where, 0.0, 1.6) * (0.25 + 0.75 * gaps)).astype(np.float32)
 
 
 def _ellipse(at_mm: Pixels, left_mm: Pixels, centre: tuple[float, float], radii: tuple[float, float], turn: float) -> Pixels:
@@ -143,13 +143,13 @@ def _bald(
     sizes, turns = rng.uniform(0.6, 1.4, (_PATCHES, 2)), rng.uniform(0, 3.1, _PATCHES)
     half_girth = appearance.girth_mm
     for number, (place, size, turn) in enumerate(zip(places, sizes, turns, strict=True)):
-        grown = appearance.bald_patches * _PATCHES - 0.55 * number
+        grown = appearance.bald_patches * 5.0 - 0.8 * number
         if grown <= 0:
             continue
-        radius = 6.5 * min(1.0, grown) * size
+        radius = 5.0 * min(1.0, grown) * size
         centre = (place[0] * length_mm, place[1] * half_girth)
         distance = _ellipse(at_mm, left_mm, centre, (radius[0], radius[1] * 0.7), turn) + 0.12 * clumps
-        bald = np.maximum(bald, 0.85 * smoothstep(-1.15, -0.75, -distance))
+        bald = np.maximum(bald, 0.75 * smoothstep(-1.2, -0.7, -distance))
     if appearance.barbering > 0:
         # A cage mate plucks whiskers, cheeks and the back of the head, or a strip of the back: sharp borders, stubble left.
         back = rng.random() < 0.4

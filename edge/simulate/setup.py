@@ -80,7 +80,7 @@ class CageSetup:
             lamp_direction=(
                 float(math.sin(tilt) * math.cos(azimuth)), float(math.sin(tilt) * math.sin(azimuth)), float(math.cos(tilt)),
             ),
-            lamp_gain=float(np.exp(rng.normal(0, 0.06))),
+            lamp_gain=float(np.exp(rng.normal(0, 0.09))),
             infrared_gain=float(np.exp(rng.normal(0, 0.08))),
             white_balance=(float(np.exp(rng.normal(0, 0.03))), 1.0, float(np.exp(rng.normal(0, 0.04)))),
             vignetting=float(rng.uniform(0.10, 0.35)),
