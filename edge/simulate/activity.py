@@ -15,7 +15,7 @@ POSTURES: tuple[Posture, ...] = ("stretched", "walking", "rearing", "grooming", 
 
 _ACTIVE: tuple[Posture, ...] = ("stretched", "walking", "rearing", "grooming")
 _ACTIVE_SHARES = (0.30, 0.40, 0.12, 0.18)
-SPACING_MM = 46.0  # animals out in the open keep this distance between their centres
+SPACING_MM = 85.0  # animals out in the open keep this distance between their centres
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def settle(rng: np.random.Generator, setup: CageSetup, activity: Activity) -> Ac
         asleep = placement.posture in ("curled", "huddled")
         position = placement.position_mm
         if position is None and placement.in_nest:
-            position = _beside(rng, setup.nest_mm, 11.0 + 3.0 * len(settled))
+            position = _beside(rng, setup.nest_mm, 6.0 + 5.0 * len(settled))
         elif position is None and asleep and lair is not None:
             position = _beside(rng, lair, 24.0)
         elif position is None:
@@ -96,7 +96,7 @@ def _open_place(rng: np.random.Generator, setup: CageSetup, taken: list[tuple[fl
     width, height = setup.field_mm
     best: tuple[float, float] = (width / 2, height / 2)
     best_clearance = -1.0
-    for _ in range(24):
+    for _ in range(40):
         place = (float(rng.uniform(32.0, width - 32.0)), float(rng.uniform(32.0, height - 32.0)))
         if setup.shelter_covers(place) and rng.random() < 0.7:
             continue

@@ -15,10 +15,10 @@ from edge.simulate.truth import Light
 
 Pixels = NDArray[np.float32]
 
-_GREY_HAIR = (0.235, 0.225, 0.210)
+_GREY_HAIR = (0.260, 0.250, 0.235)
 _YELLOWED_HAIR = (0.60, 0.52, 0.36)  # an old white coat yellows
 _GREY_HAIR_INFRARED = 0.42
-_SCAB = (0.16, 0.035, 0.025)
+_SCAB = (0.115, 0.030, 0.022)
 _SCAB_INFRARED = 0.22
 _PATCHES = 6  # places where hair may be lost with age
 _NORMAL = NormalDist()
@@ -113,7 +113,7 @@ def _mix(colour: Pixels, other: Pixels, share: Pixels) -> None:
 
 def _grey_hairs(greying: float, guard: Pixels, regions: Pixels, u: Pixels) -> Pixels:
     """Share of grey: single guard hairs first, then more of them, earlier on the muzzle and in some regions of the back."""
-    density = min(max(0.36 * greying, 0.002), 0.6)
+    density = min(max(0.42 * greying**1.25, 0.002), 0.6)
     threshold = np.float32(_NORMAL.inv_cdf(1.0 - density)) - 0.55 * np.float32(greying) * (regions + np.maximum(0.0, 1.4 - 9.0 * u))
     return smoothstep(threshold - 0.2, threshold + 0.5, guard) * np.float32(0.85)
 
@@ -166,5 +166,5 @@ def _wounds(severity: float, rng: np.random.Generator, at_mm: Pixels, left_mm: P
     for place in places[: round(1 + 3 * severity) if severity > 0 else 0]:
         radius = 1.1 + 1.3 * severity
         distance = _ellipse(at_mm, left_mm, (place[0] * length_mm, place[1]), (radius * 1.3, radius), place[1])
-        scab = np.maximum(scab, 0.9 * smoothstep(-1.3, -0.8, -distance))
+        scab = np.maximum(scab, 0.8 * smoothstep(-1.3, -0.8, -distance))
     return scab

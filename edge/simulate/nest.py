@@ -23,7 +23,7 @@ def draw_nest_floor(picture: Image.Image, setup: CageSetup, view: View, over: in
     draw.polygon(_outline(rng, setup, view, over, 1.0), fill=255)
     mask = mask.filter(ImageFilter.GaussianBlur(1.2 * setup.px_per_mm * over))
     picture.paste(Image.new("RGB", picture.size, (196, 192, 184)), (0, 0), mask)
-    _draw_fibres(picture, rng, setup, view, over, count=1800, inner=0.1, outer=1.0)
+    _draw_fibres(picture, rng, setup, view, over, count=2600, inner=0.1, outer=1.0)
     hollow = Image.new("L", picture.size, 0)
     ImageDraw.Draw(hollow).polygon(_outline(rng, setup, view, over, 0.62), fill=70)
     hollow = hollow.filter(ImageFilter.GaussianBlur(5.0 * setup.px_per_mm * over))
@@ -40,8 +40,8 @@ def nest_cover(setup: CageSetup, light: Light, view: View) -> Patch:
     x1 = int(min(setup.width_px, centre[0] + reach * setup.px_per_mm))
     y1 = int(min(setup.height_px, centre[1] + reach * setup.px_per_mm))
     picture = Image.new("RGBA", (setup.width_px, setup.height_px), (150, 147, 141, 0))
-    _draw_fibres(picture, rng, setup, view, 1, count=1500, inner=0.62, outer=1.0)
-    _draw_fibres(picture, rng, setup, view, 1, count=260, inner=0.0, outer=0.7)
+    _draw_fibres(picture, rng, setup, view, 1, count=1900, inner=0.68, outer=1.0)
+    _draw_fibres(picture, rng, setup, view, 1, count=190, inner=0.0, outer=0.72)
     pixels = np.asarray(picture.crop((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))), np.float32) / 255.0
     alpha: NDArray[np.float32] = pixels[..., 3] * np.float32(0.92)
     colour = pixels[..., :3] ** 2
@@ -68,7 +68,7 @@ def _draw_fibres(
     radius = setup.nest_radius_mm * np.sqrt(rng.uniform(inner**2, outer**2, count))
     direction = angle + math.pi / 2 + rng.normal(0, 0.38, count)
     curve = rng.normal(0, 0.06, count)
-    steps = np.linspace(-1, 1, 6)[None] * rng.uniform(4.0, 12.0, count)[:, None]
+    steps = np.linspace(-1, 1, 6)[None] * rng.uniform(4.0, 14.0, count)[:, None]
     turning = direction[:, None] + curve[:, None] * steps
     x = setup.nest_mm[0] + (radius * np.cos(angle))[:, None] + steps * np.cos(turning)
     y = setup.nest_mm[1] + (radius * np.sin(angle))[:, None] + steps * np.sin(turning)

@@ -23,7 +23,7 @@ _SHAPES: dict[str, tuple[float, float, float, float, float, float]] = {
     "walking": (0.93, 1.00, 1.00, 0.05, 1.00, 0.22),
     "rearing": (0.62, 1.02, 1.50, 0.00, 0.35, 0.05),
     "grooming": (0.74, 1.13, 1.20, 0.20, 0.95, 0.08),
-    "curled": (0.82, 1.10, 1.10, 3.30, 4.30, 0.00),
+    "curled": (0.84, 1.08, 1.10, 3.90, 4.80, 0.00),
     "huddled": (0.78, 1.10, 1.15, 0.70, 1.70, 0.00),
 }
 # Widths along the spine (0 snout, 1 tail base): the head in units of the body's length, the trunk in units of the girth.

@@ -56,13 +56,13 @@ class CageSetup:
         width, height = width_px / px_per_mm, height_px / px_per_mm
         corners = [(0, 0), (1, 0), (0, 1), (1, 1)]
         nest_corner, shelter_corner = (corners[i] for i in rng.permutation(4)[:2])
-        nest_radius = float(rng.uniform(27, 34))
+        nest_radius = float(rng.uniform(40, 48))
         shelter_size = (float(rng.uniform(58, 72)), float(rng.uniform(44, 54)))
         tilt, azimuth = rng.uniform(0.25, 0.65), rng.uniform(-math.pi, math.pi)
         tint = (1.0 + rng.normal(0, 0.05)) * (1.0 + rng.normal(0, 0.012, 3))
         shelters: tuple[Shelter, ...] = ("none", "red_house", "cardboard_tube", "grey_house")
         beddings: tuple[Bedding, ...] = ("aspen", "corncob", "pulp")
-        inset = (nest_radius * 0.92 + 6, shelter_size[0] * 0.55 + 8, shelter_size[1] * 0.55 + 8)
+        inset = (nest_radius * 0.85 + 6, shelter_size[0] * 0.55 + 8, shelter_size[1] * 0.55 + 8)
         return cls(
             seed=seed,
             width_px=width_px,
