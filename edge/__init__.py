@@ -1,0 +1,1 @@
+"""The device: photographs the cage, estimates age, keeps every reading, publishes it."""

@@ -1,0 +1,38 @@
+# Two commands do everything: `make demo` and `make test`. Both set up what they need first.
+.PHONY: help demo test check unit bench demo-env test-env oldest-env clean
+
+help:
+	@echo "make demo    sets everything up, then runs the main job on simulated cages (about two minutes)"
+	@echo "make test    sets everything up, then runs the whole test suite"
+	@echo "make bench   prints one table of time, memory and bytes"
+	@echo "make check   only the static checks: ruff, mypy, the import contract"
+	@echo "make clean   removes the virtual environments and caches"
+
+demo: demo-env
+	@.venv/bin/cageclock demo $(DEMO_ARGS)
+
+test: test-env oldest-env check
+	@sh tools/mosquitto.sh
+	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+check: test-env
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+bench: test-env oldest-env
+	@sh tools/mosquitto.sh
+	@.venv/bin/python -m benchmarks
+
+demo-env:
+	@sh tools/prepare.sh demo
+
+test-env:
+	@sh tools/prepare.sh dev
+
+oldest-env:
+	@sh tools/oldest.sh
+
+clean:
+	rm -rf .venv .venv-oldest .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

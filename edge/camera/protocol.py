@@ -1,0 +1,49 @@
+"""What a camera must do, whatever stands behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from edge.contract.base import Scalar
+from edge.contract.reading import Light
+from edge.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """What the schedule asks for.
+
+    triggered_at_s: CLOCK_BOOTTIME seconds; the frame must be exposed after it.
+    light: the phase, which chooses the locked controls; UNKNOWN uses those of the light phase.
+    """
+
+    triggered_at_s: float
+    light: Light
+
+
+class Camera(Protocol):
+    """A source of fresh frames. Every method returns or raises within a bounded time."""
+
+    def open(self) -> None:
+        """Make ready; may be called again after `close`.
+
+        Raises:
+            CameraMissing, CameraBusy, CameraTimeout, CameraError.
+        """
+
+    def capture(self, shot: Shot) -> Frame:
+        """Return one frame exposed after the trigger.
+
+        Raises:
+            CameraTimeout, FrameRefused, CameraError; EndOfReplay where a replay has no more pictures.
+        """
+
+    def flush(self) -> None:
+        """Drop what is queued: the first rung of the recovery ladder."""
+
+    def close(self) -> None:
+        """Let go of the camera; never raises."""
+
+    def describe(self) -> dict[str, Scalar]:
+        """Return what it is, for `info`: backend, model, size, tuning file really loaded, controls it advertises."""

@@ -1,0 +1,38 @@
+"""Requests to a device, and its answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from edge.contract.base import Epoch, Scalar, Sequence, Struct
+
+RESULT_SCHEMA: Final = "cageclock/result/1"
+RequestId = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,64}$")]
+
+
+class CaptureRequest(Struct, frozen=True, kw_only=True):
+    """Take one reading now."""
+
+    id: RequestId
+
+
+class ReplayRequest(Struct, frozen=True, kw_only=True):
+    """Send the held records first_seq..last_seq of an epoch again, marked as replayed."""
+
+    id: RequestId
+    epoch: Epoch
+    first_seq: Sequence
+    last_seq: Sequence
+
+
+class Result(Struct, frozen=True, kw_only=True):
+    """What became of a request; `status` is `accepted` when it was queued and `done` when its effect is durable."""
+
+    schema: Literal["cageclock/result/1"] = RESULT_SCHEMA
+    id: str
+    command: str
+    status: Literal["accepted", "done", "refused"]
+    text: str
+    detail: dict[str, Scalar] = msgspec.field(default_factory=dict)

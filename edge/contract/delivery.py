@@ -1,0 +1,40 @@
+"""The station's promise back to the device: what its database has committed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from edge.contract.base import Count, Epoch, Struct
+
+COMMITTED_SCHEMA: Final = "cageclock/committed/1"
+MAX_HOLES = 64
+
+Hole = tuple[int, int]
+Holes = Annotated[tuple[Hole, ...], msgspec.Meta(max_length=MAX_HOLES)]
+
+
+class CommittedEpoch(Struct, frozen=True, kw_only=True):
+    """What is accounted for in one epoch: everything 1..through but the holes (inclusive pairs).
+
+    A record is accounted for when it is stored, quarantined, or known to be lost. A thumbnail is when it is stored,
+    quarantined, known to be lost, or when its record is accounted for and has none.
+    """
+
+    epoch: Epoch
+    through: Count
+    holes: Holes = ()
+    thumbnails_through: Count = 0
+    thumbnail_holes: Holes = ()
+
+
+class Committed(Struct, frozen=True, kw_only=True):
+    """Retained at `committed/<station>`.
+
+    What the device may release. Another `station_db` reopens the device's ring.
+    """
+
+    schema: Literal["cageclock/committed/1"] = COMMITTED_SCHEMA
+    station_db: str
+    epochs: tuple[CommittedEpoch, ...]

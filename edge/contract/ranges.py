@@ -1,0 +1,83 @@
+"""Which sequence numbers are accounted for: a set of inclusive ranges."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+
+Range = tuple[int, int]
+
+
+class RangeSet:
+    """A set of positive integers kept as sorted, disjoint, non-adjacent inclusive ranges."""
+
+    def __init__(self, ranges: Iterable[Range] = ()) -> None:
+        """Start from any ranges, in any order, overlapping or not."""
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        for first, last in ranges:
+            self.add(first, last)
+
+    def add(self, first: int, last: int | None = None) -> None:
+        """Put the numbers first..last (or first alone) into the set."""
+        last = first if last is None else last
+        if last < first:
+            raise ValueError(f"expected first <= last, got {first}..{last}")
+        low = bisect_right(self._lasts, first - 2)  # the first range that touches or follows
+        high = bisect_right(self._firsts, last + 1)
+        if low < high:
+            first = min(first, self._firsts[low])
+            last = max(last, self._lasts[high - 1])
+        self._firsts[low:high] = [first]
+        self._lasts[low:high] = [last]
+
+    def __contains__(self, number: int) -> bool:
+        """Return whether the number is in the set."""
+        index = bisect_right(self._firsts, number) - 1
+        return index >= 0 and number <= self._lasts[index]
+
+    def __iter__(self) -> Iterator[Range]:
+        """Yield the ranges in order."""
+        return iter(zip(self._firsts, self._lasts, strict=True))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both hold the same numbers."""
+        return isinstance(other, RangeSet) and list(self) == list(other)
+
+    def __len__(self) -> int:
+        """Return how many numbers are in the set."""
+        return sum(last - first + 1 for first, last in self)
+
+    @property
+    def highest(self) -> int:
+        """The highest number, 0 for the empty set."""
+        return self._lasts[-1] if self._lasts else 0
+
+    def watermark(self, cap: int = 64) -> tuple[int, tuple[Range, ...]]:
+        """Return (through, holes): every number 1..through is in the set but those in the holes.
+
+        At most `cap` holes are named; with more, `through` ends before the first unnamed one, so that the claim
+        stays true.
+        """
+        holes: list[Range] = []
+        through = 0
+        for first, last in self:
+            if first > through + 1:
+                if len(holes) == cap:
+                    return through, tuple(holes)
+                holes.append((through + 1, first - 1))
+            through = last
+        return through, tuple(holes)
+
+    @classmethod
+    def from_watermark(cls, through: int, holes: Iterable[Range]) -> RangeSet:
+        """Return the set that a (through, holes) pair describes."""
+        found = cls()
+        start = 1
+        for first, last in sorted(holes):
+            if first > start:
+                found.add(start, first - 1)
+            start = last + 1
+        if through >= start:
+            found.add(start, through)
+        return found

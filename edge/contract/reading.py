@@ -1,0 +1,218 @@
+"""A reading: the one result of one due slot of the schedule, whatever its outcome."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Literal
+
+from edge.contract.base import Count, Fraction, NotNegative, Positive, Sha256, Struct
+
+SCHEMA: Final = "cageclock/reading/1"
+
+
+class Outcome(StrEnum):
+    """What became of a capture; everything but `OK` explains why no age is given for the cage.
+
+    `OK` means at least one animal was found and went through the age model; whether its estimate is accepted is said
+    per animal.
+    """
+
+    OK = "ok"
+    DARK = "dark"
+    OVEREXPOSED = "overexposed"
+    BLURRED = "blurred"
+    OBSTRUCTED = "obstructed"
+    STALE_FRAME = "stale_frame"
+    NO_MOUSE = "no_mouse"
+    IN_NEST = "in_nest"
+    CAMERA_FAULT = "camera_fault"
+    MODEL_FAULT = "model_fault"
+
+
+class Reason(StrEnum):
+    """Why an animal's estimate is not accepted."""
+
+    OUT_OF_DOMAIN = "out_of_domain"
+    TOO_UNCERTAIN = "too_uncertain"
+    UNCALIBRATED_SCALE = "uncalibrated_scale"
+    SCALE_TOO_COARSE = "scale_too_coarse"
+    IN_NEST = "in_nest"
+    CURLED = "curled"
+    HUDDLE = "huddle"
+    PARTIAL = "partial"
+    STRAIN_NOT_COVERED = "strain_not_covered"
+
+
+class Trigger(StrEnum):
+    """What asked for the capture."""
+
+    SCHEDULE = "schedule"
+    COMMAND = "command"
+
+
+class Light(StrEnum):
+    """The phase of the animals' day; `UNKNOWN` while the clock is not synchronised."""
+
+    LIGHT = "light"
+    DARK = "dark"
+    UNKNOWN = "unknown"
+
+
+class Keypoint(Struct, frozen=True, kw_only=True):
+    """One body part in main-stream pixels; likelihood 0-1 as calibrated by the bundle."""
+
+    part: str
+    x: float
+    y: float
+    likelihood: Fraction
+
+
+class Estimate(Struct, frozen=True, kw_only=True):
+    """What the age model said of one animal, kept whether or not it was accepted. Ages are days.
+
+    distribution: probability of each age bin of the bundle; sums to 1.
+    embedding: the model's features, before the head.
+    interval: calibrated for one reading at `coverage`.
+    domain_score: distance of the embedding from the training data; above 1 is out of domain.
+    """
+
+    age_days: float
+    sd_days: NotNegative
+    interval_low_days: float
+    interval_high_days: float
+    coverage: Fraction
+    domain_score: NotNegative
+    distribution: tuple[float, ...]
+    embedding: tuple[float, ...]
+
+
+class Animal(Struct, frozen=True, kw_only=True):
+    """One animal that was found. `box` is x0, y0, x1, y1 in main-stream pixels, half open.
+
+    subject: the animal's name, or None where nothing names it.
+    identity_method: "single_housed", "none", or the method that named it ("ear_tag", "rfid", ...).
+    age_days: the accepted estimate, else None; the estimate itself stays in `estimate`.
+    """
+
+    box: tuple[float, float, float, float]
+    centre_likelihood: Fraction
+    keypoints: tuple[Keypoint, ...]
+    subject: str | None
+    identity_method: str
+    identity_confidence: Fraction | None
+    accepted: bool
+    reject_reasons: tuple[Reason, ...]
+    age_days: float | None
+    estimate: Estimate | None
+    crop_sha256: Sha256 | None = None
+
+
+class Quality(Struct, frozen=True, kw_only=True):
+    """What the quality gate measured on the small stream; grey levels 0-255, fractions 0-1.
+
+    sharpness: standard deviation of the Laplacian, grey levels.
+    reference_shift_px: movement against the reference view in small-stream pixels, None without a reference.
+    """
+
+    mean_grey: NotNegative
+    dark_fraction: Fraction
+    saturated_fraction: Fraction
+    sharpness: NotNegative
+    contrast: NotNegative
+    reference_shift_px: float | None = None
+    flags: tuple[str, ...] = ()
+
+
+class CameraState(Struct, frozen=True, kw_only=True):
+    """What the frame really had, from the camera's own metadata; None where the camera does not say.
+
+    not_applied: requested controls that the camera does not advertise.
+    tuning_file: the file that was really loaded.
+    """
+
+    backend: str
+    model: str
+    width: Count
+    height: Count
+    exposure_us: float | None = None
+    analogue_gain: float | None = None
+    digital_gain: float | None = None
+    colour_gains: tuple[float, float] | None = None
+    lens_position: float | None = None
+    lux: float | None = None
+    focus_measure: float | None = None
+    sensor_temperature_c: float | None = None
+    tuning_file: str | None = None
+    settled: bool = True
+    not_applied: tuple[str, ...] = ()
+    source: str | None = None
+
+
+class Model(Struct, frozen=True, kw_only=True):
+    """Which model spoke.
+
+    `notice` travels with every reading: for the demo model it says that it knows simulated mice only.
+    """
+
+    name: str
+    model_version: str
+    release: Count
+    sha256: Sha256
+    preprocess_version: str
+    runtime: str
+    notice: str
+
+
+class Thumbnail(Struct, frozen=True, kw_only=True):
+    """The picture that belongs to the reading; it travels on its own topic."""
+
+    sha256: Sha256
+    bytes: Count
+    width: Count
+    height: Count
+
+
+class Timings(Struct, frozen=True, kw_only=True):
+    """Where one capture's time went, milliseconds of wall time."""
+
+    capture_ms: NotNegative = 0.0
+    observe_ms: NotNegative = 0.0
+    model_ms: NotNegative = 0.0
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """One capture of one cage. A burst of frames is one measurement: `frames` says how many went in.
+
+    captured_at: wall time of the trigger, UTC; a label only, see `clock_synced` and the `clock` records.
+    monotonic_s: seconds of CLOCK_BOOTTIME at the trigger, within `boot_id`.
+    zeitgeber_h: hours since lights-on, 0-24, None while the clock is not synchronised.
+    age_days: for dashboards: the accepted age of a single animal, else None.
+    """
+
+    schema: Literal["cageclock/reading/1"] = SCHEMA
+    device_id: str
+    cage_id: str
+    captured_at: datetime
+    boot_id: str
+    monotonic_s: float
+    clock_synced: bool
+    light: Light
+    zeitgeber_h: float | None
+    trigger: Trigger
+    request_id: str | None = None
+    outcome: Outcome
+    detail: str = ""
+    accepted: bool
+    age_days: float | None
+    animals: tuple[Animal, ...]
+    expected_animals: Count
+    strain: str | None
+    frames: Count
+    px_per_mm: Positive | None
+    quality: Quality | None
+    camera: CameraState | None
+    model: Model | None
+    thumbnail: Thumbnail | None
+    timings: Timings = Timings()
+    config_sha256: Sha256

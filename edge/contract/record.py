@@ -1,0 +1,89 @@
+"""Records that are not readings but share their sequence: events, losses, clock corrections."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal
+
+import msgspec
+
+from edge.contract.base import Epoch, NotNegative, Scalar, Sequence, Struct
+
+EVENT_SCHEMA: Final = "cageclock/event/1"
+LOST_SCHEMA: Final = "cageclock/lost/1"
+CLOCK_SCHEMA: Final = "cageclock/clock/1"
+
+EventCode = Literal[
+    "start",
+    "stop",
+    "gap",
+    "epoch_begun",
+    "database_set_aside",
+    "database_damaged",
+    "camera_recovered",
+    "camera_lost",
+    "camera_moved",
+    "camera_changed",
+    "model_changed",
+    "model_refused",
+    "install_result",
+    "config_changed",
+    "disk_full",
+    "disk_recovered",
+    "record_quarantined",
+    "duplicate_client",
+    "clock_stepped",
+    "watchdog",
+]
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something that a reader of the ageing curve must know: what, when, and the particulars as plain values."""
+
+    schema: Literal["cageclock/event/1"] = EVENT_SCHEMA
+    device_id: str
+    recorded_at: datetime
+    boot_id: str
+    monotonic_s: float
+    clock_synced: bool
+    code: EventCode
+    text: str
+    detail: dict[str, Scalar] = msgspec.field(default_factory=dict)
+
+
+class Lost(Struct, frozen=True, kw_only=True):
+    """Sequence numbers first_seq..last_seq of an epoch whose records (or whose thumbnails only) are gone from the
+
+    device.
+    """
+
+    schema: Literal["cageclock/lost/1"] = LOST_SCHEMA
+    device_id: str
+    recorded_at: datetime
+    boot_id: str
+    monotonic_s: float
+    clock_synced: bool
+    what: Literal["record", "thumbnail"]
+    of_epoch: Epoch
+    first_seq: Sequence
+    last_seq: Sequence
+    reason: str
+
+
+class ClockCorrection(Struct, frozen=True, kw_only=True):
+    """What to add to wall times labelled during `of_boot_id` by an unsynchronised clock, once it is known.
+
+    The true UTC time of a record of that boot with `clock_synced` false is its label plus `offset_s`; equivalently its
+    `monotonic_s` plus `epoch_offset_s` in Unix seconds, which holds even where the clock was stepped in between.
+    """
+
+    schema: Literal["cageclock/clock/1"] = CLOCK_SCHEMA
+    device_id: str
+    recorded_at: datetime
+    boot_id: str
+    monotonic_s: float
+    clock_synced: bool
+    of_boot_id: str
+    offset_s: float
+    epoch_offset_s: float
+    uncertainty_s: NotNegative

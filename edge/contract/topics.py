@@ -1,0 +1,81 @@
+"""The topic tree: `cageclock/v1/<device_id>/...`, fixed depth."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from edge.errors import MessageError
+
+ROOT = "cageclock/v1"
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
+"""Device, station and cage names: no wildcard, no slash, no dot (CVE-2017-7650 was a wildcard in a user name)."""
+
+STREAMS = ("reading", "record", "thumbnail")
+COMMANDS = ("capture", "replay")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTopics:
+    """The topics of one device, as strings without wildcards."""
+
+    device_id: str
+
+    def __post_init__(self) -> None:
+        """Refuse a name that could reach beyond its own subtree."""
+        check_name(self.device_id)
+
+    @property
+    def root(self) -> str:
+        """The device's subtree."""
+        return f"{ROOT}/{self.device_id}"
+
+    def of(self, suffix: str) -> str:
+        """Return the topic under this device, for example `of("thumbnail/latest")`."""
+        return f"{self.root}/{suffix}"
+
+    def command(self, name: str) -> str:
+        """Return the topic on which the command is requested; `+` subscribes to all."""
+        return self.of(f"command/{name}")
+
+    def committed(self, station: str) -> str:
+        """Return the topic of the station's watermark for this device."""
+        return self.of(f"committed/{station}")
+
+    def summary(self, name: str) -> str:
+        """Return the topic of the retained summary of a subject or cage."""
+        return self.of(f"summary/{topic_part(name)}")
+
+
+def station_availability(station: str) -> str:
+    """Return the topic that says (retained, last will) whether the station is there."""
+    return f"{ROOT}/station/{check_name(station)}/availability"
+
+
+def check_name(name: str) -> str:
+    """Return the name itself.
+
+    Raises:
+        MessageError: it is not 1-32 characters of a-z, 0-9 and `-`, or is the reserved word `station`.
+    """
+    if NAME.fullmatch(name) is None or name == "station":
+        raise MessageError(f"expected a name of 1-32 characters a-z, 0-9, '-', not 'station', got {name!r}")
+    return name
+
+
+def topic_part(name: str) -> str:
+    """Return a subject's or cage's name with every character that MQTT or a reader could trip over replaced by `_`."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)[:64] or "_"
+
+
+def parse_topic(topic: str) -> tuple[str, str]:
+    """Return (device_id, suffix) of a topic below the root.
+
+    Raises:
+        MessageError: it is not below the root, or its device name is not one.
+    """
+    prefix, _, rest = topic.partition(ROOT + "/")
+    device_id, slash, suffix = rest.partition("/")
+    if prefix or not slash or not suffix:
+        raise MessageError(f"expected a topic {ROOT}/<device>/<what>, got {topic!r}")
+    return check_name(device_id), suffix

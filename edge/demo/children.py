@@ -1,0 +1,78 @@
+"""The demo's child processes: started in sessions of their own, ended in order, never left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from edge.errors import DeviceError
+
+
+class Children:
+    """A group of processes; leaving the `with` block ends every one of them, the last started first."""
+
+    def __init__(self, logs: Path) -> None:
+        """Each child's output goes to `<logs>/<name>.log`."""
+        self._logs = logs
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Children:
+        """Make the folder of logs."""
+        self._logs.mkdir(parents=True, exist_ok=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End whatever still runs."""
+        for name in reversed(tuple(self._running)):
+            self.stop(name)
+
+    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
+        """Start one child. Ctrl-C in the terminal reaches only the demo itself, which then ends its children."""
+        with (self._logs / f"{name}.log").open("ab") as log:
+            self._running[name] = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env={**os.environ, **(environment or {})},
+            )
+
+    def finished(self, name: str) -> bool:
+        """Return whether the child has ended well.
+
+        Raises:
+            DeviceError: it ended with another exit code than 0.
+        """
+        code = self._running[name].poll()
+        if code:
+            raise DeviceError(f"demo: {name} ended with exit code {code}: {self._last_line(name)}")
+        return code == 0
+
+    def check(self, *names: str) -> None:
+        """Raise if one of the children (all by default) has ended badly."""
+        for name in names or tuple(self._running):
+            self.finished(name)
+
+    def stop(self, name: str, patience_s: float = 10.0) -> None:
+        """End one child: SIGTERM, then SIGKILL once patience is over."""
+        process = self._running.pop(name)
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            deadline = time.monotonic() + patience_s
+            while process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if process.poll() is None:
+                process.kill()
+        process.wait()
+
+    def _last_line(self, name: str) -> str:
+        lines = (self._logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else f"see {self._logs / name}.log"

@@ -1,0 +1,107 @@
+"""Every error the programs raise on purpose, split by who must act.
+
+    CageclockError                 exit code 1
+    ├── OperatorError              2   a person at this machine: a setting, a path, a permission
+    │   └── ConfigError                a key of the configuration file
+    ├── BundleError                3   whoever sent the model bundle
+    ├── DeviceError                4   the machine itself
+    │   ├── CameraError
+    │   │   ├── CameraTimeout          no frame within the bounded wait
+    │   │   ├── CameraBusy             another process holds it
+    │   │   ├── CameraMissing          none is there
+    │   │   ├── FrameRefused           a frame came, but it is older than its trigger or identical to the last
+    │   │   └── EndOfReplay            a replay has no more pictures; capture ends cleanly with 0
+    │   └── StorageError
+    │       ├── DiskFull
+    │       └── DatabaseDamaged
+    ├── NetworkError               5   retried for ever with capped, jittered back-off
+    └── MessageError               6   a payload that breaks the contract
+
+Exit code 75 is not an error class: capture ends with it when only a reboot can help.
+"""
+
+from __future__ import annotations
+
+EXIT_REBOOT = 75
+
+
+class CageclockError(Exception):
+    """The root; `exit_code` is what a command line ends with."""
+
+    exit_code = 1
+
+
+class OperatorError(CageclockError):
+    """A person at this machine must change something."""
+
+    exit_code = 2
+
+
+class ConfigError(OperatorError):
+    """One key of the configuration is wrong: its path, what was expected, what came."""
+
+    def __init__(self, path: str, expected: str, got: str, *, source: str = "") -> None:
+        """Keep the parts for tests and tools; the text is one sentence for people."""
+        self.path, self.expected, self.got, self.source = path, expected, got, source
+        prefix = f"{source}: " if source else ""
+        super().__init__(f"{prefix}{path}: expected {expected}, got {got}")
+
+
+class BundleError(CageclockError):
+    """A model bundle that must not be used, and why."""
+
+    exit_code = 3
+
+
+class DeviceError(CageclockError):
+    """The machine itself failed."""
+
+    exit_code = 4
+
+
+class CameraError(DeviceError):
+    """The camera failed in a way that the recovery ladder handles."""
+
+
+class CameraTimeout(CameraError):
+    """No frame came within the bounded wait."""
+
+
+class CameraBusy(CameraError):
+    """Another process holds the camera."""
+
+
+class CameraMissing(CameraError):
+    """There is no such camera."""
+
+
+class FrameRefused(CameraError):
+    """A frame came that is no measurement: older than its trigger, or identical to the last."""
+
+
+class EndOfReplay(CameraError):
+    """A replay that does not loop has no more pictures."""
+
+
+class StorageError(DeviceError):
+    """Something durable could not be written or read."""
+
+
+class DiskFull(StorageError):
+    """No space is left, the reserve included."""
+
+
+class DatabaseDamaged(StorageError):
+    """A database failed its integrity check; its owner sets it aside."""
+
+
+class NetworkError(CageclockError):
+    """The broker cannot be reached or refused; retried for ever."""
+
+    exit_code = 5
+
+
+class MessageError(CageclockError):
+    """A payload that breaks the contract: which part, what was expected, what came."""
+
+    exit_code = 6

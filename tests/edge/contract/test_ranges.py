@@ -1,0 +1,41 @@
+"""A set of ranges behaves as the set of numbers that it stands for."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.contract.ranges import RangeSet
+
+pairs = st.tuples(st.integers(1, 60), st.integers(0, 8)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+
+
+def numbers(ranges: list[tuple[int, int]]) -> set[int]:
+    return {number for first, last in ranges for number in range(first, last + 1)}
+
+
+@given(st.lists(pairs, max_size=20))
+def test_it_holds_what_was_added_and_nothing_else(ranges: list[tuple[int, int]]) -> None:
+    found, expected = RangeSet(ranges), numbers(ranges)
+    assert numbers(list(found)) == expected
+    assert len(found) == len(expected)
+    assert all((number in found) == (number in expected) for number in range(72))
+
+
+@given(st.lists(pairs, max_size=20))
+def test_ranges_are_sorted_disjoint_and_never_adjacent(ranges: list[tuple[int, int]]) -> None:
+    found = list(RangeSet(ranges))
+    assert all(before[1] + 1 < after[0] for before, after in pairwise(found))
+
+
+@given(st.lists(pairs, max_size=20), st.integers(0, 4))
+def test_a_watermark_never_claims_what_is_not_there(ranges: list[tuple[int, int]], cap: int) -> None:
+    found = RangeSet(ranges)
+    through, holes = found.watermark(cap)
+    assert len(holes) <= cap
+    assert numbers(list(RangeSet.from_watermark(through, holes))) <= numbers(ranges)
+
+
+@given(st.lists(pairs, max_size=20))
+def test_a_watermark_with_room_for_all_holes_says_everything(ranges: list[tuple[int, int]]) -> None:
+    assert RangeSet.from_watermark(*RangeSet(ranges).watermark(1000)) == RangeSet(ranges)

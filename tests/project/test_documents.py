@@ -1,0 +1,56 @@
+"""What the documents name exists: commands, options, files, settings."""
+
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "firmware_config").glob("*.md")])
+MODULES = {"cageclock": "edge.cli", "cageclock-train": "training.cli", "cageclock-station": "station.cli"}
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every command line of ours that stands indented or fenced in a document, with the document's name."""
+    found = []
+    for document in DOCUMENTS:
+        text = document.read_text().replace("\\\n", " ")
+        for line in text.splitlines():
+            match = re.match(r"\s*(?:\$ )?((?:cageclock|cageclock-train|cageclock-station) .*?)(?:\s+#.*)?$", line)
+            if match and (line.startswith("    ") or "```" in text):
+                found.append((document.name, match.group(1)))
+    return found
+
+
+@cache
+def help_of(module: str, *words: str) -> str:
+    done = subprocess.run([sys.executable, "-m", module, *words, "--help"], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, f"{module} {words}: {done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize(("document", "command"), commands(), ids=lambda value: str(value)[:60])
+def test_a_command_in_a_document_exists_with_its_options(document: str, command: str) -> None:
+    program, *words = command.split()
+    module = MODULES[program]
+    sub = [words[0]] if words and not words[0].startswith("-") else []
+    text = help_of(module, *sub)
+    if sub and len(words) > 1 and re.search(rf"[{{,]{re.escape(words[1])}[,}}]", text):
+        text = help_of(module, *sub, words[1])
+    for option in re.findall(r"(?<!\S)--[a-z-]+", command):
+        assert re.search(rf"{re.escape(option)}\b", text), f"{document}: {program} {' '.join(sub)} has no {option}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_link_in_a_document_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        if "://" not in target:
+            assert (document.parent / target).exists(), f"{document.name}: {target} does not exist"
+
+
+def test_make_targets_in_the_readme_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text())) <= targets

@@ -1,0 +1,38 @@
+#!/bin/sh
+# Makes .venv with the extras that are named ($1: demo or dev); does nothing where that was done for these very files.
+set -eu
+extra=$1
+cd "$(dirname "$0")/.."
+
+missing=""
+for program in git make python3; do
+    command -v "$program" >/dev/null 2>&1 || missing="$missing $program"
+done
+python=${PYTHON:-}
+if [ -z "$python" ]; then
+    for candidate in python3 python3.13 python3.12 python3.11; do
+        if command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            python=$candidate
+            break
+        fi
+    done
+fi
+[ -n "$python" ] || missing="$missing python3.11-or-newer"
+if [ -n "$python" ] && ! "$python" -c 'import venv, ensurepip' >/dev/null 2>&1; then
+    missing="$missing python3-venv"
+fi
+if [ -n "$missing" ]; then
+    echo "cageclock: missing:$missing; on Debian or Ubuntu: apt-get install git make python3 python3-venv" >&2
+    exit 2
+fi
+
+stamp=.venv/.ready-$extra
+if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && [ "$stamp" -nt constraints.txt ]; then
+    exit 0
+fi
+[ -x .venv/bin/python ] || { rm -rf .venv; "$python" -m venv .venv; }
+echo "cageclock: installing what '$extra' needs into .venv (once; a few minutes for dev, which brings TensorFlow) ..." >&2
+.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools -e ".[$extra]"
+touch "$stamp"
+[ "$extra" != dev ] || touch .venv/.ready-demo
