@@ -20,7 +20,7 @@ SPACING_MM = 85.0  # animals out in the open keep this distance between their ce
 
 @dataclass(frozen=True)
 class Placement:
-    """One animal's posture; a place, heading (radians, from x to y) or bend (-1..1) left out is drawn by the frame's seed."""
+    """One animal's posture; a place, heading (radians, from x to y) or bend (-1..1) left out is drawn."""
 
     posture: Posture
     in_nest: bool = False
@@ -39,7 +39,8 @@ class Activity:
 def activity_share_at(zeitgeber_h: float) -> float:
     """Share of the time (0..1) that a mouse is out of its nest: little in the light (0-12 h), most of the dark.
 
-    The two humps of the dark phase follow the usual actogram of C57BL/6: a high one after lights off, a lower one before dawn.
+    The two humps of the dark phase follow the usual actogram of C57BL/6: a high one after lights off, a lower one
+    before dawn.
     """
     hour = zeitgeber_h % 24.0
     if hour < 12.0:
@@ -48,7 +49,7 @@ def activity_share_at(zeitgeber_h: float) -> float:
 
 
 def draw_activity(rng: np.random.Generator, setup: CageSetup, count: int, zeitgeber_h: float) -> Activity:
-    """An activity for `count` animals at this zeitgeber time; sleepers share the nest and huddle where they are several."""
+    """An activity for `count` animals at this zeitgeber time; sleepers share the nest, and huddle if several."""
     share = activity_share_at(zeitgeber_h)
     awake = [bool(rng.random() < share) for _ in range(count)]
     sleepers = count - sum(awake)
@@ -63,7 +64,7 @@ def draw_activity(rng: np.random.Generator, setup: CageSetup, count: int, zeitge
 
 
 def settle(rng: np.random.Generator, setup: CageSetup, activity: Activity) -> Activity:
-    """The same activity with every place, heading and bend that was left out drawn: sleepers side by side, others apart."""
+    """The same activity with whatever was left out drawn: sleepers lie side by side, others keep apart."""
     settled: list[Placement] = []
     taken: list[tuple[float, float]] = []
     lair: tuple[float, float] | None = None  # where sleepers outside the nest gather
@@ -92,7 +93,7 @@ def _beside(rng: np.random.Generator, centre_mm: tuple[float, float], radius_mm:
 
 
 def _open_place(rng: np.random.Generator, setup: CageSetup, taken: list[tuple[float, float]]) -> tuple[float, float]:
-    """A place on the floor, far from the animals already placed where that is possible, and rarely under the shelter."""
+    """A place on the floor, away from the animals already placed if possible, and rarely under the shelter."""
     width, height = setup.field_mm
     best: tuple[float, float] = (width / 2, height / 2)
     best_clearance = -1.0

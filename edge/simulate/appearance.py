@@ -1,4 +1,4 @@
-"""What an animal looks like at a given age: the visible signs of its biological age, beside what has nothing to do with it."""
+"""What an animal looks like at a given age: the visible signs of age, beside what has nothing to do with it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import OperatorError
 from edge.simulate.population import SimulatedAnimal
 
 # Frailty index of real C57BL/6 mice: 0.02, 0.12 and 0.33 at 5, 19 and 28 months (Whitehead et al. 2014, PMC4022099).
@@ -113,10 +114,10 @@ def appearance_at(animal: SimulatedAnimal, age_days: float) -> Appearance:
     """What the animal looks like at this calendar age; a pure function of the animal and the age.
 
     Raises:
-        ValueError: a negative or non-finite age.
+        OperatorError: a negative or non-finite age.
     """
     if not np.isfinite(age_days) or age_days < 0:
-        raise ValueError(f"age_days: expected a finite number of 0 or more, got {age_days}")
+        raise OperatorError(f"age_days: expected a finite number of 0 or more, got {age_days}")
     own = _disposition_of(animal.seed)
     biological_days = age_days * animal.ageing_rate
     severity = {
@@ -135,7 +136,11 @@ def appearance_at(animal: SimulatedAnimal, age_days: float) -> Appearance:
         body_length_mm=length,
         girth_mm=girth,
         tail_length_mm=0.88 * (96.5 if male else 92.0) * own.tail_factor * growth,
-        tail_thickness_mm=3.1 * (0.9 + 0.1 * male) * own.tail_factor * growth * (1.0 - 0.18 * _saturate(2.0 * severity["tail"])),
+        tail_thickness_mm=3.1
+        * (0.9 + 0.1 * male)
+        * own.tail_factor
+        * growth
+        * (1.0 - 0.18 * _saturate(2.0 * severity["tail"])),
         tail_paleness=_saturate(3.0 * severity["tail"]),
         greying=_saturate(3.4 * severity["greying"]),
         thinning=_saturate(2.4 * severity["thinning"] + own.baseline_thinning),

@@ -27,12 +27,13 @@ _KINDS: dict[str, tuple[tuple[int, int, int], tuple[float, float], tuple[float, 
 
 @lru_cache(maxsize=6)
 def floor_of(setup: CageSetup, light: Light, view: View) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3 or 1 in infrared): the empty floor with nest and walls, square-root encoded reflectance (see DECODE)."""
+    """uint8 (H, W, 3, or 1 in infrared): reflectance of the empty floor with nest and walls, encoded (see DECODE)."""
     if light == "infrared":
         # Wood, cotton and plastic differ little at 850 nm: less contrast, brighter than in white light.
         white = floor_of(setup, "white", view).astype(np.float32)
-        grey = white @ np.array([0.5, 0.35, 0.15], np.float32)
-        return np.clip(66.0 + 0.66 * grey, 0, 255).astype(np.uint8)[..., None]
+        grey = 0.5 * white[..., 0] + 0.35 * white[..., 1] + 0.15 * white[..., 2]
+        pale: NDArray[np.uint8] = np.clip(66.0 + 0.66 * grey, 0, 255).astype(np.uint8)
+        return pale[..., None]
     rng = np.random.default_rng([setup.seed, 0xBED])
     over = 2 if setup.px_per_mm < 5 else 1
     picture = Image.new("RGB", (setup.width_px * over, setup.height_px * over), (70, 58, 44))
@@ -59,9 +60,16 @@ def _scatter(picture: Image.Image, rng: np.random.Generator, setup: CageSetup, v
     half_length, half_width = rng.uniform(*lengths, count) / 2, rng.uniform(*widths, count) / 2
     angle = rng.uniform(0, np.pi, count)
     corners = np.array([(-1.0, -0.8), (-0.6, -1.0), (0.7, -1.0), (1.0, -0.5), (0.9, 1.0), (-0.8, 1.0)])
-    shape = corners[None] * np.stack([half_length, half_width], -1)[:, None] * rng.uniform(0.75, 1.1, (count, len(corners), 1))
+    shape = (
+        corners[None]
+        * np.stack([half_length, half_width], -1)[:, None]
+        * rng.uniform(0.75, 1.1, (count, len(corners), 1))
+    )
     cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
-    points = np.stack([shape[..., 0] * cos - shape[..., 1] * sin, shape[..., 0] * sin + shape[..., 1] * cos], -1) + centre[:, None]
+    points = (
+        np.stack([shape[..., 0] * cos - shape[..., 1] * sin, shape[..., 0] * sin + shape[..., 1] * cos], -1)
+        + centre[:, None]
+    )
     lamp = np.array(setup.lamp_direction[:2]) * 0.7
     tone = np.clip(rng.normal(1.0, 0.11, count), 0.65, 1.25)
     # Pieces that lie deep in the litter were strewn first, and lie in the shade of the later ones.
@@ -81,7 +89,9 @@ def _draw_walls(picture: Image.Image, rng: np.random.Generator, setup: CageSetup
     width, height = setup.field_mm
     inset = setup.wall_mm
     mask = Image.new("L", picture.size, 150)
-    inner = np.array([(inset, inset), (width - inset, inset), (width - inset, height - inset), (inset, height - inset)], np.float32)
+    inner = np.array(
+        [(inset, inset), (width - inset, inset), (width - inset, height - inset), (inset, height - inset)], np.float32
+    )
     polygon = (view.to_px(inner) * over).ravel().tolist()
     ImageDraw.Draw(mask).polygon(polygon, fill=0)
     mask = mask.filter(ImageFilter.GaussianBlur(0.5 * setup.px_per_mm * over))
@@ -92,5 +102,9 @@ def _draw_walls(picture: Image.Image, rng: np.random.Generator, setup: CageSetup
     draw.line([*polygon, *polygon[:2]], fill=(222, 222, 216), width=line)
     for side in range(4):  # reflections of the lamps
         start = rng.uniform(0.1, 0.7)
-        ends = inner[side] + (inner[(side + 1) % 4] - inner[side]) * np.array([[start], [start + rng.uniform(0.05, 0.2)]])
-        draw.line((view.to_px(ends.astype(np.float32)) * over).ravel().tolist(), fill=(250, 250, 246), width=line + over)
+        ends = inner[side] + (inner[(side + 1) % 4] - inner[side]) * np.array(
+            [[start], [start + rng.uniform(0.05, 0.2)]]
+        )
+        draw.line(
+            (view.to_px(ends.astype(np.float32)) * over).ravel().tolist(), fill=(250, 250, 246), width=line + over
+        )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from edge.errors import OperatorError
 from edge.simulate.activity import Activity, Placement, draw_activity, settle
 from edge.simulate.appearance import Appearance, appearance_at
 from edge.simulate.bedding import DECODE, floor_of
@@ -56,7 +57,7 @@ class SimulatedCage:
     """One to five animals (or none) in one setup.
 
     Raises:
-        ValueError: more than five animals, or one animal twice.
+        OperatorError: more than five animals, or one animal twice.
     """
 
     cage_id: str
@@ -66,7 +67,7 @@ class SimulatedCage:
     def __post_init__(self) -> None:
         names = [animal.subject_id for animal in self.animals]
         if len(names) > MAX_ANIMALS or len(set(names)) < len(names):
-            raise ValueError(f"cage {self.cage_id}: expected up to {MAX_ANIMALS} different animals, got {names}")
+            raise OperatorError(f"cage {self.cage_id}: expected up to {MAX_ANIMALS} different animals, got {names}")
 
     def photograph(
         self,
@@ -80,10 +81,11 @@ class SimulatedCage:
     ) -> SimulatedFrame:
         """The picture of the cage at this aware time, with its ground truth; the same arguments give the same bytes.
 
-        Without an `activity`, what the animals do is drawn from the zeitgeber time. What an activity leaves out is drawn.
+        Without an `activity`, what the animals do is drawn from the zeitgeber time. What an activity leaves out is
+        drawn.
 
         Raises:
-            ValueError: a naive time, an animal not yet born, or an activity for another number of animals.
+            OperatorError: a naive time, an animal not yet born, or an activity for another number of animals.
         """
         rng = np.random.default_rng([seed, self.setup.seed, crc32(self.cage_id.encode())])
         actors = () if faults.empty else self._cast(at, zeitgeber_h, activity, rng)
@@ -114,8 +116,9 @@ class SimulatedCage:
         if activity is None:
             activity = draw_activity(rng, self.setup, len(self.animals), zeitgeber_h)
         elif len(activity.placements) != len(self.animals):
-            raise ValueError(
-                f"cage {self.cage_id}: expected an activity for {len(self.animals)} animals, got {len(activity.placements)}"
+            raise OperatorError(
+                f"cage {self.cage_id}: expected an activity for {len(self.animals)} animals, "
+                f"got {len(activity.placements)}"
             )
         else:
             activity = settle(rng, self.setup, activity)
@@ -144,7 +147,10 @@ def _draw(actor: _Actor, view: View, light: Light, setup: CageSetup, rng: np.ran
         return drawn
     dx, dy = actor.pose.along[len(actor.pose.along) // 2] * run * view.px_per_mm
     body = Patch(
-        drawn.body.x0, drawn.body.y0, smear(drawn.body.colour, float(dx), float(dy)), smear(drawn.body.alpha, float(dx), float(dy))
+        drawn.body.x0,
+        drawn.body.y0,
+        smear(drawn.body.colour, float(dx), float(dy)),
+        smear(drawn.body.alpha, float(dx), float(dy)),
     )
     return DrawnMouse(drawn.tail, body, drawn.mask)
 
@@ -152,7 +158,7 @@ def _draw(actor: _Actor, view: View, light: Light, setup: CageSetup, rng: np.ran
 def _place(
     scene: NDArray[np.float32], owner: NDArray[np.int16], drawn: DrawnMouse, number: int, light: Light, setup: CageSetup
 ) -> int:
-    """Lay shadow, tail and body over the scene in place, note who owns which pixel, return how many pixels the body covers."""
+    """Pixels that the body covers; lays shadow, tail and body over the scene and notes their owner, in place."""
     if drawn.body is not None:
         _cast_shadow(scene, drawn.body, light, setup)
     if drawn.tail is not None:
@@ -166,13 +172,15 @@ def _place(
 
 
 def _cast_shadow(scene: NDArray[np.float32], body: Patch, light: Light, setup: CageSetup) -> None:
-    """Darken the floor beside the body, away from the lamp, in place: a soft cast shadow and a tighter one where it touches."""
+    """Darken the floor on the side away from the lamp, in place: a soft cast shadow, and a tighter one of contact."""
     lamp = setup.lamp_direction if light == "white" else _INFRARED_LAMP
     scale = setup.px_per_mm
     picture = Image.fromarray((body.alpha * 255).astype(np.uint8))
     small = picture.resize((max(1, picture.width // 2), max(1, picture.height // 2)), Image.Resampling.BILINEAR)
     for height_mm, blur_mm, depth in ((9.0, 3.2, 0.42), (2.5, 1.2, 0.38)):
-        blurred = small.filter(ImageFilter.GaussianBlur(blur_mm * scale / 2)).resize(picture.size, Image.Resampling.BILINEAR)
+        blurred = small.filter(ImageFilter.GaussianBlur(blur_mm * scale / 2)).resize(
+            picture.size, Image.Resampling.BILINEAR
+        )
         shade = 1.0 - np.float32(depth / 255.0) * np.asarray(blurred, np.float32)
         dx, dy = round(-lamp[0] / lamp[2] * height_mm * scale), round(-lamp[1] / lamp[2] * height_mm * scale)
         x0, y0 = max(0, body.x0 + dx), max(0, body.y0 + dy)

@@ -1,4 +1,4 @@
-"""The fur of one animal: its colour at every place of the body, with the signs of age, and where the silhouette ends."""
+"""The fur of one animal: its colour at every place of the body, with the signs of age, and its ragged edge."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Pixels = NDArray[np.float32]
 
 _GREY_HAIR = (0.260, 0.250, 0.235)
 _YELLOWED_HAIR = (0.60, 0.52, 0.36)  # an old white coat yellows
-_GREY_HAIR_INFRARED = 0.42
+_GREY_HAIR_INFRARED = 0.46
 _SCAB = (0.115, 0.030, 0.022)
 _SCAB_INFRARED = 0.22
 _PATCHES = 6  # places where hair may be lost with age
@@ -26,7 +26,7 @@ _NORMAL = NormalDist()
 
 @dataclass(frozen=True)
 class Palette:
-    """Linear reflectances of one strain's parts in one light, float32 (C,) each: three channels in white, one in infrared."""
+    """Linear reflectances of one strain's parts in one light, float32 (C,): C is 3 in white light, 1 in infrared."""
 
     coat: Pixels
     grey_hair: Pixels
@@ -49,14 +49,20 @@ class Palette:
         dark = sum(strain.coat) < 1.0
         colours = [
             tuple(min(channel * brightness, 0.85) for channel in strain.coat),
-            _GREY_HAIR if dark else _YELLOWED_HAIR, strain.skin, strain.ear, strain.tail, strain.eye, _SCAB, (0.38, 0.39, 0.41),
+            _GREY_HAIR if dark else _YELLOWED_HAIR,
+            strain.skin,
+            strain.ear,
+            strain.tail,
+            strain.eye,
+            _SCAB,
+            (0.38, 0.39, 0.41),
         ]
         return cls(*(np.array(colour, np.float32) for colour in colours))
 
 
 @dataclass(frozen=True, eq=False)
 class Fur:
-    """What the coat gives the renderer, per pixel: colour (h, w, C), gloss (h, w), relief in mm (h, w), ragged edge in mm (h, w)."""
+    """What the coat gives the renderer for n pixels, float32: colour (n, C); gloss, relief, ragged edge (n,)."""
 
     colour: Pixels
     gloss: Pixels
@@ -74,7 +80,7 @@ def grow_fur(
     length_mm: float,
     px_per_mm: float,
 ) -> Fur:
-    """The coat at body coordinates: `at_mm` behind the snout and `left_mm` to the left, float32 (h, w)."""
+    """The coat at body coordinates: `at_mm` behind the snout and `left_mm` to the left, float32 (n,)."""
     rng = np.random.default_rng([seed, 0xF0])
     shift = rng.uniform(0, 64, 2).astype(np.float32)
     u = at_mm / np.float32(length_mm)
@@ -107,14 +113,16 @@ def grow_fur(
 
 
 def _mix(colour: Pixels, other: Pixels, share: Pixels) -> None:
-    """Blend another colour (C,) into the picture (h, w, C) in place, by share (h, w)."""
+    """Blend another colour (C,) into the pixels (n, C) in place, by share (n,)."""
     colour += (other - colour) * np.clip(share, 0.0, 1.0)[..., None]
 
 
 def _grey_hairs(greying: float, guard: Pixels, regions: Pixels, u: Pixels) -> Pixels:
-    """Share of grey: single guard hairs first, then more of them, earlier on the muzzle and in some regions of the back."""
+    """Share of grey: single guard hairs first, then more, earlier on the muzzle and in some regions of the back."""
     density = min(max(0.42 * greying**1.25, 0.002), 0.6)
-    threshold = np.float32(_NORMAL.inv_cdf(1.0 - density)) - 0.55 * np.float32(greying) * (regions + np.maximum(0.0, 1.4 - 9.0 * u))
+    threshold = np.float32(_NORMAL.inv_cdf(1.0 - density)) - 0.55 * np.float32(greying) * (
+        regions + np.maximum(0.0, 1.4 - 9.0 * u)
+    )
     return smoothstep(threshold - 0.2, threshold + 0.5, guard) * np.float32(0.85)
 
 
@@ -122,10 +130,13 @@ def _bare_skin(thinning: float, clumps: Pixels, regions: Pixels, u: Pixels) -> P
     """Share of skin shining through between thinned hairs, more on the rump and behind the ears than elsewhere."""
     where = 0.45 + 0.35 * regions + 0.9 * np.exp(-(((u - 0.78) / 0.2) ** 2)) + 0.4 * np.exp(-(((u - 0.3) / 0.08) ** 2))
     gaps = smoothstep(-0.3, 1.3, -clumps)
-    return (np.float32(0.44 * thinning) * np.clip(where, 0.0, 1.6) * (0.25 + 0.75 * gaps)).astype(np.float32)
+    share: Pixels = (np.float32(0.44 * thinning) * np.clip(where, 0.0, 1.6) * (0.25 + 0.75 * gaps)).astype(np.float32)
+    return share
 
 
-def _ellipse(at_mm: Pixels, left_mm: Pixels, centre: tuple[float, float], radii: tuple[float, float], turn: float) -> Pixels:
+def _ellipse(
+    at_mm: Pixels, left_mm: Pixels, centre: tuple[float, float], radii: tuple[float, float], turn: float
+) -> Pixels:
     """Distance from the centre in units of the ellipse's radius."""
     cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
     dx, dy = at_mm - np.float32(centre[0]), left_mm - np.float32(centre[1])
@@ -137,7 +148,7 @@ def _ellipse(at_mm: Pixels, left_mm: Pixels, centre: tuple[float, float], radii:
 def _bald(
     appearance: Appearance, rng: np.random.Generator, at_mm: Pixels, left_mm: Pixels, length_mm: float, clumps: Pixels
 ) -> Pixels:
-    """Share of bare skin: soft-edged patches on back and flanks that come with age, and a cleanly barbered area that does not."""
+    """Share of bare skin: soft-edged patches that come with age, and a cleanly barbered area that does not."""
     bald = np.zeros_like(at_mm)
     places = rng.uniform((0.32, -0.42), (0.92, 0.42), (_PATCHES, 2))
     sizes, turns = rng.uniform(0.6, 1.4, (_PATCHES, 2)), rng.uniform(0, 3.1, _PATCHES)
@@ -151,7 +162,8 @@ def _bald(
         distance = _ellipse(at_mm, left_mm, centre, (radius[0], radius[1] * 0.7), turn) + 0.12 * clumps
         bald = np.maximum(bald, 0.75 * smoothstep(-1.2, -0.7, -distance))
     if appearance.barbering > 0:
-        # A cage mate plucks whiskers, cheeks and the back of the head, or a strip of the back: sharp borders, stubble left.
+        # A cage mate plucks whiskers, cheeks and the back of the head, or a strip of the back: sharp borders, stubble
+        # left.
         back = rng.random() < 0.4
         centre = (0.5 if back else 0.20) * length_mm, 0.0 if back else float(rng.choice([-1.0, 1.0])) * 4.0
         radii = (0.5 + 0.5 * appearance.barbering) * (17.0 if back else 11.0), (0.5 + 0.5 * appearance.barbering) * 6.0

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields
 
+from edge.errors import OperatorError
+
 
 @dataclass(frozen=True)
 class SceneFaults:
     """Faults of one frame; the default is a clean one.
 
     Raises:
-        ValueError: a strength outside 0..1, or a number that is not finite.
+        OperatorError: a strength outside 0..1, or a number that is not finite.
     """
 
     empty: bool = False  # no animal in the cage
@@ -28,11 +30,16 @@ class SceneFaults:
         for name in ("condensation", "dirt", "motion_blur"):
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
-                raise ValueError(f"faults.{name}: expected 0..1, got {value}")
+                raise OperatorError(f"faults.{name}: expected 0..1, got {value}")
         if not (math.isfinite(self.exposure_factor) and self.exposure_factor >= 0.0):
-            raise ValueError(f"faults.exposure_factor: expected a finite number of 0 or more, got {self.exposure_factor}")
+            raise OperatorError(
+                f"faults.exposure_factor: expected a finite number of 0 or more, got {self.exposure_factor}"
+            )
         if not all(math.isfinite(value) for value in (*self.camera_shift_mm, self.camera_rotation_deg)):
-            raise ValueError(f"faults: camera shift and rotation must be finite, got {self.camera_shift_mm}, {self.camera_rotation_deg}")
+            raise OperatorError(
+                f"faults: expected a finite camera shift and rotation, got {self.camera_shift_mm}, "
+                f"{self.camera_rotation_deg}"
+            )
 
     def active(self) -> tuple[str, ...]:
         """Names of the faults that are switched on."""

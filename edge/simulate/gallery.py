@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
-from typing import cast
 
 from PIL import Image, ImageDraw
 
@@ -20,7 +19,7 @@ _TILE = (480, 300)  # 120 x 75 mm at 4 px/mm
 
 
 def contact_sheet(seed: int, *, strain: str = "C57BL/6J") -> Image.Image:
-    """One row for each of three animals and each light, young, middle-aged and old from left to right; last row: postures."""
+    """Three animals in both lights, young, middle-aged and old from left to right; below them the postures."""
     animals = create_population(seed, 3, born_from=_BORN, born_until=_BORN, strains=(strain,))
     setup = replace(CageSetup.from_seed(seed), shelter="none")
     width, height = setup.field_mm
@@ -32,7 +31,7 @@ def contact_sheet(seed: int, *, strain: str = "C57BL/6J") -> Image.Image:
         for light in ("white", "infrared"):
             for age in _AGES:
                 activity = Activity((Placement("walking", position_mm=place, heading_rad=0.25, bend=0.3),))
-                frame = _photograph(cage, age, cast(Light, light), number, activity)
+                frame = _photograph(cage, age, light, number, activity)
                 tiles.append((_crop(frame), f"{animal.subject_id} {animal.sex}, {age} days, {light}"))
     cage = SimulatedCage("gallery", animals[:1], setup)
     for posture in POSTURES:
@@ -43,7 +42,9 @@ def contact_sheet(seed: int, *, strain: str = "C57BL/6J") -> Image.Image:
 
 def _photograph(cage: SimulatedCage, age_days: float, light: Light, seed: int, activity: Activity) -> SimulatedFrame:
     at = datetime.combine(_BORN, time(), UTC) + timedelta(days=age_days)
-    return cage.photograph(at=at, light=light, zeitgeber_h=6.0 if light == "white" else 16.0, seed=seed, activity=activity)
+    return cage.photograph(
+        at=at, light=light, zeitgeber_h=6.0 if light == "white" else 16.0, seed=seed, activity=activity
+    )
 
 
 def _crop(frame: SimulatedFrame) -> Image.Image:

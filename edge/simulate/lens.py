@@ -41,11 +41,11 @@ def fog(scene: Pixels, setup: CageSetup, strength: float, seed: int) -> Pixels:
 
 def _blur(channel: Pixels, small: tuple[int, int], strength: float) -> Pixels:
     picture = Image.fromarray(channel).resize(small, Image.Resampling.BOX)
-    values = np.asarray(picture, np.float32)
+    values: Pixels = np.asarray(picture, np.float32)
     for _ in range(1 + round(2 * strength)):
-        padded = np.pad(values, 1, mode="edge")
-        values = (padded[1:-1, 1:-1] * 2 + padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]) / 6
-    back = Image.fromarray(values.astype(np.float32)).resize((channel.shape[1], channel.shape[0]), Image.Resampling.BILINEAR)
+        padded = np.pad(values, 1, mode="edge") / np.float32(6.0)
+        values = 2 * padded[1:-1, 1:-1] + padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
+    back = Image.fromarray(values).resize((channel.shape[1], channel.shape[0]), Image.Resampling.BILINEAR)
     return np.asarray(back, np.float32)
 
 
@@ -59,7 +59,9 @@ def soil(scene: Pixels, setup: CageSetup, strength: float) -> None:
     for _ in range(round(46 * strength)):
         x, y = rng.uniform(0, width) * scale, rng.uniform(0, height) * scale
         radius = rng.lognormal(0.7, 0.7) * scale
-        draw.ellipse((x - radius, y - radius, x + radius, y + radius * rng.uniform(0.6, 1.2)), fill=int(rng.integers(40, 150)))
+        draw.ellipse(
+            (x - radius, y - radius, x + radius, y + radius * rng.uniform(0.6, 1.2)), fill=int(rng.integers(40, 150))
+        )
     for _ in range(round(5 * strength)):
         start, angle = rng.uniform((0, 0), (width, height)) * scale, rng.uniform(0, math.pi)
         reach = rng.uniform(20, 70) * scale

@@ -63,7 +63,7 @@ def _window(points_mm: Pixels, margin_mm: float, view: View) -> tuple[int, int, 
 
 @dataclass(frozen=True, eq=False)
 class _Near:
-    """The pixels of a window that lie near a path: their flat numbers (n,), floor positions (n, 2) and nearest path point (n,)."""
+    """Pixels of a window near a path: flat numbers (n,), floor positions (n, 2), nearest path points (n,)."""
 
     numbers: NDArray[np.intp]
     points: Pixels
@@ -166,7 +166,9 @@ class _Painter:
         self.at, self.left, self.colour, self.alpha = at, left, colour, alpha
         self.blur = 0.7 / px_per_mm
 
-    def spot(self, at_mm: float, left_mm: float, radii_mm: tuple[float, float], turn: float = 0.0, soft: float = 0.0) -> Pixels:
+    def spot(
+        self, at_mm: float, left_mm: float, radii_mm: tuple[float, float], turn: float = 0.0, soft: float = 0.0
+    ) -> Pixels:
         """Coverage (n,) of an ellipse, softened by a pixel or by `soft` mm."""
         cos, sin = np.float32(np.cos(turn)), np.float32(np.sin(turn))
         dx, dy = self.at - np.float32(at_mm), self.left - np.float32(left_mm)
@@ -218,12 +220,17 @@ def _draw_face(painter: _Painter, sketch: Sketch, pose: Pose, scale: float) -> N
         painter.over(rim, palette.ear * np.float32(1.25))
         bowl = painter.spot(place[0] + 0.5 * scale, place[1] - side * 0.2, (5.0 * scale, 4.0 * scale), turn, soft=1.0)
         painter.over(bowl * rim * 0.9, palette.ear * np.float32(0.78))
-        hollow = painter.spot(place[0] - 1.5 * scale, place[1] - side * 1.6 * scale, (2.6 * scale, 1.9 * scale), turn, soft=1.2)
+        hollow = painter.spot(
+            place[0] - 1.5 * scale, place[1] - side * 1.6 * scale, (2.6 * scale, 1.9 * scale), turn, soft=1.2
+        )
         painter.over(hollow * rim * 0.6, palette.ear * np.float32(0.35))
         eye = (0.112 * pose.length_mm, side * 0.069 * pose.scale_mm)
         size = (1.75 * scale * max(foreshortened, 0.7), 1.45 * scale)
         painter.over(painter.spot(*eye, (size[0] * 1.3, size[1] * 1.3), soft=0.5) * 0.5, palette.eye * np.float32(1.5))
-        painter.over(painter.spot(*eye, size), palette.eye * (1.0 - appearance.cataract) + palette.clouded_eye * appearance.cataract)
+        painter.over(
+            painter.spot(*eye, size),
+            palette.eye * (1.0 - appearance.cataract) + palette.clouded_eye * appearance.cataract,
+        )
         glint = painter.spot(eye[0] - 0.4, eye[1] - 0.3 * side, (0.45 * scale, 0.4 * scale))
         painter.over(glint * np.float32(0.6), np.full_like(palette.eye, 0.7))
     muzzle = painter.spot(0.045 * pose.length_mm, 0.0, (3.6 * scale, 2.6 * scale), soft=1.5)
@@ -277,7 +284,9 @@ def _draw_tail(sketch: Sketch, pose: Pose, view: View) -> Patch | None:
     round_shade = 0.55 + 0.5 * np.sqrt(np.clip(1.0 - (reach / np.maximum(radius, 0.1)) ** 2, 0.0, 1.0))
     rings = 1.0 + 0.10 * np.sin(at * np.float32(2 * np.pi / 0.9)) * np.float32(min(1.0, view.px_per_mm / 4.0))
     mottle = 1.0 + 0.12 * sample(noise_tile(4, 17.0, 13.0, 1.0), at, reach + sketch.seed % 53)
-    tint = sketch.palette.tail + (sketch.palette.skin - sketch.palette.tail) * np.float32(0.7 * appearance.tail_paleness)
+    tint = sketch.palette.tail + (sketch.palette.skin - sketch.palette.tail) * np.float32(
+        0.7 * appearance.tail_paleness
+    )
     height, width = window[3] - window[1], window[2] - window[0]
     opaque = np.zeros(height * width, np.float32)
     opaque[near.numbers] = alpha

@@ -60,7 +60,15 @@ def _outline(rng: np.random.Generator, setup: CageSetup, view: View, over: int, 
 
 
 def _draw_fibres(
-    picture: Image.Image, rng: np.random.Generator, setup: CageSetup, view: View, over: int, *, count: int, inner: float, outer: float
+    picture: Image.Image,
+    rng: np.random.Generator,
+    setup: CageSetup,
+    view: View,
+    over: int,
+    *,
+    count: int,
+    inner: float,
+    outer: float,
 ) -> None:
     """Draw curved strands that mostly run around the bowl; those further out lie higher and are brighter."""
     draw = ImageDraw.Draw(picture)

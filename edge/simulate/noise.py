@@ -7,6 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+Pixels = NDArray[np.float32]
+
 TEXEL_PER_MM = 6.0
 TILE = 256  # texels on a side: 43 mm, a power of two so that wrapping is one cheap "and"
 
@@ -35,10 +37,13 @@ def sample(tile: NDArray[np.float32], x_mm: NDArray[np.float32], y_mm: NDArray[n
     """The tile's values at these places (nearest texel, wrapped around)."""
     column = (x_mm * np.float32(TEXEL_PER_MM)).astype(np.int32) & (TILE - 1)
     row = (y_mm * np.float32(TEXEL_PER_MM)).astype(np.int32) & (TILE - 1)
-    return tile[row, column]
+    values: NDArray[np.float32] = tile[row, column]
+    return values
 
 
-def smoothstep(low: float | NDArray[np.float32], high: float | NDArray[np.float32], x: NDArray[np.float32]) -> NDArray[np.float32]:
+def smoothstep(
+    low: float | np.float32 | Pixels, high: float | np.float32 | Pixels, x: NDArray[np.floating]
+) -> NDArray[np.float32]:
     """0 below `low`, 1 above `high`, a smooth ramp between."""
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     result: NDArray[np.float32] = (t * t * (3.0 - 2.0 * t)).astype(np.float32)

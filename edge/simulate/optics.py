@@ -14,8 +14,8 @@ _LEVELS = 4096
 _STRIP_ROWS = 48  # worked on strip by strip, so that the intermediates stay in the processor's cache
 _NOISE_LENGTH = 2**19  # each strip takes its noise from another random place in here
 
-# Shot noise (variance per unit of signal) and read noise (standard deviation), signal 1 = white; the infrared exposure is
-# taken at a higher gain.
+# Shot noise (variance per unit of signal) and read noise (standard deviation), signal 1 = white; the infrared
+# exposure is taken at a higher gain.
 _NOISE = {"white": (0.00035, 0.0022), "infrared": (0.0011, 0.0050)}
 _GAIN = {"white": 0.88, "infrared": 0.98}
 
@@ -38,8 +38,8 @@ def expose(
 ) -> NDArray[np.uint8]:
     """uint8 (H, W, 3) RGB: the photograph of a linear scene, float32 (H, W, 3) or in infrared (H, W, 1).
 
-    Adds the lens' vignetting, the setup's exposure and white balance, shot and read noise, clipping and the tone curve. An
-    infrared picture is grey: its three channels are equal.
+    Adds the lens' vignetting, the setup's exposure and white balance, shot and read noise, clipping and the tone
+    curve. An infrared picture is grey: its three channels are equal.
     """
     height, width, channels = scene.shape
     gain = _GAIN[light] * exposure_factor * (setup.lamp_gain if light == "white" else setup.infrared_gain)

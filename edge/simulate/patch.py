@@ -12,7 +12,7 @@ Pixels = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Patch:
-    """Premultiplied linear colour float32 (h, w, C) and alpha float32 (h, w) 0..1, its top left corner at pixel x0, y0."""
+    """Premultiplied linear colour float32 (h, w, C), alpha float32 (h, w) 0..1; top left corner at pixel x0, y0."""
 
     x0: int
     y0: int

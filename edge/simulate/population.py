@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from edge.errors import OperatorError
 from edge.simulate.strains import STRAINS
 
 Sex = Literal["female", "male"]
@@ -39,14 +40,14 @@ class SimulatedAnimal:
         """Calendar age in days at an aware time, counted from midnight UTC of the date of birth.
 
         Raises:
-            ValueError: `at` is naive, or lies before the birth.
+            OperatorError: `at` is naive, or lies before the birth.
         """
         if at.tzinfo is None:
-            raise ValueError(f"{self.subject_id}: expected an aware time, got naive {at!r}; attach a time zone")
+            raise OperatorError(f"{self.subject_id}: expected an aware time, got naive {at!r}; attach a time zone")
         age_days = (at - datetime.combine(self.date_of_birth, time(), UTC)).total_seconds() / 86400
         if age_days < 0:
-            raise ValueError(
-                f"{self.subject_id}: born on {self.date_of_birth}, not yet alive at {at.isoformat()}; photograph it later"
+            raise OperatorError(
+                f"{self.subject_id}: born on {self.date_of_birth}, not yet alive at {at.isoformat()}; take a later time"
             )
         return age_days
 
@@ -59,20 +60,21 @@ def create_population(
     born_until: date,
     strains: tuple[str, ...] = ("C57BL/6J",),
 ) -> tuple[SimulatedAnimal, ...]:
-    """`count` animals in litters, born between the two dates (both inclusive); the same arguments give the same animals.
+    """`count` animals in litters, born between the two dates (both inclusive); the same arguments give the same
+    animals.
 
     Animals of a litter share date of birth and strain and follow each other. Sex and ageing rate are drawn for each.
 
     Raises:
-        ValueError: a negative count, dates in the wrong order, or a strain that the simulation does not know.
+        OperatorError: a negative count, dates in the wrong order, or a strain that the simulation does not know.
     """
     if count < 0:
-        raise ValueError(f"count: expected 0 or more, got {count}")
+        raise OperatorError(f"count: expected 0 or more, got {count}")
     if born_until < born_from:
-        raise ValueError(f"born_until: expected {born_from} or later, got {born_until}")
+        raise OperatorError(f"born_until: expected {born_from} or later, got {born_until}")
     unknown = [strain for strain in strains if strain not in STRAINS]
     if unknown or not strains:
-        raise ValueError(f"strains: expected some of {', '.join(STRAINS)}, got {unknown or 'none'}")
+        raise OperatorError(f"strains: expected some of {', '.join(STRAINS)}, got {unknown or 'none'}")
     rng = np.random.default_rng([seed, 0xA9E])
     days = (born_until - born_from).days + 1
     animals: list[SimulatedAnimal] = []
@@ -89,6 +91,8 @@ def create_population(
             if len(animals) < count:
                 number = len(animals) + 1
                 animals.append(
-                    SimulatedAnimal(f"sim{seed}-{number:04d}", f"sim{seed}-L{litter:03d}", sex, strain, born, animal_seed, rate)
+                    SimulatedAnimal(
+                        f"sim{seed}-{number:04d}", f"sim{seed}-L{litter:03d}", sex, strain, born, animal_seed, rate
+                    )
                 )
     return tuple(animals)

@@ -1,4 +1,4 @@
-"""The shape of a mouse seen from above: a spine curve from snout to tail base with width and height along it, and a tail."""
+"""The shape of a mouse seen from above: a spine from snout to tail base, width and height along it, and a tail."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import OperatorError
 from edge.simulate.activity import Placement
 from edge.simulate.appearance import Appearance
 
@@ -26,7 +27,8 @@ _SHAPES: dict[str, tuple[float, float, float, float, float, float]] = {
     "curled": (0.84, 1.08, 1.10, 3.90, 4.80, 0.00),
     "huddled": (0.78, 1.10, 1.15, 0.70, 1.70, 0.00),
 }
-# Widths along the spine (0 snout, 1 tail base): the head in units of the body's length, the trunk in units of the girth.
+# Widths along the spine (0 snout, 1 tail base): the head in units of the body's length, the trunk in units of the
+# girth.
 _HEAD = ((0.0, 0.025, 0.06, 0.11, 0.16, 0.21, 0.28, 1.0), (0.020, 0.044, 0.070, 0.095, 0.112, 0.118, 0.120, 0.120))
 _TRUNK = (
     (0.0, 0.22, 0.30, 0.40, 0.52, 0.64, 0.76, 0.86, 0.93, 0.97, 1.0),
@@ -38,8 +40,8 @@ _TRUNK = (
 class Pose:
     """One animal's outline on the floor, in millimetres.
 
-    `spine`, `along` (unit, towards the tail) and `left` (unit, the animal's left) are float32 (K, 2); `at_mm`, `half_width_mm`
-    and `height_mm` float32 (K,) at the same places; `tail` float32 (M, 2) from base to tip.
+    `spine`, `along` (unit, towards the tail) and `left` (unit, the animal's left) are float32 (K, 2); `at_mm`,
+    `half_width_mm` and `height_mm` float32 (K,) at the same places; `tail` float32 (M, 2) from base to tip.
     """
 
     spine: Points
@@ -60,11 +62,15 @@ class Pose:
 
 
 def take_posture(
-    appearance: Appearance, placement: Placement, rng: np.random.Generator, field_mm: tuple[float, float], wall_mm: float
+    appearance: Appearance,
+    placement: Placement,
+    rng: np.random.Generator,
+    field_mm: tuple[float, float],
+    wall_mm: float,
 ) -> Pose:
     """The pose of this animal at a settled placement (position, heading and bend given), kept inside the walls."""
     if placement.position_mm is None or placement.heading_rad is None or placement.bend is None:
-        raise ValueError(f"placement: expected position, heading and bend to be settled, got {placement}")
+        raise OperatorError(f"placement: expected position, heading and bend to be settled, got {placement}")
     length_factor, width_factor, height_factor, least, most, sway = _SHAPES[placement.posture]
     length = appearance.body_length_mm * length_factor * (1.0 - 0.09 * appearance.kyphosis)
     u = np.linspace(0.0, 1.0, SPINE_POINTS)
@@ -125,7 +131,12 @@ def _push_inside(
 
 
 def _draw_tail(
-    base: NDArray[np.float64], heading: float, length_mm: float, placement: Placement, side: float, rng: np.random.Generator
+    base: NDArray[np.float64],
+    heading: float,
+    length_mm: float,
+    placement: Placement,
+    side: float,
+    rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """The tail's centre line, float64 (M, 2): wrapped around a sleeper, trailing in a loose curve behind others."""
     v = np.linspace(0.0, 1.0, 36)
@@ -134,8 +145,14 @@ def _draw_tail(
     elif placement.posture == "huddled":
         turn = heading + side * (0.2 + 2.6 * v)
     else:
-        turn = heading + rng.normal(0, 0.25) + rng.normal(0, 0.8) * v + rng.normal(0, 0.5) * np.sin(math.pi * (v + rng.uniform(0, 1)))
+        turn = (
+            heading
+            + rng.normal(0, 0.25)
+            + rng.normal(0, 0.8) * v
+            + rng.normal(0, 0.5) * np.sin(math.pi * (v + rng.uniform(0, 1)))
+        )
         turn = turn + (heading - turn[0]) * np.exp(-v / 0.08)
     step = length_mm / (len(v) - 1)
     path = np.cumsum(np.stack([np.cos(turn), np.sin(turn)], -1) * step, axis=0)
-    return base + np.concatenate([np.zeros((1, 2)), path[:-1]])
+    tail: NDArray[np.float64] = base + np.concatenate([np.zeros((1, 2)), path[:-1]])
+    return tail

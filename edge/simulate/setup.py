@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from edge.errors import OperatorError
 from edge.simulate.view import View
 
 Bedding = Literal["aspen", "corncob", "pulp"]
@@ -45,11 +46,12 @@ class CageSetup:
         """The setup of a seed. The scene is drawn in millimetres: the same seed at another scale is the same cage.
 
         Raises:
-            ValueError: a picture that is empty or covers less than 120 x 90 mm of floor.
+            OperatorError: a picture that is empty or covers less than 120 x 90 mm of floor.
         """
         if not (px_per_mm > 0 and width_px >= 120 * px_per_mm - 1 and height_px >= 90 * px_per_mm - 1):
-            raise ValueError(
-                f"setup: expected a picture of at least 120 x 90 mm, got {width_px} x {height_px} px at {px_per_mm} px/mm; "
+            raise OperatorError(
+                f"setup: expected a picture of at least 120 x 90 mm, got {width_px} x {height_px} px at "
+                f"{px_per_mm} px/mm; "
                 "raise the size or lower the scale"
             )
         rng = np.random.default_rng([seed, 0xCA6E])
@@ -78,7 +80,9 @@ class CageSetup:
             shelter_angle_rad=float(rng.normal(0, 0.2)),
             wall_mm=float(rng.uniform(3, 7)),
             lamp_direction=(
-                float(math.sin(tilt) * math.cos(azimuth)), float(math.sin(tilt) * math.sin(azimuth)), float(math.cos(tilt)),
+                float(math.sin(tilt) * math.cos(azimuth)),
+                float(math.sin(tilt) * math.sin(azimuth)),
+                float(math.cos(tilt)),
             ),
             lamp_gain=float(np.exp(rng.normal(0, 0.09))),
             infrared_gain=float(np.exp(rng.normal(0, 0.08))),

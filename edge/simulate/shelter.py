@@ -40,7 +40,7 @@ def shelter_of(setup: CageSetup, light: Light, view: View) -> Patch | None:
     rows, columns = np.mgrid[y0:y1, x0:x1].astype(np.float32) + np.float32(0.5)
     offset = view.to_mm(np.stack([columns, rows], -1)) - np.array(setup.shelter_mm, np.float32)
     cos, sin = math.cos(setup.shelter_angle_rad), math.sin(setup.shelter_angle_rad)
-    across = (offset[..., 1] * cos - offset[..., 0] * sin) / np.float32(half_width)
+    across = ((offset[..., 1] * cos - offset[..., 0] * sin) / half_width).astype(np.float32)
     shade = _vault(setup, across, offset, view)
     alpha = _silhouette(setup, view, (x0, y0, x1, y1), half_length, half_width)
     alpha *= np.float32(opaque_white if light == "white" else opaque_infrared)
@@ -48,15 +48,19 @@ def shelter_of(setup: CageSetup, light: Light, view: View) -> Patch | None:
     return Patch(x0, y0, (tint * (shade * alpha)[..., None]).astype(np.float32), alpha)
 
 
-def _vault(setup: CageSetup, across: NDArray[np.float32], offset: NDArray[np.float32], view: View) -> NDArray[np.float32]:
-    """Brightness of a barrel roof: lit from the lamp's side, with a streak of gloss on plastic and grain on cardboard."""
+def _vault(
+    setup: CageSetup, across: NDArray[np.float32], offset: NDArray[np.float32], view: View
+) -> NDArray[np.float32]:
+    """Brightness of a barrel roof: lit from the lamp's side, with gloss on plastic and grain on cardboard."""
     slope = np.clip(across, -1.0, 1.0)
     lamp_across = setup.lamp_direction[1] * math.cos(setup.shelter_angle_rad) - setup.lamp_direction[0] * math.sin(
         setup.shelter_angle_rad
     )
     shade = 0.62 + 0.42 * np.sqrt(np.clip(1.0 - slope * slope, 0.0, 1.0)) + 0.35 * slope * lamp_across
     if setup.shelter == "cardboard_tube":
-        shade *= 1.0 + 0.08 * sample(noise_tile(12, 0.9, 0.5, view.px_per_mm), offset[..., 0] + 200, offset[..., 1] + 200)
+        shade *= 1.0 + 0.08 * sample(
+            noise_tile(12, 0.9, 0.5, view.px_per_mm), offset[..., 0] + 200, offset[..., 1] + 200
+        )
         shade *= 1.0 + 0.05 * np.sin(offset[..., 0] * np.float32(2 * math.pi / 9.0))
     else:
         shade += 0.9 * np.exp(-(((slope - 0.6 * lamp_across - 0.12) / 0.06) ** 2)) * 0.5
@@ -69,9 +73,14 @@ def _silhouette(
     """Coverage (h, w): a rectangle with cut corners and, on houses, an arched doorway in one short side."""
     cut = 0.18 * half_width if setup.shelter != "cardboard_tube" else 0.0
     outline = [
-        (-half_length + cut, -half_width), (half_length - cut, -half_width), (half_length, -half_width + cut),
-        (half_length, half_width - cut), (half_length - cut, half_width), (-half_length + cut, half_width),
-        (-half_length, half_width - cut), (-half_length, -half_width + cut),
+        (-half_length + cut, -half_width),
+        (half_length - cut, -half_width),
+        (half_length, -half_width + cut),
+        (half_length, half_width - cut),
+        (half_length - cut, half_width),
+        (-half_length + cut, half_width),
+        (-half_length, half_width - cut),
+        (-half_length, -half_width + cut),
     ]
     cos, sin = math.cos(setup.shelter_angle_rad), math.sin(setup.shelter_angle_rad)
 

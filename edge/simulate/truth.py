@@ -24,7 +24,8 @@ class AnimalTruth:
 
     `box` (x0, y0, x1, y1; half-open pixels) encloses what can be seen of the body with head and ears, without the tail;
     it is None where nothing can be seen. `visible_fraction` compares the same pixels with those of the whole body.
-    `keypoints` maps a part to (x, y, visible) in pixels, pixel centres at .5; a hidden or outlying part has visible False.
+    `keypoints` maps a part to (x, y, visible) in pixels, pixel centres at .5; a hidden or outlying part has visible
+    False.
     """
 
     subject_id: str

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 class View:
     """A camera straight above the floor: millimetres to pixels by rotation, shift and one scale.
 
-    Floor coordinates start at the top left corner of the undisturbed picture, x to the right and y down; angles turn from x
-    to y.
+    Floor coordinates start at the top left corner of the undisturbed picture, x to the right and y down; angles turn
+    from x to y.
     """
 
     width_px: int
@@ -29,7 +29,9 @@ class View:
         cos, sin = math.cos(angle), math.sin(angle)
         centre = np.array([self.width_px / 2, self.height_px / 2], np.float32)
         moved = points_mm - centre / np.float32(self.px_per_mm) + np.array(self.shift_mm, np.float32)
-        turned = np.stack([moved[..., 0] * cos - moved[..., 1] * sin, moved[..., 0] * sin + moved[..., 1] * cos], axis=-1)
+        turned = np.stack(
+            [moved[..., 0] * cos - moved[..., 1] * sin, moved[..., 0] * sin + moved[..., 1] * cos], axis=-1
+        )
         result: NDArray[np.float32] = (turned * self.px_per_mm + centre).astype(np.float32)
         return result
 
@@ -39,6 +41,10 @@ class View:
         cos, sin = math.cos(angle), math.sin(angle)
         centre = np.array([self.width_px / 2, self.height_px / 2], np.float32)
         turned = (points_px - centre) / np.float32(self.px_per_mm)
-        moved = np.stack([turned[..., 0] * cos + turned[..., 1] * sin, turned[..., 1] * cos - turned[..., 0] * sin], axis=-1)
-        result: NDArray[np.float32] = (moved + centre / np.float32(self.px_per_mm) - np.array(self.shift_mm)).astype(np.float32)
+        moved = np.stack(
+            [turned[..., 0] * cos + turned[..., 1] * sin, turned[..., 1] * cos - turned[..., 0] * sin], axis=-1
+        )
+        result: NDArray[np.float32] = (moved + centre / np.float32(self.px_per_mm) - np.array(self.shift_mm)).astype(
+            np.float32
+        )
         return result
