@@ -110,7 +110,7 @@ def _sign(severity: float, at_28_months: float) -> float:
 
     The power above 1 keeps the signs as flat in mid-life as the frailty index, although they saturate late in life.
     """
-    return _saturate(at_28_months * (severity / 0.33) ** 1.3)
+    return _saturate(at_28_months * (severity / 0.33) ** 1.6)
 
 
 def _with_baseline(sign: float, baseline: float) -> float:
