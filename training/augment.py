@@ -25,7 +25,9 @@ class Ranges:
     noise: float = 0.03
 
 
-def random_affine(size: tuple[int, int], ranges: Ranges, rng: np.random.Generator, mirrored: bool) -> NDArray[np.float64]:
+def random_affine(
+    size: tuple[int, int], ranges: Ranges, rng: np.random.Generator, mirrored: bool
+) -> NDArray[np.float64]:
     """Return the 2x3 map from the new picture's pixels to the old one's, about the middle of (width, height)."""
     angle = rng.uniform(-ranges.rotation, ranges.rotation)
     zoom = math.exp(rng.uniform(-ranges.zoom, ranges.zoom))

@@ -1,4 +1,7 @@
-"""The one training loop: AdamW, warm-up then cosine, clipped gradients, a moving average of the weights swapped in at the end."""
+"""The one training loop.
+
+AdamW, warm-up then cosine, clipped gradients, a moving average of the weights swapped in at the end.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import OperatorError
 from training.progress import progress
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -47,15 +51,16 @@ def fit(network: Any, loss: Any, batches: Iterator[Batch], recipe: Recipe, what:
         pixels, truth = next(batches)
         losses.append(float(network.train_on_batch(pixels, truth)))
         if not np.isfinite(losses[-1]):
-            raise FloatingPointError(
-                f"{what}: the loss became {losses[-1]} at step {len(losses)}; lower the learning rate"
-            )
+            raise OperatorError(f"{what}: the loss became {losses[-1]} at step {len(losses)}; lower the learning rate")
     optimizer.finalize_variable_values(network.trainable_variables)
     return losses
 
 
 def refresh_statistics(network: Any, batches: Iterator[Batch], rounds: int) -> None:
-    """Let batch normalisation see the averaged weights: its running statistics belong to the last ones, not to the average."""
+    """Let batch normalisation see the averaged weights.
+
+    Its running statistics belong to the last ones, not to the average.
+    """
     for _ in range(rounds):
         network(next(batches)[0], training=True)
 

@@ -44,7 +44,10 @@ class PartsResult:
 def fit_centres(
     views: NDArray[np.uint8], centres: NDArray[np.float32], spec: Centres, recipe: Recipe, seed: int = 1
 ) -> CentresResult:
-    """Return the first stage trained on views uint8 (n, h, w, c) with centres (n, k, 2) in view pixels, NaN for none."""
+    """Return the first stage trained on views uint8 (n, h, w, c) with centres (n, k, 2) in view pixels.
+
+    NaN for none.
+    """
     seeded(seed)()
     network = centres_network(spec)
     ranges = Ranges(zoom=0.15, shift_px=10.0)
@@ -74,7 +77,10 @@ def fit_parts(
 def part_errors(
     content: bytes, spec: Parts, crops: NDArray[np.uint8], keypoints: NDArray[np.float32]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (Euclidean errors in crop pixels, likelihoods), both float64 (n, parts), NaN where the part is not visible."""
+    """Return (Euclidean errors in crop pixels, likelihoods), both float64 (n, parts).
+
+    NaN where the part is not visible.
+    """
     network = open_network(content)
     errors = np.full(keypoints.shape[:2], np.nan)
     likelihoods = np.full(keypoints.shape[:2], np.nan)

@@ -1,4 +1,7 @@
-"""The networks: plain 3x3 convolutions, batch normalisation, ReLU6; no squeeze-excite, no hard-swish (they quantise badly)."""
+"""The networks: plain 3x3 convolutions, batch normalisation, ReLU6.
+
+No squeeze-excite, no hard-swish (they quantise badly).
+"""
 
 from __future__ import annotations
 
@@ -35,14 +38,17 @@ def age_network(spec: Age, widths: Sequence[int] = (12, 24, 40, 56, 80)) -> Any:
     values = source
     for level, width in enumerate(widths):
         values = _block(values, width, stride=2)
-        if level:
+        if level > 1:  # above, a residual block would cost more than all the rest
             values = layers.Add()([values, _block(values, width)])
     values = layers.Conv2D(spec.embedding_size, 1, name="to_embedding")(values)
     return keras.Model(source, layers.GlobalAveragePooling2D(name="embedding")(values), name="age")
 
 
 def with_head(embedding_network: Any, bins: int) -> Any:
-    """Return the embedding network with a dropout and the linear head that numpy applies on the device: logits (bins,)."""
+    """Return the embedding network with a dropout and the linear head that numpy applies on the device.
+
+    Logits (bins,).
+    """
     import keras
     from keras import layers
 

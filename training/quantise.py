@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
@@ -31,14 +34,14 @@ def quantise(network: Any, pixels: NDArray[np.uint8]) -> bytes:
     converter.representative_dataset = lambda: _representatives(pixels)
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.inference_input_type = converter.inference_output_type = tf.int8
-    return bytes(converter.convert())
+    return _convert(converter)
 
 
 def to_float(network: Any) -> bytes:
     """Return the float32 .tflite of the same Keras model, for comparison."""
     import tensorflow as tf
 
-    return bytes(tf.lite.TFLiteConverter.from_keras_model(_fixed_batch(network)).convert())
+    return _convert(tf.lite.TFLiteConverter.from_keras_model(_fixed_batch(network)))
 
 
 def spread(count: int, most: int, seed: int = 0) -> NDArray[np.intp]:
@@ -51,6 +54,13 @@ def silence() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+def _convert(converter: Any) -> bytes:
+    """Return the converted network; the converter's own chatter is kept out of the terminal."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bytes(converter.convert())
 
 
 def _fixed_batch(network: Any) -> Any:

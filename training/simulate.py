@@ -1,6 +1,7 @@
 """Simulated photographs, cut as the device cuts them: views, body-part crops and age crops with their truth.
 
-A cage is one draw of everything: animals, setup, bedding, light. Each cage sees its animals at all ages, so that neither the
+A cage is one draw of everything: animals, setup, bedding, light. Each cage sees its animals at all ages, so that
+neither the
 setup nor the date tells the age. Splits are by cage, which is coarser than by animal.
 """
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from edge.preprocess import age_input, centres_input, parts_input, small_view
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame, create_population
+from edge.simulate.activity import Posture
 from edge.simulate.truth import AnimalTruth
 from training.geometry import KEYPOINTS, age_spec, centres_spec, parts_spec
 from training.progress import progress
@@ -23,7 +25,7 @@ from training.progress import progress
 STRAIN = "C57BL/6J"
 SMALL_WIDTH = 320
 MAX_CENTRES = 5
-_OUT = ("stretched", "walking", "stretched", "walking", "grooming", "rearing")
+_OUT: tuple[Posture, ...] = ("stretched", "walking", "stretched", "walking", "grooming", "rearing")
 _JITTER_MM = 1.0  # what the locator is off by, about
 
 
@@ -68,7 +70,10 @@ class Dataset:
 
 
 def simulate(out: Path, *, cages: int, frames: int, seed: int, workers: int = 2) -> Dataset:
-    """Return `cages` x `frames` simulated photographs as cuts, kept in `out`/data.npz; an existing file is used again."""
+    """Return `cages` x `frames` simulated photographs as cuts, kept in `out`/data.npz.
+
+    An existing file is used again.
+    """
     path = out / "data.npz"
     if path.exists():
         return Dataset.load(path)
@@ -115,7 +120,7 @@ def _photograph(cage: SimulatedCage, count: int, rng: np.random.Generator) -> Si
     )
     activity = None
     if rng.random() < 0.85:
-        activity = Activity(tuple(Placement(_OUT[int(rng.integers(len(_OUT)))]) for _ in range(count)))  # type: ignore[arg-type]
+        activity = Activity(tuple(Placement(_OUT[int(rng.integers(len(_OUT)))]) for _ in range(count)))
     zeitgeber_h = 6.0 if light == "white" else 15.0
     return cage.photograph(
         at=at, light=light, zeitgeber_h=zeitgeber_h, seed=int(rng.integers(1 << 30)), faults=faults, activity=activity

@@ -22,7 +22,10 @@ TOLERANCE_QUANTA = 6
 
 
 class GoldenOutputs(Struct, frozen=True, kw_only=True):
-    """Per network, the int8 outputs of its golden inputs, flattened; at most `allowed_share` may differ by more than tolerance."""
+    """Per network, the int8 outputs of its golden inputs, flattened.
+
+    At most `allowed_share` may differ by more than tolerance.
+    """
 
     tolerance_quanta: int
     allowed_share: float

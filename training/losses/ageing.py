@@ -1,6 +1,7 @@
 """Label distribution and CRPS over age bins.
 
-Cross-entropy against a Gaussian label distribution (Gao et al., Deep Label Distribution Learning, 2017) and the continuous
+Cross-entropy against a Gaussian label distribution (Gao et al., Deep Label Distribution Learning, 2017) and the
+continuous
 ranked probability score of the bins (Gneiting & Raftery, 2007), which is a proper score in days.
 """
 
@@ -31,7 +32,10 @@ def crps(
 
 
 def age_loss(crps_weight: float = 1.0) -> Any:
-    """Return a Keras loss: truth (n, bins) as label distribution, logits (n, bins); cross-entropy plus weighted CRPS in bins."""
+    """Return a Keras loss: truth (n, bins) as label distribution, logits (n, bins).
+
+    Cross-entropy plus weighted CRPS in bins.
+    """
     from keras import ops
 
     def loss(truth: Any, logits: Any) -> Any:

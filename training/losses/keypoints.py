@@ -1,6 +1,7 @@
 """Heatmap cross-entropy plus soft-argmax distance, for body parts.
 
-Spatial softmax over logits against a Gaussian target, and the Euclidean distance of the soft-argmax (integral regression:
+Spatial softmax over logits against a Gaussian target, and the Euclidean distance of the soft-argmax (integral
+regression:
 Sun et al., ECCV 2018; coordinates by DSNT: Nibali et al., 2018).
 """
 
