@@ -1,13 +1,13 @@
 """`cageclock-train`: from pictures to a signed bundle, by commands that a biologist can run.
 
-    cageclock-train simulate --out RUN            render simulated mice
-    cageclock-train locator --data RUN --out RUN  train and quantise the locator on them
-    cageclock-train locator --dlc PROJECT --out RUN   ... on a DeepLabCut project, packed with the demo's age model
-    cageclock-train fit --out RUN                 train the age model
-    cageclock-train quantise --out RUN            int8, calibrated
-    cageclock-train evaluate --out RUN            the report
-    cageclock-train bundle --out RUN --key KEY    sign and pack
-    cageclock-train demo-bundle --out RUN         all of these
+cageclock-train simulate --out RUN            render simulated mice
+cageclock-train locator --data RUN --out RUN  train and quantise the locator on them
+cageclock-train locator --dlc PROJECT --out RUN   ... on a DeepLabCut project, packed with the demo's age model
+cageclock-train fit --out RUN                 train the age model
+cageclock-train quantise --out RUN            int8, calibrated
+cageclock-train evaluate --out RUN            the report
+cageclock-train bundle --out RUN --key KEY    sign and pack
+cageclock-train demo-bundle --out RUN         all of these
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"cageclock-train: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("cageclock-train: interrupted; finished steps are kept, the same command goes on after them", file=sys.stderr)
+        print("cageclock-train: interrupted; finished steps are kept, the same command goes on", file=sys.stderr)
         return 130
     return result
 
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     source.add_argument("--data", type=Path, metavar="RUN", help="simulated data of another run (default: --out)")
     locator.add_argument("--steps", type=int, help="training steps of the second stage (default 2500; simulated 2000)")
     locator.add_argument("--centre-steps", type=int, help="training steps of the first stage (default 800)")
-    locator.add_argument("--px-per-mm", type=float, default=1.3, help="scale of the project's images (default %(default)s)")
+    locator.add_argument("--px-per-mm", type=float, default=1.3, help="scale of its images (default %(default)s)")
     locator.add_argument("--age-from", type=Path, help="bundle whose age model is packed in (default: the demo's)")
     locator.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
     locator.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
@@ -63,8 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     fit.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
     _command(commands, "quantise", _quantise, "int8 network, temperature, intervals and domain on held-out animals")
-    _command(commands, "evaluate", _evaluate, "float and int8 on the same held-out animals: RUN/report.md, contact-
-    sheet.png")
+    _command(commands, "evaluate", _evaluate, "float and int8 on the same held-out animals: RUN/report.md and a sheet")
 
     bundle = _command(commands, "bundle", _bundle, "sign and pack")
     _bundle_options(bundle)
@@ -91,7 +90,9 @@ def _parser() -> argparse.ArgumentParser:
 def _command(commands, name: str, run, text: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
     command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
     command.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
-    command.add_argument("--seed", type=int, default=1, help="the same seed gives the same numbers (default %(default)s)")
+    command.add_argument(
+        "--seed", type=int, default=1, help="the same seed gives the same numbers (default %(default)s)"
+    )
     command.set_defaults(run=run)
     return command
 
@@ -107,10 +108,10 @@ def _bundle_options(command: argparse.ArgumentParser) -> None:
 def _simulate(options: argparse.Namespace) -> int:
     from training.simulate import simulate
 
-    data = simulate(
-        options.out, cages=options.cages, frames=options.frames, seed=options.seed, workers=options.workers
+    data = simulate(options.out, cages=options.cages, frames=options.frames, seed=options.seed, workers=options.workers)
+    print(
+        f"{options.out / 'data.npz'}: {len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
     )
-    print(f"{options.out / 'data.npz'}: {len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops")
     return 0
 
 
