@@ -60,7 +60,7 @@ def parse_config(text: str) -> Config:
     Raises:
         ConfigError: a key is unknown, missing, of the wrong type or out of range.
     """
-    values = parse_yaml(text)
+    values = _with_empty_sections(parse_yaml(text), Config)
     try:
         config = msgspec.convert(values, Config, strict=True)
     except msgspec.ValidationError as error:
@@ -72,6 +72,19 @@ def parse_config(text: str) -> Config:
 def config_sha256(config: Config) -> str:
     """Return the SHA-256 of the whole tree, defaults included: two files that mean the same have the same digest."""
     return hashlib.sha256(jsontext.encode(config)).hexdigest()
+
+
+def _with_empty_sections(values: Any, kind: Any) -> Any:
+    """Return the values with a section whose keys are all commented out (YAML's null) as an empty section."""
+    if not isinstance(values, dict):
+        return values
+    filled = dict(values)
+    for field in msgspec.structs.fields(kind):
+        is_section = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
+        if is_section and field.encode_name in filled:
+            inner = filled[field.encode_name]
+            filled[field.encode_name] = {} if inner is None else _with_empty_sections(inner, field.type)
+    return filled
 
 
 def _explain(message: str, values: dict[str, Any]) -> ConfigError:
