@@ -22,12 +22,14 @@ class Cage(Struct, frozen=True, kw_only=True):
 
     animals: how many are housed there; `subject` names the one animal of a cage with `animals: 1`.
     strain: MGI nomenclature, checked against the bundle's validity; None means unknown, which the bundle may refuse.
+    nest_box: x0, y0, x1, y1 of the nest as fractions of the view; an animal whose centre lies in it is `in_nest`.
     """
 
     id: Name
     animals: Annotated[int, msgspec.Meta(ge=0, le=20)] = 1
     subject: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
     strain: str | None = None
+    nest_box: tuple[Fraction, Fraction, Fraction, Fraction] | None = None
 
 
 class Controls(Struct, frozen=True, kw_only=True):

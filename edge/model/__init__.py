@@ -1,0 +1,1 @@
+"""The model bundle: signed file, loaded networks, the runtime behind them."""

@@ -1,0 +1,122 @@
+"""Where the animals are: centres on the small view, then body parts on each animal's crop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.manifest import Centres, Parts
+from edge.contract.reading import Keypoint
+from edge.frame import Frame
+from edge.model.loaded import LoadedModel
+from edge.preprocess import Crop, Point, centres_input, parts_input
+
+Logits = NDArray[np.float32]
+
+_ALIASES = {"nose": "snout", "tailbase": "tail_base", "leftear": "left_ear", "rightear": "right_ear"}
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """One animal: centre in main-stream pixels with its likelihood, body parts by name, the crop's fraction in view."""
+
+    centre: Point
+    likelihood: float
+    keypoints: tuple[Keypoint, ...]
+    inside: float
+
+    def part(self, name: str) -> Keypoint | None:
+        """Return the body part of that standard name, whatever alias the bundle uses for it."""
+        return next((point for point in self.keypoints if standard_name(point.part) == name), None)
+
+
+def standard_name(part: str) -> str:
+    """Return `snout`, `left_ear`, `right_ear`, `tail_base` for their usual aliases, any other name unchanged."""
+    return _ALIASES.get(part.lower().replace("_", "").replace(" ", ""), part)
+
+
+def find_animals(frame: Frame, model: LoadedModel, most: int) -> list[Located]:
+    """Return up to `most` animals, the likeliest first."""
+    spec = model.manifest.centres
+    found = decode_centres(model.centres.run(centres_input(frame.small, spec)), spec, most)
+    height, width = frame.main.shape[:2]
+    scale_x, scale_y = width / spec.width, height / spec.height
+    return [find_parts(frame, (x * scale_x, y * scale_y), likelihood, model) for (x, y), likelihood in found]
+
+
+def find_parts(frame: Frame, centre: Point, likelihood: float, model: LoadedModel) -> Located:
+    """Return the animal at `centre` (main-stream pixels) with its body parts."""
+    spec = model.manifest.parts
+    crop = parts_input(frame.main, centre, frame.px_per_mm, spec)
+    keypoints = decode_parts(model.parts.run(crop.pixels), spec, crop)
+    return Located(centre, likelihood, keypoints, crop.inside)
+
+
+def decode_centres(logits: Logits, spec: Centres, most: int) -> list[tuple[Point, float]]:
+    """Return the peaks of a logit map (h, w, 1), likeliest first.
+
+    Each is ((x, y) in pixels of the first stage's input, likelihood 0-1).
+    """
+    heat = logits[..., 0]
+    floor = math.log(spec.threshold / (1 - spec.threshold)) if 0 < spec.threshold < 1 else -math.inf
+    padded = np.pad(heat, 1, constant_values=-np.inf)
+    around = np.maximum.reduce(
+        [
+            padded[1 + dy : padded.shape[0] - 1 + dy, 1 + dx : padded.shape[1] - 1 + dx]
+            for dy in (-1, 0, 1)
+            for dx in (-1, 0, 1)
+        ]
+    )
+    rows, columns = np.nonzero((heat >= around) & (heat > floor))
+    order = np.argsort(-heat[rows, columns], kind="stable")
+    peaks: list[tuple[Point, float]] = []
+    for index in order:
+        row, column = int(rows[index]), int(columns[index])
+        x, y = _centroid(heat, row, column)
+        point = ((x + 0.5) * spec.stride, (y + 0.5) * spec.stride)
+        if all(math.dist(point, other) >= spec.min_distance_px for other, _ in peaks):
+            peaks.append((point, _sigmoid(float(heat[row, column]))))
+            if len(peaks) == most:
+                break
+    return peaks
+
+
+def decode_parts(logits: Logits, spec: Parts, crop: Crop) -> tuple[Keypoint, ...]:
+    """Return each part in main-stream pixels: soft-argmax over the whole map (h, w, parts) of logits.
+
+    Likelihood: the softmax mass within two cells of the position, calibrated by the bundle.
+    """
+    height, width, count = logits.shape
+    flat = logits.reshape(-1, count).T  # one row a part
+    weights = np.exp(flat - flat.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    maps = weights.reshape(count, height, width)
+    columns, rows = maps.sum(axis=1), maps.sum(axis=2)
+    u = columns @ (np.arange(width, dtype=np.float32) + 0.5)
+    v = rows @ (np.arange(height, dtype=np.float32) + 0.5)
+    points = []
+    for index, name in enumerate(spec.keypoints):
+        column, row = int(u[index]), int(v[index])
+        mass = float(maps[index, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3].sum())
+        mass = min(max(mass, 1e-4), 1 - 1e-4)
+        likelihood = _sigmoid(spec.likelihood_a + spec.likelihood_b * math.log(mass / (1 - mass)))
+        x, y = crop.point_in_main(float(u[index]) * spec.stride, float(v[index]) * spec.stride)
+        points.append(Keypoint(part=name, x=round(x, 2), y=round(y, 2), likelihood=round(likelihood, 4)))
+    return tuple(points)
+
+
+def _centroid(heat: Logits, row: int, column: int) -> Point:
+    """Return the peak's position refined by the sigmoid mass of its 3x3 cells."""
+    y0, x0 = max(0, row - 1), max(0, column - 1)
+    part = 1 / (1 + np.exp(-heat[y0 : row + 2, x0 : column + 2]))
+    total = float(part.sum())
+    x = float((part.sum(axis=0) * np.arange(x0, x0 + part.shape[1])).sum()) / total
+    y = float((part.sum(axis=1) * np.arange(y0, y0 + part.shape[0])).sum()) / total
+    return x, y
+
+
+def _sigmoid(value: float) -> float:
+    return 1 / (1 + math.exp(-value)) if value > -700 else 0.0

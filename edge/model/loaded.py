@@ -1,0 +1,103 @@
+"""A bundle's three networks in memory, with what readings say of the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.manifest import PREPROCESS_VERSION, Manifest
+from edge.contract.reading import Model
+from edge.errors import BundleError
+from edge.model.bundle import Bundle
+from edge.model.runtime import open_network, runtime_name
+
+
+class Runs(Protocol):
+    """A network: pixels in, dequantised numbers out."""
+
+    def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the output without its batch axis."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """Everything `observe` needs. Arrays are the manifest's own numbers, as float32.
+
+    head_weights (embedding_size, bins), head_bias (bins,), bin_centres (bins,), domain_mean (embedding_size,),
+    domain_whitening (k, embedding_size).
+    """
+
+    manifest: Manifest
+    sha256: str
+    runtime: str
+    centres: Runs
+    parts: Runs
+    age: Runs
+    head_weights: NDArray[np.float32]
+    head_bias: NDArray[np.float32]
+    bin_centres: NDArray[np.float32]
+    domain_mean: NDArray[np.float32]
+    domain_whitening: NDArray[np.float32]
+
+    def describe(self) -> Model:
+        """Return what every reading says of the model."""
+        manifest = self.manifest
+        return Model(
+            name=manifest.name,
+            model_version=manifest.model_version,
+            release=manifest.release,
+            sha256=self.sha256,
+            preprocess_version=manifest.preprocess_version,
+            runtime=self.runtime,
+            notice=manifest.notice,
+        )
+
+
+def load_model(bundle: Bundle, threads: int = 1) -> LoadedModel:
+    """Return the bundle's networks, loaded and checked against the manifest.
+
+    Raises:
+        BundleError: another preprocessing version, a network that does not load or differs from the manifest.
+    """
+    manifest = bundle.manifest
+    if manifest.preprocess_version != PREPROCESS_VERSION:
+        raise BundleError(
+            f"bundle: expected preprocessing version {PREPROCESS_VERSION}, got {manifest.preprocess_version}; "
+            "update the program or make the bundle again"
+        )
+    networks = {}
+    for name, spec in (("centres", manifest.centres), ("parts", manifest.parts), ("age", manifest.age)):
+        network = open_network(bundle.files[f"{name}.tflite"], threads)
+        for side, promised, found in (("input", spec.input, network.input), ("output", spec.output, network.output)):
+            if promised.shape != found.shape:
+                raise BundleError(
+                    f"{name}: expected {side} shape {promised.shape} as in the manifest, got {found.shape}"
+                )
+        networks[name] = network
+    age, domain = manifest.age, manifest.domain
+    loaded = LoadedModel(
+        manifest=manifest,
+        sha256=bundle.sha256,
+        runtime=runtime_name(),
+        head_weights=np.array(age.head_weights, np.float32),
+        head_bias=np.array(age.head_bias, np.float32),
+        bin_centres=np.array(age.bin_centres_days, np.float32),
+        domain_mean=np.array(domain.mean, np.float32),
+        domain_whitening=np.array(domain.whitening, np.float32),
+        **networks,
+    )
+    _check_shapes(loaded)
+    return loaded
+
+
+def _check_shapes(model: LoadedModel) -> None:
+    size, bins = model.manifest.age.embedding_size, model.bin_centres.size
+    expected = {"head_weights": (size, bins), "head_bias": (bins,), "domain_mean": (size,)}
+    for name, shape in expected.items():
+        if getattr(model, name).shape != shape:
+            raise BundleError(f"manifest: {name}: expected shape {shape}, got {getattr(model, name).shape}")
+    if model.domain_whitening.ndim != 2 or model.domain_whitening.shape[1] != size:
+        raise BundleError(f"manifest: domain.whitening: expected (k, {size}), got {model.domain_whitening.shape}")

@@ -1,0 +1,226 @@
+"""From photographs to an observation: one pure call, and the one place where abstention is decided.
+
+gate -> locate -> crop -> estimate -> accept or say why not
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.config.tree import Cage
+from edge.config.tree import Quality as Limits
+from edge.contract.reading import Animal, Estimate, Outcome, Quality, Reason
+from edge.estimate import estimate_age
+from edge.frame import Frame, Image
+from edge.locate import Located, find_animals
+from edge.model.loaded import LoadedModel
+from edge.preprocess import Crop, age_input
+from edge.quality import judge_quality, measure_quality
+
+CURLED_BELOW_MM = 45.0
+"""Snout to tail base; an adult mouse that walks or stretches spans 65-100 mm (C57BL/6J from above)."""
+HUDDLE_BELOW_MM = 40.0
+"""Between two animals' centres: about one body width."""
+PARTIAL_BELOW = 0.85
+"""Fraction of the age crop within the picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveSettings:
+    """What `observe` must know of the cage. nest_box: x0, y0, x1, y1 as fractions of the view, or None."""
+
+    limits: Limits
+    expected_animals: int
+    subject: str | None
+    strain: str | None
+    nest_box: tuple[float, float, float, float] | None = None
+
+    @classmethod
+    def of(cls, cage: Cage, limits: Limits) -> ObserveSettings:
+        """Return the settings of a device's configuration."""
+        return cls(limits, cage.animals, cage.subject, cage.strain, cage.nest_box)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Observation:
+    """What one measurement (a frame, or a burst of them) showed.
+
+    crops: the exact age-model inputs of the best frame, one an animal where it had one, uint8 (h, w, c).
+    best: index of the frame that the animals' boxes and keypoints belong to.
+    """
+
+    outcome: Outcome
+    detail: str
+    accepted: bool
+    age_days: float | None
+    animals: tuple[Animal, ...]
+    quality: Quality | None
+    frames: int
+    best: int
+    model_ms: float
+    crops: tuple[Image, ...] = field(default=())
+
+
+def observe(
+    frames: Sequence[Frame],
+    model: LoadedModel,
+    settings: ObserveSettings,
+    reference: NDArray[np.complex64] | None = None,
+) -> Observation:
+    """Return what a burst of frames shows; of several, the one with the most accepted, most certain animals counts.
+
+    A burst is one measurement: where the best frame's one animal is accepted, its embedding is averaged over the frames
+    that show one accepted animal.
+    """
+    seen = [_observe_one(frame, model, settings, reference) for frame in frames]
+    best = max(range(len(seen)), key=lambda index: _worth(seen[index]))
+    chosen = seen[best]
+    model_ms = sum(one.model_ms for one in seen)
+    if len(seen) > 1 and len(chosen.animals) == 1 and chosen.accepted:
+        chosen = _average(chosen, seen, model)
+    return replace(chosen, frames=len(seen), best=best, model_ms=model_ms)
+
+
+def _observe_one(
+    frame: Frame, model: LoadedModel, settings: ObserveSettings, reference: NDArray[np.complex64] | None
+) -> Observation:
+    quality = measure_quality(frame.small, settings.limits, reference)
+    outcome, detail = judge_quality(quality, settings.limits)
+    if outcome is not Outcome.OK:
+        return _nothing(outcome, detail, quality)
+    begin = time.perf_counter()
+    located = find_animals(frame, model, max(1, settings.expected_animals) + 1)
+    if not located:
+        return _nothing(Outcome.NO_MOUSE, "no animal in view", quality, (time.perf_counter() - begin) * 1000)
+    if settings.nest_box is not None and all(_in_nest(animal, frame, settings.nest_box) for animal in located):
+        return _nothing(
+            Outcome.IN_NEST, "every animal in view is in the nest", quality, (time.perf_counter() - begin) * 1000
+        )
+    judged = [_judge(animal, located, frame, model, settings) for animal in located]
+    animals = tuple(animal for animal, _ in judged)
+    single = animals[0] if len(animals) == 1 else None
+    return Observation(
+        outcome=Outcome.OK,
+        detail="",
+        accepted=any(animal.accepted for animal in animals),
+        age_days=single.age_days if single is not None else None,
+        animals=animals,
+        quality=quality,
+        frames=1,
+        best=0,
+        model_ms=(time.perf_counter() - begin) * 1000,
+        crops=tuple(crop.pixels for _, crop in judged if crop is not None),
+    )
+
+
+def _nothing(outcome: Outcome, detail: str, quality: Quality | None, model_ms: float = 0.0) -> Observation:
+    return Observation(outcome, detail, False, None, (), quality, 1, 0, model_ms)
+
+
+def _judge(
+    animal: Located, others: list[Located], frame: Frame, model: LoadedModel, settings: ObserveSettings
+) -> tuple[Animal, Crop | None]:
+    """Return the animal with its estimate, and the crop that it came from."""
+    reasons = _posture_reasons(animal, others, frame, model)
+    if settings.nest_box is not None and _in_nest(animal, frame, settings.nest_box):
+        reasons.append(Reason.IN_NEST)
+    scale = frame.px_per_mm
+    validity = model.manifest.validity
+    if scale is None:
+        reasons.append(Reason.UNCALIBRATED_SCALE)
+    elif scale < validity.min_px_per_mm:
+        reasons.append(Reason.SCALE_TOO_COARSE)
+    if settings.strain is not None and settings.strain not in validity.strains:
+        reasons.append(Reason.STRAIN_NOT_COVERED)
+    crop = _age_crop(animal, frame, model)
+    estimate: Estimate | None = None
+    if crop is not None:
+        estimate = estimate_age(model.age.run(crop.pixels), model)
+        if crop.inside < PARTIAL_BELOW and Reason.PARTIAL not in reasons:
+            reasons.append(Reason.PARTIAL)
+        if estimate.domain_score > 1:
+            reasons.append(Reason.OUT_OF_DOMAIN)
+        if estimate.sd_days > validity.max_sd_days:
+            reasons.append(Reason.TOO_UNCERTAIN)
+    accepted = estimate is not None and not reasons
+    named = settings.subject is not None and settings.expected_animals == 1 and len(others) == 1
+    return Animal(
+        box=_box(animal, frame),
+        centre_likelihood=round(animal.likelihood, 4),
+        keypoints=animal.keypoints,
+        subject=settings.subject if named else None,
+        identity_method="single_housed" if named else "none",
+        identity_confidence=1.0 if named else None,
+        accepted=accepted,
+        reject_reasons=tuple(reasons),
+        age_days=estimate.age_days if accepted and estimate is not None else None,
+        estimate=estimate,
+    ), crop
+
+
+def _posture_reasons(animal: Located, others: list[Located], frame: Frame, model: LoadedModel) -> list[Reason]:
+    reasons = []
+    snout, tail_base = animal.part("snout"), animal.part("tail_base")
+    least = model.manifest.parts.min_likelihood
+    scale = frame.px_per_mm or model.manifest.parts.px_per_mm
+    if snout is None or tail_base is None or min(snout.likelihood, tail_base.likelihood) < least:
+        reasons.append(Reason.PARTIAL)
+    elif math.hypot(snout.x - tail_base.x, snout.y - tail_base.y) < CURLED_BELOW_MM * scale:
+        reasons.append(Reason.CURLED)
+    if any(math.dist(animal.centre, other.centre) < HUDDLE_BELOW_MM * scale for other in others if other is not animal):
+        reasons.append(Reason.HUDDLE)
+    return reasons
+
+
+def _age_crop(animal: Located, frame: Frame, model: LoadedModel) -> Crop | None:
+    snout, tail_base = animal.part("snout"), animal.part("tail_base")
+    if snout is None or tail_base is None:
+        return None
+    scale = frame.px_per_mm or model.manifest.parts.px_per_mm
+    return age_input(frame.main, (snout.x, snout.y), (tail_base.x, tail_base.y), scale, model.manifest.age)
+
+
+def _box(animal: Located, frame: Frame) -> tuple[float, float, float, float]:
+    """Return the keypoints' box widened by a fifth of its longer side, which takes in the body's width."""
+    xs, ys = [point.x for point in animal.keypoints], [point.y for point in animal.keypoints]
+    margin = 0.2 * max(max(xs) - min(xs), max(ys) - min(ys))
+    height, width = frame.main.shape[:2]
+    box = (max(0.0, min(xs) - margin), max(0.0, min(ys) - margin))
+    return (
+        *(round(value, 1) for value in box),
+        round(min(width, max(xs) + margin), 1),
+        round(min(height, max(ys) + margin), 1),
+    )
+
+
+def _in_nest(animal: Located, frame: Frame, nest_box: tuple[float, float, float, float]) -> bool:
+    height, width = frame.main.shape[:2]
+    x, y = animal.centre[0] / width, animal.centre[1] / height
+    x0, y0, x1, y1 = nest_box
+    return x0 <= x < x1 and y0 <= y < y1
+
+
+def _worth(one: Observation) -> tuple[int, int, float]:
+    accepted = [animal.estimate.sd_days for animal in one.animals if animal.accepted and animal.estimate is not None]
+    return (len(accepted), len(one.animals), -min(accepted, default=0.0))
+
+
+def _average(chosen: Observation, seen: list[Observation], model: LoadedModel) -> Observation:
+    """Return the chosen observation, its one animal's embedding averaged over the frames that accepted one animal."""
+    vectors = [
+        one.animals[0].estimate.embedding
+        for one in seen
+        if len(one.animals) == 1 and one.animals[0].accepted and one.animals[0].estimate is not None
+    ]
+    estimate = estimate_age(np.mean(np.array(vectors, np.float32), axis=0), model)
+    if estimate.domain_score > 1 or estimate.sd_days > model.manifest.validity.max_sd_days:
+        return chosen
+    animal = msgspec.structs.replace(chosen.animals[0], estimate=estimate, age_days=estimate.age_days)
+    return replace(chosen, animals=(animal,), age_days=estimate.age_days)

@@ -1,0 +1,94 @@
+"""Is the picture a measurement at all: dark, overexposed, blurred, obstructed, moved. It looks at the small stream only."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.config.tree import Quality as Limits
+from edge.contract.reading import Outcome, Quality
+from edge.frame import Image
+
+MOVED = "camera_moved"
+_DARK, _SATURATED = 8, 250
+
+
+def measure_quality(small: Image, limits: Limits, reference: NDArray[np.complex64] | None = None) -> Quality:
+    """Return what the small stream, uint8 (h, w) grey, looks like; `reference` comes from `reference_view`."""
+    counts = np.bincount(small.ravel(), minlength=256)
+    share = counts / counts.sum()
+    levels = np.arange(256)
+    mean = float(share @ levels)
+    contrast = float(np.sqrt(max(0.0, float(share @ (levels - mean) ** 2))))
+    shift = None if reference is None else shift_against(small, reference)
+    flags = (MOVED,) if shift is not None and shift > limits.max_reference_shift_px else ()
+    return Quality(
+        mean_grey=round(mean, 2),
+        dark_fraction=round(float(share[:_DARK].sum()), 4),
+        saturated_fraction=round(float(share[_SATURATED:].sum()), 4),
+        sharpness=round(_sharpness(small), 3),
+        contrast=round(contrast, 2),
+        reference_shift_px=None if shift is None else round(shift, 2),
+        flags=flags,
+    )
+
+
+def judge_quality(quality: Quality, limits: Limits) -> tuple[Outcome, str]:
+    """Return `OK`, or the first limit that is broken, in figures. A moved camera is a flag, not a refusal."""
+    if quality.mean_grey < limits.min_mean_grey:
+        return Outcome.DARK, f"mean grey {quality.mean_grey:.1f}, at least {limits.min_mean_grey:g} needed"
+    if quality.saturated_fraction > limits.max_saturated_fraction:
+        return (
+            Outcome.OVEREXPOSED,
+            f"{quality.saturated_fraction:.0%} saturated, at most {limits.max_saturated_fraction:.0%} allowed",
+        )
+    if quality.contrast < limits.min_contrast:
+        return Outcome.OBSTRUCTED, f"contrast {quality.contrast:.1f}, at least {limits.min_contrast:g} needed"
+    if quality.sharpness < limits.min_sharpness:
+        return Outcome.BLURRED, f"sharpness {quality.sharpness:.2f}, at least {limits.min_sharpness:g} needed"
+    return Outcome.OK, ""
+
+
+def reference_view(small: Image) -> NDArray[np.complex64]:
+    """Return a view's reduced, whitened spectrum, for comparison by phase correlation (Kuglin & Hines, 1975)."""
+    spectrum = np.fft.rfft2(_windowed(small))
+    whitened: NDArray[np.complex64] = (spectrum / (np.abs(spectrum) + 1e-3)).astype(np.complex64)
+    return whitened
+
+
+def shift_against(small: Image, reference: NDArray[np.complex64]) -> float | None:
+    """Return how far the view has moved, small-stream pixels; None where the views do not compare."""
+    spectrum = reference_view(small)
+    if spectrum.shape != reference.shape:
+        return None
+    step = _step(small)
+    surface = np.fft.irfft2(spectrum * reference.conj())
+    row, column = np.unravel_index(int(surface.argmax()), surface.shape)
+    peak = float(surface[row, column])
+    if peak < 6 * float(surface.std()):
+        return None
+    dy = min(int(row), surface.shape[0] - int(row))
+    dx = min(int(column), surface.shape[1] - int(column))
+    return float(np.hypot(dx, dy)) * step
+
+
+def _windowed(small: Image) -> NDArray[np.float32]:
+    step = _step(small)
+    view = small[::step, ::step]
+    view = view[: view.shape[0] // 2 * 2, : view.shape[1] // 2 * 2].astype(np.float32)
+    rows, columns = np.hanning(view.shape[0]), np.hanning(view.shape[1])
+    windowed: NDArray[np.float32] = ((view - view.mean()) * rows[:, None] * columns).astype(np.float32)
+    return windowed
+
+
+def _step(small: Image) -> int:
+    return max(1, int(small.shape[1]) // 160)
+
+
+def _sharpness(small: Image) -> float:
+    """Return the standard deviation of the Laplacian on every second row, grey levels."""
+    view = small.astype(np.int16)
+    middle = view[1:-1:2, 1:-1]
+    laplacian = 4 * middle - view[:-2:2, 1:-1][: len(middle)] - view[2::2, 1:-1][: len(middle)]
+    laplacian -= view[1:-1:2, :-2] + view[1:-1:2, 2:]
+    return float(laplacian.std())
