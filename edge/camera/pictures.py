@@ -58,10 +58,7 @@ class FolderPictures:
 
     def current(self) -> Image:
         """Read the file."""
-        try:
-            return read_image(self._at)
-        except OSError as error:
-            raise CameraError(f"{self._at}: not a readable image ({error})") from error
+        return read_image(self._at)
 
 
 class VideoPictures:

@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from edge import image
 from edge.capture.slot import Slot
 from edge.config.tree import Config
-from edge.contract.reading import Model, Outcome, Reading, Thumbnail, Timings
+from edge.contract.reading import Model, Outcome, Quality, Reading, Thumbnail, Timings
 from edge.frame import Frame
 from edge.observe import Observation
 
@@ -27,6 +29,7 @@ class Result:
     outcome: Outcome
     detail: str
     frames: Sequence[Frame] = ()
+    quality: Quality | None = None
     observation: Observation | None = None
     model: Model | None = None
     timings: Timings = Timings()
@@ -68,7 +71,7 @@ class Composer:
             strain=cage.strain,
             frames=len(result.frames),
             px_per_mm=frame.px_per_mm if frame is not None else None,
-            quality=seen.quality if seen is not None else None,
+            quality=result.quality,
             camera=frame.state if frame is not None else None,
             model=result.model,
             thumbnail=thumbnail,
@@ -80,7 +83,7 @@ class Composer:
     def _shown(self, result: Result) -> Frame | None:
         if not result.frames:
             return None
-        return result.frames[result.observation.best_frame if result.observation is not None else 0]
+        return result.frames[result.observation.best if result.observation is not None else 0]
 
     def _thumbnail(self, frame: Frame, slot: Slot, epoch: str, seq: int) -> tuple[bytes, Thumbnail]:
         settings = self._config.thumbnail
@@ -99,14 +102,13 @@ class Composer:
 
 
 def with_crops(result: Result, digests: Sequence[str | None]) -> Result:
-    """Return the result whose animals name their archived crops, in order."""
+    """Return the result whose animals name their archived crops: one digest for each animal that has an estimate."""
     if result.observation is None:
         return result
-    import msgspec
-
+    following = iter(digests)
     animals = tuple(
-        msgspec.structs.replace(animal, crop_sha256=digest)
-        for animal, digest in zip(result.observation.animals, digests, strict=True)
+        animal if animal.estimate is None else msgspec.structs.replace(animal, crop_sha256=next(following))
+        for animal in result.observation.animals
     )
     return replace(result, observation=replace(result.observation, animals=animals))
 

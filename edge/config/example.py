@@ -18,6 +18,7 @@ cage:
   # animals: 1                        # how many are housed in it
   # subject: null                     # the animal's name; only with animals: 1
   # strain: null                      # MGI name, such as C57BL/6J; checked against what the model knows
+  # nest_box: null                    # where the nest is, as fractions of the view: [x0, y0, x1, y1]
 
 camera:
   backend: picamera                   # picamera, replay (stored pictures) or simulated (simulated mice)
