@@ -204,7 +204,7 @@ def _in_nest(animal: Located, frame: Frame, nest_box: tuple[float, float, float,
     height, width = frame.main.shape[:2]
     x, y = animal.centre[0] / width, animal.centre[1] / height
     x0, y0, x1, y1 = nest_box
-    return x0 <= x < x1 and y0 <= y < y1
+    return bool(x0 <= x < x1 and y0 <= y < y1)
 
 
 def _worth(one: Observation) -> tuple[int, int, float]:

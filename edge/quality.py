@@ -1,4 +1,4 @@
-"""Is the picture a measurement at all: dark, overexposed, blurred, obstructed, moved. It looks at the small stream only."""
+"""Is the picture a measurement at all: dark, overexposed, blurred, obstructed, moved; from the small stream."""
 
 from __future__ import annotations
 

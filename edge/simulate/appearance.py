@@ -105,6 +105,19 @@ def _saturate(value: float) -> float:
     return float(1.0 - np.exp(-max(value, 0.0)))
 
 
+def _sign(severity: float, at_28_months: float) -> float:
+    """A sign's value 0..1 for its severity; `at_28_months` is the exponent reached at an average animal's 28 months.
+
+    The power above 1 keeps the signs as flat in mid-life as the frailty index, although they saturate late in life.
+    """
+    return _saturate(at_28_months * (severity / 0.33) ** 1.6)
+
+
+def _with_baseline(sign: float, baseline: float) -> float:
+    """The sign on top of what the animal shows all its life; 0..1."""
+    return baseline + (1.0 - baseline) * sign
+
+
 def _growth_at(age_days: float, *, at_birth: float, time_constant_days: float) -> float:
     """Fraction of the adult size, rising until about six months of age (von Bertalanffy's curve)."""
     return float(1.0 - (1.0 - at_birth) * np.exp(-age_days / time_constant_days))
@@ -128,7 +141,7 @@ def appearance_at(animal: SimulatedAnimal, age_days: float) -> Appearance:
     growth = _growth_at(age_days, at_birth=0.55, time_constant_days=60.0)
     filling = 0.17 * float(np.clip((biological_days - 120.0) / 480.0, 0.0, 1.0))
     wasting = 0.42 * _saturate(3.0 * max(severity["wasting"] - 0.10, 0.0))
-    kyphosis = _saturate(2.6 * max(severity["kyphosis"] - 0.02, 0.0))
+    kyphosis = _sign(severity["kyphosis"], 0.75)
     length = (96.5 if male else 92.0) * own.length_factor * growth
     girth = (35.0 if male else 31.5) * own.girth_factor * (0.15 + 0.85 * growth)
     girth *= 1.0 + filling - wasting + 0.24 * own.obesity
@@ -141,10 +154,10 @@ def appearance_at(animal: SimulatedAnimal, age_days: float) -> Appearance:
         * own.tail_factor
         * growth
         * (1.0 - 0.18 * _saturate(2.0 * severity["tail"])),
-        tail_paleness=_saturate(3.0 * severity["tail"]),
-        greying=_saturate(3.4 * severity["greying"]),
-        thinning=_saturate(2.4 * severity["thinning"] + own.baseline_thinning),
-        roughness=_saturate(2.8 * severity["roughness"] + own.baseline_roughness),
+        tail_paleness=_sign(severity["tail"], 0.85),
+        greying=_sign(severity["greying"], 0.95),
+        thinning=_with_baseline(_sign(severity["thinning"], 0.75), own.baseline_thinning),
+        roughness=_with_baseline(_sign(severity["roughness"], 0.80), own.baseline_roughness),
         bald_patches=_saturate(2.2 * max(severity["bald_patches"] - 0.12, 0.0)),
         kyphosis=kyphosis,
         cataract=_saturate(3.0 * max(severity["cataract"] - 0.15, 0.0)),

@@ -25,7 +25,7 @@ _KINDS: dict[str, tuple[tuple[int, int, int], tuple[float, float], tuple[float, 
 }
 
 
-@lru_cache(maxsize=6)
+@lru_cache(maxsize=16)
 def floor_of(setup: CageSetup, light: Light, view: View) -> NDArray[np.uint8]:
     """uint8 (H, W, 3, or 1 in infrared): reflectance of the empty floor with nest and walls, encoded (see DECODE)."""
     if light == "infrared":

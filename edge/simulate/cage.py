@@ -18,7 +18,7 @@ from edge.simulate.bedding import DECODE, floor_of
 from edge.simulate.coat import Palette
 from edge.simulate.faults import SceneFaults
 from edge.simulate.lens import fog, reach_in, shake, soil
-from edge.simulate.mouse import DrawnMouse, Sketch, draw_mouse
+from edge.simulate.mouse import DrawnMouse, draw_mouse
 from edge.simulate.nest import nest_cover
 from edge.simulate.optics import expose
 from edge.simulate.patch import Patch, lay_over, smear
@@ -26,6 +26,7 @@ from edge.simulate.population import SimulatedAnimal
 from edge.simulate.posture import EAR_AT, EAR_OUT, Pose, take_posture
 from edge.simulate.setup import CageSetup
 from edge.simulate.shelter import shelter_of
+from edge.simulate.sketch import Sketch
 from edge.simulate.strains import STRAINS
 from edge.simulate.truth import AnimalTruth, Box, FrameTruth, Keypoint, Light, SimulatedFrame
 from edge.simulate.view import View

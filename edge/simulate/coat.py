@@ -119,7 +119,7 @@ def _mix(colour: Pixels, other: Pixels, share: Pixels) -> None:
 
 def _grey_hairs(greying: float, guard: Pixels, regions: Pixels, u: Pixels) -> Pixels:
     """Share of grey: single guard hairs first, then more, earlier on the muzzle and in some regions of the back."""
-    density = min(max(0.42 * greying**1.25, 0.002), 0.6)
+    density = min(max(0.46 * greying, 0.002), 0.6)
     threshold = np.float32(_NORMAL.inv_cdf(1.0 - density)) - 0.55 * np.float32(greying) * (
         regions + np.maximum(0.0, 1.4 - 9.0 * u)
     )
@@ -130,7 +130,7 @@ def _bare_skin(thinning: float, clumps: Pixels, regions: Pixels, u: Pixels) -> P
     """Share of skin shining through between thinned hairs, more on the rump and behind the ears than elsewhere."""
     where = 0.45 + 0.35 * regions + 0.9 * np.exp(-(((u - 0.78) / 0.2) ** 2)) + 0.4 * np.exp(-(((u - 0.3) / 0.08) ** 2))
     gaps = smoothstep(-0.3, 1.3, -clumps)
-    share: Pixels = (np.float32(0.44 * thinning) * np.clip(where, 0.0, 1.6) * (0.25 + 0.75 * gaps)).astype(np.float32)
+    share: Pixels = (np.float32(0.50 * thinning) * np.clip(where, 0.0, 1.6) * (0.25 + 0.75 * gaps)).astype(np.float32)
     return share
 
 

@@ -30,7 +30,7 @@ def draw_nest_floor(picture: Image.Image, setup: CageSetup, view: View, over: in
     picture.paste(Image.new("RGB", picture.size, (90, 86, 80)), (0, 0), hollow)
 
 
-@lru_cache(maxsize=6)
+@lru_cache(maxsize=12)
 def nest_cover(setup: CageSetup, light: Light, view: View) -> Patch:
     """The fluff in front of sleepers: strands across the bowl and a thick rim, as a patch with alpha."""
     rng = np.random.default_rng([setup.seed, 0xF1FF])

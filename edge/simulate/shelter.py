@@ -24,7 +24,7 @@ _MATERIALS: dict[str, tuple[tuple[float, float, float], float, float, float]] = 
 }
 
 
-@lru_cache(maxsize=6)
+@lru_cache(maxsize=12)
 def shelter_of(setup: CageSetup, light: Light, view: View) -> Patch | None:
     """The shelter as a patch with alpha; None where the cage has none or it lies outside the picture."""
     if setup.shelter == "none":
