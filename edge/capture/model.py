@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.config.tree import Config
+from edge.demo.bundle_path import DEMO_BUNDLE, DEMO_KEY
 from edge.errors import BundleError, OperatorError
 
 if TYPE_CHECKING:
     from edge.model.loaded import LoadedModel
 
-DEMO = Path(__file__).parents[1] / "demo" / "bundle"
 ACTIVE = "bundles/active.bundle"
 
 
@@ -20,7 +20,7 @@ def bundle_path(config: Config) -> Path:
     if config.bundle.path is not None:
         return Path(config.bundle.path)
     active = Path(config.state_dir) / ACTIVE
-    return active if active.exists() else DEMO / "demo.bundle"
+    return active if active.exists() else DEMO_BUNDLE
 
 
 def trusted_keys(config: Config) -> list[bytes]:
@@ -29,7 +29,7 @@ def trusted_keys(config: Config) -> list[bytes]:
     Raises:
         OperatorError: a key file cannot be read.
     """
-    paths = [DEMO / "demo.pub"]
+    paths = [DEMO_KEY]
     if config.bundle.trusted_keys is not None:
         paths = [Path(path) for path in config.bundle.trusted_keys]
     try:

@@ -1,8 +1,8 @@
 """A stand-in for picamera2 that raises on anything the real API does not have, with scripted faults.
 
 It follows picamera2 0.3.36: names, argument names, exceptions, and that the constructor removes
-`LIBCAMERA_RPI_TUNING_FILE` from the environment unless it is given a tuning. Every class has slots, so that an attribute
-the real one does not have raises AttributeError, and every method takes exactly the real arguments.
+`LIBCAMERA_RPI_TUNING_FILE` from the environment unless it is given a tuning. Every class has slots, so that an
+attribute the real one does not have raises AttributeError, and every method takes exactly the real arguments.
 """
 
 from __future__ import annotations
