@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
@@ -17,7 +18,7 @@ from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, EventCode, Lost
 from edge.errors import DatabaseDamaged, DiskFull, OperatorError, StorageError
 from edge.outbox import damage
-from edge.outbox.database import free_bytes, open_writer, writing
+from edge.outbox.database import free_bytes, open_writer, translate, writing
 from edge.outbox.lock import WriterLock
 from edge.outbox.released import Released, read_released
 from edge.outbox.requests import DELIVERY, OUTBOX
@@ -124,23 +125,30 @@ class Outbox:
     def maintain(self) -> None:
         """Look after space, integrity and epochs; called between captures, never before the first reading."""
         try:
-            self._tell_full()
-            self._look_at_health()
-            released = read_released(self._state_dir / DELIVERY)
-            mine = released.get(self.epoch)
-            if mine is not None and mine.claimed > self.last_seq:
-                self._new_epoch("restored", f"a station holds records up to {mine.claimed}, this card {self.last_seq}")
-            for lost in self._retention.tidy(released, self._label_lost, self._insert_record):
-                self._step(lost)
-            if self._reserve.given_up() and self._reserve.take_back() and self._full:
-                self._full = False
-                self._event("disk_recovered", "there is space again; pictures are kept again")
+            try:
+                self._maintain()
+            except sqlite3.Error as error:
+                raise translate(error, self._path) from error
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
         except DiskFull:
-            self._note_full()
-        except StorageError:
             self._sequence.reload()
+            self._note_full()
+        except StorageError:  # busy or short of something: the next call tries again
+            self._sequence.reload()
+
+    def _maintain(self) -> None:
+        self._tell_full()
+        self._look_at_health()
+        released = read_released(self._state_dir / DELIVERY)
+        mine = released.get(self.epoch)
+        if mine is not None and mine.claimed > self.last_seq:
+            self._new_epoch("restored", f"a station holds records up to {mine.claimed}, this card {self.last_seq}")
+        for done in self._retention.tidy(released, self._label_lost, self._insert_record):
+            self._step(done)
+        if self._reserve.given_up() and self._reserve.take_back() and self._full:
+            self._full = False
+            self._event("disk_recovered", "there is space again; pictures are kept again")
 
     def close(self) -> None:
         """Close the file and let the next writer in."""
