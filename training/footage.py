@@ -171,5 +171,6 @@ def _card(manifest: Manifest, figures: dict[str, float], project: Path) -> str:
     rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
     return (
         f"# own-locator\n\nLocator trained on the labelled frames of {project.name}; age model of {manifest.name} "
-        f"{manifest.model_version}.\n\n**{manifest.notice}**\n\n| figure (held-out frames) | value |\n| --- | ---: |\n{rows}\n"
+        f"{manifest.model_version}.\n\n**{manifest.notice}**\n\n"
+        f"| figure (held-out frames) | value |\n| --- | ---: |\n{rows}\n"
     )
