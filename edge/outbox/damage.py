@@ -84,24 +84,43 @@ class Saved:
 
 def salvage(path: Path) -> Saved:
     """Return what is still readable of a database that was set aside."""
-    rows: list[Row] = []
-    epochs: list[tuple[str, int]] = []
+    rows: dict[tuple[str, int], Row] = {}
+    last: dict[str, int] = {}
     try:
         connection = open_reader(path)
     except StorageError:
         return Saved((), ())
     try:
-        epochs = _read(connection, "SELECT epoch, last_seq FROM epochs ORDER BY number")
+        last = {
+            epoch: seq
+            for epoch, seq in _read(connection, "SELECT epoch, last_seq FROM epochs ORDER BY number")
+            if isinstance(epoch, str) and isinstance(seq, int) and identity.is_epoch(epoch)
+        }
         found = _read(connection, "SELECT max(id) FROM records")
         newest = found[0][0] if found and found[0][0] is not None else 0
         for number in range(max(1, newest - 200_000), newest + 1):
             for values in _read(connection, f"SELECT {COLUMNS} FROM records WHERE id = {number}"):
                 row = Row(*values)
-                if isinstance(row.body, bytes) and identity.digest(row.body) == row.digest:
-                    rows.append(row)
+                if _is_sound(row):
+                    rows[row.epoch, row.seq] = row  # a broken tree can show one row twice
+                    last[row.epoch] = max(row.seq, last.get(row.epoch, 0))
     finally:
         connection.close()
-    return Saved(tuple(rows), tuple(epochs))
+    return Saved(tuple(rows.values()), tuple(last.items()))
+
+
+def _is_sound(row: Row) -> bool:
+    """Return whether the columns have their types and the body its digest."""
+    texts = (row.epoch, row.kind, row.schema, row.recorded_at, row.digest)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(row.seq, int)
+        and isinstance(row.body, bytes)
+        and isinstance(row.thumbnail_bytes, int)
+        and identity.is_epoch(row.epoch)
+        and row.seq >= 1
+        and identity.digest(row.body) == row.digest
+    )
 
 
 def _read(connection: sqlite3.Connection, query: str) -> list[Any]:

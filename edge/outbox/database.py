@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,11 @@ from pathlib import Path
 from edge.errors import DatabaseDamaged, DiskFull, StorageError
 
 BUSY_MS = 2000
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+MODE = 0o660
+"""SQLite gives the journal's two files the database's mode, and whoever opens first makes them. Were it 0640, a reader of
+the other user would make an index that the writer cannot write, and the writer would not start again."""
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
+"""A broken constraint is damage too: the tables no longer agree about which number is next."""
 
 
 def open_writer(path: Path, schema: str) -> sqlite3.Connection:
@@ -26,6 +32,7 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
         StorageError: it cannot be opened or made.
     """
     connection: sqlite3.Connection | None = None
+    _make_shared(path)
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False)
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -39,6 +46,24 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
             connection.close()
         raise translate(error, path) from error
     return connection
+
+
+def _make_shared(path: Path) -> None:
+    """Make the file, where it is missing, with the group's right to write, whatever the umask.
+
+    A file that is there is only looked at by name: closing a descriptor of it would drop the locks that SQLite holds.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"{path}: no space left on the disk; free some, or lower outbox.max_mb") from error
+        raise StorageError(f"{path}: {error.strerror}; correct the folder's owner or rights") from error
+    state = path.stat()
+    if stat.S_IMODE(state.st_mode) != MODE and state.st_uid == os.geteuid():
+        path.chmod(MODE)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -71,6 +96,19 @@ def writing(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    except sqlite3.Error as error:
+        raise translate(error, path) from error
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Run the body outside a transaction.
+
+    Raises:
+        DiskFull, DatabaseDamaged, StorageError: what SQLite raised, by who must act.
+    """
+    try:
+        yield
     except sqlite3.Error as error:
         raise translate(error, path) from error
 
