@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.contract import identity
-from edge.errors import StorageError
-from edge.outbox.database import open_reader
+from edge.errors import DatabaseDamaged, StorageError
+from edge.outbox.database import FAILURES, open_reader, translate
 from edge.outbox.sequence import COLUMNS, Row
 from edge.outbox.thumbnails import sync_folder
 
@@ -48,9 +48,9 @@ class Check:
             self._connection = open_reader(self._path)
             lines = [line for (line,) in self._connection.execute("PRAGMA quick_check(5)").fetchall()]
             self._finding = "" if lines == ["ok"] else "; ".join(lines)[:300]
-        except sqlite3.DatabaseError as error:
-            broken = (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-            self._finding = str(error) if broken else ""
+        except FAILURES as error:
+            failure = translate(error, self._path)
+            self._finding = str(failure) if isinstance(failure, DatabaseDamaged) else ""
         except StorageError:
             self._finding = ""
         finally:
@@ -126,5 +126,5 @@ def _is_sound(row: Row) -> bool:
 def _read(connection: sqlite3.Connection, query: str) -> list[Any]:
     try:
         return connection.execute(query).fetchall()
-    except sqlite3.Error:
+    except FAILURES:
         return []

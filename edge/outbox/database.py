@@ -18,10 +18,14 @@ from edge.errors import DatabaseDamaged, DiskFull, StorageError
 
 BUSY_MS = 2000
 MODE = 0o660
-"""SQLite gives the journal's two files the database's mode, and whoever opens first makes them. Were it 0640, a reader of
-the other user would make an index that the writer cannot write, and the writer would not start again."""
+"""SQLite gives the journal's two files the database's mode, and whoever opens first makes them. Were it 0640, a reader
+of the other user would make an index that the writer cannot write, and the writer would not start again."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
 """A broken constraint is damage too: the tables no longer agree about which number is next."""
+
+
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What a call may raise: Python's module cannot even report an error whose text quotes broken bytes of the file."""
 
 
 def open_writer(path: Path, schema: str) -> sqlite3.Connection:
@@ -41,7 +45,7 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
         connection.execute("PRAGMA wal_autocheckpoint = 200")
         connection.execute("PRAGMA journal_size_limit = 1000000")
         connection.executescript(schema)
-    except sqlite3.Error as error:
+    except FAILURES as error:
         if connection is not None:
             connection.close()
         raise translate(error, path) from error
@@ -76,7 +80,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         return sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False
         )
-    except sqlite3.Error as error:
+    except FAILURES as error:
         raise translate(error, path) from error
 
 
@@ -96,7 +100,7 @@ def writing(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-    except sqlite3.Error as error:
+    except FAILURES as error:
         raise translate(error, path) from error
 
 
@@ -109,12 +113,14 @@ def reading(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except FAILURES as error:
         raise translate(error, path) from error
 
 
-def translate(error: sqlite3.Error, path: Path) -> StorageError:
+def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> StorageError:
     """Return the error of the tree in `edge.errors` that says what SQLite's means here."""
+    if isinstance(error, UnicodeDecodeError) or "Could not decode to UTF-8" in str(error):
+        return DatabaseDamaged(f"{path}: a text is no UTF-8")
     code = getattr(error, "sqlite_errorcode", 0) or 0
     primary = code & 0xFF
     if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _no_space(path)):

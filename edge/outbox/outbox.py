@@ -80,6 +80,11 @@ class Outbox:
         """The newest record's number, 0 in a new epoch."""
         return self._sequence.last_seq
 
+    @property
+    def checking(self) -> bool:
+        """Whether the integrity check after the start is still to be finished and looked at by `maintain`."""
+        return self._check is not None
+
     def append_reading(self, build: Build) -> tuple[str, int]:
         """Store the reading that `build` makes for its identity, and its picture; return (epoch, seq).
 
