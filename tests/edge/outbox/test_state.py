@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,8 +28,8 @@ BIG = 200_000
 class Life(RuleBasedStateMachine):
     """One device's outbox; `told` is what appending returned, `promised` what a station said it holds."""
 
-    make_reading: Any
-    seen: set[str]
+    make_reading: ClassVar[Any]
+    seen: ClassVar[set[str]]
 
     @initialize()
     def begin(self) -> None:
@@ -165,7 +165,7 @@ class Life(RuleBasedStateMachine):
 def test_no_order_of_events_lets_a_record_or_a_picture_vanish_unnamed(reading):
     class Filled(Life):
         make_reading = staticmethod(reading)
-        seen: set[str] = set()
+        seen: ClassVar[set[str]] = set()
 
     run_state_machine_as_test(
         Filled,
