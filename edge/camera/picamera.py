@@ -195,8 +195,7 @@ class PiCamera:
                 exposed_at_s = stamp / 1e9
                 if exposed_at_s >= shot.triggered_at_s:
                     # A copy: the array's memory goes back to the camera with the request.
-                    main = np.ascontiguousarray(request.make_array("main"))
-                    main = main.copy() if main.base is not None else main
+                    main = np.array(request.make_array("main"), dtype=np.uint8, order="C")
                     return self._frame(main, metadata, shot, exposed_at_s, settled)
                 refused += 1
                 older_by_s = shot.triggered_at_s - exposed_at_s

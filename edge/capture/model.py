@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.config.tree import Config
+from edge.demo.bundle_path import DEMO_BUNDLE
 from edge.errors import BundleError, OperatorError
 
 if TYPE_CHECKING:
     from edge.model.loaded import LoadedModel
 
-DEMO = Path(__file__).parents[1] / "demo" / "bundle"
 ACTIVE = "bundles/active.bundle"
 
 
@@ -20,7 +20,7 @@ def bundle_path(config: Config) -> Path:
     if config.bundle.path is not None:
         return Path(config.bundle.path)
     active = Path(config.state_dir) / ACTIVE
-    return active if active.exists() else DEMO / "demo.bundle"
+    return active if active.exists() else DEMO_BUNDLE
 
 
 def trusted_keys(config: Config) -> list[bytes]:
@@ -29,13 +29,10 @@ def trusted_keys(config: Config) -> list[bytes]:
     Raises:
         OperatorError: a key file cannot be read.
     """
-    paths = [DEMO / "demo.pub"]
-    if config.bundle.trusted_keys is not None:
-        paths = [Path(path) for path in config.bundle.trusted_keys]
-    try:
-        return [path.read_bytes() for path in paths]
-    except OSError as error:
-        raise OperatorError(f"bundle.trusted_keys: {error.filename} cannot be read: {error.strerror}") from error
+    from edge.model.keys import read_trusted_keys
+
+    named = config.bundle.trusted_keys
+    return read_trusted_keys(None if named is None else [Path(name) for name in named])
 
 
 def load(config: Config) -> LoadedModel:

@@ -1,10 +1,10 @@
-"""The reading of one slot, put together from its labels, its frames and what was observed in them. Pure but for JPEG."""
+"""The reading of one slot, put together from its labels, its frames and what was observed in them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
@@ -32,7 +32,7 @@ class Result:
     quality: Quality | None = None
     observation: Observation | None = None
     model: Model | None = None
-    timings: Timings = Timings()
+    timings: Timings = field(default_factory=Timings)
 
 
 class Composer:

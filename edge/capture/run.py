@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 
 from edge.board import board_serial
@@ -20,14 +21,15 @@ from edge.capture.watchdog import Watchdog, watchdog_limit_s
 from edge.clock import Clock, SteppedClock, SystemClock
 from edge.config.load import config_sha256
 from edge.config.tree import Config
-from edge.contract.reading import Outcome, Reading
-from edge.errors import BundleError, DeviceError, EndOfReplay, OperatorError
+from edge.contract.reading import Model, Outcome, Reading
+from edge.errors import BundleError, DeviceError, DiskFull, EndOfReplay, OperatorError
 from edge.outbox import Outbox
 from edge.outbox.requests import Requests
 from edge.schedule import make_plan, missed_slots, next_due_s
 from edge.version import VERSION
 
 _RIGHT_NOW_S = 1e-3
+_MISSED_LIMIT = 100_000
 
 
 def run(config: Config, *, captures: int | None = None, stepped_from: datetime | None = None) -> int:
@@ -42,7 +44,7 @@ def run(config: Config, *, captures: int | None = None, stepped_from: datetime |
     _check_watchdog(config)
     state_dir = _make_state_dir(config)
     clock: Clock = SystemClock() if stepped_from is None else SteppedClock(stepped_from)
-    outbox = Outbox.open(state_dir, config.outbox, device_id=config.device_id, serial=board_serial())
+    outbox = Outbox.open(state_dir, config.outbox, device_id=config.device_id, serial=board_serial(), clock=clock)
     try:
         return Capture(config, clock, outbox, state_dir, stepped_from).run(captures)
     finally:
@@ -66,6 +68,8 @@ class Capture:
         self._started_at = clock.now()
         self._begun_at = first_started_at(self._last, stepped_from, clock)
         self._due_s: float | None = None
+        self._unsaved = 0
+        self._changes_untold = True
         self._process = CaptureProcess(
             config=config,
             config_sha256=self._digest,
@@ -81,7 +85,8 @@ class Capture:
         """Take slots until the end and return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
-        tell_start(self._process.journal, self._clock, self._config, self._digest, self._last)
+        journal = self._process.journal
+        self._kept(lambda: tell_start(journal, self._clock, self._config, self._digest, self._last))
         code, ended = 0, "stopped"
         try:
             code = self._take_slots(captures)
@@ -92,7 +97,7 @@ class Capture:
         finally:
             self._watchdog.stopping()
             self._process.close()
-        self._process.journal.event("stop", f"capture ended: {ended}", exit_code=code)
+        self._kept(lambda: journal.event("stop", f"capture ended: {ended}", exit_code=code))
         self._write_status(ended)
         return code
 
@@ -107,33 +112,55 @@ class Capture:
             if arrived:
                 due_s = self._pass_missed(due_s)
                 self._due_s = due_s
-                reading = self._process.take()
+                kept = self._kept(self._take_due)
                 taken += 1
                 due_s = self._next_due_s(max(due_s, self._clock.monotonic_s() - _RIGHT_NOW_S))
             else:
-                request = self._requests.take()
-                if request is None:
-                    continue
-                # Its own row before the shot: after a crash a request is not fired a second time.
-                self._outbox.mark_taken(request)
-                reading = self._process.take(request)
-            self._look_after(reading, first=taken == 1)
-            code = self._process.exit_code()
+                kept = self._kept(self._take_requested)
+            code = self._process.exit_code() if kept else None
             if code is not None:
                 return code
         return self._final_code(captures)
+
+    def _take_due(self) -> None:
+        self._look_after(self._process.take())
+
+    def _take_requested(self) -> None:
+        request = self._requests.take()
+        if request is None:
+            return
+        # Its own row before the shot: after a crash a request is not fired a second time.
+        self._outbox.mark_taken(request)
+        self._look_after(self._process.take(request))
+
+    def _kept(self, append: Callable[[], None]) -> bool:
+        """Return whether what was appended is durable. While the disk is full, slots pass and are counted."""
+        try:
+            append()
+        except DiskFull as error:
+            if self._unsaved == 0:
+                print(f"cageclock: {error}; readings cannot be kept until there is space", file=sys.stderr, flush=True)
+            self._unsaved += 1
+            self._outbox.maintain()
+            return False
+        if self._unsaved:
+            missed, self._unsaved = self._unsaved, 0
+            text = f"{missed} records could not be kept: the disk was full"
+            self._process.journal.event("gap", text, missed_slots=missed)
+        return True
 
     def _poll(self) -> bool:
         """Look around while waiting: return whether there is something else to do than wait."""
         self._watchdog.idle()
         return self._stop or self._requests.waiting()
 
-    def _look_after(self, reading: Reading, *, first: bool) -> None:
+    def _look_after(self, reading: Reading) -> None:
         """Do what comes after a durable reading: tell systemd, publish's file, the outbox's maintenance."""
         self._watchdog.ready()
         self._watchdog.progress(f"{reading.captured_at.isoformat(timespec='seconds')} {reading.outcome.value}")
         self._process.watch_clock()
-        if first:
+        if self._changes_untold:
+            self._changes_untold = False
             tell_changes(self._process.journal, self._last, self._process.camera.describe(), self._model())
         self._write_status("")
         self._outbox.maintain()
@@ -152,14 +179,12 @@ class Capture:
     def _pass_missed(self, due_s: float) -> float:
         """Return the newest slot that is due; older ones that passed unseen (suspended, overrun) become one event."""
         now_s = self._clock.monotonic_s()
-        missed = 0
-        for due_s in missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._process.tally):
-            missed += 1
-            if missed >= 100_000:
-                break
-        if missed:
-            due_s = self._next_due_s(due_s)
-            self._process.journal.event("gap", f"{missed} due slots passed unseen", missed_slots=missed)
+        passed = list(
+            islice(missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._process.tally), _MISSED_LIMIT)
+        )
+        if passed:
+            due_s = self._next_due_s(passed[-1])
+            self._process.journal.event("gap", f"{len(passed)} due slots passed unseen", missed_slots=len(passed))
         return due_s
 
     def _epoch_offset_s(self) -> float | None:
@@ -177,7 +202,7 @@ class Capture:
             return problem.exit_code if problem is not None else BundleError.exit_code
         return 0
 
-    def _model(self):  # type: ignore[no-untyped-def]
+    def _model(self) -> Model | None:
         model = self._process.models.get()
         return None if model is None else model.describe()
 

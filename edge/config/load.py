@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -19,8 +19,8 @@ from edge.errors import ConfigError, OperatorError
 _SECRETS = re.compile(r"passw|secret|token|credential$|private", re.IGNORECASE)
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<where>[^`]*)`)?$", re.DOTALL)
 _PATTERNS = {
-    ClockTime.__metadata__[0].pattern: "a clock time HH:MM from 00:00 to 23:59, such as 07:00",
-    Name.__metadata__[0].pattern: "a name of 1-32 characters a-z, 0-9 and '-', such as cage07",
+    get_args(ClockTime)[1].pattern: "a clock time HH:MM from 00:00 to 23:59, such as 07:00",
+    get_args(Name)[1].pattern: "a name of 1-32 characters a-z, 0-9 and '-', such as cage07",
 }
 _KINDS = {
     "int": "a whole number",

@@ -40,7 +40,7 @@ class _Loader(yaml.SafeLoader):
                 raise ConfigError(key.value, "each key once", f"it twice, on {place}")
             seen[key.value] = key.start_mark.line + 1
         # Keys are names, never numbers: `3: timeout` in a script of faults has the key "3".
-        return {key.value: self.construct_object(value, deep=True) for key, value in node.value}  # type: ignore[no-untyped-call]
+        return {key.value: self.construct_object(value, deep=True) for key, value in node.value}
 
 
 def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
