@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from edge.capture.model import bundle_path, load, trusted_keys
 from edge.config.tree import Config
-from edge.contract.manifest import AGE, CENTRES, PARTS
 from edge.doctor.finding import Finding
 from edge.errors import BundleError, OperatorError
 from edge.model.bundle import read_bundle
 from edge.model.golden import check_golden
-from edge.model.runtime import open_network
 
 NAME = "model"
 
@@ -19,8 +17,7 @@ def check_model(config: Config) -> Finding:
     try:
         model = load(config)
         bundle = read_bundle(bundle_path(config), trusted_keys(config))
-        names = {"centres": CENTRES, "parts": PARTS, "age": AGE}
-        failures = check_golden(bundle, {name: open_network(bundle.files[part]) for name, part in names.items()})
+        failures = check_golden(model, bundle)
     except OperatorError as error:
         return Finding(NAME, False, str(error), "set bundle.path and bundle.trusted_keys")
     except BundleError as error:

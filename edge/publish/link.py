@@ -155,9 +155,6 @@ class Link:
         limit = getattr(properties, "MaximumPacketSize", None) if properties is not None else None
         if limit is not None:
             self.max_packet_bytes = min(self.max_packet_bytes, int(limit))
-        window = getattr(properties, "ReceiveMaximum", None) if properties is not None else None
-        if window is not None:
-            self._client.max_inflight_messages_set(min(_LIBRARY_IN_FLIGHT, int(window)))
         self.connected = True
 
     def _disconnected(

@@ -18,11 +18,10 @@ from edge.doctor.run import run
 
 TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS))
-from mosquitto import Mosquitto, find_mosquitto, free_port  # noqa: E402
+from mosquitto import Mosquitto, free_port  # noqa: E402
 
 TINY = TESTS / "data" / "tiny.bundle"
 CLOCK = SteppedClock(datetime(2024, 1, 1, 12, tzinfo=UTC))
-needs_broker = pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
 
 
 def config_of(tmp_path: Path, camera: str = "backend: simulated, width: 320, height: 240", more: str = "") -> Config:
@@ -80,16 +79,16 @@ def test_a_model_that_is_missing_or_changed_fails(tmp_path: Path) -> None:
         assert finding.advice
 
 
-@needs_broker
 def test_a_broker_is_well_when_a_message_goes_there_and_back(tmp_path: Path) -> None:
-    broker = Mosquitto(tmp_path / "broker").start()
+    broker = Mosquitto(tmp_path / "broker")
+    broker.start()
     try:
         for version in ("5", "3.1.1"):
             finding = check_broker(config_of(tmp_path, more=f'mqtt: {{port: {broker.port}, version: "{version}"}}\n'))
             assert finding.ok, finding.line()
             assert "there and back" in finding.text
     finally:
-        broker.stop()
+        broker.kill()
 
 
 def test_an_absent_broker_fails_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -98,29 +97,29 @@ def test_an_absent_broker_fails_and_nothing_is_lost(tmp_path: Path) -> None:
     assert "readings are kept" in finding.advice
 
 
-@needs_broker
 def test_a_wrong_password_is_said_and_never_shown(tmp_path: Path) -> None:
     (tmp_path / "none").write_text("")
-    broker = Mosquitto(tmp_path / "broker", f"allow_anonymous false\npassword_file {tmp_path / 'none'}\n").start()
+    broker = Mosquitto(tmp_path / "broker", f"allow_anonymous false\npassword_file {tmp_path / 'none'}\n")
+    broker.start()
     (tmp_path / "password").write_text("hunter2\n")
     more = f"mqtt: {{port: {broker.port}, username: cage07, password_file: {tmp_path / 'password'}}}\n"
     try:
         finding = check_broker(config_of(tmp_path, more=more))
     finally:
-        broker.stop()
+        broker.kill()
     assert not finding.ok
     assert "refused the connection" in finding.text
     assert "hunter2" not in finding.line()
 
 
-@needs_broker
 def test_a_denied_topic_is_said_with_the_access_rule(tmp_path: Path) -> None:
     (tmp_path / "acl").write_text("topic write cageclock/v1/another/#\n")
-    broker = Mosquitto(tmp_path / "broker", f"allow_anonymous true\nacl_file {tmp_path / 'acl'}\n").start()
+    broker = Mosquitto(tmp_path / "broker", f"allow_anonymous true\nacl_file {tmp_path / 'acl'}\n")
+    broker.start()
     try:
         finding = check_broker(config_of(tmp_path, more=f"mqtt: {{port: {broker.port}}}\n"))
     finally:
-        broker.stop()
+        broker.kill()
     assert not finding.ok
     assert "pattern write" in finding.advice
 
