@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
@@ -18,7 +18,8 @@ from edge.errors import MessageError
 from station.picture import read_exif_identity
 
 Content = Reading | Event | Lost | ClockCorrection
-T = TypeVar("T")
+STATES: Final = ("availability", "info", "health")
+"""Retained topics of which the newest message is kept as it is."""
 
 _KINDS: Final[dict[str, dict[str, type[Content]]]] = {
     "reading": {READING_SCHEMA: Reading},
@@ -30,7 +31,7 @@ _KINDS: Final[dict[str, dict[str, type[Content]]]] = {
 class Arrival:
     """One message as it came. `device` is the topic's, the only identity that counts.
 
-    stream: "reading", "record" or "thumbnail".
+    stream: "reading", "record", "thumbnail", or one of STATES.
     properties: MQTT 5 user properties; empty on MQTT 3.1.1.
     received_at: Unix seconds.
     """

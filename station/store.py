@@ -17,7 +17,7 @@ from edge.contract.record import ClockCorrection, Event, Lost
 from edge.errors import DiskFull, OperatorError, StorageError
 from station import aside, rows, schema
 from station.ledger import Account, Ledger, missing
-from station.message import Arrival, Content, Picture, Record, Unreadable, read_picture, read_record
+from station.message import STATES, Arrival, Content, Picture, Record, Unreadable, read_picture, read_record
 from station.picture import sync_folders, write_picture
 
 MAX_PAYLOAD_BYTES = 1 << 20
@@ -111,19 +111,20 @@ class Store:
             raise
         return taken
 
-    def keep_state(self, device: str, what: str, body: bytes, received_at: float) -> None:
-        """Keep what a device last said of itself; a state that cannot be written now comes again."""
-        self._connection.execute(
-            "INSERT OR REPLACE INTO device_state VALUES (?, ?, ?, ?)", (device, what, body, received_at)
-        )
-
     def _undo(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         self._ledger.reload()
 
     def _take_one(self, arrival: Arrival, taken: Taken) -> None:
-        if arrival.stream == "thumbnail":
+        if arrival.stream in STATES:
+            # A device that shows itself hears the promise at once: it may know another database's.
+            taken.devices.add(arrival.device)
+            self._connection.execute(
+                "INSERT OR REPLACE INTO device_state VALUES (?, ?, ?, ?)",
+                (arrival.device, arrival.stream, arrival.payload[: self._max_bytes], arrival.received_at),
+            )
+        elif arrival.stream == "thumbnail":
             picture = read_picture(arrival, self._max_bytes)
             if isinstance(picture, Picture):
                 self._take_picture(arrival, picture, taken)
