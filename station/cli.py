@@ -6,9 +6,10 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
-from edge.errors import CageclockError
+from edge.errors import CageclockError, OperatorError
 from edge.version import VERSION
 
 _EXIT_CODES = """exit codes: 0 done; 1 `status` found something that needs a person; 2 a setting, a path or a
@@ -42,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cageclock {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
+    _add_show(commands)
+    _add_subjects(commands)
     return parser
 
 
@@ -61,12 +64,77 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.set_defaults(command=_run)
 
 
+def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("show", help="the curves as a table, and as a picture", epilog=_EXIT_CODES)
+    parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+    parser.add_argument("--subject", action="append", default=[], help="only this animal or cage; may be repeated")
+    parser.add_argument("--by", choices=["day", "week", "month"], default="week", help="default week")
+    parser.add_argument("--png", type=Path, help="draw the curves into this file too")
+    parser.add_argument("--include-rejected", action="store_true", help="estimates that were not accepted as well")
+    parser.set_defaults(command=_show)
+
+
+def _add_subjects(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("subjects", help="the lab's table of animals", epilog=_EXIT_CODES)
+    actions = parser.add_subparsers(required=True, metavar="{import,list}")
+    take = actions.add_parser("import", help="read animals from a CSV file; a known one is replaced")
+    take.add_argument("file", type=Path, help="columns: subject, strain, sex, date_of_birth, cage, device, ...")
+    take.add_argument("--data", type=Path, required=True, help="the station's folder")
+    take.set_defaults(command=_import_subjects)
+    known = actions.add_parser("list", help="print the table as CSV")
+    known.add_argument("--data", type=Path, required=True, help="the station's folder")
+    known.set_defaults(command=_list_subjects)
+
+
 def _run(options: argparse.Namespace) -> int:
     from station.process import run
     from station.settings import load_settings
 
     flags = {key: value for key, value in vars(options).items() if key not in ("command", "config")}
     return run(load_settings(options.config, flags))
+
+
+def _show(options: argparse.Namespace) -> int:
+    from station.curve import fit_trend
+    from station.curves import load_curves
+    from station.schema import open_for_reading
+    from station.table import draw_table
+
+    with closing(open_for_reading(options.data)) as connection:
+        curves = load_curves(connection, options.by, include_rejected=options.include_rejected)
+    # The trend is the whole lab's, whichever animals are shown.
+    trend = fit_trend(curves)
+    if options.subject:
+        known = {curve.name for curve in curves}
+        for name in options.subject:
+            if name not in known:
+                raise OperatorError(f"show: no readings of {name!r}; there are {', '.join(sorted(known)) or 'none'}")
+        curves = [curve for curve in curves if curve.name in options.subject]
+    if not curves:
+        print("no readings yet")
+        return 0
+    print(draw_table(curves, trend, options.by))
+    if options.png is not None:
+        from station.figure import draw_png
+
+        draw_png(curves, options.by, options.png, include_rejected=options.include_rejected)
+    return 0
+
+
+def _import_subjects(options: argparse.Namespace) -> int:
+    from station.subjects import import_subjects
+
+    print(f"{import_subjects(options.file, options.data)} animals imported")
+    return 0
+
+
+def _list_subjects(options: argparse.Namespace) -> int:
+    from station.schema import open_for_reading
+    from station.subjects import write_subjects
+
+    with closing(open_for_reading(options.data)) as connection:
+        write_subjects(connection, sys.stdout)
+    return 0
 
 
 if __name__ == "__main__":
