@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.errors import CageclockError, OperatorError
@@ -45,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_show(commands)
     _add_subjects(commands)
+    _add_export(commands)
+    _add_status(commands)
     return parser
 
 
@@ -84,6 +87,20 @@ def _add_subjects(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     known = actions.add_parser("list", help="print the table as CSV")
     known.add_argument("--data", type=Path, required=True, help="the station's folder")
     known.set_defaults(command=_list_subjects)
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("export", help="tidy CSV files with a data dictionary", epilog=_EXIT_CODES)
+    parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
+    parser.set_defaults(command=_export)
+
+
+def _add_status(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "every device: last reading, what is to come, lost, conflicting, quarantined"
+    parser = commands.add_parser("status", help=text, description=text, epilog=_EXIT_CODES)
+    parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+    parser.set_defaults(command=_status)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -135,6 +152,27 @@ def _list_subjects(options: argparse.Namespace) -> int:
     with closing(open_for_reading(options.data)) as connection:
         write_subjects(connection, sys.stdout)
     return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from station.export import export
+    from station.schema import open_for_reading
+
+    with closing(open_for_reading(options.data)) as connection:
+        counts = export(connection, options.out)
+    for name, count in counts.items():
+        print(f"{count:>9} rows  {options.out / name}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from station.schema import open_for_reading
+    from station.status import draw_status, load_status
+
+    with closing(open_for_reading(options.data)) as connection:
+        found = load_status(connection)
+    print(draw_status(found, datetime.now(UTC)))
+    return 1 if any(status.needs_a_person for status in found) else 0
 
 
 if __name__ == "__main__":

@@ -182,14 +182,17 @@ def _marks(upper: Any, lower: Any, curve: Curve, place: Place) -> None:
 
 
 def _say(axes: Any, x: Any, text: str, colour: str) -> None:
+    # Curves rise: at the left the upper corner is free, at the right the lower one.
+    left, right = axes.get_xlim()
+    upper = 2 * axes.convert_xunits(x) < left + right
     axes.annotate(
         text if len(text) <= 40 else text[:39] + "…",
-        (x, 1),
-        xytext=(3, -3),
+        (x, 1 if upper else 0),
+        xytext=(3, -3 if upper else 3),
         xycoords=("data", "axes fraction"),
         textcoords="offset points",
         rotation=90,
-        va="top",
+        va="top" if upper else "bottom",
         fontsize=7,
         color=colour,
         bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.8},
