@@ -27,7 +27,11 @@ _KINDS: dict[str, tuple[tuple[int, int, int], tuple[float, float], tuple[float, 
 
 @lru_cache(maxsize=16)
 def floor_of(setup: CageSetup, light: Light, view: View) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3, or 1 in infrared): reflectance of the empty floor with nest and walls, encoded (see DECODE)."""
+    """uint8 (H, W, 3, or 1 in infrared): reflectance of the empty floor with nest and walls, encoded (see DECODE).
+
+    Strewing the litter takes ten times as long as a photograph, so the last floors are kept: whoever renders many cages
+    does all pictures of one cage before the next.
+    """
     if light == "infrared":
         # Wood, cotton and plastic differ little at 850 nm: less contrast, brighter than in white light.
         white = floor_of(setup, "white", view).astype(np.float32)
@@ -44,7 +48,7 @@ def floor_of(setup: CageSetup, light: Light, view: View) -> NDArray[np.uint8]:
         picture = picture.resize((setup.width_px, setup.height_px), Image.Resampling.BOX)
     floor = np.asarray(picture, np.float32)
     rows, columns = np.mgrid[0 : setup.height_px, 0 : setup.width_px].astype(np.float32) / np.float32(setup.px_per_mm)
-    hills = sample(noise_tile(11, 26.0, 26.0, 1.0), columns + setup.seed % 57, rows)
+    hills = sample(noise_tile(11, 4.5, 4.5, 2.0), columns / 6 + setup.seed % 41, rows / 6)
     grain = sample(noise_tile(12, 0.9, 0.5, setup.px_per_mm), columns, rows)
     floor *= (1.0 + 0.05 * hills + 0.035 * grain)[..., None]
     return np.clip(floor, 0, 255).astype(np.uint8)

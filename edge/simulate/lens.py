@@ -31,7 +31,8 @@ def fog(scene: Pixels, setup: CageSetup, strength: float, seed: int) -> Pixels:
     small = max(2, round(width / (2.0 * setup.px_per_mm))), max(2, round(height / (2.0 * setup.px_per_mm)))
     blurred = np.stack([_blur(scene[..., channel], small, strength) for channel in range(channels)], -1)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32) / np.float32(setup.px_per_mm)
-    blotches = sample(noise_tile(21, 30.0, 30.0, 1.0), columns + seed % 61, rows + seed % 53)
+    # Six times larger than the tile: one repetition spans more than the cage.
+    blotches = sample(noise_tile(21, 5.0, 5.0, 2.0), columns / 6 + seed % 41, rows / 6 + seed % 37)
     drops = sample(noise_tile(22, 3.0, 3.0, setup.px_per_mm), columns, rows)
     share = np.clip(1.15 * strength + 0.25 * strength * blotches, 0.0, 1.0)[..., None]
     veil = np.float32(0.16 * strength) * (1.0 + 0.12 * drops[..., None])

@@ -48,8 +48,10 @@ def _draw_body(
     spread = np.where(pose.at_mm < 0.36 * pose.length_mm, np.float32(9.0), np.float32(4.0))
     near = pixels_near(pose.spine, pose.half_width_mm + spread, window, view)
     offset = near.points - pose.spine[near.nearest]
-    at = pose.at_mm[near.nearest] + (offset * pose.along[near.nearest]).sum(axis=1)
     left = (offset * pose.left[near.nearest]).sum(axis=1)
+    # On the outside of a bend the same step along the spine covers more floor; without this the fur shows a grid.
+    stretch = np.maximum(1.0 - pose.curvature()[near.nearest] * left, np.float32(0.3))
+    at = pose.at_mm[near.nearest] + (offset * pose.along[near.nearest]).sum(axis=1) / stretch
     u = at / np.float32(pose.length_mm)
     beyond = np.maximum(np.maximum(-at, at - np.float32(pose.length_mm)), 0.0)
     reach = np.sqrt(left * left + beyond * beyond)

@@ -24,7 +24,7 @@ _SHAPES: dict[str, tuple[float, float, float, float, float, float]] = {
     "walking": (0.93, 1.00, 1.00, 0.05, 1.00, 0.22),
     "rearing": (0.62, 1.02, 1.50, 0.00, 0.35, 0.05),
     "grooming": (0.74, 1.13, 1.20, 0.20, 0.95, 0.08),
-    "curled": (0.84, 1.08, 1.10, 3.90, 4.80, 0.00),
+    "curled": (0.80, 1.08, 1.10, 4.30, 5.10, 0.00),
     "huddled": (0.78, 1.10, 1.15, 0.70, 1.70, 0.00),
 }
 # Widths along the spine (0 snout, 1 tail base): the head in units of the body's length, the trunk in units of the
@@ -53,6 +53,12 @@ class Pose:
     tail: Points
     length_mm: float
     scale_mm: float  # length of the same animal when stretched: the size of head, ears and paws
+
+    def curvature(self) -> Points:
+        """Bend of the spine in 1/mm, float32 (K,), positive where it turns to the animal's `left` vector."""
+        turn = np.gradient(np.unwrap(np.arctan2(self.along[:, 1], self.along[:, 0])))
+        bend: Points = (turn / np.gradient(self.at_mm)).astype(np.float32)
+        return bend
 
     def point(self, at_mm: float, left_mm: float) -> tuple[float, float]:
         """Floor position of the place `at_mm` behind the snout and `left_mm` to the animal's left."""

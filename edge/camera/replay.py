@@ -1,0 +1,111 @@
+"""Stored pictures in place of a camera, once or over and over, at the schedule's pace or their own.
+
+The pictures keep their own size: `camera.px_per_mm` belongs to it. Each has its name in `state.source`, so that every
+reading says which picture it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.camera.pictures import Pictures, open_pictures
+from edge.camera.protocol import Shot
+from edge.clock import Clock
+from edge.config.tree import Camera, ReplaySettings
+from edge.contract.base import Scalar
+from edge.contract.reading import CameraState
+from edge.errors import CameraMissing, EndOfReplay
+from edge.frame import Frame
+from edge.preprocess import small_view
+
+
+class ReplayCamera:
+    """Shows stored pictures as a camera would."""
+
+    def __init__(self, camera: Camera, clock: Clock) -> None:
+        """Nothing is read until `open`."""
+        if camera.replay is None:
+            raise CameraMissing("camera.replay: expected a section with the path of the pictures, got nothing")
+        self._camera = camera
+        self._settings: ReplaySettings = camera.replay
+        self._clock = clock
+        self._pictures: Pictures | None = None
+        self._row: Iterator[tuple[int, str]] = iter(())
+        self._shown = -1
+        self._name = ""
+        self._passes = 0
+        self._began_at_s = 0.0
+        self._size: tuple[int, int] | None = None
+
+    def open(self) -> None:
+        """Find the pictures. After a `close`, the replay goes on where it was.
+
+        Raises:
+            CameraMissing: nothing is there, or nothing can decode it.
+        """
+        if self._pictures is None:
+            self._pictures = open_pictures(Path(self._settings.path), self._settings.frames_per_s)
+            self._begin_pass(self._pictures)
+
+    def capture(self, shot: Shot) -> Frame:
+        """Return the next picture that is due.
+
+        Raises:
+            EndOfReplay: none is left and the replay does not loop.
+            CameraError: a picture cannot be read.
+        """
+        self.open()
+        assert self._pictures is not None
+        self._advance(self._pictures)
+        main = self._pictures.current()
+        height, width = main.shape[:2]
+        self._size = (width, height)
+        source = self._name if self._passes == 1 else f"{self._name} (pass {self._passes})"
+        return Frame(
+            main=main,
+            small=small_view(main, min(self._camera.small_width, width)),
+            triggered_at_s=shot.triggered_at_s,
+            exposed_at_s=self._clock.monotonic_s(),
+            state=CameraState(backend="replay", model="stored pictures", width=width, height=height, source=source),
+            px_per_mm=self._camera.px_per_mm,
+        )
+
+    def flush(self) -> None:
+        """Nothing is queued."""
+
+    def close(self) -> None:
+        """Keep the place: a reopened replay goes on."""
+
+    def describe(self) -> dict[str, Scalar]:
+        """Return backend, path and how it is gone through."""
+        said: dict[str, Scalar] = {"backend": "replay", "model": "stored pictures", "path": self._settings.path}
+        if self._size is not None:
+            said |= {"width": self._size[0], "height": self._size[1]}
+        return said | {"pace": self._settings.pace, "loop": self._settings.loop, "every": self._settings.every}
+
+    def _begin_pass(self, pictures: Pictures) -> None:
+        self._row = pictures.numbered()
+        self._shown = -1
+        self._passes += 1
+        self._began_at_s = self._clock.monotonic_s()
+
+    def _advance(self, pictures: Pictures) -> None:
+        """Go on to the picture that is due: the next `every`-th, and at their own pace the one that time has reached.
+
+        A replay at its own pace never shows one picture twice.
+        """
+        target = 0 if self._shown < 0 else self._shown + self._settings.every
+        if self._settings.pace == "own":
+            elapsed = int((self._clock.monotonic_s() - self._began_at_s) * pictures.frames_per_s)
+            target = max(target, elapsed - elapsed % self._settings.every)
+        for _ in range(2):
+            for number, name in self._row:
+                if number >= target:
+                    self._shown, self._name = number, name
+                    return
+            if not self._settings.loop:
+                raise EndOfReplay(f"{self._settings.path}: no more pictures")
+            self._begin_pass(pictures)
+            target = 0
+        raise CameraMissing(f"camera.replay.path: {self._settings.path} holds no picture")

@@ -1,0 +1,68 @@
+"""The exact crops that the age model saw, kept on the device for later rescoring and retraining; the oldest go first.
+
+`archive/<sha256 of the pixels' PNG>.png`. Not fsynced: a crop lost in a power cut is missed by nobody but itself, its
+digest in the reading says that it was there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from edge import image
+from edge.config.tree import Archive as Settings
+from edge.frame import Image
+
+FOLDER = "archive"
+
+
+class Archive:
+    """A folder of PNG files below a ceiling."""
+
+    def __init__(self, state_dir: Path, settings: Settings) -> None:
+        """Nothing is made or counted before the first crop."""
+        self._folder = state_dir / FOLDER
+        self._limit = settings.max_mb * 1_000_000
+        self._enabled = settings.enabled
+        self._size: int | None = None
+
+    def keep(self, crops: Sequence[Image | None]) -> list[str | None]:
+        """Return the digests under which the crops were kept; None for each that could not be."""
+        if not self._enabled:
+            return [None] * len(crops)
+        kept = [None if crop is None else self._keep(crop) for crop in crops]
+        self._trim()
+        return kept
+
+    def _keep(self, crop: Image) -> str | None:
+        data = image.encode_png(crop[..., 0] if crop.ndim == 3 and crop.shape[2] == 1 else crop)
+        digest = hashlib.sha256(data).hexdigest()
+        path = self._folder / f"{digest}.png"
+        try:
+            self._folder.mkdir(exist_ok=True)
+            if not path.exists():
+                path.write_bytes(data)
+                self._size = self._measure() if self._size is None else self._size + len(data)
+        except OSError:
+            path.unlink(missing_ok=True)  # a full disk costs the crop, never the reading
+            return None
+        return digest
+
+    def _trim(self) -> None:
+        if self._size is None or self._size <= self._limit:
+            return
+        for _, path, size in sorted(self._entries()):
+            if self._size <= self._limit * 0.95:
+                return
+            path.unlink(missing_ok=True)
+            self._size -= size
+
+    def _measure(self) -> int:
+        return sum(size for _, _, size in self._entries())
+
+    def _entries(self) -> list[tuple[int, Path, int]]:
+        with os.scandir(self._folder) as entries:
+            stats = [(entry, entry.stat()) for entry in entries if entry.name.endswith(".png")]
+        return [(state.st_mtime_ns, Path(entry.path), state.st_size) for entry, state in stats]

@@ -1,0 +1,81 @@
+"""What a start has to tell the sequence: that it happened, what was missed since, and what has changed meanwhile."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from edge.capture.journal import Journal
+from edge.capture.status import CaptureStatus
+from edge.clock import Clock
+from edge.config.tree import Config
+from edge.contract.base import Scalar
+from edge.contract.reading import Model
+from edge.version import VERSION
+
+_CAMERA_KEYS = ("backend", "model", "tuning_file", "path", "seed", "width", "height")
+
+
+def tell_start(journal: Journal, clock: Clock, config: Config, config_sha256: str, last: CaptureStatus | None) -> None:
+    """Append the `start` event, and `gap` and `config_changed` where they hold. The camera is not yet open."""
+    ended = "first start" if last is None else last.ended or "killed or power cut"
+    journal.event(
+        "start",
+        f"capture {VERSION} started; before: {ended}",
+        version=VERSION,
+        config_sha256=config_sha256,
+        backend=config.camera.backend,
+        before=ended,
+    )
+    if last is None:
+        return
+    gap_s = seconds_since(last, clock)
+    longest_s = max(config.schedule.interval_light_s, config.schedule.interval_dark_s)
+    if gap_s is None or gap_s > 1.5 * longest_s:
+        shown = "for an unknown time" if gap_s is None else f"for {gap_s:.0f} s"
+        same_boot = last.boot_id == clock.boot_id
+        since = last.updated_at.isoformat(timespec="seconds")
+        journal.event(
+            "gap", f"nothing was captured {shown}, since {since}", since=since, gap_s=gap_s, same_boot=same_boot
+        )
+    if last.config_sha256 != config_sha256:
+        text = "the settings have changed"
+        journal.event("config_changed", text, before=last.config_sha256, now=config_sha256)
+
+
+def seconds_since(last: CaptureStatus, clock: Clock) -> float | None:
+    """Return the time since the last process's last word: by the monotonic clock within a boot, else by the wall clock.
+
+    None where another boot's wall clock cannot be believed.
+    """
+    if last.boot_id == clock.boot_id:
+        return max(0.0, clock.monotonic_s() - last.monotonic_s)
+    if last.clock_synced and clock.synced():
+        return max(0.0, (clock.now() - last.updated_at).total_seconds())
+    return None
+
+
+def tell_changes(journal: Journal, last: CaptureStatus | None, camera: dict[str, Scalar], model: Model | None) -> None:
+    """Append `camera_changed` and `model_changed`, once camera and model are known: both cut an ageing curve."""
+    if last is None:
+        return
+    changed = [key for key in _CAMERA_KEYS if last.camera and last.camera.get(key) != camera.get(key)]
+    if changed:
+        detail: dict[str, Scalar] = {f"{key}_before": last.camera.get(key) for key in changed}
+        detail |= {f"{key}_now": camera.get(key) for key in changed}
+        journal.event("camera_changed", f"the camera's {', '.join(changed)} changed", **detail)
+    if last.model is not None and model is not None and last.model.sha256 != model.sha256:
+        journal.event(
+            "model_changed",
+            f"{last.model.name} {last.model.model_version} was replaced by {model.name} {model.model_version}",
+            before=last.model.sha256,
+            now=model.sha256,
+            release_before=last.model.release,
+            release_now=model.release,
+        )
+
+
+def first_started_at(last: CaptureStatus | None, stepped_from: datetime | None, clock: Clock) -> datetime:
+    """Return when the simulated animals were put into their cage: a restart must not make them young again."""
+    if stepped_from is not None:
+        return stepped_from
+    return last.first_started_at if last is not None else clock.now()

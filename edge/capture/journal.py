@@ -1,0 +1,50 @@
+"""Events and clock corrections in the outbox's one sequence."""
+
+from __future__ import annotations
+
+from edge.capture.clockwatch import Correction
+from edge.clock import Clock
+from edge.contract.base import Scalar
+from edge.contract.record import ClockCorrection, Event, EventCode
+from edge.outbox import Outbox
+
+
+class Journal:
+    """Writes what is not a reading, labelled like one."""
+
+    def __init__(self, outbox: Outbox, clock: Clock, device_id: str) -> None:
+        """The outbox is the process's own."""
+        self._outbox = outbox
+        self._clock = clock
+        self._device_id = device_id
+
+    def event(self, code: EventCode, text: str, **detail: Scalar) -> None:
+        """Append one event."""
+        self._outbox.append_record(
+            Event(
+                device_id=self._device_id,
+                recorded_at=self._clock.now(),
+                boot_id=self._clock.boot_id,
+                monotonic_s=self._clock.monotonic_s(),
+                clock_synced=self._clock.synced(),
+                code=code,
+                text=text,
+                detail=detail,
+            )
+        )
+
+    def correction(self, found: Correction) -> None:
+        """Append what the station must add to the labels of a boot."""
+        self._outbox.append_record(
+            ClockCorrection(
+                device_id=self._device_id,
+                recorded_at=self._clock.now(),
+                boot_id=self._clock.boot_id,
+                monotonic_s=self._clock.monotonic_s(),
+                clock_synced=True,
+                of_boot_id=found.boot_id,
+                offset_s=found.offset_s,
+                epoch_offset_s=found.epoch_offset_s,
+                uncertainty_s=found.uncertainty_s,
+            )
+        )

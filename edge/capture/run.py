@@ -1,0 +1,278 @@
+"""`cageclock capture`: from the settings to a loop that waits, takes a slot, and waits again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+
+from edge.board import board_serial
+from edge.camera.choose import make_camera
+from edge.capture.beginning import first_started_at, tell_changes, tell_start
+from edge.capture.clockwatch import ClockWatch, Offset
+from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
+from edge.capture.process import CaptureProcess
+from edge.capture.status import CaptureStatus, UnsyncedLabels, read_status, write_status
+from edge.capture.watchdog import Watchdog, watchdog_limit_s
+from edge.clock import Clock, SteppedClock, SystemClock
+from edge.config.load import config_sha256
+from edge.config.tree import Config
+from edge.contract.reading import Model, Outcome, Reading
+from edge.errors import BundleError, DeviceError, DiskFull, EndOfReplay, OperatorError
+from edge.outbox import Outbox
+from edge.outbox.requests import Requests
+from edge.schedule import make_plan, missed_slots, next_due_s
+from edge.version import VERSION
+
+_RIGHT_NOW_S = 1e-3
+_MISSED_LIMIT = 100_000
+
+
+def run(config: Config, *, captures: int | None = None, stepped_from: datetime | None = None) -> int:
+    """Capture until told to end, or for a number of due slots, and return the exit code.
+
+    stepped_from: begin a stepped clock there instead of the machine's own.
+
+    Raises:
+        OperatorError: the state directory cannot be used, or the unit's watchdog is shorter than a slot may take.
+        StorageError: the outbox cannot be opened.
+    """
+    _check_watchdog(config)
+    state_dir = _make_state_dir(config)
+    clock: Clock = SystemClock() if stepped_from is None else SteppedClock(stepped_from)
+    outbox = Outbox.open(state_dir, config.outbox, device_id=config.device_id, serial=board_serial(), clock=clock)
+    try:
+        return Capture(config, clock, outbox, state_dir, stepped_from).run(captures)
+    finally:
+        outbox.close()
+
+
+class Capture:
+    """The running process: its schedule, its clock, its way to end."""
+
+    def __init__(
+        self, config: Config, clock: Clock, outbox: Outbox, state_dir: Path, stepped_from: datetime | None
+    ) -> None:
+        """Take up where the last process left off."""
+        self._config, self._clock, self._outbox, self._state_dir = config, clock, outbox, state_dir
+        self._digest = config_sha256(config)
+        self._last = read_status(state_dir)
+        self._plan = make_plan(config.schedule, config.light_cycle, config.device_id)
+        self._watchdog = Watchdog()
+        self._requests = Requests(state_dir)
+        self._stop = False
+        self._started_at = clock.now()
+        self._begun_at = first_started_at(self._last, stepped_from, clock)
+        self._due_s: float | None = None
+        self._unsaved = 0
+        self._changes_untold = True
+        self._process = CaptureProcess(
+            config=config,
+            config_sha256=self._digest,
+            clock=clock,
+            camera=make_camera(config, clock, self._begun_at),
+            outbox=outbox,
+            plan=self._plan,
+            rungs=_rungs_of(self._last),
+            clock_watch=ClockWatch(clock.boot_id, _unsynced_of(self._last)),
+        )
+
+    def run(self, captures: int | None) -> int:
+        """Take slots until the end and return the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        journal = self._process.journal
+        self._kept(lambda: tell_start(journal, self._clock, self._config, self._digest, self._last))
+        code, ended = 0, "stopped"
+        try:
+            code = self._take_slots(captures)
+            ended = "stopped" if code == 0 else f"exit code {code}"
+        except EndOfReplay as error:
+            print(f"cageclock: {error}; the capture ends", file=sys.stderr)
+            ended = "end of replay"
+        finally:
+            self._watchdog.stopping()
+            self._process.close()
+        self._kept(lambda: journal.event("stop", f"capture ended: {ended}", exit_code=code))
+        self._write_status(ended)
+        return code
+
+    def _take_slots(self, captures: int | None) -> int:
+        """One loop: wait for the next slot or a request, take it, look after the rest."""
+        taken = 0
+        due_s = self._first_due_s()
+        while captures is None or taken < captures:
+            arrived = self._clock.sleep_until(due_s, self._poll)
+            if self._stop:
+                return 0
+            if arrived:
+                due_s = self._pass_missed(due_s)
+                self._due_s = due_s
+                kept = self._kept(self._take_due)
+                taken += 1
+                due_s = self._next_due_s(max(due_s, self._clock.monotonic_s() - _RIGHT_NOW_S))
+            else:
+                kept = self._kept(self._take_requested)
+            code = self._process.exit_code() if kept else None
+            if code is not None:
+                return code
+        return self._final_code(captures)
+
+    def _take_due(self) -> None:
+        self._look_after(self._process.take())
+
+    def _take_requested(self) -> None:
+        request = self._requests.take()
+        if request is None:
+            return
+        # Its own row before the shot: after a crash a request is not fired a second time.
+        self._outbox.mark_taken(request)
+        self._look_after(self._process.take(request))
+
+    def _kept(self, append: Callable[[], None]) -> bool:
+        """Return whether what was appended is durable. While the disk is full, slots pass and are counted."""
+        try:
+            append()
+        except DiskFull as error:
+            if self._unsaved == 0:
+                print(f"cageclock: {error}; readings cannot be kept until there is space", file=sys.stderr, flush=True)
+            self._unsaved += 1
+            self._outbox.maintain()
+            return False
+        if self._unsaved:
+            missed, self._unsaved = self._unsaved, 0
+            text = f"{missed} records could not be kept: the disk was full"
+            self._process.journal.event("gap", text, missed_slots=missed)
+        return True
+
+    def _poll(self) -> bool:
+        """Look around while waiting: return whether there is something else to do than wait."""
+        self._watchdog.idle()
+        return self._stop or self._requests.waiting()
+
+    def _look_after(self, reading: Reading) -> None:
+        """Do what comes after a durable reading: tell systemd, publish's file, the outbox's maintenance."""
+        self._watchdog.ready()
+        self._watchdog.progress(f"{reading.captured_at.isoformat(timespec='seconds')} {reading.outcome.value}")
+        self._process.watch_clock()
+        if self._changes_untold:
+            self._changes_untold = False
+            tell_changes(self._process.journal, self._last, self._process.camera.describe(), self._model())
+        self._write_status("")
+        self._outbox.maintain()
+
+    def _first_due_s(self) -> float:
+        """Return when the first slot is due: at once, unless an earlier process of this boot has just taken one."""
+        now_s = self._clock.monotonic_s()
+        last = self._last
+        if last is None or last.boot_id != self._clock.boot_id or last.last_due_s is None:
+            return now_s
+        return max(now_s, self._next_due_s(last.last_due_s))
+
+    def _next_due_s(self, after_s: float) -> float:
+        return next_due_s(self._plan, after_s, self._epoch_offset_s(), self._process.tally)
+
+    def _pass_missed(self, due_s: float) -> float:
+        """Return the newest slot that is due; older ones that passed unseen (suspended, overrun) become one event."""
+        now_s = self._clock.monotonic_s()
+        passed = list(
+            islice(missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._process.tally), _MISSED_LIMIT)
+        )
+        if passed:
+            due_s = self._next_due_s(passed[-1])
+            self._process.journal.event("gap", f"{len(passed)} due slots passed unseen", missed_slots=len(passed))
+        return due_s
+
+    def _epoch_offset_s(self) -> float | None:
+        if not self._clock.synced():
+            return None
+        return self._clock.now().timestamp() - self._clock.monotonic_s()
+
+    def _final_code(self, captures: int | None) -> int:
+        """Return 0, or for a bounded run the code of what kept its last slot from being a measurement."""
+        outcome = self._process.last_outcome
+        if captures is not None and outcome is Outcome.CAMERA_FAULT:
+            return DeviceError.exit_code
+        if captures is not None and outcome is Outcome.MODEL_FAULT:
+            problem = self._process.models.problem
+            return problem.exit_code if problem is not None else BundleError.exit_code
+        return 0
+
+    def _model(self) -> Model | None:
+        model = self._process.models.get()
+        return None if model is None else model.describe()
+
+    def _ask_to_stop(self, _number: int, _frame: object) -> None:
+        self._stop = True
+
+    def _write_status(self, ended: str) -> None:
+        process = self._process
+        unsynced = process.clock_watch.unsynced
+        write_status(
+            self._state_dir,
+            CaptureStatus(
+                device_id=self._config.device_id,
+                version=VERSION,
+                boot_id=self._clock.boot_id,
+                pid=os.getpid(),
+                first_started_at=self._begun_at,
+                started_at=self._started_at,
+                updated_at=self._clock.now(),
+                monotonic_s=self._clock.monotonic_s(),
+                last_due_s=self._due_s,
+                config_sha256=self._digest,
+                camera=process.camera.describe(),
+                model=self._model(),
+                last_fresh_frame_at=process.fresh.at,
+                last_fresh_frame_monotonic_s=process.fresh.monotonic_s,
+                recovery=dict(process.rungs.counters),
+                failed_in_a_row=process.rungs.failed_in_a_row,
+                restarts_in_a_row=process.rungs.restarts_in_a_row,
+                unsynced=None
+                if unsynced is None
+                else UnsyncedLabels(boot_id=unsynced.boot_id, lowest_s=unsynced.lowest_s, highest_s=unsynced.highest_s),
+                clock_synced=self._clock.synced(),
+                ended=ended,
+                problem=process.problem,
+            ),
+        )
+
+
+def _rungs_of(last: CaptureStatus | None) -> Rungs:
+    if last is None:
+        return Rungs()
+    counters = dict.fromkeys(COUNTERS, 0) | last.recovery
+    return Rungs(counters, failed_in_a_row=0, restarts_in_a_row=last.restarts_in_a_row)
+
+
+def _unsynced_of(last: CaptureStatus | None) -> Offset | None:
+    if last is None or last.unsynced is None:
+        return None
+    return Offset(last.unsynced.boot_id, last.unsynced.lowest_s, last.unsynced.highest_s)
+
+
+def _check_watchdog(config: Config) -> None:
+    limit_s = watchdog_limit_s()
+    worst_s = worst_slot_s(config)
+    if limit_s is not None and worst_s >= limit_s:
+        raise OperatorError(
+            f"camera timeouts and burst_frames let one slot take {worst_s:.0f} s, but the unit's WatchdogSec is "
+            f"{limit_s:.0f} s; lower them or raise WatchdogSec"
+        )
+
+
+def _make_state_dir(config: Config) -> Path:
+    path = Path(config.state_dir)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperatorError(
+            f"state_dir: {path} cannot be made: {error.strerror}; correct the path or its rights"
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise OperatorError(f"state_dir: {path} cannot be written by this user; correct its owner or its rights")
+    return path

@@ -1,0 +1,77 @@
+"""`capture.json`: what capture says of itself to publish and to its own next start.
+
+Replaced atomically and never fsynced: it is written with every slot, a lost version costs a counter at most, and every
+fsync wears the card. What must not be lost is in the outbox.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from edge.contract import jsontext
+from edge.contract.base import Scalar, Struct
+from edge.contract.reading import Model
+from edge.errors import MessageError
+
+FILE = "capture.json"
+
+
+class UnsyncedLabels(Struct, frozen=True, kw_only=True):
+    """See `edge.capture.clockwatch.Offset`."""
+
+    boot_id: str
+    lowest_s: float
+    highest_s: float
+
+
+class CaptureStatus(Struct, frozen=True, kw_only=True):
+    """The newest state of the capture process.
+
+    first_started_at: of the first process in this state directory; simulated animals age from there.
+    ended: how the last process ended: "" while it runs or was killed.
+    recovery: counters of the recovery ladder since the state directory was made.
+    """
+
+    device_id: str
+    version: str
+    boot_id: str
+    pid: int
+    first_started_at: datetime
+    started_at: datetime
+    updated_at: datetime
+    monotonic_s: float
+    last_due_s: float | None
+    config_sha256: str
+    camera: dict[str, Scalar]
+    model: Model | None
+    last_fresh_frame_at: datetime | None
+    last_fresh_frame_monotonic_s: float | None
+    recovery: dict[str, int]
+    failed_in_a_row: int
+    restarts_in_a_row: int
+    unsynced: UnsyncedLabels | None
+    clock_synced: bool
+    ended: str
+    problem: str
+
+
+def write_status(state_dir: Path, status: CaptureStatus) -> None:
+    """Replace the file; a full disk is no reason to stop (the outbox reports it)."""
+    temporary = state_dir / f".{FILE}"
+    try:
+        temporary.write_bytes(jsontext.encode(status))
+        os.replace(temporary, state_dir / FILE)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+
+
+def read_status(state_dir: Path) -> CaptureStatus | None:
+    """Return what the last process wrote; None where there is none or a power cut has damaged it."""
+    try:
+        return jsontext.decode((state_dir / FILE).read_bytes(), CaptureStatus)
+    except (OSError, MessageError, msgspec.DecodeError):
+        return None

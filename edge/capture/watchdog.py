@@ -1,0 +1,47 @@
+"""systemd's watchdog, fed by progress only: a durable row for a due slot, or a planned idle tick. Never by a timer."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from edge.notify import notify
+
+IDLE_TICK_S = 5.0
+
+
+class Watchdog:
+    """Says READY once, WATCHDOG with progress, STOPPING at the end. Without systemd it says nothing."""
+
+    def __init__(self) -> None:
+        """Not ready yet."""
+        self._ready = False
+        self._ticked_at_s = 0.0
+
+    def ready(self) -> None:
+        """Tell systemd, once, that the first slot is durable, whatever its outcome."""
+        if not self._ready:
+            self._ready = True
+            notify("READY=1")
+
+    def progress(self, text: str) -> None:
+        """Feed it after a durable row."""
+        self._ticked_at_s = time.monotonic()
+        notify(f"WATCHDOG=1\nSTATUS={text}")
+
+    def idle(self) -> None:
+        """Feed it while the loop waits for the next slot as planned: every few seconds, and not before it is ready."""
+        now_s = time.monotonic()
+        if self._ready and now_s - self._ticked_at_s >= IDLE_TICK_S:
+            self._ticked_at_s = now_s
+            notify("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """Tell systemd that the end is meant."""
+        notify("STOPPING=1")
+
+
+def watchdog_limit_s() -> float | None:
+    """Return the unit's WatchdogSec as systemd hands it over, None without one."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 1e6 if microseconds.isdigit() else None

@@ -1,0 +1,176 @@
+"""The device's command line. Each command imports what it needs when it is called."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge.version import VERSION
+
+EXIT_CODES = """\
+exit codes:
+  0   done; also after SIGTERM or Ctrl-C
+  1   doctor: something failed
+  2   a setting, a path or a permission is wrong
+  3   the model bundle must not be used
+  4   the machine failed: camera, disk
+  5   the network
+  6   a payload breaks the contract
+  75  only a reboot can help the camera
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; what goes wrong is one line on standard error."""
+    options = _parser().parse_args(arguments)
+    from edge.errors import CageclockError
+
+    command: Callable[[argparse.Namespace], int] = options.run
+    try:
+        return command(options)
+    except CageclockError as error:
+        print(f"cageclock: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 0
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cageclock",
+        description="A camera on a mouse cage that estimates how old each animal looks, and loses no reading.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"cageclock {VERSION}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_settings(commands)
+    _add_processes(commands)
+    _add_tools(commands)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    text: str,
+) -> argparse.ArgumentParser:
+    made = commands.add_parser(
+        name, help=text, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.set_defaults(run=run)
+    return made
+
+
+def _add_settings(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    init = _command(commands, "init", _init, "write a complete, commented example of the settings")
+    init.add_argument("file", type=Path, help="the file to write; an existing one is left alone")
+    check = _command(commands, "check", _check, "say whether a settings file is right, or which key is wrong")
+    check.add_argument("file", type=Path)
+
+
+def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    capture = _command(commands, "capture", _capture, "photograph on schedule and append each reading to the outbox")
+    capture.add_argument("--config", type=Path, required=True, metavar="FILE")
+    capture.add_argument("--captures", type=_positive, metavar="N", help="end after N due slots")
+    capture.add_argument("--once", action="store_const", const=1, dest="captures", help="the same as --captures 1")
+    capture.add_argument("--stepped", action="store_true", help="a clock that jumps from slot to slot")
+    capture.add_argument(
+        "--stepped-from", type=_time, metavar="TIME", help="where the stepped clock begins: ISO 8601 with an offset"
+    )
+    publish = _command(commands, "publish", _publish, "send the outbox to the broker; health, commands")
+    publish.add_argument("--config", type=Path, required=True, metavar="FILE")
+
+
+def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    doctor = _command(commands, "doctor", _doctor, "check camera, model, broker, clock, disk and permissions")
+    doctor.add_argument("--config", type=Path, required=True, metavar="FILE")
+    doctor.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    locate = _command(commands, "locate", _locate, "find the animals' body parts in images, as DeepLabCut's CSV")
+    locate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    locate.add_argument("--bundle", type=Path, required=True, metavar="FILE", help="the model bundle")
+    locate.add_argument("--key", type=Path, action="append", metavar="PEM", help="public key that may sign the bundle")
+    locate.add_argument("--px-per-mm", type=float, metavar="SCALE", help="pixels per millimetre on the cage floor")
+    locate.add_argument("--dlc-csv", type=Path, required=True, metavar="OUT")
+    demo = _command(commands, "demo", _demo, "run the whole path on simulated cages, with a broker and a station")
+    demo.add_argument("--out", type=Path, default=Path("demo-output"), metavar="FOLDER")
+    demo.add_argument("--cages", type=_positive, default=4, metavar="N")
+    demo.add_argument("--captures", type=_positive, default=230, metavar="N", help="captures of each cage")
+    demo.add_argument("--seed", type=int, default=1)
+
+
+def _init(options: argparse.Namespace) -> int:
+    from edge.config.example import write_example
+
+    write_example(options.file)
+    print(f"{options.file}: written; set device_id and cage, then: cageclock check {options.file}")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from edge.config.load import config_sha256, load_config
+
+    config = load_config(options.file)
+    print(f"{options.file}: ok (device {config.device_id}, settings {config_sha256(config)[:12]})")
+    return 0
+
+
+def _capture(options: argparse.Namespace) -> int:
+    from edge.capture.run import run
+    from edge.config.load import load_config
+
+    begin = options.stepped_from or (datetime.now(UTC) if options.stepped else None)
+    return run(load_config(options.config), captures=options.captures, stepped_from=begin)
+
+
+def _publish(options: argparse.Namespace) -> int:
+    from edge.config.load import load_config
+    from edge.publish.run import run
+
+    return run(load_config(options.config))
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from edge.config.load import load_config
+    from edge.doctor.run import run
+
+    return run(load_config(options.config), as_json=options.json)
+
+
+def _locate(options: argparse.Namespace) -> int:
+    from edge.locate_command import run
+
+    return int(run(options))
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from edge.demo.main import run
+
+    return run(options.out, cages=options.cages, captures=options.captures, seed=options.seed)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _time(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = datetime.min
+    if at.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"expected a time such as 2024-01-01T00:00:00+00:00, got {text!r}")
+    return at
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What the settings must fulfil together, beyond each key's own type and range."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from edge.config.faultscript import parse_script
+from edge.config.tree import Camera, Config, Mqtt, ZeitgeberWindow
+from edge.contract.topics import check_name
+from edge.errors import ConfigError, MessageError
+from edge.zeitgeber import zone_of
+
+
+def check_together(config: Config) -> None:
+    """Raise ConfigError for the first contradiction."""
+    try:
+        check_name(config.device_id)
+    except MessageError as error:
+        raise ConfigError("device_id", "a name other than 'station'", repr(config.device_id)) from error
+    if not PurePosixPath(config.state_dir).is_absolute():
+        raise ConfigError("state_dir", "an absolute path such as /var/lib/cageclock", repr(config.state_dir))
+    if config.cage.subject is not None and config.cage.animals != 1:
+        raise ConfigError("cage.subject", "no name unless cage.animals is 1", f"{config.cage.animals} animals")
+    nest = config.cage.nest_box
+    if nest is not None and not (nest[0] < nest[2] and nest[1] < nest[3]):
+        raise ConfigError("cage.nest_box", "[x0, y0, x1, y1] with x0 below x1 and y0 below y1", str(list(nest)))
+    zone_of(config.light_cycle.zone)
+    for index, window in enumerate(config.schedule.windows):
+        _check_window(index, window)
+    _check_camera(config.camera)
+    if config.thumbnail.width > config.camera.width:
+        expected = f"at most camera.width, {config.camera.width}"
+        raise ConfigError("thumbnail.width", expected, str(config.thumbnail.width))
+    _check_mqtt(config.mqtt)
+
+
+def _check_window(index: int, window: ZeitgeberWindow) -> None:
+    where = f"schedule.windows[{index}]"
+    if window.from_h == window.until_h:
+        raise ConfigError(f"{where}.until_h", "another hour than from_h", str(window.until_h))
+    if window.interval_s < 1:
+        raise ConfigError(f"{where}.interval_s", "a number at least 1", str(window.interval_s))
+
+
+def _check_camera(camera: Camera) -> None:
+    if camera.small_width > camera.width:
+        raise ConfigError("camera.small_width", f"at most camera.width, {camera.width}", str(camera.small_width))
+    if camera.backend == "replay" and camera.replay is None:
+        raise ConfigError("camera.replay", "a section with the path of the pictures (backend is replay)", "nothing")
+    parse_script(camera.simulated.faults)
+
+
+def _check_mqtt(mqtt: Mqtt) -> None:
+    if mqtt.password_file is not None and mqtt.username is None:
+        raise ConfigError("mqtt.username", "a name beside mqtt.password_file", "nothing")
+    if mqtt.tls is not None and (mqtt.tls.certificate is None) != (mqtt.tls.key is None):
+        missing = "certificate" if mqtt.tls.certificate is None else "key"
+        raise ConfigError(f"mqtt.tls.{missing}", "certificate and key together", "nothing")

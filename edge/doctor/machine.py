@@ -1,0 +1,91 @@
+"""The machine around the program: clock, disk, permissions."""
+
+from __future__ import annotations
+
+import grp
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.clock import Clock
+from edge.config.tree import Config
+from edge.doctor.finding import Finding
+
+
+def check_clock(clock: Clock) -> Finding:
+    """Return whether the wall clock was set in this boot."""
+    now = clock.now().isoformat(timespec="seconds")
+    if clock.synced():
+        return Finding("clock", True, f"synchronised, {now}")
+    advice = (
+        "readings are kept and labelled as unsynchronised, their light phase is unknown; "
+        "check `timedatectl` and the network's time server"
+    )
+    return Finding("clock", False, f"not synchronised in this boot, {now}", advice)
+
+
+def check_disk(config: Config) -> Finding:
+    """Return whether the outbox's ceiling fits beside what must stay free."""
+    place = _existing(Path(config.state_dir))
+    usage = shutil.disk_usage(place)
+    free_mb = usage.free // 1_000_000
+    text = f"{free_mb} MB free on the disk of {config.state_dir}"
+    if free_mb < config.outbox.min_free_mb:
+        advice = "remove files, or lower outbox.min_free_mb; released thumbnails are removed first by themselves"
+        return Finding("disk", False, f"{text}, below outbox.min_free_mb {config.outbox.min_free_mb}", advice)
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        return Finding("disk", False, f"{config.state_dir} lies on a read-only file system", "remount it writable")
+    return Finding("disk", True, text)
+
+
+def check_permissions(config: Config) -> Finding:
+    """Return whether this user can do its work, and nobody else can read the secrets."""
+    problem = next(_permission_problems(config), None)
+    if problem is not None:
+        return Finding("permissions", False, *problem)
+    return Finding("permissions", True, f"user {os.geteuid()} can write {config.state_dir} and read every file named")
+
+
+def _permission_problems(config: Config) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong and what to do about it."""
+    state_dir = Path(config.state_dir)
+    place = _existing(state_dir)
+    if not os.access(place, os.W_OK | os.X_OK):
+        yield f"{place} cannot be written by this user", f"sudo chown cageclock-capture:cageclock {state_dir}"
+    for key, name in _files(config):
+        if not os.access(name, os.R_OK):
+            there = "cannot be read by this user" if name.exists() else "does not exist"
+            yield f"{key}: {name} {there}", "correct the path, or its owner and mode"
+        elif key in ("mqtt.password_file", "mqtt.tls.key") and name.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+            yield f"{key}: {name} can be read by every user", f"chmod o= {name}"
+    if config.camera.backend == "picamera" and os.geteuid() != 0 and not _in_group("video"):
+        yield "this user is not in the group video", "sudo usermod -aG video $USER, then log in again"
+
+
+def _files(config: Config) -> Iterator[tuple[str, Path]]:
+    """Yield the files that the settings name, with their keys; systemd's credentials are its own affair."""
+    mqtt = config.mqtt
+    if mqtt.password_file is not None and not mqtt.password_file.startswith("credential:"):
+        yield "mqtt.password_file", Path(mqtt.password_file)
+    if mqtt.tls is not None:
+        for key, name in (("ca", mqtt.tls.ca), ("certificate", mqtt.tls.certificate), ("key", mqtt.tls.key)):
+            if name is not None and not name.startswith("credential:"):
+                yield f"mqtt.tls.{key}", Path(name)
+    for index, name in enumerate(config.bundle.trusted_keys or ()):
+        yield f"bundle.trusted_keys[{index}]", Path(name)
+
+
+def _existing(path: Path) -> Path:
+    """Return the path itself or its nearest parent that exists."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
+def _in_group(name: str) -> bool:
+    try:
+        return grp.getgrnam(name).gr_gid in os.getgroups()
+    except KeyError:
+        return False

@@ -1,0 +1,173 @@
+"""`delivery.db`: what publish remembers: watermarks, quarantine, requests for capture, its own sequence of events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge.clock import Clock, SystemClock
+from edge.contract import jsontext
+from edge.contract.base import Scalar
+from edge.contract.record import Event, EventCode, Lost
+from edge.errors import DatabaseDamaged
+from edge.outbox import damage
+from edge.outbox.database import open_writer, writing
+from edge.outbox.lock import WriterLock
+from edge.outbox.released import Released, encode_ranges, read_released
+from edge.outbox.requests import DELIVERY
+from edge.outbox.sequence import SCHEMA, Sequence, new_row
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS watermarks(
+    epoch TEXT PRIMARY KEY, records TEXT NOT NULL, thumbnails TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS requests(
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, received_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS quarantine(
+    epoch TEXT NOT NULL, seq INTEGER NOT NULL, stream TEXT NOT NULL, reason TEXT NOT NULL, at TEXT NOT NULL,
+    PRIMARY KEY(epoch, seq, stream)) WITHOUT ROWID;
+"""
+
+Key = tuple[str, int]
+
+
+class Delivery:
+    """Publish's file; capture only reads it. What it loses in a power cut is sent or asked for again."""
+
+    def __init__(self, state_dir: Path, device_id: str, clock: Clock) -> None:
+        """Use `open`."""
+        self._path, self._device_id, self._clock = state_dir / DELIVERY, device_id, clock
+        self._lock = WriterLock(state_dir / "delivery.lock", str(self._path))
+
+    @classmethod
+    def open(cls, state_dir: Path, *, device_id: str, clock: Clock | None = None) -> Delivery:
+        """Return the file of a state directory, its only writer until `close`.
+
+        Raises:
+            OperatorError: another publish process runs.
+            StorageError: it cannot be opened or made.
+        """
+        delivery = cls(state_dir, device_id, clock or SystemClock())
+        try:
+            delivery._begin()
+        except BaseException:
+            delivery._lock.release()
+            raise
+        return delivery
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
+
+    @property
+    def station_db(self) -> str | None:
+        """The station's database that the watermarks are of."""
+        return self._sequence.meta("station_db")
+
+    def released(self) -> dict[str, Released]:
+        """Return what was released when last written."""
+        return read_released(self._path)
+
+    def set_released(self, released: Mapping[str, Released], station_db: str) -> None:
+        """Store the watermarks in place of the former ones."""
+        rows = [
+            (epoch, encode_ranges(held.records), encode_ranges(held.thumbnails)) for epoch, held in released.items()
+        ]
+        with writing(self._connection, self._path):
+            self._sequence.set_meta("station_db", station_db)
+            self._connection.execute("DELETE FROM watermarks")
+            self._connection.executemany("INSERT INTO watermarks VALUES (?, ?, ?)", rows)
+
+    def add_request(self, request: str) -> None:
+        """Leave a request for capture; the same id twice is one request."""
+        now = datetime.now(UTC)
+        with writing(self._connection, self._path):
+            self._connection.execute(
+                "INSERT OR IGNORE INTO requests(id, received_at) VALUES (?, ?)", (request, now.isoformat())
+            )
+            self._connection.execute("DELETE FROM requests WHERE number <= (SELECT max(number) - 100 FROM requests)")
+
+    def remove_request(self, request: str) -> None:
+        """Forget a request whose reading has come."""
+        with writing(self._connection, self._path):
+            self._connection.execute("DELETE FROM requests WHERE id = ?", (request,))
+
+    def requests(self) -> set[str]:
+        """Return the open requests."""
+        return {request for (request,) in self._connection.execute("SELECT id FROM requests").fetchall()}
+
+    def quarantine(self, key: Key, stream: str, reason: str) -> None:
+        """Take a record (or its thumbnail) out of the way; the event and the loss go out in its place."""
+        epoch, seq = key
+        text = f"{stream} {seq} of epoch {epoch[:8]} is not sent any more: {reason}"
+        with writing(self._connection, self._path):
+            self._connection.execute(
+                "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?)",
+                (epoch, seq, stream, reason, datetime.now(UTC).isoformat()),
+            )
+            self._insert(self._event_of("record_quarantined", text, {"epoch": epoch, "seq": seq, "stream": stream}))
+            self._insert(self._lost_of(key, stream, reason))
+
+    def quarantined(self) -> set[tuple[str, int, str]]:
+        """Return (epoch, seq, stream) of what is not sent any more."""
+        return set(self._connection.execute("SELECT epoch, seq, stream FROM quarantine").fetchall())
+
+    def event(self, code: EventCode, text: str, **detail: Scalar) -> None:
+        """Append an event of publish's own."""
+        with writing(self._connection, self._path):
+            self._insert(self._event_of(code, text, detail))
+
+    def close(self) -> None:
+        """Close the file and let the next writer in."""
+        self._connection.close()
+        self._lock.release()
+
+    def _begin(self) -> None:
+        try:
+            self._connect()
+        except DatabaseDamaged as error:
+            aside = damage.set_aside(self._path)
+            self._connect()
+            self.event("database_set_aside", f"{DELIVERY} was damaged ({error}); set aside as {aside.name}")
+
+    def _connect(self) -> None:
+        # FULL here too: an event that was sent and then rolled back would give its number to another one.
+        self._connection = open_writer(self._path, SCHEMA + _TABLES)
+        self._sequence = Sequence(self._connection)
+        if self._sequence.epoch == "":
+            with writing(self._connection, self._path):
+                self._sequence.begin_epoch("new")
+
+    def _insert(self, record: Event | Lost) -> None:
+        body = jsontext.encode(record)
+        epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
+        self._sequence.insert(new_row(epoch, seq, "record", record.schema, record.recorded_at, body, None, ""))
+
+    def _event_of(self, code: EventCode, text: str, detail: dict[str, Scalar]) -> Event:
+        clock = self._clock
+        return Event(
+            device_id=self._device_id,
+            recorded_at=clock.now(),
+            boot_id=clock.boot_id,
+            monotonic_s=clock.monotonic_s(),
+            clock_synced=clock.synced(),
+            code=code,
+            text=text,
+            detail=detail,
+        )
+
+    def _lost_of(self, key: Key, stream: str, reason: str) -> Lost:
+        clock = self._clock
+        return Lost(
+            device_id=self._device_id,
+            recorded_at=clock.now(),
+            boot_id=clock.boot_id,
+            monotonic_s=clock.monotonic_s(),
+            clock_synced=clock.synced(),
+            what="thumbnail" if stream == "thumbnail" else "record",
+            of_epoch=key[0],
+            first_seq=key[1],
+            last_seq=key[1],
+            reason=f"quarantined on the device: {reason}",
+        )

@@ -1,0 +1,40 @@
+"""Who may write: one process a file, by an advisory lock that the kernel lets go of with the process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from edge.errors import OperatorError, StorageError
+
+
+class WriterLock:
+    """Held from creation to `release`."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        """Take the lock at `path`; `what` is the file that it guards.
+
+        Raises:
+            OperatorError: another process holds it.
+            StorageError: the lock file cannot be made.
+        """
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        except OSError as error:
+            raise StorageError(f"{path}: {error.strerror}; correct the folder's owner or rights") from error
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = os.pread(self._file, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(self._file)
+            raise OperatorError(f"{what}: process {owner} writes it already; stop that one first") from error
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except OSError:  # a full disk: the number is for people, the lock itself holds without it
+            pass
+
+    def release(self) -> None:
+        """Let the next one write."""
+        os.close(self._file)

@@ -1,0 +1,327 @@
+"""The device's outbox: what has been appended survives a power cut. Written by one process, read by others."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edge.clock import Clock, SystemClock
+from edge.config import tree
+from edge.contract import jsontext
+from edge.contract.base import Scalar
+from edge.contract.ranges import RangeSet
+from edge.contract.reading import Reading
+from edge.contract.record import ClockCorrection, Event, EventCode, Lost
+from edge.errors import DatabaseDamaged, DiskFull, OperatorError, StorageError
+from edge.outbox import damage
+from edge.outbox.database import free_bytes, open_writer, translate, writing
+from edge.outbox.lock import WriterLock
+from edge.outbox.released import Released, read_released
+from edge.outbox.requests import DELIVERY, OUTBOX
+from edge.outbox.reserve import Reserve
+from edge.outbox.retention import Retention
+from edge.outbox.sequence import SCHEMA, Sequence, new_row
+from edge.outbox.thumbnails import Thumbnails
+
+Build = Callable[[str, int], tuple[Reading, bytes | None]]
+Step = Callable[[str], None]
+T = TypeVar("T")
+_TAKEN = "CREATE TABLE IF NOT EXISTS taken(request TEXT PRIMARY KEY, taken_at TEXT NOT NULL) WITHOUT ROWID;"
+
+
+class Outbox:
+    """Append, look after space, begin epochs. `step` is a hook between any two steps of an append, for kill tests."""
+
+    def __init__(self, state_dir: Path, settings: tree.Outbox, device_id: str, clock: Clock, step: Step) -> None:
+        """Use `open`."""
+        self._state_dir, self._settings, self._device_id, self._clock = state_dir, settings, device_id, clock
+        self._path, self._step = state_dir / OUTBOX, step
+        self._thumbnails = Thumbnails(state_dir, step)
+        self._reserve = Reserve(state_dir, settings.reserve_mb * 1_000_000)
+        self._lock = WriterLock(state_dir / "outbox.lock", str(self._path))
+        self._check: damage.Check | None = None
+        self._swept = self._full = self._untold = False
+
+    @classmethod
+    def open(
+        cls,
+        state_dir: Path,
+        settings: tree.Outbox,
+        *,
+        device_id: str,
+        serial: str,
+        clock: Clock | None = None,
+        step: Step = lambda _name: None,
+    ) -> Outbox:
+        """Return the outbox of a state directory, its only writer until `close`.
+
+        Raises:
+            OperatorError: another process writes it, or the file belongs to another device's name.
+            StorageError: it cannot be opened or made.
+        """
+        outbox = cls(state_dir, settings, device_id, clock or SystemClock(), step)
+        try:
+            outbox._begin(serial)
+        except BaseException:
+            outbox._lock.release()
+            raise
+        return outbox
+
+    @property
+    def epoch(self) -> str:
+        """The epoch of the next record."""
+        return self._sequence.epoch
+
+    @property
+    def last_seq(self) -> int:
+        """The newest record's number, 0 in a new epoch."""
+        return self._sequence.last_seq
+
+    def append_reading(self, build: Build) -> tuple[str, int]:
+        """Store the reading that `build` makes for its identity, and its picture; return (epoch, seq).
+
+        When this returns, a power cut costs nothing. On a full disk the picture goes before the reading, as `lost`.
+
+        Raises:
+            DiskFull: not even the reserve leaves room for the reading.
+            StorageError: it cannot be stored.
+        """
+        try:
+            return self._append_reading(build)
+        except DatabaseDamaged as error:
+            self._replace_damaged(str(error))
+            return self._append_reading(build)
+
+    def append_record(self, record: Event | Lost | ClockCorrection) -> tuple[str, int]:
+        """Store an event, a loss or a clock correction; return (epoch, seq).
+
+        Raises:
+            DiskFull, StorageError: as for `append_reading`.
+        """
+
+        def insert() -> tuple[str, int]:
+            with writing(self._connection, self._path):
+                return self._insert_record(record)
+
+        try:
+            return self._with_reserve(insert)
+        except DatabaseDamaged as error:
+            self._replace_damaged(str(error))
+            return self._with_reserve(insert)
+
+    def mark_taken(self, request: str) -> None:
+        """Note a request as taken, before it is acted on, so that a crash does not fire it twice."""
+        with writing(self._connection, self._path):
+            self._connection.execute(
+                "INSERT OR IGNORE INTO taken VALUES (?, ?)", (request, self._clock.now().isoformat())
+            )
+            oldest = "SELECT request FROM taken ORDER BY taken_at DESC LIMIT -1 OFFSET 1000"
+            self._connection.execute(f"DELETE FROM taken WHERE request IN ({oldest})")
+
+    def maintain(self) -> None:
+        """Look after space, integrity and epochs; called between captures, never before the first reading."""
+        try:
+            try:
+                self._maintain()
+            except sqlite3.Error as error:
+                raise translate(error, self._path) from error
+        except DatabaseDamaged as error:
+            self._replace_damaged(str(error))
+        except DiskFull:
+            self._sequence.reload()
+            self._note_full()
+        except StorageError:  # busy or short of something: the next call tries again
+            self._sequence.reload()
+
+    def _maintain(self) -> None:
+        self._tell_full()
+        self._look_at_health()
+        released = read_released(self._state_dir / DELIVERY)
+        mine = released.get(self.epoch)
+        if mine is not None and mine.claimed > self.last_seq:
+            self._new_epoch("restored", f"a station holds records up to {mine.claimed}, this card {self.last_seq}")
+        for done in self._retention.tidy(released, self._label_lost, self._insert_record):
+            self._step(done)
+        if self._reserve.given_up() and self._reserve.take_back() and self._full:
+            self._full = False
+            self._event("disk_recovered", "there is space again; pictures are kept again")
+
+    def close(self) -> None:
+        """Close the file and let the next writer in."""
+        if self._check is not None:
+            self._check.stop()
+        self._connection.close()
+        self._lock.release()
+
+    def _begin(self, serial: str) -> None:
+        """Open the file, replace a damaged one, and begin an epoch where the board changed."""
+        self._serial = serial
+        try:
+            self._connect()
+        except DatabaseDamaged as error:
+            self._replace_damaged(str(error))
+            return
+        owner, board = self._sequence.meta("device_id"), self._sequence.meta("serial")
+        if owner is not None and owner != self._device_id:
+            raise OperatorError(
+                f"{self._path}: holds the records of device {owner!r}, but the settings say device_id: "
+                f"{self._device_id}; give each device its own state_dir"
+            )
+        if self._sequence.epoch == "":
+            self._new_epoch("new", "a new outbox")
+        elif board != serial:
+            self._new_epoch("another board", f"the outbox came from board {board}, this is {serial}: a cloned card?")
+
+    def _connect(self) -> None:
+        self._connection = open_writer(self._path, SCHEMA + _TAKEN)
+        self._sequence = Sequence(self._connection)
+        self._retention = Retention(self._state_dir, self._settings, self._sequence, self._thumbnails)
+
+    def _new_epoch(self, reason: str, text: str) -> None:
+        before = self._sequence.epoch
+        with writing(self._connection, self._path):
+            self._sequence.set_meta("device_id", self._device_id)
+            self._sequence.set_meta("serial", self._serial)
+            self._sequence.begin_epoch(reason)
+            if before:
+                self._insert_record(self._make_event("epoch_begun", text, {"reason": reason, "before": before}))
+
+    def _append_reading(self, build: Build) -> tuple[str, int]:
+        epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
+        reading, jpeg = build(epoch, seq)
+        sha = hashlib.sha256(jpeg).hexdigest() if jpeg is not None else ""
+        if jpeg is not None and (reading.thumbnail is None or reading.thumbnail.sha256 != sha):
+            raise StorageError("expected a reading whose thumbnail describes the picture's bytes, got another sha256")
+        self._step("built")
+        kept = jpeg if jpeg is not None and self._keep_picture(sha, jpeg) else None
+        body = jsontext.encode(reading)
+        row = new_row(epoch, seq, "reading", reading.schema, reading.captured_at, body, kept, sha)
+
+        def insert() -> None:
+            with writing(self._connection, self._path):
+                self._sequence.insert(row)
+                self._step("row inserted")
+                if jpeg is not None and kept is None:
+                    self._insert_record(self._label_lost("thumbnail", epoch, seq, seq, "the disk is full"))
+
+        self._with_reserve(insert)
+        self._step("committed")
+        return epoch, seq
+
+    def _keep_picture(self, sha: str, jpeg: bytes) -> bool:
+        """Return whether the picture is on the disk; while the disk is full the reserve is kept for readings."""
+        if self._full and free_bytes(self._state_dir) < self._settings.reserve_mb * 1_000_000 + len(jpeg):
+            return False
+        try:
+            self._thumbnails.write(sha, jpeg)
+        except DiskFull:
+            self._note_full()
+            return False
+        return True
+
+    def _with_reserve(self, insert: Callable[[], T]) -> T:
+        """Return what `insert` returns; the first time the disk is full, the reserve is given up for it."""
+        try:
+            return insert()
+        except DiskFull:
+            self._note_full()
+            self._sequence.reload()
+            return insert()
+        finally:
+            self._sequence.reload()
+
+    def _note_full(self) -> None:
+        """Give the reserve up; the event waits until what is being appended is in."""
+        self._reserve.give_up()
+        self._untold = self._untold or not self._full
+        self._full = True
+
+    def _tell_full(self) -> None:
+        """Append the event once for each time that the disk fills up."""
+        if self._untold:
+            self._event("disk_full", "no space left: pictures are dropped first; free space or lower outbox.max_mb")
+            self._untold = False
+
+    def _look_at_health(self) -> None:
+        """Once after the start: take the reserve, sweep orphans, check the file beside the captures."""
+        if not self._swept:
+            self._swept = True
+            self._reserve.take_back()
+            named = self._connection.execute("SELECT thumbnail FROM records WHERE thumbnail IS NOT NULL").fetchall()
+            self._thumbnails.sweep({sha for (sha,) in named})
+            self._check = damage.Check(self._path)
+        if self._check is not None and self._check.finished():
+            finding = self._check.finding()
+            self._check = None
+            if finding:
+                raise DatabaseDamaged(finding)
+
+    def _replace_damaged(self, finding: str) -> None:
+        """Set the file aside and go on in a new epoch with what could be saved of it."""
+        if hasattr(self, "_connection"):
+            self._connection.close()
+        aside = damage.set_aside(self._path)
+        saved = damage.salvage(aside)
+        released = read_released(self._state_dir / DELIVERY)
+        self._connect()
+        text = f"{self._path.name} was damaged ({finding}); set aside as {aside.name}; {len(saved.rows)} records saved"
+        with writing(self._connection, self._path):
+            for epoch, last in saved.epochs:
+                self._sequence.adopt(epoch, last, "saved")
+            for row in saved.rows:
+                self._sequence.put(row)
+        self._new_epoch("damaged", text)
+        self._event("database_set_aside", text, file=aside.name, saved=len(saved.rows))
+        for lost in self._lost_with(saved, released):
+            self.append_record(lost)
+
+    def _lost_with(self, saved: damage.Saved, released: dict[str, Released]) -> list[Lost]:
+        """Return a loss for every number that was neither saved nor released."""
+        losses = []
+        for epoch, last in saved.epochs:
+            known = RangeSet((row.seq, row.seq) for row in saved.rows if row.epoch == epoch)
+            if epoch in released:
+                for first, end in released[epoch].records:
+                    known.add(first, end)
+            if last > known.highest:
+                known.add(last + 1)
+            for first, end in known.watermark(cap=10_000)[1]:
+                losses.append(self._label_lost("record", epoch, first, end, "the database was damaged"))
+        return losses
+
+    def _insert_record(self, record: Event | Lost | ClockCorrection) -> tuple[str, int]:
+        """Insert within the caller's transaction."""
+        epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
+        body = jsontext.encode(record)
+        self._sequence.insert(new_row(epoch, seq, "record", record.schema, record.recorded_at, body, None, ""))
+        return epoch, seq
+
+    def _event(self, code: EventCode, text: str, **detail: Scalar) -> None:
+        self.append_record(self._make_event(code, text, detail))
+
+    def _make_event(self, code: EventCode, text: str, detail: dict[str, Scalar]) -> Event:
+        return Event(device_id=self._device_id, code=code, text=text, detail=detail, **self._label())
+
+    def _label_lost(self, what: str, epoch: str, first: int, last: int, reason: str) -> Lost:
+        return Lost(
+            device_id=self._device_id,
+            what="thumbnail" if what == "thumbnail" else "record",
+            of_epoch=epoch,
+            first_seq=first,
+            last_seq=last,
+            reason=reason,
+            **self._label(),
+        )
+
+    def _label(self) -> dict[str, Any]:
+        clock = self._clock
+        return {
+            "recorded_at": clock.now().astimezone(UTC),
+            "boot_id": clock.boot_id,
+            "monotonic_s": clock.monotonic_s(),
+            "clock_synced": clock.synced(),
+        }

@@ -1,0 +1,121 @@
+"""What another process sees of a sequence: epochs, rows, changes. Every read ends in one fetch, nothing is written.
+
+An unfinished SELECT keeps the writer's journal from being checkpointed; it grew to 69 MB when tried.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from edge.errors import StorageError
+from edge.outbox.database import open_reader, translate
+from edge.outbox.sequence import COLUMNS, Row
+from edge.outbox.thumbnails import FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEpoch:
+    """One epoch: its lowest held number (last + 1 when nothing is) and its last."""
+
+    epoch: str
+    first_held: int
+    last: int
+
+
+class Reader:
+    """A file that another process writes, that may not exist yet, and that its owner may replace."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is opened yet."""
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._inode = -1
+        self._version = -1
+
+    def changed(self) -> bool:
+        """Return whether something was committed since the last call; cheap enough for many times a second.
+
+        Raises:
+            StorageError: the file is there and cannot be read.
+        """
+        try:
+            inode = self._path.stat().st_ino
+        except OSError:
+            self.close()
+            return False
+        if inode != self._inode or self._connection is None:
+            self.close()
+            self._connection, self._inode = open_reader(self._path), inode
+        version = self._fetch("PRAGMA data_version")[0][0]
+        changed, self._version = version != self._version, version
+        return bool(changed)
+
+    def epochs(self) -> list[HeldEpoch]:
+        """Return the epochs in the order in which they began."""
+        rows = self._fetch(
+            "SELECT epoch, (SELECT min(seq) FROM records WHERE records.epoch = epochs.epoch), last_seq "
+            "FROM epochs ORDER BY number"
+        )
+        return [HeldEpoch(epoch, last + 1 if first is None else first, last) for epoch, first, last in rows]
+
+    def rows(self, epoch: str, first: int, last: int) -> list[Row]:
+        """Return the rows first..last that are held."""
+        query = f"SELECT {COLUMNS} FROM records WHERE epoch = ? AND seq BETWEEN ? AND ? ORDER BY seq"
+        return [Row(*values) for values in self._fetch(query, epoch, first, last)]
+
+    def row(self, epoch: str, seq: int) -> Row | None:
+        """Return one row, None where it is not held."""
+        found = self.rows(epoch, seq, seq)
+        return found[0] if found else None
+
+    def pictured(self, epoch: str, after: int, limit: int) -> list[int]:
+        """Return the next numbers after `after` whose rows have a picture."""
+        query = "SELECT seq FROM records WHERE epoch = ? AND seq > ? AND thumbnail IS NOT NULL ORDER BY seq LIMIT ?"
+        return [seq for (seq,) in self._fetch(query, epoch, after, limit)]
+
+    def newest_reading(self) -> Row | None:
+        """Return the newest reading of all."""
+        query = f"SELECT {COLUMNS} FROM records WHERE kind = 'reading' ORDER BY id DESC LIMIT 1"
+        found = self._fetch(query)
+        return Row(*found[0]) if found else None
+
+    def readings_between(self, until: datetime, days: float) -> list[Row]:
+        """Return the readings recorded in the days up to a time, oldest first, the newest 5000 at most."""
+        begin = (until - timedelta(days=days)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        query = (
+            f"SELECT {COLUMNS} FROM records WHERE kind = 'reading' AND recorded_at >= ? "
+            "AND id > (SELECT max(id) FROM records) - 5000 ORDER BY id"
+        )
+        return [Row(*values) for values in self._fetch(query, begin)]
+
+    def count(self) -> int:
+        """Return how many records are held."""
+        found = self._fetch("SELECT count(*) FROM records")
+        return int(found[0][0]) if found else 0
+
+    def picture(self, sha256: str) -> bytes | None:
+        """Return a picture's bytes, None where it has gone."""
+        try:
+            return (self._path.parent / FOLDER / f"{sha256}.jpg").read_bytes()
+        except OSError:
+            return None
+
+    def close(self) -> None:
+        """Let go of the file; the next call opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection, self._inode, self._version = None, -1, -1
+
+    def _fetch(self, query: str, *values: object) -> list[Any]:
+        if self._connection is None:
+            return []
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            self.close()
+            failure: StorageError = translate(error, self._path)
+            raise failure from error

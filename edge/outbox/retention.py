@@ -1,0 +1,171 @@
+"""What is dropped, and in which order: released thumbnails, released records, unreleased thumbnails, at last readings.
+
+Records go from the front of an epoch only, so that `first_held` says all there is to say about what is gone.
+Readings that nobody else holds go only for the outbox's own ceiling, never because something else fills the disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from edge.config import tree
+from edge.contract.ranges import RangeSet
+from edge.contract.record import Lost
+from edge.outbox.database import free_bytes, writing
+from edge.outbox.released import Released
+from edge.outbox.requests import OUTBOX
+from edge.outbox.sequence import Sequence
+from edge.outbox.thumbnails import Thumbnails
+
+BATCH = 200
+LabelLost = Callable[[str, str, int, int, str], Lost]
+InsertLost = Callable[[Lost], tuple[str, int]]
+Held = tuple[int, str, int, str | None, int]
+"""id, epoch, seq, thumbnail, bytes of thumbnail and body."""
+
+
+@dataclass(slots=True)
+class Need:
+    """How many bytes must go: for the ceiling, and for the free space that is to be left."""
+
+    ceiling: int
+    free: int
+
+    @property
+    def any(self) -> bool:
+        """Whether something must go."""
+        return self.ceiling > 0 or self.free > 0
+
+    def less(self, size: int) -> None:
+        """Count bytes that went."""
+        self.ceiling -= size
+        self.free -= size
+
+
+class Retention:
+    """Keeps the outbox within its settings, in small transactions."""
+
+    def __init__(self, state_dir: Path, settings: tree.Outbox, sequence: Sequence, thumbnails: Thumbnails) -> None:
+        """Nothing is read before `tidy`."""
+        self._state_dir, self._settings, self._sequence, self._thumbnails = state_dir, settings, sequence, thumbnails
+        self._path = state_dir / OUTBOX
+
+    def tidy(self, released: Mapping[str, Released], label: LabelLost, insert: InsertLost) -> Iterator[str]:
+        """Drop what must go, yielding what was done; each loss is inserted with what it is the loss of."""
+        if self._drop_records(self._expired(released), None, label, insert):
+            yield "expired records dropped"
+        need = self._need()
+        if need.any and self._drop_pictures(released, need, True, label, insert):
+            yield "released thumbnails dropped"
+        while need.any and (rows := self._front(released, released_only=True)):
+            need.less(self._drop_records(rows, None, label, insert))
+            yield "released records dropped"
+        if need.any and self._drop_pictures(released, need, False, label, insert):
+            yield "thumbnails dropped"
+        while need.ceiling > 0 and (rows := self._front(released, released_only=False)):
+            need.less(self._drop_records(rows, released, label, insert))
+            yield "readings dropped"
+        self._sequence.connection.execute("PRAGMA incremental_vacuum(100)").fetchall()
+
+    def used_bytes(self) -> int:
+        """Return what the outbox holds: pages in use and pictures."""
+        ask = self._sequence.connection.execute
+        pages, free = ask("PRAGMA page_count").fetchone()[0], ask("PRAGMA freelist_count").fetchone()[0]
+        size = ask("PRAGMA page_size").fetchone()[0]
+        query = "SELECT coalesce(sum(thumbnail_bytes), 0) FROM records WHERE thumbnail IS NOT NULL"
+        return int((pages - free) * size + ask(query).fetchone()[0])
+
+    def _need(self) -> Need:
+        ceiling = self.used_bytes() - self._settings.max_mb * 1_000_000
+        free = self._settings.min_free_mb * 1_000_000 - free_bytes(self._state_dir)
+        if ceiling > 0:  # a margin, so that it is not again at every capture
+            ceiling += self._settings.max_mb * 10_000
+        return Need(ceiling, free)
+
+    def _expired(self, released: Mapping[str, Released]) -> list[Held]:
+        before = datetime.now(UTC) - timedelta(days=self._settings.keep_days)
+        return self._front(released, released_only=True, before=before.strftime("%Y-%m-%dT%H:%M:%S"))
+
+    def _front(self, released: Mapping[str, Released], *, released_only: bool, before: str = "9999") -> list[Held]:
+        """Return some of the oldest rows: all of one epoch, without a gap, and never the newest of all."""
+        found = self._sequence.connection.execute(
+            "SELECT id, epoch, seq, thumbnail, thumbnail_bytes + length(body), recorded_at FROM records "
+            "WHERE id < (SELECT max(id) FROM records) ORDER BY id LIMIT ?",
+            (BATCH,),
+        ).fetchall()
+        rows: list[Held] = []
+        for number, epoch, seq, picture, size, recorded_at in found:
+            gone = seq in released[epoch].records if epoch in released else False
+            if (released_only and not gone) or recorded_at > before:
+                break
+            rows.append((number, epoch, seq, picture, size))
+        return rows if released_only else rows[: BATCH // 4]
+
+    def _drop_records(
+        self, rows: list[Held], released: Mapping[str, Released] | None, label: LabelLost, insert: InsertLost
+    ) -> int:
+        """Delete the rows, with a loss for those that nobody else holds where `released` is given; return bytes."""
+        if not rows:
+            return 0
+        ask = self._sequence.connection.execute
+        with writing(self._sequence.connection, self._path):
+            ask("DELETE FROM records WHERE id BETWEEN ? AND ?", (rows[0][0], rows[-1][0]))
+            if released is not None and any(self._unreleased(row, released) for row in rows):
+                self._insert_losses("record", [row for row in rows if self._unreleased(row, released)], label, insert)
+        self._unlink([picture for _, _, _, picture, _ in rows if picture is not None])
+        return sum(size for *_, size in rows)
+
+    def _drop_pictures(
+        self, released: Mapping[str, Released], need: Need, gone: bool, label: LabelLost, insert: InsertLost
+    ) -> bool:
+        """Drop the oldest pictures that are released (or not, unless `gone`) until enough is free."""
+        dropped, after = False, 0
+        while need.any:
+            found = self._sequence.connection.execute(
+                "SELECT id, epoch, seq, thumbnail, thumbnail_bytes FROM records "
+                "WHERE thumbnail IS NOT NULL AND id > ? ORDER BY id LIMIT ?",
+                (after, BATCH),
+            ).fetchall()
+            if not found:
+                break
+            after = found[-1][0]
+            rows: list[Held] = []
+            for row in found:
+                out = row[1] in released and row[2] in released[row[1]].thumbnails
+                if out == gone and need.any:
+                    rows.append(row)
+                    need.less(row[4])
+            if rows:
+                self._forget_pictures(rows, gone, label, insert)
+                dropped = True
+        return dropped
+
+    def _forget_pictures(self, rows: list[Held], gone: bool, label: LabelLost, insert: InsertLost) -> None:
+        with writing(self._sequence.connection, self._path):
+            self._sequence.connection.executemany(
+                "UPDATE records SET thumbnail = NULL, thumbnail_bytes = 0 WHERE id = ?", [(row[0],) for row in rows]
+            )
+            if not gone:
+                self._insert_losses("thumbnail", rows, label, insert)
+        self._unlink([picture for _, _, _, picture, _ in rows if picture is not None])
+
+    def _insert_losses(self, what: str, rows: list[Held], label: LabelLost, insert: InsertLost) -> None:
+        by_epoch: dict[str, RangeSet] = {}
+        for _, epoch, seq, _, _ in rows:
+            by_epoch.setdefault(epoch, RangeSet()).add(seq)
+        for epoch, ranges in by_epoch.items():
+            for first, last in ranges:
+                insert(label(what, epoch, first, last, "no space left within outbox.max_mb and min_free_mb"))
+
+    def _unreleased(self, row: Held, released: Mapping[str, Released]) -> bool:
+        return row[1] not in released or row[2] not in released[row[1]].records
+
+    def _unlink(self, pictures: list[str]) -> None:
+        """Delete the files of pictures that no row names any more (two identical pictures are one file)."""
+        for sha in pictures:
+            query = "SELECT 1 FROM records WHERE thumbnail = ? LIMIT 1"
+            if self._sequence.connection.execute(query, (sha,)).fetchone() is None:
+                self._thumbnails.remove(sha)

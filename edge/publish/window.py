@@ -1,0 +1,141 @@
+"""Which records are sent next. Pure: what is held, what the station has committed, what is in flight, the time.
+
+In flight means sent and not yet committed. At most `limit` are, and the newest reading always passes. Only records
+that the broker has acknowledged are sent again: of the others the client library still holds a copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from edge.contract.ranges import RangeSet
+
+Key = tuple[str, int]
+"""Epoch and sequence number."""
+
+MAX_BACKOFF_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One record in flight. attempts: how often it was handed over; acked: by the broker; resend_at_s: not before."""
+
+    attempts: int
+    acked: bool
+    resend_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the device can still send of an epoch: first..last."""
+
+    epoch: str
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class Window:
+    """The in-flight window of one stream.
+
+    jitter: returns a factor, about 0.5-1.5, so that a fleet does not resend in step.
+    passed: the newest reading that went out past a full window.
+    """
+
+    limit: int
+    resend_after_s: float
+    jitter: Callable[[], float]
+    in_flight: dict[Key, Sending] = field(default_factory=dict)
+    passed: Key | None = None
+
+    def choose(
+        self,
+        held: Iterable[Held],
+        done: Mapping[str, RangeSet],
+        *,
+        newest: Key | None,
+        station_online: bool,
+        now_s: float,
+    ) -> list[Key]:
+        """Return the keys to hand over now: due resends, then records in order, and always the newest reading.
+
+        done: per epoch what is committed, or will never be sent.
+        """
+        chosen: list[Key] = []
+        if station_online:
+            chosen = [key for key, sent in self.in_flight.items() if sent.acked and sent.resend_at_s <= now_s]
+        room = self.limit - len(self.in_flight)
+        chosen += islice(self._new(held, done), max(0, room))
+        if newest is not None and self._passes(newest, done) and newest not in chosen:
+            chosen.append(newest)
+        return chosen
+
+    def _passes(self, newest: Key, done: Mapping[str, RangeSet]) -> bool:
+        return newest not in self.in_flight and newest != self.passed and newest[1] not in done.get(newest[0], _EMPTY)
+
+    def sent(self, key: Key, now_s: float) -> None:
+        """Note that a record was handed over. The newest one of a full window is not tracked: its turn will come."""
+        before = self.in_flight.get(key)
+        if before is None and len(self.in_flight) >= self.limit:
+            self.passed = key
+            return
+        attempts = 1 if before is None else before.attempts + 1
+        wait_s = min(MAX_BACKOFF_S, self.resend_after_s * 2.0 ** min(attempts - 1, 10)) * self.jitter()
+        self.in_flight[key] = Sending(attempts, False, now_s + wait_s)
+
+    def acked(self, key: Key) -> None:
+        """Note the broker's acknowledgement, which is no delivery."""
+        if key in self.in_flight:
+            self.in_flight[key] = replace(self.in_flight[key], acked=True)
+
+    def forget(self, key: Key) -> None:
+        """Take a record out of flight; it will be sent anew unless it is committed by then."""
+        self.in_flight.pop(key, None)
+
+    def lose_link(self) -> list[Key]:
+        """Take out of flight what the broker has not acknowledged on the connection that ended, and return it."""
+        lost = [key for key, sent in self.in_flight.items() if not sent.acked]
+        for key in lost:
+            del self.in_flight[key]
+        self.passed = None
+        return lost
+
+    def settle(self, committed: Mapping[str, RangeSet]) -> list[Key]:
+        """Take out of flight what is committed, and return it."""
+        done = [key for key in self.in_flight if key[1] in committed.get(key[0], _EMPTY)]
+        for key in done:
+            del self.in_flight[key]
+        return done
+
+    def hurry(self, now_s: float, grace_s: float) -> None:
+        """Make everything due after a short grace: the station came back and may have missed it all."""
+        for key, sent in self.in_flight.items():
+            soon_s = now_s + grace_s * self.jitter()
+            self.in_flight[key] = Sending(1, sent.acked, min(sent.resend_at_s, soon_s))
+
+    def _new(self, held: Iterable[Held], done: Mapping[str, RangeSet]) -> Iterator[Key]:
+        for epoch in held:
+            for first, last in _gaps(epoch, done.get(epoch.epoch, _EMPTY)):
+                for seq in range(first, last + 1):
+                    if (epoch.epoch, seq) not in self.in_flight:
+                        yield epoch.epoch, seq
+
+
+def _gaps(held: Held, committed: RangeSet) -> Iterator[tuple[int, int]]:
+    """Yield the ranges of first..last that are not committed."""
+    start = held.first
+    for first, last in committed:
+        if last < start:
+            continue
+        if first > held.last:
+            break
+        if first > start:
+            yield start, first - 1
+        start = last + 1
+    if start <= held.last:
+        yield start, held.last
+
+
+_EMPTY = RangeSet()

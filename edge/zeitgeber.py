@@ -1,0 +1,58 @@
+"""The animals' clock: hours since the room's light went on, and the phase that follows from it.
+
+Zeitgeber time 0 is lights-on. Most animal rooms keep a fixed offset all year; a room whose timer follows daylight
+saving is given by its IANA zone. Wall time only labels: nothing here decides when a picture is taken but through the
+phase.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo
+
+from edge.config.tree import LightCycle
+from edge.contract.reading import Light
+from edge.errors import ConfigError
+
+_OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
+
+
+def zone_of(text: str) -> tzinfo:
+    """Return the zone of `+01:00` or `Europe/Zurich`.
+
+    Raises:
+        ConfigError: neither a fixed offset nor a zone that this machine knows.
+    """
+    match = _OFFSET.fullmatch(text)
+    if match is not None:
+        minutes = int(match[2]) * 60 + int(match[3])
+        return timezone(timedelta(minutes=-minutes if match[1] == "-" else minutes))
+    try:
+        return ZoneInfo(text)
+    except (KeyError, ValueError, OSError) as error:  # unknown, malformed, or a folder of zones
+        expected = "a fixed offset such as '+01:00', or an IANA zone of this machine such as Europe/Zurich"
+        raise ConfigError("light_cycle.zone", expected, repr(text)) from error
+
+
+def last_lights_on(at: datetime, cycle: LightCycle) -> datetime:
+    """Return the newest instant (UTC) at or before `at` at which the light went on."""
+    zone = zone_of(cycle.zone)
+    clock_time = time.fromisoformat(cycle.lights_on)
+    today = at.astimezone(zone).date()
+    for days_back in (-1, 0, 1, 2):
+        candidate = datetime.combine(today - timedelta(days=days_back), clock_time, zone).astimezone(UTC)
+        if candidate <= at:
+            return candidate
+    raise AssertionError("some lights-on lies within two days before any instant")
+
+
+def zeitgeber_h(at: datetime, cycle: LightCycle) -> float:
+    """Return the hours since lights-on, 0-24; the 25th hour of a day that ends summer time stays 24."""
+    hours = (at - last_lights_on(at, cycle)).total_seconds() / 3600.0
+    return min(hours, 24.0)
+
+
+def light_at(at: datetime, cycle: LightCycle) -> Light:
+    """Return the phase of the animals' day at an instant."""
+    return Light.LIGHT if zeitgeber_h(at, cycle) < cycle.light_hours else Light.DARK

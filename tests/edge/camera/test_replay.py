@@ -1,0 +1,148 @@
+"""Stored pictures as a camera: in order, at the schedule's pace or their own, once or over and over."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge.camera.protocol import Shot
+from edge.camera.replay import ReplayCamera
+from edge.clock import SteppedClock
+from edge.config.tree import Camera, ReplaySettings
+from edge.contract.reading import Light
+from edge.errors import CameraMissing, EndOfReplay, OperatorError
+from edge.image import write_image
+
+GREYS = (40, 80, 120, 160, 200)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number, grey in enumerate(GREYS):
+        write_image(tmp_path / f"{number:02d}.png", np.full((60, 80, 3), grey, np.uint8))
+    (tmp_path / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """20 frames at 10 frames/s whose grey level grows."""
+    av = pytest.importorskip("av", reason="PyAV is not installed")
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(20):
+            picture = np.full((64, 96, 3), 20 + 10 * number, np.uint8)
+            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return path
+
+
+def camera_of(path: Path, clock: SteppedClock, **changes: Any) -> ReplayCamera:
+    settings = Camera(backend="replay", small_width=64, replay=ReplaySettings(path=str(path), **changes))
+    camera = ReplayCamera(settings, clock)
+    camera.open()
+    return camera
+
+
+def clock() -> SteppedClock:
+    return SteppedClock(datetime(2024, 1, 1, tzinfo=UTC))
+
+
+def sources(camera: ReplayCamera, count: int, at: SteppedClock, step_s: float = 60.0) -> list[str | None]:
+    found = []
+    for _ in range(count):
+        found.append(camera.capture(Shot(at.monotonic_s(), Light.LIGHT)).state.source)
+        at.sleep_until(at.monotonic_s() + step_s, lambda: False)
+    return found
+
+
+def test_a_folder_is_shown_picture_by_picture_and_then_ends(folder: Path) -> None:
+    at = clock()
+    camera = camera_of(folder, at)
+    assert sources(camera, 5, at) == ["00.png", "01.png", "02.png", "03.png", "04.png"]
+    with pytest.raises(EndOfReplay):
+        camera.capture(Shot(at.monotonic_s(), Light.LIGHT))
+
+
+def test_the_pixels_are_the_files_own(folder: Path) -> None:
+    frame = camera_of(folder, clock()).capture(Shot(0.0, Light.LIGHT))
+    assert frame.main.shape == (60, 80, 3)
+    assert frame.small.shape == (48, 64)
+    assert set(np.unique(frame.main)) == {40}
+
+
+def test_a_loop_names_its_passes(folder: Path) -> None:
+    at = clock()
+    names = sources(camera_of(folder, at, loop=True, every=2), 5, at)
+    assert names == ["00.png", "02.png", "04.png", "00.png (pass 2)", "02.png (pass 2)"]
+
+
+def test_at_its_own_pace_pictures_between_two_slots_are_passed_over(folder: Path) -> None:
+    at = clock()
+    assert sources(camera_of(folder, at, pace="own", frames_per_s=1.0), 3, at, step_s=2.0) == [
+        "00.png",
+        "02.png",
+        "04.png",
+    ]
+
+
+def test_at_its_own_pace_no_picture_is_shown_twice(folder: Path) -> None:
+    at = clock()
+    assert sources(camera_of(folder, at, pace="own", frames_per_s=1.0), 3, at, step_s=0.1) == [
+        "00.png",
+        "01.png",
+        "02.png",
+    ]
+
+
+def test_a_reopened_replay_goes_on_where_it_was(folder: Path) -> None:
+    at = clock()
+    camera = camera_of(folder, at)
+    sources(camera, 2, at)
+    camera.close()
+    camera.open()
+    assert sources(camera, 1, at) == ["02.png"]
+
+
+def test_a_video_is_shown_frame_by_frame(video: Path) -> None:
+    at = clock()
+    camera = camera_of(video, at, every=5)
+    levels = [camera.capture(Shot(0.0, Light.LIGHT)).main.mean() for _ in range(4)]
+    assert [round(level / 10) for level in levels] == [2, 7, 12, 17]
+    with pytest.raises(EndOfReplay):
+        camera.capture(Shot(0.0, Light.LIGHT))
+
+
+def test_a_video_has_its_own_pace(video: Path) -> None:
+    at = clock()
+    names = sources(camera_of(video, at, pace="own", loop=True), 4, at, step_s=0.5)
+    assert names == ["film.mp4#0", "film.mp4#5", "film.mp4#10", "film.mp4#15"]
+
+
+def test_what_holds_no_pictures_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CameraMissing, match="does not exist"):
+        camera_of(tmp_path / "none", clock())
+    with pytest.raises(CameraMissing, match="holds no images"):
+        camera_of(tmp_path, clock())
+
+
+def test_a_file_that_is_no_video_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    (tmp_path / "film.mp4").write_bytes(b"not a film")
+    with pytest.raises(CameraMissing, match="no video"):
+        camera_of(tmp_path / "film.mp4", clock())
+
+
+def test_a_damaged_picture_is_named_and_passed_over(folder: Path) -> None:
+    (folder / "00.png").write_bytes((folder / "00.png").read_bytes()[:40])
+    at = clock()
+    camera = camera_of(folder, at)
+    with pytest.raises(OperatorError, match=r"00\.png"):
+        camera.capture(Shot(0.0, Light.LIGHT))
+    assert sources(camera, 1, at) == ["01.png"]

@@ -1,0 +1,292 @@
+"""The capture process from outside: every due slot yields one reading, whatever happens to it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from running import ROOT, events, outcomes, records, run, start, write_settings
+
+from edge.contract import jsontext
+from edge.contract.reading import Reading
+from edge.outbox.delivery import Delivery
+
+FAST = "schedule: {interval_light_s: 1, interval_dark_s: 1, phase_offset_s: 0}\n"
+
+
+def wait_for(settings: Path, readings: int, patience_s: float = 30.0) -> None:
+    deadline = time.monotonic() + patience_s
+    while len(outcomes(settings)) < readings:
+        assert time.monotonic() < deadline, f"{len(outcomes(settings))} of {readings} readings came"
+        time.sleep(0.05)
+
+
+def end(process: subprocess.Popen[str]) -> tuple[int, str]:
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    return process.returncode, errors
+
+
+def test_every_due_slot_yields_exactly_one_reading(tmp_path: Path) -> None:
+    """Scripted faults count captures; a slot tries three times, so 4-6 cost one slot, 7 and 8 a rung each."""
+    settings = write_settings(tmp_path, "simulated: {faults: {4-6: timeout, 8: stale, 10: busy}}")
+    code, _ = run(settings, "--stepped", "--captures", "8")
+    found = outcomes(settings)
+    assert len(found) == 8
+    assert found[3] == "camera_fault"
+    assert "camera_fault" not in found[4:]
+    times = [reading["monotonic_s"] for reading in records(settings, "reading")]
+    assert times == sorted(set(times))
+    recovery = json.loads((tmp_path / "state" / "capture.json").read_text())["recovery"]
+    assert recovery == {"flushes": 3, "reopens": 1, "failed_slots": 1, "restarts": 0, "reboots": 0}
+    assert code == 2  # there is no model bundle, and this bounded run says so
+    assert "camera_recovered" in events(settings)
+
+
+def test_a_missing_model_is_one_clear_message_and_loses_nothing(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path, bundle=tmp_path / "none.bundle")
+    (tmp_path / "none.pub").write_text("")
+    code, errors = run(settings, "--stepped", "--captures", "3")
+    assert code == 2
+    assert errors.count("\n") == 1
+    assert "there is no model bundle at" in errors
+    assert "copy one there or correct the path" in errors
+    readings = records(settings, "reading")
+    assert [reading["outcome"] for reading in readings] == ["model_fault"] * 3
+    assert all(reading["thumbnail"] and reading["quality"] for reading in readings)
+
+
+def test_a_damaged_model_is_refused_and_said(tmp_path: Path) -> None:
+    (tmp_path / "bad.bundle").write_bytes(b"not a bundle")
+    (tmp_path / "bad.pub").write_text("not a key")
+    settings = write_settings(tmp_path, bundle=tmp_path / "bad.bundle")
+    code, errors = run(settings, "--stepped", "--captures", "2")
+    assert code in (2, 3)
+    assert errors.count("\n") == 1
+    assert outcomes(settings) == ["model_fault"] * 2
+
+
+def test_a_missing_camera_is_one_clear_message_and_every_slot_is_kept(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path)
+    text = settings.read_text().replace("backend: simulated", "backend: replay, replay: {path: /none}")
+    settings.write_text(text)
+    code, errors = run(settings, "--stepped", "--captures", "5")
+    assert code == 4
+    assert "/none does not exist; name a folder of images or a video file" in errors
+    assert errors.count("\n") == 1
+    assert set(outcomes(settings)) == {"camera_fault"}
+    assert "camera_lost" in events(settings)
+
+
+def test_settings_that_cannot_be_read_end_it_at_once(tmp_path: Path) -> None:
+    code, errors = run(tmp_path / "none.yaml")
+    assert code == 2
+    assert errors.startswith("cageclock: ")
+    assert "`cageclock init" in errors
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can drop to another user")
+def test_a_state_directory_of_somebody_else_is_the_operators() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders cannot be entered by another user
+        folder = Path(name)
+        folder.chmod(0o755)
+        settings = write_settings(folder)
+        (folder / "state").mkdir(mode=0o700)
+        drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
+        if subprocess.run([*drop, "-c", "import msgspec, yaml"], capture_output=True).returncode != 0:
+            pytest.skip("the interpreter cannot be used by another user")
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from edge.cli import main; sys.exit(main())"
+        command = [*drop, "-c", code, "capture", "--config", str(settings), "--once"]
+        done = subprocess.run(command, cwd="/", capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    assert "cannot be written by this user; correct its owner or its rights" in done.stderr
+
+
+def test_the_ladder_ends_in_restarts_and_at_last_in_a_reboot(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path, "simulated: {faults: {1-99: timeout}}")
+    codes = [run(settings, "--stepped")[0] for _ in range(4)]
+    assert codes == [4, 4, 4, 75]
+    assert len(outcomes(settings)) == 8
+    recovery = json.loads((tmp_path / "state" / "capture.json").read_text())["recovery"]
+    assert (recovery["restarts"], recovery["reboots"]) == (3, 1)
+
+
+def test_sigterm_ends_it_cleanly_and_systemd_is_told_of_progress(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path, more=FAST)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(30)
+        process = start(settings, NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="180000000")
+        first = systemd.recv(500).decode()
+        assert first == "READY=1"
+        assert len(outcomes(settings)) >= 1  # the row is durable before systemd hears of it
+        assert systemd.recv(500).decode().startswith("WATCHDOG=1\nSTATUS=")
+        wait_for(settings, 3)
+        code, _ = end(process)
+        systemd.setblocking(False)
+        messages = []
+        try:
+            while True:
+                messages.append(systemd.recv(500).decode())
+        except BlockingIOError:
+            pass
+    assert code == 0
+    assert messages[-1] == "STOPPING=1"
+    assert events(settings)[-1] == "stop"
+
+
+def test_a_watchdog_shorter_than_a_slot_is_refused(tmp_path: Path) -> None:
+    code, errors = run(write_settings(tmp_path), "--once", WATCHDOG_USEC="30000000")
+    assert code == 2
+    assert "WatchdogSec" in errors
+
+
+def test_a_killed_process_goes_on_where_it_was(tmp_path: Path) -> None:
+    """The slots keep their grid over kills, no slot is taken twice, and the next start says that it was killed."""
+    settings = write_settings(tmp_path, more=FAST)
+    for kill in range(1, 4):
+        process = start(settings)
+        wait_for(settings, 2 * kill)
+        process.kill()
+        process.communicate()
+    found = records(settings)
+    assert [record["seq"] for record in found] == list(range(1, len(found) + 1))
+    readings = [record for record in found if "outcome" in record]
+    assert len({round(reading["monotonic_s"]) for reading in readings}) == len(readings)
+    starts = [record["detail"]["before"] for record in found if record.get("code") == "start"]
+    assert starts == ["first start", "killed or power cut", "killed or power cut"]
+
+
+def test_a_request_gives_one_reading_that_names_it(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path, more="schedule: {interval_light_s: 3600, interval_dark_s: 3600}\n")
+    process = start(settings)
+    try:
+        wait_for(settings, 1)
+        delivery = Delivery.open(tmp_path / "state", device_id="cage07")
+        delivery.add_request("ask-1")
+        wait_for(settings, 2)
+    finally:
+        code, _ = end(process)
+        delivery.close()
+    assert code == 0
+    assert [(reading["trigger"], reading["request_id"]) for reading in records(settings, "reading")] == [
+        ("schedule", None),
+        ("command", "ask-1"),
+    ]
+    process = start(settings)
+    time.sleep(2.0)
+    end(process)
+    assert [reading["request_id"] for reading in records(settings, "reading")].count("ask-1") == 1
+
+
+def test_the_first_reading_is_durable_within_a_second_and_a_half(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path)
+    run(settings, "--once")  # the interpreter's own files are in the cache, as on a device
+    fastest_s = 99.0
+    for _ in range(3):
+        before = len(outcomes(settings))
+        (tmp_path / "state" / "capture.json").unlink()  # otherwise the slot of this boot has been taken
+        began = time.monotonic()
+        process = start(settings)
+        wait_for(settings, before + 1)
+        fastest_s = min(fastest_s, time.monotonic() - began)
+        end(process)
+    assert fastest_s < 1.5
+
+
+def test_changes_of_settings_and_camera_are_events(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path)
+    run(settings, "--stepped", "--once")
+    settings.write_text(settings.read_text().replace("width: 320, height: 240", "width: 640, height: 480"))
+    settings.write_text(settings.read_text().replace("px_per_mm: 1.333", "px_per_mm: 2.667"))
+    run(settings, "--stepped", "--once")
+    assert "config_changed" in events(settings)
+    changed = next(record for record in records(settings, "record") if record.get("code") == "camera_changed")
+    assert (changed["detail"]["width_before"], changed["detail"]["width_now"]) == (320, 640)
+
+
+def test_another_boot_leaves_a_gap(tmp_path: Path) -> None:
+    """Each stepped run is a boot of its own."""
+    settings = write_settings(tmp_path)
+    for begin in ("2024-01-01T00:00:00+00:00", "2024-02-01T00:00:00+00:00"):
+        run(settings, "--stepped", "--stepped-from", begin, "--once")
+    gap = next(record for record in records(settings, "record") if record.get("code") == "gap")
+    assert gap["detail"]["gap_s"] == pytest.approx(31 * 86_400, abs=5)
+    assert gap["detail"]["same_boot"] is False
+
+
+def test_a_replay_ends_when_its_pictures_do(tmp_path: Path) -> None:
+    import numpy as np
+
+    from edge.image import write_image
+
+    (tmp_path / "pictures").mkdir()
+    rng = np.random.default_rng(1)
+    for number in range(3):
+        write_image(tmp_path / "pictures" / f"{number}.png", rng.integers(0, 255, (240, 320, 3)).astype(np.uint8))
+    settings = write_settings(tmp_path)
+    settings.write_text(
+        settings.read_text().replace(
+            "backend: simulated", f"backend: replay, replay: {{path: {tmp_path / 'pictures'}}}"
+        )
+    )
+    code, errors = run(settings, "--stepped")
+    assert code == 0
+    assert "no more pictures" in errors
+    sources = [reading["camera"]["source"] for reading in records(settings, "reading")]
+    assert sources == ["0.png", "1.png", "2.png"]
+    assert events(settings)[-1] == "stop"
+
+
+def test_a_reading_keeps_the_contract_and_its_picture_carries_its_identity(tmp_path: Path) -> None:
+    from PIL import Image
+
+    settings = write_settings(tmp_path, "simulated: {seed: 3}")
+    run(settings, "--stepped", "--once")
+    (body,) = records(settings, "reading")
+    seq = body.pop("seq")
+    reading = jsontext.decode(json.dumps(body), Reading)
+    assert reading.thumbnail is not None
+    picture = tmp_path / "state" / "thumbnails" / f"{reading.thumbnail.sha256}.jpg"
+    assert picture.stat().st_size == reading.thumbnail.bytes
+    with Image.open(picture) as opened:
+        assert opened.size == (reading.thumbnail.width, reading.thumbnail.height)
+        identity = json.loads(opened.getexif()[0x010E])
+    assert (identity["device_id"], identity["seq"]) == ("cage07", seq)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
+def test_a_full_disk_is_said_once_and_counted(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(state)], capture_output=True)
+    if mounted.returncode != 0:
+        pytest.skip("mounting is not permitted here")
+    try:
+        settings = write_settings(tmp_path, more=FAST + "outbox: {min_free_mb: 0, reserve_mb: 0}\n")
+        process = start(settings)
+        wait_for(settings, 2)
+        ballast = state / "ballast"
+        with ballast.open("wb", buffering=0) as file:
+            for size in (65536, 1):
+                try:
+                    while True:
+                        file.write(b"x" * size)
+                except OSError:
+                    continue
+        before = len(outcomes(settings))
+        time.sleep(3.0)
+        assert process.poll() is None, "a full disk must not end the process"
+        ballast.unlink()
+        wait_for(settings, before + 2)
+        code, errors = end(process)
+    finally:
+        subprocess.run(["umount", str(state)], check=False)
+    assert code == 0
+    assert errors.count("disk") + errors.count("space") >= 1

@@ -1,0 +1,320 @@
+"""The outbox keeps what it was given, through kills, damage, clones and full disks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.config import tree
+from edge.contract import identity, jsontext
+from edge.contract.ranges import RangeSet
+from edge.contract.record import Event, Lost
+from edge.errors import DiskFull, OperatorError
+from edge.outbox import Outbox
+from edge.outbox.delivery import Delivery
+from edge.outbox.reader import Reader
+from edge.outbox.released import Released
+from edge.outbox.requests import Requests
+from edge.outbox.sequence import Row
+
+SMALL = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
+
+
+def opened(folder: Path, settings: tree.Outbox = SMALL, serial: str = "board-1") -> Outbox:
+    return Outbox.open(folder, settings, device_id="cage07", serial=serial)
+
+
+def rows_of(folder: Path) -> list[Row]:
+    reader = Reader(folder / "outbox.db")
+    reader.changed()
+    found = [row for held in reader.epochs() for row in reader.rows(held.epoch, 1, 10**9)]
+    reader.close()
+    return found
+
+
+def events_of(folder: Path) -> list[Event]:
+    return [jsontext.decode(row.body, Event) for row in rows_of(folder) if row.schema == "cageclock/event/1"]
+
+
+def losses_of(folder: Path) -> list[Lost]:
+    return [jsontext.decode(row.body, Lost) for row in rows_of(folder) if row.schema == "cageclock/lost/1"]
+
+
+def test_what_was_appended_is_there_after_opening_again_with_its_picture_and_digest(tmp_path, reading):
+    outbox = opened(tmp_path)
+    first, second = outbox.append_reading(reading()), outbox.append_reading(reading(None))
+    outbox.close()
+    outbox = opened(tmp_path)
+    assert (outbox.epoch, outbox.last_seq) == second == (first[0], 2)
+    outbox.close()
+    with_picture, without = rows_of(tmp_path)
+    assert (tmp_path / "thumbnails" / f"{with_picture.thumbnail}.jpg").read_bytes().startswith(b"jpeg")
+    assert without.thumbnail is None
+    assert with_picture.digest == identity.digest(with_picture.body)
+    assert with_picture.body.startswith(b'{"schema":"cageclock/reading/1"')
+
+
+def test_a_second_writer_is_refused_with_the_number_of_the_first(tmp_path):
+    outbox = opened(tmp_path)
+    with pytest.raises(OperatorError, match=f"process {os.getpid()} writes it already; stop that one first"):
+        opened(tmp_path)
+    outbox.close()
+    opened(tmp_path).close()
+
+
+def test_another_devices_outbox_is_refused(tmp_path):
+    opened(tmp_path).close()
+    with pytest.raises(OperatorError, match="holds the records of device 'cage07'"):
+        Outbox.open(tmp_path, SMALL, device_id="cage08", serial="board-1")
+
+
+def test_a_cloned_card_begins_a_new_epoch_and_keeps_the_old_records(tmp_path, reading):
+    outbox = opened(tmp_path)
+    epoch, _ = outbox.append_reading(reading())
+    outbox.close()
+    clone = opened(tmp_path, serial="board-2")
+    assert clone.epoch != epoch
+    clone.close()
+    assert [event.detail["reason"] for event in events_of(tmp_path)] == ["another board"]
+    assert rows_of(tmp_path)[0].epoch == epoch
+    again = opened(tmp_path, serial="board-2")
+    assert len(events_of(tmp_path)) == 1
+    again.close()
+
+
+def test_a_restored_card_begins_a_new_epoch_when_the_station_holds_more(tmp_path, reading):
+    outbox = opened(tmp_path)
+    epoch, _ = outbox.append_reading(reading())
+    delivery = Delivery.open(tmp_path, device_id="cage07")
+    delivery.set_released({epoch: Released(RangeSet([(1, 40)]), RangeSet())}, "db-1")
+    delivery.close()
+    outbox.maintain()
+    assert outbox.epoch != epoch
+    assert events_of(tmp_path)[-1].detail["reason"] == "restored"
+    outbox.maintain()
+    assert len(events_of(tmp_path)) == 1
+    outbox.close()
+
+
+def test_a_request_is_offered_once_and_not_again_after_a_crash(tmp_path):
+    outbox = opened(tmp_path)
+    requests = Requests(tmp_path)
+    assert not requests.waiting()
+    delivery = Delivery.open(tmp_path, device_id="cage07")
+    delivery.add_request("r1")
+    delivery.add_request("r1")
+    delivery.add_request("r2")
+    assert requests.waiting()
+    assert requests.take() == "r1"
+    outbox.mark_taken("r1")
+    assert requests.take() == "r2"
+    assert requests.take() is None
+    after_a_crash = Requests(tmp_path)
+    assert after_a_crash.take() == "r2"
+    assert not after_a_crash.waiting()
+    delivery.close()
+    outbox.close()
+
+
+def _settle(outbox: Outbox) -> None:
+    """Maintain until the check in the background has been looked at."""
+    for _ in range(50):
+        outbox.maintain()
+        time.sleep(0.01)
+
+
+def test_a_file_that_is_no_database_is_set_aside_and_nothing_stops(tmp_path, reading):
+    (tmp_path / "outbox.db").write_bytes(b"not a database" * 1000)
+    outbox = opened(tmp_path)
+    assert outbox.append_reading(reading())[1] >= 1
+    outbox.close()
+    assert len(list(tmp_path.glob("outbox.db.damaged-*"))) >= 1
+    assert events_of(tmp_path)[0].code == "database_set_aside"
+
+
+def test_a_page_that_rots_is_found_after_the_first_reading_and_the_rest_is_saved(tmp_path, reading):
+    outbox = opened(tmp_path)
+    for _ in range(60):
+        outbox.append_reading(reading(None, detail="x" * 3000))
+    epoch = outbox.epoch
+    outbox.close()
+    with (tmp_path / "outbox.db").open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(size // 2 // 4096 * 4096)
+        file.write(b"\xff" * 8192)
+    reader = Reader(tmp_path / "outbox.db")
+    assert reader.changed()
+    outbox = opened(tmp_path)
+    outbox.append_reading(reading())
+    _settle(outbox)
+    assert outbox.epoch != epoch
+    outbox.close()
+    assert reader.changed(), "a reader opens the new file"
+    reader.close()
+    saved = {row.seq for row in rows_of(tmp_path) if row.epoch == epoch}
+    assert len(saved) > 40
+    missing = RangeSet([(1, 61)])
+    lost = {
+        seq
+        for loss in losses_of(tmp_path)
+        for seq in range(loss.first_seq, loss.last_seq + 1)
+        if loss.of_epoch == epoch
+    }
+    assert saved | lost == {seq for first, last in missing for seq in range(first, last + 1)}
+    assert not saved & lost
+
+
+def test_released_pictures_go_first_then_released_records_then_pictures_and_each_loss_is_named(tmp_path, reading):
+    outbox = opened(tmp_path)
+    for _ in range(90):
+        outbox.append_reading(reading(b"j" * 100_000, detail="x" * 3000))
+    epoch = outbox.epoch
+    delivery = Delivery.open(tmp_path, device_id="cage07")
+    delivery.set_released({epoch: Released(RangeSet([(1, 50)]), RangeSet([(1, 50)]))}, "db-1")
+    outbox.maintain()
+    assert losses_of(tmp_path) == []
+    assert len(rows_of(tmp_path)) == 90
+    for _ in range(140):
+        outbox.append_reading(reading(b"j" * 100_000, detail="x" * 3000))
+        outbox.maintain()
+    files = list((tmp_path / "thumbnails").iterdir())
+    assert sum(path.stat().st_size for path in files) < 16_000_000
+    losses = losses_of(tmp_path)
+    assert losses
+    assert {loss.what for loss in losses} == {"thumbnail"}
+    assert min(loss.first_seq for loss in losses) > 50
+    unreleased = {row.seq for row in rows_of(tmp_path) if row.kind == "reading" and row.seq > 50}
+    assert len(unreleased) == 180, "no reading went while pictures could"
+    delivery.close()
+    outbox.close()
+
+
+def test_released_records_go_after_their_days_and_only_from_the_front(tmp_path, reading):
+    outbox = opened(tmp_path)
+    for _ in range(10):
+        outbox.append_reading(reading(days_ago=30))
+    outbox.append_reading(reading())
+    delivery = Delivery.open(tmp_path, device_id="cage07")
+    delivery.set_released({outbox.epoch: Released(RangeSet([(1, 4), (6, 11)]), RangeSet())}, "db-1")
+    outbox.maintain()
+    assert [row.seq for row in rows_of(tmp_path)] == [5, 6, 7, 8, 9, 10, 11]
+    assert len(list((tmp_path / "thumbnails").iterdir())) == 7
+    delivery.close()
+    outbox.close()
+
+
+def test_at_the_ceiling_the_oldest_unreleased_readings_go_last_and_are_named_as_lost(tmp_path, reading):
+    outbox = opened(tmp_path)
+    for _ in range(120):
+        outbox.append_reading(reading(None, detail="x" * 150_000))
+    outbox.maintain()
+    held = [row.seq for row in rows_of(tmp_path)]
+    lost = losses_of(tmp_path)
+    assert {loss.what for loss in lost} == {"record"}
+    gone = {seq for loss in lost for seq in range(loss.first_seq, loss.last_seq + 1)}
+    assert gone == set(range(1, min(held)))
+    outbox.close()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = [{tests!r}]
+from conftest import make_reading
+from edge.config import tree
+from edge.outbox import Outbox
+at, count = sys.argv[2], 0
+def step(name):
+    if name == at and count >= 3:
+        os._exit(9)
+outbox = Outbox.open(Path(sys.argv[1]), tree.Outbox(reserve_mb=0), device_id="cage07", serial="s", step=step)
+for count in range(6):
+    print(*outbox.append_reading(make_reading()), flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "built",
+        "thumbnail opened",
+        "thumbnail written",
+        "thumbnail synced",
+        "thumbnail named",
+        "row inserted",
+        "committed",
+    ],
+)
+def test_killed_between_any_two_steps_nothing_appended_is_lost_and_no_row_names_a_missing_file(tmp_path, at):
+    script = KILLED.format(tests=str(Path(__file__).parent))
+    child = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path), at], capture_output=True, text=True, check=False
+    )
+    assert child.returncode == 9, child.stderr
+    told = [int(line.split()[1]) for line in child.stdout.splitlines()]
+    outbox = Outbox.open(tmp_path, SMALL, device_id="cage07", serial="s")
+    rows = rows_of(tmp_path)
+    assert told == [1, 2, 3]
+    assert [row.seq for row in rows] == list(range(1, outbox.last_seq + 1))
+    assert outbox.last_seq == (4 if at == "committed" else 3)
+    outbox.maintain()
+    assert {path.name for path in (tmp_path / "thumbnails").iterdir()} == {f"{row.thumbnail}.jpg" for row in rows}
+    outbox.close()
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if shutil.which("mount") is None or os.geteuid() != 0:
+        pytest.skip("a small disk needs root to mount it")
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(folder)], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("this machine lets nobody mount a small disk")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_on_a_full_disk_pictures_go_before_readings_and_all_is_said_and_recovers(small_disk, reading):
+    settings = tree.Outbox(max_mb=500, min_free_mb=0, reserve_mb=2)
+    outbox = opened(small_disk, settings)
+    outbox.append_reading(reading())
+    outbox.maintain()
+    filler = small_disk / "filler"
+    with filler.open("wb") as file:
+        file.write(b"0" * 6_000_000)
+    for _ in range(60):
+        outbox.append_reading(reading(b"j" * 100_000))
+        outbox.maintain()
+    assert outbox.last_seq >= 61
+    readings = [row for row in rows_of(small_disk) if row.kind == "reading"]
+    assert len(readings) == 61
+    without = {row.seq for row in readings if row.thumbnail is None}
+    named = {loss.first_seq for loss in losses_of(small_disk) if loss.what == "thumbnail"}
+    assert without
+    assert without <= named
+    assert [event.code for event in events_of(small_disk)] == ["disk_full"]
+    filler.unlink()
+    outbox.maintain()
+    outbox.append_reading(reading(b"j" * 1000))
+    assert [event.code for event in events_of(small_disk)] == ["disk_full", "disk_recovered"]
+    assert rows_of(small_disk)[-1].thumbnail is not None
+    outbox.close()
+
+
+def test_when_not_even_the_reserve_helps_the_error_says_so_and_what_was_stored_stays(small_disk, reading):
+    outbox = opened(small_disk, tree.Outbox(max_mb=500, min_free_mb=0, reserve_mb=1))
+    outbox.append_reading(reading(None))
+    outbox.maintain()
+    fill = lambda: [outbox.append_reading(reading(None, detail="x" * 100_000)) for _ in range(1000)]  # noqa: E731
+    with pytest.raises(DiskFull, match="no space left on the disk"):
+        fill()
+    stored = outbox.last_seq
+    outbox.close()
+    assert [row.seq for row in rows_of(small_disk)] == list(range(1, stored + 1))

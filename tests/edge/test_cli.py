@@ -1,0 +1,65 @@
+"""The command line: exit codes, one line an error, help that names every code."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge import errors
+from edge.cli import EXIT_CODES, main
+
+MINIMAL = "device_id: cage07\nstate_dir: /tmp/x\ncage: {id: cage07}\ncamera: {backend: simulated}\n"
+
+
+def test_init_then_check_is_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cageclock.yaml"
+    assert main(["init", str(path)]) == 0
+    assert main(["check", str(path)]) == 0
+    assert f"{path}: ok (device cage07" in capsys.readouterr().out
+    assert main(["init", str(path)]) == 2
+
+
+def test_a_wrong_setting_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "cageclock.yaml"
+    path.write_text(MINIMAL + "mqtt: {prot: 1883}\n")
+    assert main(["check", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"cageclock: {path}: mqtt.prot: expected a known key (did you mean 'port'?)")
+    assert said.count("\n") == 1
+
+
+def test_every_exit_code_is_in_the_help() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "exit_code")]
+    for code in {kind.exit_code for kind in kinds} | {0, errors.EXIT_REBOOT}:
+        assert f"  {code} " in EXIT_CODES
+
+
+@pytest.mark.parametrize("command", ["init", "check", "capture", "publish", "doctor", "locate", "demo"])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert "exit codes:" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["photograph"],
+        ["capture"],
+        ["capture", "--config", "x", "--captures", "0"],
+        ["capture", "--config", "x", "--stepped-from", "yesterday"],
+        ["capture", "--config", "x", "--stepped-from", "2024-01-01T00:00:00"],
+    ],
+)
+def test_a_wrong_command_line_is_code_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+
+
+def test_it_runs_as_a_module_too() -> None:
+    done = subprocess.run([sys.executable, "-m", "edge.cli", "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("cageclock ")

@@ -1,0 +1,108 @@
+"""Calibration on held-out animals: temperature, split-conformal intervals by animal, the domain's threshold."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.manifest import Age, Band, Domain, Intervals
+from training.age import distributions
+from training.losses.ageing import crps
+
+Floats = NDArray[np.float64]
+COVERAGE = 0.9
+BAND_EDGES_DAYS = (240.0, 480.0, 1e9)
+
+
+def fit_temperature(embeddings: NDArray[np.float32], age_days: NDArray[np.float32], spec: Age) -> Age:
+    """Return the spec with the temperature that gives the least CRPS on held-out animals (after Guo et al., 2017)."""
+    bins = np.array(spec.bin_centres_days)
+
+    def score(temperature: float) -> float:
+        trial = msgspec.structs.replace(spec, temperature=temperature)
+        return float(crps(distributions(embeddings, trial), bins, age_days.astype(np.float64)).mean())
+
+    best = min(np.exp(np.linspace(np.log(0.4), np.log(3.0), 40)), key=lambda value: score(float(value)))
+    return msgspec.structs.replace(spec, temperature=round(float(best), 4))
+
+
+def fit_intervals(
+    predicted: Floats, age_days: NDArray[np.float32], animals: NDArray[np.int32], seed: int = 1
+) -> tuple[Intervals, ...]:
+    """Return split-conformal intervals for a reading, an animal-day and an animal-week, banded by predicted age.
+
+    The exchangeable unit is the animal: each animal gives one signed score a band and unit, drawn at random among its
+    own
+    (a day is the mean of 4 readings near in age, a week of 12). Quantiles: (n + 1) * 0.95 / n of each side (Vovk et
+    al.).
+    """
+    rng = np.random.default_rng([seed, 23])
+    units: list[tuple[Literal["reading", "day", "week"], int]] = [("reading", 1), ("day", 4), ("week", 12)]
+    found = []
+    for unit, readings in units:
+        scores = _scores(predicted, age_days.astype(np.float64), animals, readings, rng)
+        bands = []
+        below = -np.inf
+        for edge in BAND_EDGES_DAYS:
+            inside = scores[(scores[:, 0] >= below) & (scores[:, 0] < edge), 1]
+            used = inside if len(inside) >= 20 else scores[:, 1]
+            bands.append(Band(below_days=edge, low_days=_upper(-used), high_days=_upper(used)))
+            below = edge
+        count = len(np.unique(animals))
+        found.append(Intervals(unit=unit, coverage=COVERAGE, animals=count, bands=tuple(bands)))
+    return tuple(found)
+
+
+def fit_domain(train: NDArray[np.float32], held_out: NDArray[np.float32], keep: float = 0.975) -> Domain:
+    """Return mean, whitening and threshold of the embeddings (n, size): `keep` of held-out readings score below 1.
+
+    Mahalanobis distance (Lee et al., 2018), its covariance shrunk towards the diagonal by 5%.
+    """
+    mean = train.mean(axis=0).astype(np.float64)
+    covariance = np.cov(train.T.astype(np.float64))
+    covariance = 0.95 * covariance + 0.05 * np.diag(np.diag(covariance))
+    values, vectors = np.linalg.eigh(covariance)
+    whitening = (vectors / np.sqrt(np.maximum(values, values.max() * 1e-6))).T
+    distances = np.linalg.norm((held_out - mean) @ whitening.T, axis=1)
+    return Domain(
+        mean=tuple(np.round(mean, 6).tolist()),
+        whitening=tuple(tuple(np.round(row, 6).tolist()) for row in whitening),
+        threshold=round(float(np.quantile(distances, keep)), 5),
+    )
+
+
+def domain_scores(embeddings: NDArray[np.float32], domain: Domain) -> Floats:
+    """Return the domain score (n,) of embeddings (n, size), as the device computes it."""
+    centred = embeddings.astype(np.float64) - np.array(domain.mean)
+    scores: Floats = np.linalg.norm(centred @ np.array(domain.whitening).T, axis=1) / domain.threshold
+    return scores
+
+
+def _scores(
+    predicted: Floats, truth: Floats, animals: NDArray[np.int32], readings: int, rng: np.random.Generator
+) -> Floats:
+    """Return (m, 2): an aggregate's prediction and truth - prediction.
+
+    For each animal one draw in each age band it visits.
+    """
+    rows = []
+    for animal in np.unique(animals):
+        own = np.flatnonzero(animals == animal)
+        for low, high in zip((-np.inf, *BAND_EDGES_DAYS[:-1]), BAND_EDGES_DAYS, strict=True):
+            inside = own[(predicted[own] >= low) & (predicted[own] < high)]
+            if len(inside) == 0:
+                continue
+            start = int(rng.choice(inside))
+            near = own[np.argsort(np.abs(truth[own] - truth[start]), kind="stable")[:readings]]
+            error = float((truth[near] - predicted[near]).mean())
+            rows.append((float(predicted[start]), error))
+    return np.array(rows).reshape(-1, 2)
+
+
+def _upper(errors: Floats) -> float:
+    """Return the conformal upper quantile for one side of a 90% interval, never below zero."""
+    level = min(1.0, np.ceil((len(errors) + 1) * (1 + COVERAGE) / 2) / len(errors))
+    return round(max(0.0, float(np.quantile(errors, level, method="higher"))), 2)

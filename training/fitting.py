@@ -1,0 +1,76 @@
+"""The one training loop.
+
+AdamW, warm-up then cosine, clipped gradients, a moving average of the weights swapped in at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import OperatorError
+from training.progress import progress
+
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How long and how fast."""
+
+    steps: int
+    batch: int
+    learning_rate: float = 4e-3
+    warmup_steps: int = 100
+    weight_decay: float = 1e-3
+    average: float = 0.997
+
+
+def fit(network: Any, loss: Any, batches: Iterator[Batch], recipe: Recipe, what: str) -> list[float]:
+    """Train in place and return the loss of every step."""
+    import keras
+
+    warmup = min(recipe.warmup_steps, max(1, recipe.steps // 10))
+    rate = keras.optimizers.schedules.CosineDecay(
+        1e-5, max(1, recipe.steps - warmup), warmup_target=recipe.learning_rate, warmup_steps=warmup
+    )
+    optimizer = keras.optimizers.AdamW(
+        rate,
+        weight_decay=recipe.weight_decay,
+        clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=min(recipe.average, 1 - 4 / max(8, recipe.steps)),
+    )
+    network.compile(optimizer=optimizer, loss=loss)
+    losses = []
+    for _ in progress(range(recipe.steps), recipe.steps, what):
+        pixels, truth = next(batches)
+        losses.append(float(network.train_on_batch(pixels, truth)))
+        if not np.isfinite(losses[-1]):
+            raise OperatorError(f"{what}: the loss became {losses[-1]} at step {len(losses)}; lower the learning rate")
+    optimizer.finalize_variable_values(network.trainable_variables)
+    return losses
+
+
+def refresh_statistics(network: Any, batches: Iterator[Batch], rounds: int) -> None:
+    """Let batch normalisation see the averaged weights.
+
+    Its running statistics belong to the last ones, not to the average.
+    """
+    for _ in range(rounds):
+        network(next(batches)[0], training=True)
+
+
+def seeded(seed: int) -> Callable[[], None]:
+    """Return a function that seeds Python, numpy and the backend; call it before a network is built."""
+
+    def apply() -> None:
+        import keras
+
+        keras.utils.set_random_seed(seed)
+
+    return apply

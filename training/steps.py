@@ -1,0 +1,204 @@
+"""The steps from simulated pictures to a signed bundle; each reads and writes the run's folder, so that each can be
+repeated.
+
+    data.npz -> centres, parts (.tflite, .json) -> age.keras -> age.tflite, age.json, calibration.json -> report.* ->
+    bundle
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge.contract.manifest import AGE, Age, Validity
+from edge.errors import OperatorError
+from training.fitting import Recipe
+from training.geometry import age_spec, centres_spec, parts_spec
+from training.pack import NOTICE, Calibration, Label, load_struct, pack_run, save_struct, signing_key
+from training.simulate import STRAIN, Dataset
+from training.split import Split, split_by_group
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Training steps of each network."""
+
+    centres: int = 900
+    parts: int = 2000
+    age: int = 2600
+
+
+def open_data(run: Path) -> Dataset:
+    """Return the run's rendered data.
+
+    Raises:
+        OperatorError: `simulate` has not run.
+    """
+    if not (run / "data.npz").exists():
+        raise OperatorError(f"{run / 'data.npz'}: there is no data; run `cageclock-train simulate --out {run}` first")
+    return Dataset.load(run / "data.npz")
+
+
+def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) -> dict[str, float]:
+    """Train and quantise both stages on the run's simulated data; return their figures on held-out cages."""
+    from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage
+
+    data = open_data(run)
+    views = split_by_group(data.view_cage, seed)
+    parts = split_by_group(data.part_cage, seed)
+    figures: dict[str, float] = {}
+    if again or not (run / "centres.json").exists():
+        stage = fit_centres(
+            data.views[views.train], data.centres[views.train], centres_spec(), Recipe(effort.centres, 16), seed
+        )
+        save_stage(run, "centres", stage.content, stage.spec)
+        figures |= centre_scores(stage.content, stage.spec, data.views[views.test], data.centres[views.test])
+    if again or not (run / "parts.json").exists():
+        second = fit_parts(
+            data.parts[parts.train], data.keypoints[parts.train], parts_spec(), Recipe(effort.parts, 16), seed
+        )
+        save_stage(run, "parts", second.content, second.spec)
+        errors, _ = part_errors(second.content, second.spec, data.parts[parts.test], data.keypoints[parts.test])
+        figures |= {
+            "part_error_mm": float(np.nanmean(errors)) / second.spec.px_per_mm,
+            "part_error_mm_median": float(np.nanmedian(errors)) / second.spec.px_per_mm,
+        }
+    return figures
+
+
+def train_age(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) -> None:
+    """Train the age model on the run's training cages and keep it as age.keras."""
+    from training.age import fit_age
+
+    if (run / "age.keras").exists() and not again:
+        return
+    data = open_data(run)
+    train = split_by_group(data.cage, seed).train
+    whole = fit_age(data.crops[train], data.age_days[train], age_spec(), Recipe(effort.age, 32, 3e-3), seed)
+    whole.save(run / "age.keras")
+
+
+def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
+    """Make age.tflite, age.json and calibration.json of age.keras."""
+    from training.age import distributions, int8_embeddings, quantise_age
+    from training.calibrate import fit_domain, fit_intervals, fit_temperature
+
+    data = open_data(run)
+    split = split_by_group(data.cage, seed)
+    result = quantise_age(_load_age(run), data.crops[split.train], age_spec())
+    held = split.calibration
+    embeddings = int8_embeddings(result.content, data.crops[held])
+    spec = fit_temperature(embeddings, data.age_days[held], result.spec)
+    predicted = distributions(embeddings, spec) @ np.array(spec.bin_centres_days)
+    some = np.flatnonzero(split.train)[:: max(1, int(split.train.sum()) // 1500)]
+    calibration = Calibration(
+        intervals=fit_intervals(predicted, data.age_days[held], data.animal[held], seed),
+        domain=fit_domain(int8_embeddings(result.content, data.crops[some]), embeddings),
+        validity=Validity(
+            strains=(STRAIN,),
+            min_age_days=50.0,
+            max_age_days=930.0,
+            view="top",
+            lights=("white", "infrared"),
+            max_sd_days=220.0,
+            min_px_per_mm=3.9,
+        ),
+        training=_provenance(data, split, seed),
+    )
+    (run / AGE).write_bytes(result.content)
+    save_struct(run / "age.json", spec)
+    save_struct(run / "calibration.json", calibration)
+
+
+def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
+    """Return the figures on the test cages, float32 and int8 alike; writes report.json, report.md and worst.png."""
+    import json
+
+    from training.age import float_embeddings, int8_embeddings
+    from training.evaluate import contact_sheet, markdown, metrics_of, score
+
+    data = open_data(run)
+    split = split_by_group(data.cage, seed)
+    spec, calibration = load_struct(run / "age.json", Age), load_struct(run / "calibration.json", Calibration)
+    test = split.test
+    crops = data.crops[test]
+    network = _embedding_network(run)
+    scored = score(
+        int8_embeddings((run / AGE).read_bytes(), crops),
+        float_embeddings(network, crops),
+        data.age_days[test],
+        data.animal[test],
+        data.white[test],
+        spec,
+        calibration.domain,
+    )
+    median = float(np.median(data.age_days[split.train]))
+    metrics = metrics_of(scored, median, calibration.intervals, np.array(spec.bin_centres_days))
+    metrics |= _locator_metrics(run, data, seed)
+    (run / "report.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    (run / "report.md").write_text(markdown(metrics, "The demo model on held-out simulated mice", NOTICE))
+    contact_sheet(run / "contact-sheet.png", crops, scored)
+    return metrics
+
+
+def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1) -> str:
+    """Sign and write the run's bundle; return its SHA-256."""
+    import json
+
+    from training.card import model_card
+
+    data = open_data(run)
+    if not (run / "report.json").exists():
+        raise OperatorError(f"{run / 'report.json'}: a bundle is signed with its figures; run evaluate first")
+    metrics = json.loads((run / "report.json").read_text())
+    split = split_by_group(data.cage, seed)
+    chosen = np.flatnonzero(split.test)
+    spread = chosen[:: max(1, len(chosen) // 3)][:3]
+    samples = {"centres": data.views[:3], "parts": data.parts[:3], "age": data.crops[spread]}
+    card = model_card(label, metrics, load_struct(run / "calibration.json", Calibration))
+    return pack_run(run, out, label, samples, metrics, card, signing_key(key))
+
+
+def _locator_metrics(run: Path, data: Dataset, seed: int) -> dict[str, float]:
+    from edge.contract.manifest import CENTRES, PARTS, Centres, Parts
+    from training.locator import centre_scores, part_errors
+
+    if not (run / PARTS).exists() or not (run / CENTRES).exists():
+        return {}
+    views, parts = split_by_group(data.view_cage, seed).test, split_by_group(data.part_cage, seed).test
+    spec = load_struct(run / "parts.json", Parts)
+    centres = load_struct(run / "centres.json", Centres)
+    errors, _ = part_errors((run / PARTS).read_bytes(), spec, data.parts[parts], data.keypoints[parts])
+    return {
+        "part_error_mm": float(np.nanmean(errors)) / spec.px_per_mm,
+        "part_error_mm_median": float(np.nanmedian(errors)) / spec.px_per_mm,
+        **centre_scores((run / CENTRES).read_bytes(), centres, data.views[views], data.centres[views]),
+    }
+
+
+def _load_age(run: Path):  # type: ignore[no-untyped-def]
+    import keras
+
+    if not (run / "age.keras").exists():
+        raise OperatorError(f"{run / 'age.keras'}: there is no trained age model; run `cageclock-train fit` first")
+    return keras.models.load_model(run / "age.keras", compile=False)
+
+
+def _embedding_network(run: Path):  # type: ignore[no-untyped-def]
+    import keras
+
+    whole = _load_age(run)
+    return keras.Model(whole.input, whole.get_layer("embedding").output)
+
+
+def _provenance(data: Dataset, split: Split, seed: int) -> dict[str, str | int | float | bool | None]:
+    import hashlib
+
+    fingerprint = hashlib.sha256(data.age_days.tobytes() + data.animal.tobytes()).hexdigest()
+    counts = {
+        f"{name}_animals": len(np.unique(data.animal[mask]))
+        for name, mask in (("train", split.train), ("calibration", split.calibration), ("test", split.test))
+    }
+    return {"source": "simulated cages", "seed": seed, "split": "by cage", "data_sha256": fingerprint, **counts}
