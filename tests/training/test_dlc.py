@@ -64,7 +64,7 @@ def test_a_missing_image_is_named_with_its_row(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_labels_says_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match="CollectedData_<scorer>.csv"):
+    with pytest.raises(OperatorError, match=r"CollectedData_<scorer>.csv"):
         read_project(tmp_path)
 
 
@@ -88,7 +88,7 @@ def test_a_truncated_image_is_refused_by_name(tmp_path: Path) -> None:
     folder = project(tmp_path, SINGLE + "labeled-data/video/img0.png,1,2,3,4\n")
     image = folder / "labeled-data/video/img0.png"
     image.write_bytes(image.read_bytes()[:60])
-    with pytest.raises(OperatorError, match="img0.png: expected a whole image"):
+    with pytest.raises(OperatorError, match=r"img0.png: expected a whole image"):
         cut_project(read_project(folder), centres_spec(), parts_spec(("snout", "tail")))
 
 
