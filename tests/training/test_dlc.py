@@ -89,7 +89,7 @@ def test_a_bad_table_is_named_with_row_and_column(tmp_path: Path, text: str, whe
 
 def test_a_folder_without_labels_says_what_it_expected(tmp_path: Path) -> None:
     """A folder that is no project gives an error with the layout that was expected."""
-    with pytest.raises(OperatorError, match="labeled-data/<video>/CollectedData_<scorer>.csv"):
+    with pytest.raises(OperatorError, match=r"labeled-data/<video>/CollectedData_<scorer>\.csv"):
         read_project(tmp_path)
 
 
