@@ -109,8 +109,8 @@ def _simulate(options: argparse.Namespace) -> int:
     from training.simulate import simulate
 
     data = simulate(options.out, cages=options.cages, frames=options.frames, seed=options.seed, workers=options.workers)
-    counts = f"{len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
-    print(f"{options.out / 'data.npz'}: {counts}")
+    found = f"{len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
+    print(f"{options.out / 'data.npz'}: {found}")
     return 0
 
 
