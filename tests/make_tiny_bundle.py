@@ -132,7 +132,9 @@ def _manifest(networks: dict) -> Manifest:
             temperature=1.0,
             **tensors["age"],
         ),
-        intervals=tuple(Intervals(unit=unit, coverage=0.9, animals=1, bands=bands) for unit in ("reading", "day", "week")),
+        intervals=tuple(
+            Intervals(unit=unit, coverage=0.9, animals=1, bands=bands) for unit in ("reading", "day", "week")
+        ),
         domain=Domain(
             mean=(0.5,) * EMBEDDING, whitening=tuple(tuple(row) for row in np.eye(EMBEDDING).tolist()), threshold=2.0
         ),

@@ -28,7 +28,7 @@ class Effort:
 
     centres: int = 900
     parts: int = 2000
-    age: int = 2600
+    age: int = 4000
 
 
 def open_data(run: Path) -> Dataset:

@@ -39,7 +39,7 @@ def judge(
     cages: list[DemoCage], logged: set[tuple[str, str, int]], true_age: Callable[[DemoCage, Reading], float]
 ) -> Verdict:
     """Return the verdict over the devices' outboxes and the station's keys (device, epoch, seq)."""
-    appended: set[tuple[str, str, int]] = set()
+    kept: set[tuple[str, str, int]] = set()
     ages: list[tuple[float, float, float, float]] = []
     outcomes: dict[str, int] = {}
     captures = accepted = size = 0
@@ -47,7 +47,7 @@ def judge(
         path = cage.state_dir / "outbox.db"
         size += path.stat().st_size
         for epoch, seq, body in _rows(path):
-            appended.add((cage.device_id, epoch, seq))
+            kept.add((cage.device_id, epoch, seq))
             if b'"schema":"cageclock/reading/' not in body[:64]:
                 continue
             reading = jsontext.decode(body, Reading)
@@ -60,9 +60,9 @@ def judge(
                 ages.append((reading.age_days, truth, estimate.interval_low_days, estimate.interval_high_days))
     middle = sorted(truth for _, truth, _, _ in ages)[len(ages) // 2] if ages else 0.0
     return Verdict(
-        appended=len(appended),
-        logged=len(appended & logged),
-        missing=len(appended - logged),
+        appended=len(kept),
+        logged=len(kept & logged),
+        missing=len(kept - logged),
         captures=captures,
         accepted=accepted,
         errors=tuple(abs(age - truth) for age, truth, _, _ in ages),
@@ -99,6 +99,12 @@ def describe(verdict: Verdict, elapsed_s: float) -> str:
     return "\n".join(lines)
 
 
+def appended(cage: DemoCage) -> int:
+    """Return how many records the device's outbox holds."""
+    with closing(sqlite3.connect(f"file:{cage.state_dir / 'outbox.db'}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM records").fetchone()[0])
+
+
 def station_keys(database: Path) -> set[tuple[str, str, int]]:
     """Return the (device, epoch, seq) of every record in the station's database."""
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
@@ -109,4 +115,4 @@ def station_keys(database: Path) -> set[tuple[str, str, int]]:
 
 def _rows(path: Path) -> list[tuple[str, int, bytes]]:
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return connection.execute("SELECT epoch, seq, body FROM records ORDER BY seq").fetchall()
+        return connection.execute("SELECT epoch, seq, body FROM records ORDER BY id").fetchall()

@@ -14,7 +14,7 @@ from edge.contract.base import Struct
 from edge.contract.manifest import GOLDEN_INPUTS, GOLDEN_OUTPUTS
 from edge.errors import BundleError, MessageError
 from edge.model.bundle import Bundle
-from edge.model.runtime import Network
+from edge.model.loaded import LoadedModel, Runs
 
 NAMES = ("centres", "parts", "age")
 TOLERANCE_QUANTA = 6
@@ -32,7 +32,7 @@ class GoldenOutputs(Struct, frozen=True, kw_only=True):
     outputs: dict[str, list[list[int]]]
 
 
-def make_golden(networks: Mapping[str, Network], inputs: Mapping[str, NDArray[np.uint8]]) -> tuple[bytes, bytes]:
+def make_golden(networks: Mapping[str, Runs], inputs: Mapping[str, NDArray[np.uint8]]) -> tuple[bytes, bytes]:
     """Return the two parts of the bundle: inputs (npz, uint8 (n, h, w, c) a network) and outputs (JSON)."""
     out = io.BytesIO()
     np.savez_compressed(out, **inputs)  # type: ignore[arg-type]
@@ -41,7 +41,7 @@ def make_golden(networks: Mapping[str, Network], inputs: Mapping[str, NDArray[np
     return out.getvalue(), jsontext.encode(golden)
 
 
-def check_golden(bundle: Bundle, networks: Mapping[str, Network]) -> list[str]:
+def check_golden(model: LoadedModel, bundle: Bundle) -> list[str]:
     """Return one sentence for each golden input whose answer is wrong; empty means well.
 
     Raises:
@@ -53,6 +53,7 @@ def check_golden(bundle: Bundle, networks: Mapping[str, Network]) -> list[str]:
             pixels = {name: inputs[name] for name in NAMES}
     except (MessageError, ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise BundleError(f"golden inputs: cannot be read: {error}") from error
+    networks = {"centres": model.centres, "parts": model.parts, "age": model.age}
     failures = []
     for name in NAMES:
         for number, (one, expected) in enumerate(zip(pixels[name], golden.outputs[name], strict=True)):

@@ -16,7 +16,10 @@ from edge.model.runtime import open_network, runtime_name
 
 
 class Runs(Protocol):
-    """A network: pixels in, dequantised numbers out."""
+    """A network: pixels in, numbers out."""
+
+    def run_raw(self, pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
+        """Return the int8 output without its batch axis."""
 
     def run(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the output without its batch axis."""

@@ -59,6 +59,7 @@ class Link:
         self._five = settings.version == "5"
         self.connected = False
         self.ended: Ended | None = None
+        self._unacknowledged = 0
         self.max_packet_bytes = settings.max_packet_kb * 1024
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -95,7 +96,10 @@ class Link:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.UserProperty = list(marks.items())
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
-        return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return None
+        self._unacknowledged += 1
+        return info.mid
 
     def fits(self, topic: str, payload: bytes) -> bool:
         """Return whether the broker and the settings allow a message of this size."""
@@ -113,9 +117,9 @@ class Link:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and self.ended is None:
             self._end(Ended(f"the connection broke: {mqtt.error_string(code)}"))
 
-    def unsent(self) -> bool:
-        """Return whether bytes wait for the socket."""
-        return bool(self._client.want_write())
+    def unfinished(self) -> bool:
+        """Return whether something was handed over that the broker has not acknowledged."""
+        return self._unacknowledged > 0
 
     def close(self) -> None:
         """Say goodbye and close."""
@@ -151,9 +155,6 @@ class Link:
         limit = getattr(properties, "MaximumPacketSize", None) if properties is not None else None
         if limit is not None:
             self.max_packet_bytes = min(self.max_packet_bytes, int(limit))
-        window = getattr(properties, "ReceiveMaximum", None) if properties is not None else None
-        if window is not None:
-            self._client.max_inflight_messages_set(min(_LIBRARY_IN_FLIGHT, int(window)))
         self.connected = True
 
     def _disconnected(
@@ -169,6 +170,7 @@ class Link:
     def _published(
         self, _client: mqtt.Client, _data: object, mid: int, code: ReasonCode, _properties: Properties | None
     ) -> None:
+        self._unacknowledged -= 1
         self._on_acked(mid, code.value)
 
     def _end(self, ended: Ended) -> None:
@@ -210,7 +212,7 @@ def _why_not(settings: Mqtt, error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"mqtt: TLS with {where} failed: {error}; look at mqtt.tls and at the clock. Readings are kept"
     reason = getattr(error, "strerror", None) or str(error)
-    return f"mqtt: no broker at {where}: {reason}; look at mqtt.host and mqtt.port, the broker, the network. Readings are kept"
+    return f"mqtt: no broker at {where}: {reason}; look at mqtt.host, mqtt.port and the network. Readings are kept"
 
 
 def _refusal(settings: Mqtt, code: ReasonCode) -> str:
