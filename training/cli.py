@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument("--trust", type=Path, required=True, help="public key of the bundle (PEM)")
     sheet.add_argument("--source", type=Path, required=True, help="a video file or a folder of images")
     sheet.add_argument("--px-per-mm", type=float, default=None, help="scale of the pictures, if calibrated")
-    sheet.add_argument("--frames", type=int, default=12)
+    sheet.add_argument("--frames", type=int, default=12, help="pictures to draw (default %(default)s)")
+    sheet.add_argument("--measured", type=int, default=120, help="pictures to count over (default %(default)s)")
     sheet.add_argument("--out", type=Path, required=True, help="PNG to write")
     sheet.set_defaults(run=_contact_sheet)
     return parser
@@ -182,9 +183,10 @@ def _demo_bundle(options: argparse.Namespace) -> int:
 
 
 def _contact_sheet(options: argparse.Namespace) -> int:
-    from training.footage import contact_sheet
+    from training.sheet import contact_sheet
 
-    print(contact_sheet(options))
+    _print_figures(contact_sheet(options))
+    print(options.out)
     return 0
 
 
