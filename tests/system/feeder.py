@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 
@@ -35,7 +36,9 @@ def feed(state_dir: Path, device: str, ledger: Path, pause_s: float) -> None:
     while not stop:
         number += 1
         if number % EVENT_EVERY == 0:
-            epoch, seq = outbox.append_record(samples.event(number, device=device, text=f"event {number}"))
+            epoch, seq = outbox.append_record(
+                samples.event(number, device=device, text=f"event {number}", at=datetime.now(UTC))
+            )
         else:
             epoch, seq = outbox.append_reading(
                 lambda epoch, seq: _reading(epoch, seq, device, with_picture=seq % PICTURE_EVERY == 0)
@@ -53,7 +56,9 @@ def _reading(epoch: str, seq: int, device: str, *, with_picture: bool) -> tuple[
     jpeg = samples.picture(seq, epoch=epoch, device=device) if with_picture else None
     # Each body is unlike any other: a lost and a doubled record cannot make up for each other.
     salt = int(hashlib.sha256(f"{epoch}{seq}".encode()).hexdigest()[:8], 16)
-    return samples.reading(seq, device=device, age_days=50.0 + salt % 90000 / 100, thumbnail=jpeg), jpeg
+    age_days = 50.0 + salt % 90000 / 100
+    # Of now: what is older than the ring's days goes once it is released, and the judge could not compare it.
+    return samples.reading(seq, device=device, age_days=age_days, at=datetime.now(UTC), thumbnail=jpeg), jpeg
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -199,6 +200,10 @@ class Rig:
             (device, epoch, seq): path
             for device, epoch, seq, path in query(station, "SELECT device, epoch, seq, path FROM thumbnails")
         }
+        numbers = {
+            table: query(station, f"SELECT count(*) FROM {table}")[0][0]
+            for table in ("conflicts", "quarantine", "losses")
+        }
         return Verdict(
             appended=len(appended),
             promised=len(promised),
@@ -213,9 +218,9 @@ class Rig:
                 for key, (_, sha) in appended.items()
                 if sha is not None and not self._has_picture(pictures.get(key), sha)
             ),
-            conflicts=query(station, "SELECT count(*) FROM conflicts")[0][0],
-            quarantined=query(station, "SELECT count(*) FROM quarantine")[0][0],
-            lost=query(station, "SELECT count(*) FROM losses")[0][0],
+            conflicts=numbers["conflicts"],
+            quarantined=numbers["quarantine"],
+            lost=numbers["losses"],
         )
 
     def wait_for_quiet(self, timeout_s: float) -> float:
@@ -247,14 +252,20 @@ class Rig:
         return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == sha
 
 
-def query(path: Path, sql: str) -> list[tuple[object, ...]]:
+def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
     """Return all rows; a database that is just being made has none."""
-    with closing(sqlite3.connect(path, timeout=20)) as connection:
-        return connection.execute(sql).fetchall()
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=20)) as connection:
+            return connection.execute(sql).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error) or "unable to open" in str(error):
+            return []
+        raise
 
 
-def wait_until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
+def wait_until(condition: Callable[[], object], timeout_s: float, part: Part) -> None:
+    """Return when the condition holds; after the time fail with what the part said."""
     deadline = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, f"{part.name} did nothing:\n{part.log()[-3000:]}"
         time.sleep(0.1)
