@@ -27,6 +27,7 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     from training.labelled import cut_project
     from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage
     from training.pack import Label, repack, signing_key
+    from training.quantise import import_backend
 
     run: Path = options.out
     project = read_project(options.dlc)
@@ -37,6 +38,7 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     if not held_crop.any() or held_crop.all():
         raise OperatorError(f"{options.dlc}: expected at least {HELD_OUT_EVERY} labelled frames, got {len(data.views)}")
     if options.again or not (run / PARTS).exists():
+        import_backend()
         first = fit_centres(
             data.views[~held_view],
             data.centres[~held_view],
@@ -171,6 +173,6 @@ def _card(manifest: Manifest, figures: dict[str, float], project: Path) -> str:
     rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
     return (
         f"# own-locator\n\nLocator trained on the labelled frames of {project.name}; age model of {manifest.name} "
-        f"{manifest.model_version}.\n\n**{manifest.notice}**\n\n"
-        f"| figure (held-out frames) | value |\n| --- | ---: |\n{rows}\n"
+        f"{manifest.model_version}.\n\n**{manifest.notice}**\n\n| figure (held-out frames) | value |\n"
+        f"| --- | ---: |\n{rows}\n"
     )
