@@ -107,3 +107,11 @@ def test_a_moved_camera_is_measured_and_flagged() -> None:
     assert shift_against(after, reference) == pytest.approx(20, abs=2)
     assert measure_quality(after, Quality(), reference).flags == ("camera_moved",)
     assert measure_quality(before, Quality(), reference).flags == ()
+
+
+def test_the_models_time_is_that_of_the_bare_invocations(tiny_model, blob_frame) -> None:
+    before_ms = tiny_model.invoked_ms
+    seen = observe([blob_frame((300, 200))] * 2, tiny_model, CAGE)
+    assert seen.model_ms == tiny_model.invoked_ms - before_ms > 0
+    dark = replace(CAGE, limits=Quality(min_mean_grey=255.0))
+    assert observe([blob_frame((300, 200))], tiny_model, dark).model_ms == 0
