@@ -24,6 +24,7 @@ from edge.config.tree import Mqtt
 from edge.errors import NetworkError, OperatorError
 
 NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
+_KEEP_ALIVE_TIMEOUT = 0x8D
 CONNECT_TIMEOUT_S = 10.0
 _LIBRARY_IN_FLIGHT = 20
 _OVERHEAD_BYTES = 300
@@ -32,10 +33,14 @@ _OVERHEAD_BYTES = 300
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one."""
+    """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one.
+
+    silent: nobody ended it, the other side stopped answering; that speaks against the network, not against a message.
+    """
 
     text: str
     code: int = 0
+    silent: bool = False
 
 
 class Link:
@@ -160,7 +165,9 @@ class Link:
     def _disconnected(
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: Properties | None
     ) -> None:
-        if self.ended is None:
+        if self.ended is None and code.value == _KEEP_ALIVE_TIMEOUT:  # paho's own finding, on 3.1.1 too
+            self.ended = Ended("mqtt: the broker no longer answers", silent=True)
+        elif self.ended is None:
             self.ended = Ended(f"the broker ended the connection: {code}", code.value if self._five else 0)
         self.connected = False
 
