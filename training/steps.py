@@ -26,9 +26,9 @@ from training.split import Split, split_by_group
 class Effort:
     """Training steps of each network."""
 
-    centres: int = 900
-    parts: int = 2000
-    age: int = 4000
+    centres: int = 700
+    parts: int = 1500
+    age: int = 3000
 
 
 def open_data(run: Path) -> Dataset:
