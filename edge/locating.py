@@ -1,4 +1,4 @@
-"""Body parts of stored pictures as DeepLabCut's CSV: three header rows (scorer, bodyparts, coords), one row a picture."""
+"""Body parts of stored pictures as DeepLabCut's CSV: rows scorer, bodyparts and coords, then one row a picture."""
 
 from __future__ import annotations
 

@@ -1,90 +1,149 @@
-"""A real mosquitto for tests: a free port, settings of its own, killed and started again at will."""
+"""A real mosquitto for tests: its own folder and port, killed and started again with the same persistence."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 
-PLACES = ("/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto")
+import pytest
 
-
-def find_mosquitto() -> str | None:
-    """Return the program's path, None where it is not installed."""
-    return shutil.which("mosquitto") or next((place for place in PLACES if Path(place).is_file()), None)
-
-
-def free_port() -> int:
-    """Return a TCP port of the loopback interface that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+_PLACES = ("/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto")
+START_TIMEOUT_S = 15.0
 
 
 class Mosquitto:
-    """One broker. `settings` are further lines of mosquitto.conf; persistence is off unless they say otherwise."""
+    """One broker on the loopback interface; a `with` block starts it and never leaves it behind.
 
-    def __init__(self, folder: Path, settings: str = "allow_anonymous true\n", port: int | None = None) -> None:
-        """Nothing runs before `start`."""
-        program = find_mosquitto()
-        if program is None:
-            raise FileNotFoundError("mosquitto is not installed: apt-get install mosquitto")
-        self._program = program
+    settings: lines of mosquitto.conf below the listener's (`allow_anonymous true` unless they say otherwise).
+    files: name -> content, written into the folder first; `{folder}` in the settings stands for that folder.
+    persistent: keep sessions, queues and retained messages over `kill` and `start` (saved at every change).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        settings: str = "",
+        *,
+        files: Mapping[str, bytes] | None = None,
+        persistent: bool = False,
+        port: int | None = None,
+    ) -> None:
+        """Write the settings; nothing runs yet."""
+        self.program = find_mosquitto()
         self.folder = folder
         self.port = port or free_port()
+        self.host = "127.0.0.1"
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o777)  # started as root, mosquitto becomes its own user
-        self.settings = settings
+        for name, content in (files or {}).items():
+            (folder / name).write_bytes(content)
+        lines = [f"listener {self.port} {self.host}", "log_dest stderr", "log_type all", "set_tcp_nodelay true"]
+        if os.geteuid() == 0:
+            lines.append("user root")  # else it gives up its rights and cannot read a folder of the test's
+        lines.append(f"persistence {'true' if persistent else 'false'}")
+        if persistent:
+            lines += [f"persistence_location {folder}/", "autosave_on_changes true", "autosave_interval 1"]
+        if "allow_anonymous" not in settings:
+            lines.append("allow_anonymous true")
+        self._settings = folder / "mosquitto.conf"
+        self._settings.write_text("\n".join(lines) + "\n" + settings.replace("{folder}", str(folder)) + "\n")
 
-    def start(self, wait_s: float = 10.0) -> Mosquitto:
-        """Start it and wait until it listens."""
-        conf = self.folder / "mosquitto.conf"
-        user = "user root\n" if "user " not in self.settings else ""
-        persistence = f"persistence_location {self.folder}/\n" if "persistence true" in self.settings else ""
-        conf.write_text(f"listener {self.port} 127.0.0.1\n{user}{persistence}{self.settings}")
-        log = (self.folder / "mosquitto.log").open("ab")
-        try:
-            self._process = subprocess.Popen([self._program, "-v", "-c", str(conf)], stdout=log, stderr=log)
-        finally:
-            log.close()
-        deadline = time.monotonic() + wait_s
+    def __enter__(self) -> Mosquitto:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End it, whatever its state."""
+        self.kill()
+
+    def start(self) -> None:
+        """Start, and wait until the port answers."""
+        assert self._process is None, "mosquitto is already running"
+        with (self.folder / "mosquitto.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [self.program, "-c", str(self._settings)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
                 break
             with socket.socket() as probe:
                 probe.settimeout(1)
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
+                if probe.connect_ex((self.host, self.port)) == 0:
+                    return
             time.sleep(0.02)
-        raise RuntimeError(f"mosquitto did not listen on {self.port}:\n{self.log()}")
-
-    def kill(self) -> None:
-        """End it like a power cut: nothing is saved."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+        self.kill()
+        raise RuntimeError(f"mosquitto did not start:\n{self.log()}")
 
     def stop(self) -> None:
-        """End it cleanly."""
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        """End it cleanly; retained messages and sessions are saved where it is persistent."""
+        self._end(signal.SIGTERM)
 
-    def restart(self) -> Mosquitto:
-        """Kill it and start it again on the same port, with what its persistence kept."""
-        self.kill()
-        return self.start()
+    def kill(self) -> None:
+        """End it as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stop it from answering while its connections stay open."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen one go on."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def log(self) -> str:
-        """Return what it has said so far."""
+        """Return what it has written so far."""
         path = self.folder / "mosquitto.log"
         return path.read_text(errors="replace") if path.exists() else ""
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.poll() is None:
+            process.send_signal(number)
+            process.send_signal(signal.SIGCONT)
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        process.wait()
+
+
+def find_mosquitto() -> str:
+    """Return the path of mosquitto; skip the test, with the reason, on a machine without it."""
+    found = shutil.which("mosquitto") or next((place for place in _PLACES if Path(place).is_file()), None)
+    if found is None:
+        pytest.skip("mosquitto is not installed; apt-get install mosquitto, or tools/mosquitto.sh")
+    return found
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def hash_password(folder: Path, user: str, password: str) -> bytes:
+    """Return the line of mosquitto's password file for a user."""
+    program = shutil.which("mosquitto_passwd") or "/usr/bin/mosquitto_passwd"
+    if not Path(program).is_file():
+        pytest.skip("mosquitto_passwd is not installed")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{user}.passwd"
+    path.touch(mode=0o600)
+    subprocess.run([program, "-b", str(path), user, password], check=True, capture_output=True)
+    return path.read_bytes()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.config.tree import Config
-from edge.demo.bundle_path import DEMO_BUNDLE, DEMO_KEY
+from edge.demo.bundle_path import DEMO_BUNDLE
 from edge.errors import BundleError, OperatorError
 
 if TYPE_CHECKING:
@@ -29,13 +29,10 @@ def trusted_keys(config: Config) -> list[bytes]:
     Raises:
         OperatorError: a key file cannot be read.
     """
-    paths = [DEMO_KEY]
-    if config.bundle.trusted_keys is not None:
-        paths = [Path(path) for path in config.bundle.trusted_keys]
-    try:
-        return [path.read_bytes() for path in paths]
-    except OSError as error:
-        raise OperatorError(f"bundle.trusted_keys: {error.filename} cannot be read: {error.strerror}") from error
+    from edge.model.keys import read_trusted_keys
+
+    named = config.bundle.trusted_keys
+    return read_trusted_keys(None if named is None else [Path(name) for name in named])
 
 
 def load(config: Config) -> LoadedModel:

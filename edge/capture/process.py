@@ -68,6 +68,7 @@ class CaptureProcess:
         self._archive = Archive(state_dir, config.archive)
         self._settings = ObserveSettings.of(config.cage, config.quality)
         self._moved = 0
+        self._refused = ""
         self._was_failing = rungs.failed_in_a_row > 0 or rungs.restarts_in_a_row > 0
 
     def take(self, request_id: str | None = None) -> Reading:
@@ -168,6 +169,7 @@ class CaptureProcess:
         else:
             self._was_failing = True
         self._notice_movement(result)
+        self._notice_refusal(result)
 
     def _notice_movement(self, result: Result) -> None:
         """Append one event when two readings in a row are flagged as moved; every one of them keeps its flag."""
@@ -178,3 +180,10 @@ class CaptureProcess:
             shift = result.quality.reference_shift_px
             text = "the camera was moved against its reference view; put it back, or remove reference-*.npy to accept"
             self.journal.event("camera_moved", text, shift_px=shift)
+
+    def _notice_refusal(self, result: Result) -> None:
+        """Append one event for each new reason why there is no model."""
+        problem = self.models.problem
+        if result.outcome is Outcome.MODEL_FAULT and problem is not None and str(problem) != self._refused:
+            self._refused = str(problem)
+            self.journal.event("model_refused", self._refused)

@@ -30,7 +30,7 @@ class Watchdog:
         notify(f"WATCHDOG=1\nSTATUS={text}")
 
     def idle(self) -> None:
-        """Feed it while the loop waits for the next slot as planned; at most every few seconds, and once it is ready."""
+        """Feed it while the loop waits for the next slot as planned: every few seconds, and not before it is ready."""
         now_s = time.monotonic()
         if self._ready and now_s - self._ticked_at_s >= IDLE_TICK_S:
             self._ticked_at_s = now_s

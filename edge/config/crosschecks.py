@@ -21,6 +21,9 @@ def check_together(config: Config) -> None:
         raise ConfigError("state_dir", "an absolute path such as /var/lib/cageclock", repr(config.state_dir))
     if config.cage.subject is not None and config.cage.animals != 1:
         raise ConfigError("cage.subject", "no name unless cage.animals is 1", f"{config.cage.animals} animals")
+    nest = config.cage.nest_box
+    if nest is not None and not (nest[0] < nest[2] and nest[1] < nest[3]):
+        raise ConfigError("cage.nest_box", "[x0, y0, x1, y1] with x0 below x1 and y0 below y1", str(list(nest)))
     zone_of(config.light_cycle.zone)
     for index, window in enumerate(config.schedule.windows):
         _check_window(index, window)

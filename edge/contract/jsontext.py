@@ -28,6 +28,15 @@ def encode(value: Any) -> bytes:
     return text.encode()
 
 
+def encode_readable(value: Any) -> bytes:
+    """Return UTF-8 JSON for people: indented, keys in the order given, a newline at the end; see `encode`.
+
+    Raises:
+        MessageError: a float is NaN or infinite.
+    """
+    return (json.dumps(parse(encode(value)), indent=1, ensure_ascii=False) + "\n").encode()
+
+
 def parse(data: bytes | str) -> Any:
     """Return the plain values of strict JSON.
 

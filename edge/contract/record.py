@@ -52,10 +52,7 @@ class Event(Struct, frozen=True, kw_only=True):
 
 
 class Lost(Struct, frozen=True, kw_only=True):
-    """Sequence numbers first_seq..last_seq of an epoch whose records (or whose thumbnails only) are gone from the
-
-    device.
-    """
+    """Sequence numbers first_seq..last_seq of an epoch that are gone from the device: records, or thumbnails only."""
 
     schema: Literal["cageclock/lost/1"] = LOST_SCHEMA
     device_id: str

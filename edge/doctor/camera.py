@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.camera.choose import make_camera
@@ -21,7 +20,7 @@ NAME = "camera"
 
 def check_camera(config: Config, clock: Clock) -> Finding:
     """Return whether one fresh frame came."""
-    camera = make_camera(config, clock, datetime.now(UTC))
+    camera = make_camera(config, clock, clock.now())
     light = light_at(clock.now(), config.light_cycle) if clock.synced() else Light.UNKNOWN
     try:
         camera.open()

@@ -6,18 +6,18 @@ from edge.capture.model import bundle_path, load, trusted_keys
 from edge.config.tree import Config
 from edge.doctor.finding import Finding
 from edge.errors import BundleError, OperatorError
+from edge.model.bundle import read_bundle
+from edge.model.golden import check_golden
 
 NAME = "model"
 
 
 def check_model(config: Config) -> Finding:
     """Return whether the golden inputs give the golden outputs within their tolerance."""
-    from edge.model.bundle import read_bundle
-    from edge.model.golden import check_golden
-
     try:
         model = load(config)
-        failures = check_golden(model, read_bundle(bundle_path(config), trusted_keys(config)))
+        bundle = read_bundle(bundle_path(config), trusted_keys(config))
+        failures = check_golden(model, bundle)
     except OperatorError as error:
         return Finding(NAME, False, str(error), "set bundle.path and bundle.trusted_keys")
     except BundleError as error:

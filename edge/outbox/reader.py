@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +83,14 @@ class Reader:
         found = self._fetch(query)
         return Row(*found[0]) if found else None
 
-    def readings_since(self, recorded_at: str) -> list[Row]:
-        """Return the readings from a time on (text as in the table), oldest first, 5000 at most."""
+    def readings_between(self, until: datetime, days: float) -> list[Row]:
+        """Return the readings recorded in the days up to a time, oldest first, the newest 5000 at most."""
+        begin = (until - timedelta(days=days)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
         query = (
-            f"SELECT * FROM (SELECT {COLUMNS}, id FROM records WHERE kind = 'reading' ORDER BY id DESC LIMIT 5000) "
-            "WHERE recorded_at >= ? ORDER BY id"
+            f"SELECT {COLUMNS} FROM records WHERE kind = 'reading' AND recorded_at >= ? "
+            "AND id > (SELECT max(id) FROM records) - 5000 ORDER BY id"
         )
-        return [Row(*values[:-1]) for values in self._fetch(query, recorded_at)]
+        return [Row(*values) for values in self._fetch(query, begin)]
 
     def count(self) -> int:
         """Return how many records are held."""

@@ -24,6 +24,7 @@ from edge.config.tree import Mqtt
 from edge.errors import NetworkError, OperatorError
 
 NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
+_KEEP_ALIVE_TIMEOUT = 0x8D
 CONNECT_TIMEOUT_S = 10.0
 _LIBRARY_IN_FLIGHT = 20
 _OVERHEAD_BYTES = 300
@@ -32,10 +33,14 @@ _OVERHEAD_BYTES = 300
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one."""
+    """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one.
+
+    silent: nobody ended it, the other side stopped answering; that speaks against the network, not against a message.
+    """
 
     text: str
     code: int = 0
+    silent: bool = False
 
 
 class Link:
@@ -59,6 +64,7 @@ class Link:
         self._five = settings.version == "5"
         self.connected = False
         self.ended: Ended | None = None
+        self._unacknowledged = 0
         self.max_packet_bytes = settings.max_packet_kb * 1024
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -95,7 +101,10 @@ class Link:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.UserProperty = list(marks.items())
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
-        return info.mid if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS else None
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return None
+        self._unacknowledged += 1
+        return info.mid
 
     def fits(self, topic: str, payload: bytes) -> bool:
         """Return whether the broker and the settings allow a message of this size."""
@@ -113,9 +122,9 @@ class Link:
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and self.ended is None:
             self._end(Ended(f"the connection broke: {mqtt.error_string(code)}"))
 
-    def unsent(self) -> bool:
-        """Return whether bytes wait for the socket."""
-        return bool(self._client.want_write())
+    def unfinished(self) -> bool:
+        """Return whether something was handed over that the broker has not acknowledged."""
+        return self._unacknowledged > 0
 
     def close(self) -> None:
         """Say goodbye and close."""
@@ -151,15 +160,14 @@ class Link:
         limit = getattr(properties, "MaximumPacketSize", None) if properties is not None else None
         if limit is not None:
             self.max_packet_bytes = min(self.max_packet_bytes, int(limit))
-        window = getattr(properties, "ReceiveMaximum", None) if properties is not None else None
-        if window is not None:
-            self._client.max_inflight_messages_set(min(_LIBRARY_IN_FLIGHT, int(window)))
         self.connected = True
 
     def _disconnected(
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: Properties | None
     ) -> None:
-        if self.ended is None:
+        if self.ended is None and code.value == _KEEP_ALIVE_TIMEOUT:  # paho's own finding, on 3.1.1 too
+            self.ended = Ended("mqtt: the broker no longer answers", silent=True)
+        elif self.ended is None:
             self.ended = Ended(f"the broker ended the connection: {code}", code.value if self._five else 0)
         self.connected = False
 
@@ -169,6 +177,7 @@ class Link:
     def _published(
         self, _client: mqtt.Client, _data: object, mid: int, code: ReasonCode, _properties: Properties | None
     ) -> None:
+        self._unacknowledged -= 1
         self._on_acked(mid, code.value)
 
     def _end(self, ended: Ended) -> None:
@@ -210,7 +219,7 @@ def _why_not(settings: Mqtt, error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"mqtt: TLS with {where} failed: {error}; look at mqtt.tls and at the clock. Readings are kept"
     reason = getattr(error, "strerror", None) or str(error)
-    return f"mqtt: no broker at {where}: {reason}; look at mqtt.host and mqtt.port, the broker, the network. Readings are kept"
+    return f"mqtt: no broker at {where}: {reason}; look at mqtt.host, mqtt.port and the network. Readings are kept"
 
 
 def _refusal(settings: Mqtt, code: ReasonCode) -> str:

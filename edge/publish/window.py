@@ -6,8 +6,9 @@ that the broker has acknowledged are sent again: of the others the client librar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from edge.contract.ranges import RangeSet
 
@@ -40,47 +41,45 @@ class Window:
     """The in-flight window of one stream.
 
     jitter: returns a factor, about 0.5-1.5, so that a fleet does not resend in step.
+    passed: the newest reading that went out past a full window.
     """
 
     limit: int
     resend_after_s: float
     jitter: Callable[[], float]
     in_flight: dict[Key, Sending] = field(default_factory=dict)
+    passed: Key | None = None
 
     def choose(
         self,
         held: Iterable[Held],
-        committed: Mapping[str, RangeSet],
+        done: Mapping[str, RangeSet],
         *,
         newest: Key | None,
         station_online: bool,
         now_s: float,
-        passed_over: Collection[Key] = (),
     ) -> list[Key]:
-        """Return the keys to hand over now: the newest reading, then due resends, then new records in order.
+        """Return the keys to hand over now: due resends, then records in order, and always the newest reading.
 
-        passed_over: quarantined, or known to have nothing to send.
+        done: per epoch what is committed, or will never be sent.
         """
         chosen: list[Key] = []
-        if newest is not None and newest not in self.in_flight and newest not in passed_over:
-            if newest[1] not in committed.get(newest[0], _EMPTY):
-                chosen.append(newest)
         if station_online:
-            due = [key for key, sent in self.in_flight.items() if sent.acked and sent.resend_at_s <= now_s]
-            chosen += due
-        room = self.limit - len(self.in_flight) - (1 if newest in chosen else 0)
-        for key in self._new(held, committed, passed_over) if room > 0 else ():
-            if key != newest or newest not in chosen:
-                chosen.append(key)
-                room -= 1
-                if room <= 0:
-                    break
+            chosen = [key for key, sent in self.in_flight.items() if sent.acked and sent.resend_at_s <= now_s]
+        room = self.limit - len(self.in_flight)
+        chosen += islice(self._new(held, done), max(0, room))
+        if newest is not None and self._passes(newest, done) and newest not in chosen:
+            chosen.append(newest)
         return chosen
+
+    def _passes(self, newest: Key, done: Mapping[str, RangeSet]) -> bool:
+        return newest not in self.in_flight and newest != self.passed and newest[1] not in done.get(newest[0], _EMPTY)
 
     def sent(self, key: Key, now_s: float) -> None:
         """Note that a record was handed over. The newest one of a full window is not tracked: its turn will come."""
         before = self.in_flight.get(key)
         if before is None and len(self.in_flight) >= self.limit:
+            self.passed = key
             return
         attempts = 1 if before is None else before.attempts + 1
         wait_s = min(MAX_BACKOFF_S, self.resend_after_s * 2.0 ** min(attempts - 1, 10)) * self.jitter()
@@ -95,6 +94,14 @@ class Window:
         """Take a record out of flight; it will be sent anew unless it is committed by then."""
         self.in_flight.pop(key, None)
 
+    def lose_link(self) -> list[Key]:
+        """Take out of flight what the broker has not acknowledged on the connection that ended, and return it."""
+        lost = [key for key, sent in self.in_flight.items() if not sent.acked]
+        for key in lost:
+            del self.in_flight[key]
+        self.passed = None
+        return lost
+
     def settle(self, committed: Mapping[str, RangeSet]) -> list[Key]:
         """Take out of flight what is committed, and return it."""
         done = [key for key in self.in_flight if key[1] in committed.get(key[0], _EMPTY)]
@@ -108,15 +115,12 @@ class Window:
             soon_s = now_s + grace_s * self.jitter()
             self.in_flight[key] = Sending(1, sent.acked, min(sent.resend_at_s, soon_s))
 
-    def _new(
-        self, held: Iterable[Held], committed: Mapping[str, RangeSet], passed_over: Collection[Key]
-    ) -> Iterator[Key]:
+    def _new(self, held: Iterable[Held], done: Mapping[str, RangeSet]) -> Iterator[Key]:
         for epoch in held:
-            for first, last in _gaps(epoch, committed.get(epoch.epoch, _EMPTY)):
+            for first, last in _gaps(epoch, done.get(epoch.epoch, _EMPTY)):
                 for seq in range(first, last + 1):
-                    key = (epoch.epoch, seq)
-                    if key not in self.in_flight and key not in passed_over:
-                        yield key
+                    if (epoch.epoch, seq) not in self.in_flight:
+                        yield epoch.epoch, seq
 
 
 def _gaps(held: Held, committed: RangeSet) -> Iterator[tuple[int, int]]:

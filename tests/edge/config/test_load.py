@@ -88,6 +88,7 @@ def test_a_wrong_key_is_named_with_what_was_expected_and_what_came(
         (MINIMAL.replace("device_id: cage07\n", ""), "device_id"),
         (MINIMAL.replace("/tmp/x", "relative/x"), "state_dir"),
         (MINIMAL.replace("{id: cage07}", "{id: cage07, animals: 2, subject: A}"), "cage.subject"),
+        (MINIMAL.replace("{id: cage07}", "{id: cage07, nest_box: [0.5, 0, 0.2, 1]}"), "cage.nest_box"),
         (MINIMAL.replace("simulated}", "replay}"), "camera.replay"),
         (MINIMAL.replace("simulated}", "webcam}"), "camera.backend"),
         (MINIMAL.replace("simulated}", "simulated, small_width: 2000}"), "camera.small_width"),

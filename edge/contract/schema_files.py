@@ -1,0 +1,110 @@
+"""JSON Schema for every payload, generated from the structs: `python -m edge.contract.schema_files [FOLDER]`.
+
+A schema describes what travels: for records that is the head's fields and then the body's. The files are for people
+and for programs in other languages; the structs themselves decide.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.contract import jsontext
+from edge.contract.base import Struct
+from edge.contract.command import CaptureRequest, ReplayRequest, Result
+from edge.contract.delivery import Committed
+from edge.contract.manifest import Manifest
+from edge.contract.reading import Reading
+from edge.contract.record import ClockCorrection, Event, Lost
+from edge.contract.status import Health, Info, Summary
+from edge.contract.topics import ROOT
+
+FOLDER = Path(__file__).parent / "schemas"
+EXAMPLES = "examples"
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+RECORDS: dict[str, type[Struct]] = {"reading": Reading, "event": Event, "lost": Lost, "clock": ClockCorrection}
+PLAIN: dict[str, type[Struct]] = {
+    "info": Info,
+    "health": Health,
+    "summary": Summary,
+    "committed": Committed,
+    "result": Result,
+    "command-capture": CaptureRequest,
+    "command-replay": ReplayRequest,
+    "manifest": Manifest,
+}
+TOPICS = {
+    "reading": "reading, latest",
+    "event": "record",
+    "lost": "record",
+    "clock": "record",
+    "info": "info",
+    "health": "health",
+    "summary": "summary/<subject or cage>",
+    "committed": "committed/<station>",
+    "result": "result",
+    "command-capture": "command/capture",
+    "command-replay": "command/replay",
+}
+_HEAD: dict[str, Any] = {
+    "epoch": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+    "seq": {"type": "integer", "minimum": 1},
+    "first_held": {"type": "integer", "minimum": 0},
+    "replayed": {"type": "boolean"},
+}
+
+
+def file_name(name: str) -> str:
+    """Return the schema's file name: `reading.v1.json`, from the version that the payload itself states."""
+    kind = {**RECORDS, **PLAIN}[name]
+    stated = next((field.default for field in msgspec.structs.fields(kind) if field.name == "schema"), "/1")
+    return f"{name}.v{str(stated).rpartition('/')[2]}.json"
+
+
+def make_schemas() -> dict[str, bytes]:
+    """Return file name -> JSON text of every schema, the same bytes each time."""
+    return {
+        file_name(name): jsontext.encode_readable(_describe(name, kind, headed=name in RECORDS))
+        for name, kind in {**RECORDS, **PLAIN}.items()
+    }
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write every schema and remove those of payloads that are no more; return the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = make_schemas()
+    for old in folder.glob("*.json"):
+        if old.name not in made:
+            old.unlink()
+    for name, content in made.items():
+        (folder / name).write_bytes(content)
+    return [folder / name for name in made]
+
+
+def _describe(name: str, kind: type[Struct], *, headed: bool) -> dict[str, Any]:
+    (reference,), definitions = msgspec.json.schema_components([kind], ref_template="#/$defs/{name}")
+    body = dict(definitions.pop(reference["$ref"].rpartition("/")[2]))
+    if headed:
+        body["properties"] = {**_HEAD, **body["properties"]}
+        body["required"] = [*_HEAD, *body.get("required", [])]
+    title = f"{ROOT}/<device>/{TOPICS[name]}" if name in TOPICS else f"bundle: {name}"
+    described = {"$schema": DRAFT, "$id": f"urn:cageclock:{file_name(name).removesuffix('.json')}", **body}
+    described["title"] = title
+    return {**described, "$defs": definitions} if definitions else described
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the schemas into the package, or into the folder given."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    for path in write_schemas(Path(given[0]) if given else FOLDER):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

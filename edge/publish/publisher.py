@@ -1,0 +1,280 @@
+"""The publishing process: one loop, one thread; connect, read, hand over, say how things are."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge.board import board_serial
+from edge.clock import SystemClock
+from edge.config.load import config_sha256
+from edge.config.tree import Config
+from edge.contract import jsontext
+from edge.contract.command import Result
+from edge.contract.delivery import Committed
+from edge.contract.reading import Reading
+from edge.contract.status import Info, OpenEpoch
+from edge.contract.topics import DeviceTopics, station_availability
+from edge.errors import MessageError, NetworkError, StorageError
+from edge.outbox.delivery import Delivery
+from edge.outbox.requests import OUTBOX
+from edge.publish.captured import Captured, read_captured
+from edge.publish.commands import Commands
+from edge.publish.discovery import birth_topic, discovery_topic, make_discovery
+from edge.publish.health import Backlog, make_health
+from edge.publish.journal import Journal
+from edge.publish.link import TAKEN_OVER, Link
+from edge.publish.machine import look_at_machine, machine_name
+from edge.publish.sender import Sender, jitter
+from edge.publish.summary import glance, summarise
+from edge.version import VERSION
+
+IDLE_S = 0.25
+SAVE_S = 5.0
+SETTLE_S = 0.3
+"""After connecting, the retained watermark is given so long to come, so that less is sent twice."""
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 60.0
+STABLE_S = 10.0
+QUICK_END_S, QUICK_ENDS = 5.0, 5
+SUMMARY_DAYS = 8.0
+
+
+class Publisher:
+    """Everything between the outbox and the broker."""
+
+    def __init__(self, config: Config, delivery: Delivery) -> None:
+        """Nothing is connected before the first cycle."""
+        self._config, self._delivery = config, delivery
+        self._state_dir = Path(config.state_dir)
+        self._topics = DeviceTopics(config.device_id)
+        self._journal = Journal()
+        self._sender = Sender(config, delivery, self._journal)
+        self._commands = Commands(delivery, self._sender, self._answer)
+        self._link: Link | None = None
+        self._clock = SystemClock()
+        self._started_at = datetime.now(UTC)
+        self._retry_at_s, self._retry_s = 0.0, FIRST_RETRY_S
+        self._ready_at_s: float | None = None
+        self._save_at_s = self._health_at_s = 0.0
+        self._connections = 0
+        self._quick_ends: list[float] = []
+        self._duplicate_told_s = float("-inf")
+        self._info = b""
+        self._summaries: dict[str, bytes] = {}
+        self._summarised: tuple[str, int] | None = None
+        self._station_topic = None if config.mqtt.station is None else station_availability(config.mqtt.station)
+
+    def cycle(self) -> None:
+        """Do one round; it takes at most a connection attempt's time-out."""
+        now_s = time.monotonic()
+        self._refresh()
+        if self._link is None and now_s >= self._retry_at_s:
+            self._connect(now_s)
+        if self._link is None:
+            time.sleep(IDLE_S)
+        else:
+            self._serve(self._link)
+        if now_s >= self._save_at_s:
+            self._save_at_s = now_s + SAVE_S
+            self._guard(self._sender.save)
+
+    def close(self) -> None:
+        """Say offline, which a clean goodbye would not (it cancels the last will), and let go of everything."""
+        link = self._link
+        if link is not None and link.connected:
+            link.publish(self._topics.of("availability"), b"offline", retain=True)
+            deadline_s = time.monotonic() + 2.0
+            while link.unfinished() and link.ended is None and time.monotonic() < deadline_s:
+                link.turn(0.05)
+            link.close()
+        self._guard(self._sender.close)
+
+    def _refresh(self) -> None:
+        def look() -> None:
+            if self._sender.refresh():
+                self._commands.notice(self._sender.newest)
+
+        self._guard(look)
+
+    def _guard(self, work: Callable[[], object]) -> None:
+        """Do something that needs a database; trouble is said once and tried again at the next cycle."""
+        try:
+            work()
+            self._journal.forget("storage")
+        except StorageError as error:
+            self._journal.say("storage", f"{error}. It is tried again")
+
+    def _connect(self, now_s: float) -> None:
+        try:
+            self._link = Link(
+                self._config.mqtt,
+                f"cageclock-{self._config.device_id}",
+                self._topics.of("availability"),
+                self._arrived,
+                lambda mid, code: self._sender.acked(mid, code, time.monotonic()),
+            )
+            self._ready_at_s = None
+        except NetworkError as error:
+            self._journal.say("connection", str(error))
+            self._back_off(now_s)
+
+    def _serve(self, link: Link) -> None:
+        """Work the connection: the network first, then what may be sent."""
+        link.turn(IDLE_S)
+        now_s = time.monotonic()
+        if link.connected and self._ready_at_s is None:
+            self._begin(link, now_s)
+        if link.ended is not None:
+            self._end(link, now_s)
+            return
+        if self._ready_at_s is None or now_s < self._ready_at_s + SETTLE_S:
+            return
+        if now_s > self._ready_at_s + STABLE_S:
+            self._retry_s = FIRST_RETRY_S
+        self._guard(lambda: self._sender.send(link, now_s))
+        if now_s >= self._health_at_s:
+            self._health_at_s = now_s + self._config.mqtt.health_interval_s
+            self._guard(lambda: self._say_state(link))
+
+    def _begin(self, link: Link, now_s: float) -> None:
+        """The broker accepted: renew subscriptions and what dashboards need."""
+        self._ready_at_s = now_s
+        self._connections += 1
+        self._journal.say("connection", f"mqtt: connected to {self._config.mqtt.host}:{self._config.mqtt.port}")
+        self._sender.connected()
+        topics = [self._topics.command("+")]
+        if self._config.mqtt.station is not None and self._station_topic is not None:
+            topics += [self._topics.committed(self._config.mqtt.station), self._station_topic]
+        if self._config.mqtt.home_assistant:
+            topics.append(birth_topic(self._config))
+        link.subscribe(topics)
+        link.publish(self._topics.of("availability"), b"online", retain=True)
+        self._info, self._summaries, self._summarised = b"", {}, None
+        self._health_at_s = 0.0
+        self._discover(link)
+
+    def _end(self, link: Link, now_s: float) -> None:
+        """The connection is over: say why once, look for a double, come back later."""
+        assert link.ended is not None
+        ended, was_up = link.ended, self._ready_at_s is not None
+        link.drop()
+        self._link = None
+        self._sender.lost_link(suspicious=was_up and not ended.silent)
+        self._journal.say("connection", f"{ended.text}. It is tried again; nothing is lost")
+        lived_s = now_s - (self._ready_at_s if self._ready_at_s is not None else now_s)
+        if was_up and (ended.code == TAKEN_OVER or lived_s < QUICK_END_S):
+            self._suspect_double(ended.code, now_s)
+        self._back_off(now_s)
+
+    def _suspect_double(self, code: int, now_s: float) -> None:
+        """Name a second client with this identity: told by reason 0x8E, or guessed from ends that follow each other."""
+        self._quick_ends = [at_s for at_s in self._quick_ends if now_s - at_s < 600.0] + [now_s]
+        told = code == TAKEN_OVER
+        if len(self._quick_ends) < (2 if told else QUICK_ENDS) or now_s - self._duplicate_told_s < 3600.0:
+            return
+        self._duplicate_told_s = now_s
+        text = (
+            f"{'another client' if told else 'perhaps another client'} connects as {self._config.device_id}: a copied "
+            "card or settings file? Give each device its own device_id"
+        )
+        self._journal.say("double", f"mqtt: {text}")
+        self._guard(lambda: self._delivery.event("duplicate_client", text, ends=len(self._quick_ends), told=told))
+
+    def _back_off(self, now_s: float) -> None:
+        self._retry_at_s = now_s + self._retry_s * jitter()
+        self._retry_s = min(LAST_RETRY_S, self._retry_s * 2)
+
+    def _arrived(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Take in a message; one that cannot be read is said and passed over."""
+        try:
+            if topic == self._station_topic:
+                self._sender.station_said(payload == b"online", time.monotonic())
+            elif topic.startswith(self._topics.of("command/")):
+                self._commands.take(topic.rpartition("/")[2], payload, retained)
+            elif topic.startswith(self._topics.of("committed/")):
+                self._sender.committed(jsontext.decode(payload, Committed))
+            elif self._config.mqtt.home_assistant and payload == b"online" and self._link is not None:
+                self._discover(self._link)
+        except (MessageError, StorageError) as error:
+            self._journal.say(f"message {topic}", f"mqtt: {topic}: passed over: {error}")
+
+    def _answer(self, result: Result) -> None:
+        if self._link is not None:
+            self._link.publish(self._topics.of("result"), jsontext.encode(result))
+
+    def _discover(self, link: Link) -> None:
+        if self._config.mqtt.home_assistant:
+            payload = jsontext.encode(make_discovery(self._config))
+            link.publish(discovery_topic(self._config), payload, retain=True)
+
+    def _say_state(self, link: Link) -> None:
+        """Publish health, and info and summaries where they changed."""
+        now, captured = datetime.now(UTC), read_captured(self._state_dir)
+        machine = look_at_machine(self._state_dir)
+        health = make_health(self._config, machine, captured, self._backlog(), now)
+        link.publish(self._topics.of("health"), jsontext.encode(health), retain=True)
+        info = jsontext.encode(self._make_info(captured))
+        if info != self._info:
+            self._info = info
+            link.publish(self._topics.of("info"), info, retain=True)
+        self._say_summaries(link)
+
+    def _backlog(self) -> Backlog:
+        sender, newest = self._sender, self._sender.newest
+        path = self._state_dir / OUTBOX
+        return Backlog(
+            records=sum(of.last - of.first_held + 1 for of in sender.epochs),
+            unreleased=sender.unreleased(),
+            bytes=path.stat().st_size if path.exists() else 0,
+            in_flight=len(sender.records.window.in_flight),
+            quarantined=len(self._delivery.quarantined()),
+            last_record_at=None if newest is None else datetime.fromisoformat(newest.recorded_at),
+            reconnects=max(0, self._connections - 1),
+        )
+
+    def _make_info(self, captured: Captured) -> Info:
+        sender = self._sender
+        epochs = [
+            OpenEpoch(epoch=of.epoch, publisher="capture", first_held=of.first_held, last=of.last)
+            for of in sender.epochs
+        ]
+        epochs += [
+            OpenEpoch(epoch=of.epoch, publisher="publish", first_held=of.first_held, last=of.last)
+            for of in sender.own_epochs
+        ]
+        return Info(
+            device_id=self._config.device_id,
+            cage_id=self._config.cage.id,
+            version=VERSION,
+            python=platform.python_version(),
+            machine=f"{machine_name()}, {os.uname().release}",
+            serial=board_serial(),
+            boot_id=self._clock.boot_id,
+            started_at=self._started_at,
+            config_sha256=captured.config_sha256 or config_sha256(self._config),
+            camera=captured.camera,
+            model=captured.model,
+            epochs=tuple(epochs),
+        )
+
+    def _say_summaries(self, link: Link) -> None:
+        newest = self._sender.newest
+        if newest is None or (newest.epoch, newest.seq) == self._summarised:
+            return
+        self._summarised = (newest.epoch, newest.seq)
+        until = datetime.fromisoformat(newest.recorded_at)
+        glances = [
+            glance(jsontext.decode(row.body, Reading))
+            for row in self._sender.outbox.readings_between(until, SUMMARY_DAYS)
+            if row.schema == "cageclock/reading/1"
+        ]
+        cage = self._config.cage
+        for name, summary in summarise(self._config.device_id, cage.id, cage.subject, glances).items():
+            payload = jsontext.encode(summary)
+            if payload != self._summaries.get(name):
+                self._summaries[name] = payload
+                link.publish(self._topics.summary(name), payload, retain=True)

@@ -1,0 +1,67 @@
+"""`cageclock publish`: from the settings to a loop that ends with a signal."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+
+from edge.config.tree import Config
+from edge.errors import OperatorError
+from edge.notify import notify
+from edge.outbox.delivery import Delivery
+from edge.publish.publisher import Publisher
+
+WATCHDOG_S = 5.0
+
+
+def run(config: Config) -> int:
+    """Publish until SIGTERM or SIGINT and return 0.
+
+    systemd's watchdog is fed by completed cycles only; there is no other thread whose death could go unseen.
+
+    Raises:
+        OperatorError: the state directory cannot be used, a password or certificate file cannot be read, or another
+            publish process runs.
+        StorageError: `delivery.db` cannot be opened.
+    """
+    state_dir = Path(config.state_dir)
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OperatorError(f"state_dir: {state_dir} cannot be made: {error.strerror}; correct the path") from error
+    delivery = Delivery.open(state_dir, device_id=config.device_id)
+    stop: list[int] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        stop.append(number)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        publisher = Publisher(config, delivery)
+        try:
+            _loop(publisher, stop)
+        finally:
+            notify("STOPPING=1")
+            publisher.close()
+    finally:
+        delivery.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _loop(publisher: Publisher, stop: list[int]) -> None:
+    told_s = float("-inf")
+    ready = False
+    while not stop:
+        publisher.cycle()
+        if not ready:
+            ready = True
+            notify("READY=1")
+            print("cageclock: publish is running", file=sys.stderr, flush=True)
+        if time.monotonic() - told_s >= WATCHDOG_S:
+            told_s = time.monotonic()
+            notify("WATCHDOG=1")

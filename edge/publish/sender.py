@@ -1,0 +1,313 @@
+"""Hands stored records and thumbnails to the connection, and takes in what became of them."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from pathlib import Path
+
+from edge.config.tree import Config
+from edge.contract import identity
+from edge.contract.delivery import Committed
+from edge.contract.ranges import RangeSet
+from edge.contract.topics import DeviceTopics
+from edge.outbox.delivery import Delivery
+from edge.outbox.reader import HeldEpoch, Reader
+from edge.outbox.released import Released
+from edge.outbox.requests import DELIVERY, OUTBOX
+from edge.outbox.sequence import Row
+from edge.publish.journal import Journal
+from edge.publish.link import NO_SUBSCRIBERS, NOT_AUTHORISED, Link
+from edge.publish.stream import Stream
+from edge.publish.window import Held, Key
+
+QUOTA = 0x97
+_THUMBNAILS = 20
+_DENIED_PAUSE_S = 30.0
+_REPLAY_STEP = 20
+_GRACE_S = 2.0
+
+
+def jitter() -> float:
+    """Return a factor from 0.5 to 1.5."""
+    return random.uniform(0.5, 1.5)
+
+
+class Sender:
+    """Both streams of one device over whatever connection there is."""
+
+    def __init__(self, config: Config, delivery: Delivery, journal: Journal) -> None:
+        """Begin where `delivery.db` says that the last process ended."""
+        mqtt, state_dir = config.mqtt, Path(config.state_dir)
+        self.outbox = Reader(state_dir / OUTBOX)
+        self._own = Reader(state_dir / DELIVERY)
+        self._delivery, self._journal = delivery, journal
+        self._topics = DeviceTopics(config.device_id)
+        self._station = mqtt.station
+        self.station_online = mqtt.station is None
+        self.records = Stream("record", mqtt.in_flight, mqtt.resend_after_s, jitter)
+        self.thumbnails = Stream("thumbnail", min(_THUMBNAILS, mqtt.in_flight), mqtt.resend_after_s, jitter)
+        self.epochs: list[HeldEpoch] = []
+        self.own_epochs: list[HeldEpoch] = []
+        self.newest: Row | None = None
+        self._station_db = delivery.station_db or ""
+        self._dirty = False
+        self._mids: dict[int, tuple[Stream, Key]] = {}
+        self._replays: deque[Key] = deque()
+        self._live_above: dict[str, int] = {}
+        self._highest_sent: dict[str, int] = {}
+        self._latest: Key | None = None
+        self._claims: dict[str, Released] = {}
+        self._restore()
+
+    def refresh(self) -> bool:
+        """Look for new records; return whether there are any.
+
+        Raises:
+            StorageError: a database is there and cannot be read.
+        """
+        outbox, own = self.outbox.changed(), self._own.changed()
+        if outbox:
+            self.epochs = self.outbox.epochs()
+            self.newest = self.outbox.newest_reading()
+        if own:
+            self.own_epochs = self._own.epochs()
+        return outbox
+
+    def connected(self) -> None:
+        """A new connection: what is newer than now is live, the rest of the backlog is a replay."""
+        self._mids.clear()
+        self._latest = None
+        self.station_online = self._station is None
+        self._live_above = {held.epoch: held.last for held in self.epochs + self.own_epochs}
+
+    def lost_link(self, *, suspicious: bool) -> None:
+        """Take back what was unacknowledged; quarantine what keeps ending connections."""
+        self._mids.clear()
+        for stream in (self.records, self.thumbnails):
+            poison = stream.lose_link(suspicious=suspicious)
+            if poison is not None:
+                self._quarantine(stream, poison, "the connection ended each time it was sent alone")
+
+    def station_said(self, online: bool, now_s: float) -> None:
+        """Take in the station's availability; when it comes back it may have missed all that is in flight."""
+        if online and not self.station_online:
+            self.records.window.hurry(now_s, _GRACE_S)
+            self.thumbnails.window.hurry(now_s, _GRACE_S)
+        self.station_online = online
+
+    def committed(self, message: Committed) -> None:
+        """Take in the station's watermark."""
+        if message.station_db != self._station_db and self._station_db:
+            self._journal.say("station", f"the station has another database ({message.station_db}): sending again")
+        self._station_db = message.station_db
+        records = {of.epoch: RangeSet.from_watermark(of.through, of.holes) for of in message.epochs}
+        pictures = {
+            of.epoch: RangeSet.from_watermark(of.thumbnails_through, of.thumbnail_holes) for of in message.epochs
+        }
+        self._doubt(records, pictures)
+        self.records.set_committed(records)
+        self.thumbnails.set_committed(pictures)
+        self._dirty = True
+
+    def _doubt(self, records: dict[str, RangeSet], pictures: dict[str, RangeSet]) -> None:
+        """Take no claim for what a restored card has written anew under numbers that the station had before.
+
+        A claim beyond the last number says that the card was set back. What it has held since is sent once; the station
+        keeps another content under a known number as a conflict. Capture begins a new epoch when it reads the claim.
+        """
+        last = {held.epoch: held.last for held in self.epochs + self.own_epochs}
+        for epoch in [epoch for epoch, claim in records.items() if claim.highest > last.get(epoch, claim.highest)]:
+            self._claims[epoch] = Released(records[epoch], pictures[epoch])
+            records[epoch] = self.records.committed.get(epoch, RangeSet())
+            pictures[epoch] = self.thumbnails.committed.get(epoch, RangeSet())
+            self._journal.say(
+                f"restored {epoch}",
+                f"mqtt: the station holds records of epoch {epoch[:8]} up to {self._claims[epoch].claimed}, this card "
+                f"{last[epoch]}: was an older copy of the card put back? What it holds is sent; a new epoch begins",
+            )
+
+    def save(self) -> None:
+        """Write the watermarks where capture's retention reads them."""
+        if not self._dirty:
+            return
+        epochs = set(self.records.committed) | set(self.thumbnails.committed)
+        nothing = RangeSet()
+        released = {
+            epoch: Released(self.records.committed.get(epoch, nothing), self.thumbnails.committed.get(epoch, nothing))
+            for epoch in epochs
+        }
+        self._delivery.set_released(released | self._claims, self._station_db)
+        self._dirty = False
+
+    def send(self, link: Link, now_s: float) -> int:
+        """Hand over what may go now and return how many messages that were."""
+        sent = 0
+        newest = (self.newest.epoch, self.newest.seq) if self.newest is not None else None
+        held = _held(self.epochs + self.own_epochs)
+        for key in self.records.choose(held, newest, station_online=self.station_online, now_s=now_s):
+            sent += self._send_record(link, key, newest, now_s)
+        pictures = _held(self.epochs)
+        newest_picture = newest if self.newest is not None and self.newest.thumbnail is not None else None
+        for key in self.thumbnails.choose(pictures, newest_picture, station_online=self.station_online, now_s=now_s):
+            sent += self._send_thumbnail(link, key, now_s)
+        sent += self._show_latest(link)
+        return sent + self._send_replays(link)
+
+    def replay(self, epoch: str, first: int, last: int) -> int:
+        """Queue held records to be sent again and return how many."""
+        held = [of for of in self.epochs + self.own_epochs if of.epoch == epoch]
+        if not held:
+            return 0
+        numbers = range(max(first, held[0].first_held), min(last, held[0].last) + 1)
+        self._replays.extend((epoch, seq) for seq in numbers)
+        return len(numbers)
+
+    def acked(self, mid: int, code: int, now_s: float) -> None:
+        """Take in the broker's answer to one message."""
+        stream, key = self._mids.pop(mid, (None, None))
+        if stream is None or key is None:
+            return
+        stream.acked(key)
+        if code == NOT_AUTHORISED:
+            stream.paused_until_s = now_s + _DENIED_PAUSE_S * jitter()
+            self._journal.say(
+                f"denied {stream.name}",
+                f"mqtt: the broker denies this device its topics under {self._topics.root}/ ({stream.name}): give its "
+                "user write access in the broker's access list. Nothing is lost; it is tried again",
+            )
+        elif code == QUOTA:
+            stream.paused_until_s = now_s + _DENIED_PAUSE_S * jitter()
+        elif code >= 0x80:
+            if stream.strike(key):
+                self._quarantine(stream, key, f"the broker refused it again and again with reason 0x{code:02x}")
+        elif self._station is None and code != NO_SUBSCRIBERS:
+            stream.commit(key)
+            self._dirty = True
+        elif key[0] in self._claims and code != NO_SUBSCRIBERS:
+            stream.skip(key)  # the station cannot confirm what its claim already covers
+        if code < 0x80:
+            self._journal.forget(f"denied {stream.name}")
+
+    def unreleased(self) -> int:
+        """Return how many records are held that nobody else has."""
+        count = 0
+        for held in self.epochs:
+            committed = self.records.committed.get(held.epoch, RangeSet())
+            below = sum(
+                min(last, held.last) - max(first, held.first_held) + 1
+                for first, last in committed
+                if last >= held.first_held and first <= held.last
+            )
+            count += held.last - held.first_held + 1 - below
+        return max(0, count)
+
+    def close(self) -> None:
+        """Keep what is known and let go of the files."""
+        self.save()
+        self.outbox.close()
+        self._own.close()
+
+    def _send_record(self, link: Link, key: Key, newest: Key | None, now_s: float) -> int:
+        row = self._row(key)
+        if row is None:
+            self.records.skip(key)
+            return 0
+        replayed = key[1] <= self._highest_sent.get(key[0], 0) or not (
+            key == newest or key[1] > self._live_above.get(key[0], 0)
+        )
+        payload = self._payload(row, replayed)
+        topic = self._topics.of(row.kind)
+        if not link.fits(topic, payload):
+            self._quarantine(self.records, key, f"{len(payload)} bytes are more than the broker or max_packet_kb allow")
+            return 0
+        mid = link.publish(topic, payload)
+        if mid is None:
+            return 0
+        self._mids[mid] = (self.records, key)
+        self.records.window.sent(key, now_s)
+        self._highest_sent[key[0]] = max(key[1], self._highest_sent.get(key[0], 0))
+        return 1
+
+    def _send_thumbnail(self, link: Link, key: Key, now_s: float) -> int:
+        row = self._row(key)
+        content = self.outbox.picture(row.thumbnail) if row is not None and row.thumbnail is not None else None
+        if content is None:
+            self.thumbnails.skip(key)
+            return 0
+        topic = self._topics.of("thumbnail")
+        if not link.fits(topic, content):
+            self._quarantine(
+                self.thumbnails, key, f"{len(content)} bytes are more than the broker or max_packet_kb allow"
+            )
+            return 0
+        mid = link.publish(topic, content, marks=_marks(key))
+        if mid is None:
+            return 0
+        self._mids[mid] = (self.thumbnails, key)
+        self.thumbnails.window.sent(key, now_s)
+        return 1
+
+    def _show_latest(self, link: Link) -> int:
+        """Keep the retained newest reading and picture right for dashboards; a replay never touches them."""
+        row = self.newest
+        if row is None or (row.epoch, row.seq) == self._latest:
+            return 0
+        self._latest = (row.epoch, row.seq)
+        payload = self._payload(row, False)
+        if link.fits(self._topics.of("latest"), payload):
+            link.publish(self._topics.of("latest"), payload, retain=True)
+        content = self.outbox.picture(row.thumbnail) if row.thumbnail is not None else None
+        topic = self._topics.of("thumbnail/latest")
+        if content is not None and link.fits(topic, content):
+            link.publish(topic, content, retain=True, marks=_marks(self._latest))
+        return 1
+
+    def _send_replays(self, link: Link) -> int:
+        sent = 0
+        while self._replays and sent < _REPLAY_STEP and len(self._mids) < self.records.window.limit:
+            key = self._replays.popleft()
+            row = self._row(key)
+            if row is None:
+                continue
+            payload, topic = self._payload(row, True), self._topics.of(row.kind)
+            if link.fits(topic, payload):
+                link.publish(topic, payload)
+            content = self.outbox.picture(row.thumbnail) if row.thumbnail is not None else None
+            if content is not None and link.fits(self._topics.of("thumbnail"), content):
+                link.publish(self._topics.of("thumbnail"), content, marks=_marks(key))
+            sent += 1
+        return sent
+
+    def _payload(self, row: Row, replayed: bool) -> bytes:
+        first = next((held.first_held for held in self.epochs + self.own_epochs if held.epoch == row.epoch), row.seq)
+        return identity.join(identity.Head(row.epoch, row.seq, min(first, row.seq), replayed), row.body)
+
+    def _row(self, key: Key) -> Row | None:
+        own = any(held.epoch == key[0] for held in self.own_epochs)
+        return (self._own if own else self.outbox).row(*key)
+
+    def _quarantine(self, stream: Stream, key: Key, reason: str) -> None:
+        """Take one record out of the way for good: an event and a loss go out in its place."""
+        self._delivery.quarantine(key, stream.name, reason)
+        stream.skip(key)
+        self._journal.say(
+            f"quarantine {stream.name}",
+            f"mqtt: {stream.name} {key[1]} of epoch {key[0][:8]} stays on the device: {reason}; raise the broker's "
+            "limit and mqtt.max_packet_kb, or lower thumbnail.max_kb. What follows it is sent",
+        )
+
+    def _restore(self) -> None:
+        released = self._delivery.released()
+        self.records.set_committed({epoch: held.records for epoch, held in released.items()})
+        self.thumbnails.set_committed({epoch: held.thumbnails for epoch, held in released.items()})
+        for epoch, seq, name in self._delivery.quarantined():
+            (self.thumbnails if name == "thumbnail" else self.records).skip((epoch, seq))
+
+
+def _held(epochs: list[HeldEpoch]) -> list[Held]:
+    return [Held(of.epoch, of.first_held, of.last) for of in epochs if of.first_held <= of.last]
+
+
+def _marks(key: Key) -> dict[str, str]:
+    return {"epoch": key[0], "seq": str(key[1])}

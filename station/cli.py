@@ -1,0 +1,186 @@
+"""The command line `cageclock-station`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sqlite3
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from edge.errors import CageclockError, OperatorError
+from edge.version import VERSION
+
+_EXIT_CODES = """exit codes: 0 done; 1 `status` found something that needs a person; 2 a setting, a path or a
+permission is wrong; 4 the disk or the database failed; 5 the network; 6 a file or payload cannot be read"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; an error is one line on stderr."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    try:
+        code: int = options.command(options)
+        return code
+    except CageclockError as error:
+        print(f"cageclock-station: {error}", file=sys.stderr)
+        return error.exit_code
+    except sqlite3.Error as error:
+        text = (
+            f"the database failed: {error}; check the disk, or move station.db aside: the devices send what they hold"
+        )
+        print(f"cageclock-station: {text}", file=sys.stderr)
+        return 4
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # `| head` has seen enough.
+        sys.stderr.close()
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="cageclock-station",
+        description="The lab's side of CageClock: logs every record once, draws ageing curves.",
+        epilog=_EXIT_CODES,
+    )
+    parser.add_argument("--version", action="version", version=f"cageclock {VERSION}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_show(commands)
+    _add_subjects(commands)
+    _add_export(commands)
+    _add_status(commands)
+    return parser
+
+
+def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("run", help="subscribe, store, promise `committed`", epilog=_EXIT_CODES)
+    parser.add_argument("--config", type=Path, help="station.yaml; the flags below win over it")
+    parser.add_argument("--name", help="the station's name, which the devices have as mqtt.station")
+    parser.add_argument("--data", help="folder of database and thumbnails")
+    parser.add_argument("--host", help="the broker (default localhost)")
+    parser.add_argument("--port", type=int, help="default 1883")
+    parser.add_argument("--mqtt-version", choices=["5", "3.1.1"], help="default 5")
+    parser.add_argument("--username")
+    parser.add_argument("--password-file", help="file with the password in its first line")
+    parser.add_argument("--ca-file", dest="tls_ca_file", help="certificate authority of the broker (PEM)")
+    parser.add_argument("--cert-file", dest="tls_cert_file", help="this station's certificate (PEM)")
+    parser.add_argument("--key-file", dest="tls_key_file", help="this station's key (PEM)")
+    parser.set_defaults(command=_run)
+
+
+def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("show", help="the curves as a table, and as a picture", epilog=_EXIT_CODES)
+    parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+    parser.add_argument("--subject", action="append", default=[], help="only this animal or cage; may be repeated")
+    parser.add_argument("--by", choices=["day", "week", "month"], default="week", help="default week")
+    parser.add_argument("--png", type=Path, help="draw the curves into this file too")
+    parser.add_argument("--include-rejected", action="store_true", help="estimates that were not accepted as well")
+    parser.set_defaults(command=_show)
+
+
+def _add_subjects(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("subjects", help="the lab's table of animals", epilog=_EXIT_CODES)
+    actions = parser.add_subparsers(required=True, metavar="{import,list}")
+    take = actions.add_parser("import", help="read animals from a CSV file; a known one is replaced")
+    take.add_argument("file", type=Path, help="columns: subject, strain, sex, date_of_birth, cage, device, ...")
+    take.add_argument("--data", type=Path, required=True, help="the station's folder")
+    take.set_defaults(command=_import_subjects)
+    known = actions.add_parser("list", help="print the table as CSV")
+    known.add_argument("--data", type=Path, required=True, help="the station's folder")
+    known.set_defaults(command=_list_subjects)
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("export", help="tidy CSV files with a data dictionary", epilog=_EXIT_CODES)
+    parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the files")
+    parser.set_defaults(command=_export)
+
+
+def _add_status(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "every device: last reading, what is to come, lost, conflicting, quarantined"
+    parser = commands.add_parser("status", help=text, description=text, epilog=_EXIT_CODES)
+    parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+    parser.set_defaults(command=_status)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from station.process import run
+    from station.settings import load_settings
+
+    flags = {key: value for key, value in vars(options).items() if key not in ("command", "config")}
+    return run(load_settings(options.config, flags))
+
+
+def _show(options: argparse.Namespace) -> int:
+    from station.curve import fit_trend
+    from station.curves import load_curves
+    from station.schema import open_for_reading
+    from station.table import draw_table
+
+    with closing(open_for_reading(options.data)) as connection:
+        curves = load_curves(connection, options.by, include_rejected=options.include_rejected)
+    # The trend is the whole lab's, whichever animals are shown.
+    trend = fit_trend(curves)
+    if options.subject:
+        known = {curve.name for curve in curves}
+        for name in options.subject:
+            if name not in known:
+                raise OperatorError(f"show: no readings of {name!r}; there are {', '.join(sorted(known)) or 'none'}")
+        curves = [curve for curve in curves if curve.name in options.subject]
+    if not curves:
+        print("no readings yet")
+        return 0
+    print(draw_table(curves, trend, options.by))
+    if options.png is not None:
+        from station.figure import draw_png
+
+        draw_png(curves, options.by, options.png, include_rejected=options.include_rejected)
+    return 0
+
+
+def _import_subjects(options: argparse.Namespace) -> int:
+    from station.subjects import import_subjects
+
+    print(f"{import_subjects(options.file, options.data)} animals imported")
+    return 0
+
+
+def _list_subjects(options: argparse.Namespace) -> int:
+    from station.schema import open_for_reading
+    from station.subjects import write_subjects
+
+    with closing(open_for_reading(options.data)) as connection:
+        write_subjects(connection, sys.stdout)
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from station.export import export
+    from station.schema import open_for_reading
+
+    with closing(open_for_reading(options.data)) as connection:
+        counts = export(connection, options.out)
+    for name, count in counts.items():
+        print(f"{count:>9} rows  {options.out / name}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from station.schema import open_for_reading
+    from station.status import draw_status, load_status
+
+    with closing(open_for_reading(options.data)) as connection:
+        found = load_status(connection)
+    print(draw_status(found, datetime.now(UTC)))
+    return 1 if any(status.needs_a_person for status in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,180 @@
+"""What one MQTT message says: a record, a thumbnail, or why it cannot be read. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from edge.contract import identity, jsontext
+from edge.contract.identity import Head
+from edge.contract.reading import SCHEMA as READING_SCHEMA
+from edge.contract.reading import Reading
+from edge.contract.record import CLOCK_SCHEMA, EVENT_SCHEMA, LOST_SCHEMA, ClockCorrection, Event, Lost
+from edge.errors import MessageError
+from station.picture import read_exif_identity
+
+Content = Reading | Event | Lost | ClockCorrection
+STATES: Final = ("availability", "info", "health")
+"""Retained topics of which the newest message is kept as it is."""
+
+_KINDS: Final[dict[str, dict[str, type[Content]]]] = {
+    "reading": {READING_SCHEMA: Reading},
+    "record": {EVENT_SCHEMA: Event, LOST_SCHEMA: Lost, CLOCK_SCHEMA: ClockCorrection},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One message as it came. `device` is the topic's, the only identity that counts.
+
+    stream: "reading", "record", "thumbnail", or one of STATES.
+    properties: MQTT 5 user properties; empty on MQTT 3.1.1.
+    received_at: Unix seconds.
+    """
+
+    device: str
+    stream: str
+    payload: bytes
+    received_at: float
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record that can be read."""
+
+    head: Head
+    body: bytes
+    digest: str
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A thumbnail with its identity; captured_at where the picture itself says it."""
+
+    epoch: str
+    seq: int
+    sha256: str
+    jpeg: bytes
+    captured_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A message for the quarantine.
+
+    head: None when not even the identity could be read; then nothing is accounted for.
+    awaits_thumbnail: the record names a picture, which is still to come.
+    keep: the bytes to keep; `whole` says whether they are all of them.
+    """
+
+    reason: str
+    head: Head | None
+    digest: str
+    keep: bytes
+    whole: bool
+    awaits_thumbnail: bool = False
+
+
+def read_record(arrival: Arrival, max_bytes: int) -> Record | Unreadable:
+    """Return the record, or why it is none that this version can read."""
+    payload = arrival.payload
+    if len(payload) > max_bytes:
+        return _oversized(arrival, max_bytes)
+    try:
+        head, body = identity.split(payload)
+    except MessageError as error:
+        return _unreadable(str(error), None, payload)
+    awaits = False
+    try:
+        values = jsontext.parse(body)
+        awaits = isinstance(values, dict) and values.get("thumbnail") is not None
+        content = _content(arrival, values)
+    except MessageError as error:
+        return _unreadable(str(error), head, payload, body, awaits)
+    return Record(head, body, identity.digest(body), content)
+
+
+def read_picture(arrival: Arrival, max_bytes: int) -> Picture | Unreadable:
+    """Return the thumbnail under its identity: the user properties', else the EXIF's."""
+    jpeg = arrival.payload
+    if len(jpeg) > max_bytes:
+        return _oversized(arrival, max_bytes)
+    head: Head | None = None
+    try:
+        said = dict(arrival.properties)
+        from_properties = "epoch" in said and "seq" in said
+        if from_properties:
+            head = _picture_head(said["epoch"], said["seq"])
+        if not jpeg.startswith(b"\xff\xd8\xff"):
+            raise MessageError(f"expected a JPEG, got bytes that begin with {jpeg[:8]!r}")
+        written = read_exif_identity(jpeg)
+        if written is not None:
+            head = _agreed(arrival.device, head, written)
+        if head is None:
+            raise MessageError("expected epoch and seq as user properties or in the EXIF's ImageDescription, got none")
+        captured_at = _time(written.get("captured_at")) if written else None
+    except MessageError as error:
+        return _unreadable(str(error), head, jpeg)
+    return Picture(head.epoch, head.seq, hashlib.sha256(jpeg).hexdigest(), jpeg, captured_at)
+
+
+def _content(arrival: Arrival, values: Any) -> Content:
+    schema = values.get("schema") if isinstance(values, dict) else None
+    kind = _KINDS[arrival.stream].get(schema) if isinstance(schema, str) else None
+    if kind is None:
+        known = ", ".join(_KINDS[arrival.stream])
+        raise MessageError(f"expected a schema of the {arrival.stream} topic ({known}), got {schema!r}")
+    try:
+        content = msgspec.convert(values, kind, strict=True)
+    except msgspec.ValidationError as error:
+        raise MessageError(f"{kind.__name__}: {error}") from error
+    if content.device_id != arrival.device:
+        raise MessageError(f"expected device_id {arrival.device!r} as in the topic, got {content.device_id!r}")
+    taken_at = content.captured_at if isinstance(content, Reading) else content.recorded_at
+    if taken_at.tzinfo is None:
+        raise MessageError(f"expected a time with its offset from UTC, got {taken_at.isoformat()}")
+    return content
+
+
+def _agreed(device: str, head: Head | None, written: dict[str, Any]) -> Head:
+    found = _picture_head(str(written.get("epoch")), str(written.get("seq")))
+    if head is not None and (head.epoch, head.seq) != (found.epoch, found.seq):
+        raise MessageError(f"user properties say {head.epoch}:{head.seq}, the EXIF says {found.epoch}:{found.seq}")
+    if written.get("device_id") != device:
+        raise MessageError(f"expected device_id {device!r} as in the topic, got {written.get('device_id')!r}")
+    return found
+
+
+def _picture_head(epoch: str, seq: str) -> Head:
+    if not identity.is_epoch(epoch) or not seq.isascii() or not seq.isdigit() or not 0 < int(seq[:19]) < 10**18:
+        raise MessageError(f"expected an epoch of 32 hex digits and a seq above 0, got {epoch[:40]!r} and {seq[:20]!r}")
+    return Head(epoch, int(seq), 0, False)
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.tzinfo is not None else None
+
+
+def _oversized(arrival: Arrival, max_bytes: int) -> Unreadable:
+    # Only its beginning is kept, so it is not accounted for: the device keeps it until the limit is raised.
+    reason = f"expected at most {max_bytes} bytes, got {len(arrival.payload)}; raise max_payload_kb to take it"
+    digest = hashlib.sha256(arrival.payload).hexdigest()
+    return Unreadable(reason, None, digest, arrival.payload[:4096], whole=False)
+
+
+def _unreadable(
+    reason: str, head: Head | None, payload: bytes, body: bytes | None = None, awaits: bool = False
+) -> Unreadable:
+    # The body's digest, not the payload's: a resend under another first_held is the same poison.
+    digest = hashlib.sha256(payload if body is None else body).hexdigest()
+    return Unreadable(reason, head, digest, payload, whole=True, awaits_thumbnail=awaits)

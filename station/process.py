@@ -1,0 +1,155 @@
+"""`cageclock-station run`: take a batch, commit, acknowledge, promise; for ever."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+from edge.contract import jsontext, topics
+from edge.errors import DatabaseDamaged, MessageError, StorageError
+from station.link import Delivery, Link
+from station.message import Arrival
+from station.settings import Settings
+from station.store import Store, Taken
+
+LOG = logging.getLogger("station")
+BATCH = 500
+PROMISE_EVERY_S = 0.1
+REPORT_EVERY_S = 60.0
+PATIENCE_S = 1.0
+MAX_BACKOFF_S = 30.0
+
+
+def run(settings: Settings) -> int:
+    """Log until SIGTERM or SIGINT and return 0.
+
+    Raises:
+        OperatorError: a setting, a path or a permission is wrong.
+        StorageError: the database is damaged.
+    """
+    store = Store.open(Path(settings.data), max_payload_bytes=settings.max_payload_kb * 1024)
+    try:
+        return Process(settings, store).run()
+    finally:
+        store.close()
+
+
+class Process:
+    """The main loop. The store is used by this thread only."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        """Prepare a link that is not connected yet."""
+        self._settings = settings
+        self._store = store
+        self._link = Link(settings)
+        self._stop = False
+        self._due: set[str] = set()
+        self._promised_at: dict[str, float] = {}
+        self._total = Taken()
+        self._reported_at = time.monotonic()
+        self._reported = 0
+
+    def run(self) -> int:
+        """Serve until a signal asks for the end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        LOG.info("database %s in %s", self._store.station_db[:8], self._settings.data)
+        self._link.start()
+        try:
+            while not self._stop:
+                self._cycle()
+        finally:
+            self._link.stop()
+        return 0
+
+    def _cycle(self) -> None:
+        if not self._link.alive():
+            LOG.error("making a new connection")
+            self._link.stop()
+            time.sleep(PATIENCE_S)
+            self._link = Link(self._settings)
+            self._link.start()
+        if self._link.renewed():
+            # A broker that forgot its retained messages must not leave a device waiting.
+            self._promised_at.clear()
+            self._due.update(self._store.devices())
+        batch = self._link.next_batch(BATCH, PROMISE_EVERY_S / 2 if self._due else 0.5)
+        if batch:
+            self._take(batch)
+        self._promise()
+        self._report()
+
+    def _take(self, batch: list[Delivery]) -> None:
+        arrivals = [found for delivery in batch if (found := self._arrival(delivery)) is not None]
+        backoff_s = PATIENCE_S
+        while arrivals and not self._stop:
+            try:
+                taken = self._store.take(arrivals)
+            except DatabaseDamaged:
+                raise  # only a person can put that right
+            except StorageError as error:
+                # Nothing is acknowledged or promised: the devices keep what the station cannot.
+                LOG.error("%s; free space or check the disk; trying again in %.0f s", error, backoff_s)
+                time.sleep(backoff_s)
+                backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
+                continue
+            self._count(taken)
+            break
+        else:
+            if arrivals:
+                return
+        for delivery in batch:
+            self._link.acknowledge(delivery)
+
+    def _arrival(self, delivery: Delivery) -> Arrival | None:
+        """Return what the store takes, None for what is only the end of a retained message."""
+        try:
+            device, suffix = topics.parse_topic(delivery.topic)
+        except MessageError as error:
+            LOG.warning("passed over a message: %s", error)
+            return None
+        if not delivery.payload:
+            return None
+        return Arrival(device, suffix, delivery.payload, delivery.received_at, delivery.properties)
+
+    def _promise(self) -> None:
+        now = time.monotonic()
+        for device in sorted(self._due):
+            if now - self._promised_at.get(device, -PROMISE_EVERY_S) < PROMISE_EVERY_S:
+                continue
+            if self._link.say_committed(device, jsontext.encode(self._store.committed(device))):
+                self._promised_at[device] = now
+                self._due.discard(device)
+
+    def _count(self, taken: Taken) -> None:
+        # A duplicate renews the promise too: the device that sends it has not heard the last one.
+        self._due |= taken.devices
+        self._total.stored += taken.stored
+        self._total.known += taken.known
+        self._total.quarantined += taken.quarantined
+        self._total.conflicts += taken.conflicts
+        for alarm in taken.alarms[:20]:
+            LOG.warning("%s", alarm)
+        if len(taken.alarms) > 20:
+            LOG.warning("and %d more of this kind; see cageclock-station status", len(taken.alarms) - 20)
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now - self._reported_at < REPORT_EVERY_S:
+            return
+        total = self._total
+        if total.stored + total.known != self._reported:
+            LOG.info(
+                "%d stored, %d came again, %d quarantined, %d conflicts",
+                total.stored,
+                total.known,
+                total.quarantined,
+                total.conflicts,
+            )
+        self._reported_at, self._reported = now, total.stored + total.known
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop = True

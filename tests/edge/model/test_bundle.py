@@ -1,0 +1,145 @@
+"""A bundle is read back as it was written, and any change to it is refused."""
+
+import io
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge.errors import BundleError, OperatorError
+from edge.model.bundle import ORDER, Bundle, read_bundle, write_bundle
+from edge.model.envelope import new_key_pair
+from edge.model.golden import check_golden
+from edge.model.keys import read_signing_key, read_trusted_keys, write_key_pair
+from edge.model.loaded import load_model
+from edge.model.runtime import open_network, runtime_name
+
+ROOT = Path(__file__).parents[3]
+DATA = ROOT / "tests/data"
+KEY = (DATA / "tiny.pub").read_bytes()
+CONTENT = (DATA / "tiny.bundle").read_bytes()
+
+
+def networks(bundle: Bundle) -> dict:
+    return {name: open_network(bundle.files[f"{name}.tflite"], 1) for name in ("centres", "parts", "age")}
+
+
+def test_what_was_written_is_read_back(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    private, public = new_key_pair()
+    sha256 = write_bundle(tmp_path / "b", tiny_bundle.manifest, tiny_bundle.files, private)
+    again = read_bundle(tmp_path / "b", [KEY, public])
+    assert again.sha256 == sha256
+    assert again.files == tiny_bundle.files
+    assert again.manifest == tiny_bundle.manifest
+
+
+def test_a_bundle_signed_by_nobody_trusted_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="none of 1 trusted keys"):
+        read_bundle(DATA / "tiny.bundle", [new_key_pair()[1]])
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(position=st.integers(0, len(CONTENT) - 1), value=st.integers(0, 255))
+def test_a_changed_byte_is_refused_or_changes_nothing(
+    position: int, value: int, tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    changed = bytearray(CONTENT)
+    changed[position] = value
+    path = tmp_path / "changed"
+    path.write_bytes(changed)
+    try:
+        found = read_bundle(path, [KEY])
+    except BundleError:
+        return
+    assert found.files == tiny_bundle.files
+    assert found.manifest == tiny_bundle.manifest
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(length=st.integers(0, len(CONTENT) - 10_240))
+def test_a_bundle_cut_short_is_refused(length: int, tmp_path: Path) -> None:
+    path = tmp_path / "short"
+    path.write_bytes(CONTENT[:length])
+    try:
+        read_bundle(path, [KEY])
+    except BundleError:
+        return
+    assert not CONTENT[length:].strip(b"\0"), "only the tar's padding may be missing"
+
+
+def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="cannot read the bundle"):
+        read_bundle(tmp_path / "none", [KEY])
+
+
+def test_a_part_over_its_cap_is_refused_by_its_header_alone(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    entry = tarfile.TarInfo("envelope.json")
+    entry.size = 5_000_000
+    out.write(entry.tobuf(tarfile.USTAR_FORMAT))
+    (tmp_path / "big").write_bytes(out.getvalue())
+    with pytest.raises(BundleError, match="at most 4000000"):
+        read_bundle(tmp_path / "big", [KEY])
+
+
+def test_a_missing_part_is_not_written(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    files = {name: tiny_bundle.files[name] for name in ORDER[1:]}
+    with pytest.raises(BundleError, match="expected the parts"):
+        write_bundle(tmp_path / "b", tiny_bundle.manifest, files, new_key_pair()[0])
+
+
+def test_the_golden_inputs_are_answered(tiny_bundle: Bundle) -> None:
+    assert check_golden(tiny_bundle, networks(tiny_bundle)) == []
+
+
+def test_a_wrong_network_fails_its_golden_input(tiny_bundle: Bundle) -> None:
+    class Inverted:
+        def __init__(self, network) -> None:
+            self._network = network
+
+        def run_raw(self, pixels):
+            return self._network.run_raw(255 - pixels)
+
+    right = networks(tiny_bundle)
+    failures = check_golden(tiny_bundle, {**right, "parts": Inverted(right["parts"])})
+    assert len(failures) == 1
+    assert failures[0].startswith("parts:")
+
+
+def test_a_network_that_is_no_tflite_file_is_one_clear_error() -> None:
+    with pytest.raises(BundleError, match="cannot load it"):
+        open_network(b"not a network" * 10, 1)
+
+
+def test_a_loaded_model_says_which_it_is(tiny_bundle: Bundle) -> None:
+    said = load_model(tiny_bundle).describe()
+    assert (said.notice, said.sha256, said.runtime) == ("test model; no meaning", tiny_bundle.sha256, runtime_name())
+
+
+def test_a_key_pair_signs_and_is_never_overwritten(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    private, public = tmp_path / "k.key", tmp_path / "k.pub"
+    write_key_pair(private, public)
+    assert private.stat().st_mode & 0o077 == 0
+    write_bundle(tmp_path / "b", tiny_bundle.manifest, tiny_bundle.files, read_signing_key(private))
+    read_bundle(tmp_path / "b", read_trusted_keys([public]))
+    with pytest.raises(OperatorError, match="there is a key already"):
+        write_key_pair(private, public)
+
+
+def test_a_missing_key_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="cannot read the public key"):
+        read_trusted_keys([tmp_path / "none.pub"])
+
+
+@pytest.mark.slow
+def test_the_script_still_makes_the_tiny_bundle(tmp_path: Path, tiny_bundle: Bundle) -> None:
+    pytest.importorskip("tensorflow")
+    command = [sys.executable, str(ROOT / "tests/make_tiny_bundle.py"), str(tmp_path)]
+    env = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin"}
+    subprocess.run(command, check=True, capture_output=True, env=env, timeout=200)
+    made = read_bundle(tmp_path / "tiny.bundle", [(tmp_path / "tiny.pub").read_bytes()])
+    assert check_golden(tiny_bundle, networks(made)) == []

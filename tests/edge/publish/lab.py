@@ -1,0 +1,144 @@
+"""What the tests of publish have in common: a real publish process, and a logger that a lab could have written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import yaml
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from edge.contract import identity, jsontext
+from edge.contract.delivery import Committed, CommittedEpoch
+from edge.contract.ranges import RangeSet
+
+DEVICE, STATION = "cage07", "lab"
+ROOT = f"cageclock/v1/{DEVICE}"
+REPOSITORY = Path(__file__).parents[3]
+
+
+def wait_for(what: Callable[[], Any], timeout_s: float = 15.0) -> Any:
+    """Return what the function returns as soon as it is true."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {timeout_s} s")
+
+
+class Publish:
+    """`cageclock publish` as a child process."""
+
+    def __init__(self, folder: Path, port: int, **mqtt_settings: Any) -> None:
+        folder.mkdir(exist_ok=True)
+        self.state_dir = folder / "state"
+        self.state_dir.mkdir(exist_ok=True)
+        settings = {
+            "device_id": DEVICE,
+            "state_dir": str(self.state_dir),
+            "cage": {"id": "c7"},
+            "camera": {"backend": "simulated"},
+            "mqtt": {"host": "127.0.0.1", "port": port, "station": STATION, "resend_after_s": 1.0} | mqtt_settings,
+        }
+        self.config = folder / "device.yaml"
+        self.config.write_text(yaml.safe_dump(settings))
+        self._log = folder / "publish.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Publish:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "edge.cli", "publish", "--config", str(self.config)],
+                cwd=REPOSITORY,
+                stdout=log,
+                stderr=log,
+                env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+            )
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=10)
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+
+class Logger:
+    """A station in thirty lines: keeps what comes and, if told to, publishes what it has."""
+
+    def __init__(self, port: int, *, commits: bool = True, station_db: str = "db-1", online: bool = True) -> None:
+        self.station_db, self.commits = station_db, commits
+        self.messages: list[tuple[str, bytes, bool, dict[str, str]]] = []
+        self.records: dict[str, RangeSet] = {}
+        self.pictures: dict[str, RangeSet] = {}
+        self._lock = threading.Lock()
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self._client.on_message = self._take
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        self._client.subscribe(f"{ROOT}/#", qos=1)
+        if online:
+            self._client.publish(f"cageclock/v1/station/{STATION}/availability", b"online", 1, True).wait_for_publish(5)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        self._client.publish(f"{ROOT}/{topic}", payload, 1, retain).wait_for_publish(5)
+
+    def commit(self) -> None:
+        epochs = []
+        for epoch in set(self.records) | set(self.pictures):
+            through, holes = self.records.get(epoch, RangeSet()).watermark()
+            seen, gaps = self.pictures.get(epoch, RangeSet()).watermark()
+            epochs.append(
+                CommittedEpoch(epoch=epoch, through=through, holes=holes, thumbnails_through=seen, thumbnail_holes=gaps)
+            )
+        committed = Committed(station_db=self.station_db, epochs=tuple(epochs))
+        self._client.publish(f"{ROOT}/committed/{STATION}", jsontext.encode(committed), 1, True)
+
+    def of(self, topic: str) -> list[bytes]:
+        with self._lock:
+            return [payload for name, payload, _, _ in self.messages if name == f"{ROOT}/{topic}"]
+
+    def seqs(self) -> list[int]:
+        return [identity.split(payload)[0].seq for payload in self.of("reading")]
+
+    def _take(self, _client: Any, _data: Any, message: Any) -> None:
+        marks = dict(getattr(message.properties, "UserProperty", None) or [])
+        with self._lock:
+            self.messages.append((message.topic, bytes(message.payload), bool(message.retain), marks))
+        name = message.topic.removeprefix(f"{ROOT}/")
+        if name in ("reading", "record"):
+            head, _ = identity.split(bytes(message.payload))
+            self.records.setdefault(head.epoch, RangeSet()).add(head.seq)
+        elif name == "thumbnail" and marks:
+            self.pictures.setdefault(marks["epoch"], RangeSet()).add(int(marks["seq"]))
+        if self.commits and name in ("reading", "record", "thumbnail"):
+            self.commit()

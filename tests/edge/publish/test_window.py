@@ -1,0 +1,81 @@
+"""The in-flight window: its laws."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.contract.ranges import RangeSet
+from edge.publish.window import Held, Window
+
+EPOCH = "e" * 32
+steps = st.lists(
+    st.tuples(st.sampled_from(["append", "ack", "commit", "lose", "tick", "station"]), st.integers(0, 30)), max_size=80
+)
+
+
+@given(limit=st.integers(1, 8), script=steps)
+def test_at_most_the_limit_is_in_flight_nothing_committed_is_sent_and_in_the_end_all_was_sent(limit, script):
+    window = Window(limit, 10.0, lambda: 1.0)
+    last, now_s, online = 0, 0.0, True
+    done = {EPOCH: RangeSet()}
+    sent: set[int] = set()
+
+    def turn() -> None:
+        newest = (EPOCH, last) if last else None
+        held = [Held(EPOCH, 1, last)] if last else []
+        for key in window.choose(held, done, newest=newest, station_online=online, now_s=now_s):
+            assert key[1] not in done[EPOCH]
+            before = window.in_flight.get(key)
+            assert before is None or (before.acked and online and before.resend_at_s <= now_s)
+            window.sent(key, now_s)
+            sent.add(key[1])
+        assert len(window.in_flight) <= limit
+        assert newest is None or last in sent, "the newest reading always passes"
+
+    for what, number in script:
+        if what == "append":
+            last += 1
+        elif what == "ack" and window.in_flight:
+            window.acked(sorted(window.in_flight)[number % len(window.in_flight)])
+        elif what == "commit" and sent:
+            done[EPOCH].add(sorted(sent)[number % len(sent)])
+            window.settle(done)
+        elif what == "lose":
+            window.lose_link()
+        elif what == "tick":
+            now_s += number
+        elif what == "station":
+            online = not online
+        turn()
+    online = True
+    for _ in range(2 * last + 1):
+        now_s += 1000.0
+        turn()
+        for key in list(window.in_flight):
+            window.acked(key)
+            done[EPOCH].add(key[1])
+        window.settle(done)
+    assert sent == set(range(1, last + 1))
+    assert len(done[EPOCH]) == last
+
+
+def test_what_is_acknowledged_but_not_committed_is_sent_again_later_and_later_and_only_to_a_station():
+    window = Window(5, 10.0, lambda: 1.0)
+    held, done, now_s, times = [Held(EPOCH, 1, 1)], {}, 0.0, []
+    while now_s < 100:
+        for key in window.choose(held, done, newest=None, station_online=True, now_s=now_s):
+            times.append(now_s)
+            window.sent(key, now_s)
+            window.acked(key)
+        now_s += 1
+    assert times == [0, 10, 30, 70]
+    assert window.choose(held, done, newest=None, station_online=False, now_s=1e6) == []
+
+
+def test_a_watermark_that_went_back_opens_the_ring_again():
+    window = Window(5, 10.0, lambda: 1.0)
+    held = [Held(EPOCH, 1, 3)]
+    full = {EPOCH: RangeSet([(1, 3)])}
+    assert window.choose(held, full, newest=(EPOCH, 3), station_online=True, now_s=0) == []
+    assert len(window.choose(held, {}, newest=(EPOCH, 3), station_online=True, now_s=0)) == 3

@@ -1,0 +1,117 @@
+"""A photograph becomes an outcome, and an animal's age is given only where everything speaks for it."""
+
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge.config.tree import Quality
+from edge.contract.reading import Outcome, Reason
+from edge.observe import ObserveSettings, observe
+from edge.quality import judge_quality, measure_quality, reference_view, shift_against
+
+CAGE = ObserveSettings(Quality(), 1, "m1", "C57BL/6J")
+
+
+def reasons(observation) -> set[Reason]:
+    return set(observation.animals[0].reject_reasons)
+
+
+def test_one_animal_in_full_view_is_accepted_and_named_by_its_cage(tiny_model, blob_frame) -> None:
+    seen = observe([blob_frame((300, 200))], tiny_model, CAGE)
+    (animal,) = seen.animals
+    assert (seen.outcome, seen.accepted, seen.age_days) == (Outcome.OK, True, animal.estimate.age_days)
+    assert (animal.subject, animal.identity_method) == ("m1", "single_housed")
+    assert len(seen.crops) == 1
+
+
+def test_the_box_holds_the_animal(tiny_model, blob_frame) -> None:
+    x0, y0, x1, y1 = observe([blob_frame((300, 200))], tiny_model, CAGE).animals[0].box
+    assert x0 < 240 < 360 < x1
+    assert y0 < 190 < 210 < y1
+
+
+def test_two_animals_are_two_and_nobody_is_named(tiny_model, blob_frame) -> None:
+    frame = blob_frame((180, 120), (450, 360))
+    seen = observe([frame], tiny_model, replace(CAGE, expected_animals=2, subject=None))
+    assert [animal.identity_method for animal in seen.animals] == ["none", "none"]
+    assert seen.age_days is None
+
+
+def test_an_empty_cage_is_no_mouse(tiny_model, blob_frame) -> None:
+    limits = Quality(min_contrast=1.0)
+    assert observe([blob_frame()], tiny_model, replace(CAGE, limits=limits)).outcome is Outcome.NO_MOUSE
+
+
+def test_an_animal_in_the_nest_box_is_in_nest(tiny_model, blob_frame) -> None:
+    seen = observe([blob_frame((300, 200))], tiny_model, replace(CAGE, nest_box=(0.3, 0.2, 0.6, 0.6)))
+    assert (seen.outcome, seen.age_days) == (Outcome.IN_NEST, None)
+
+
+@pytest.mark.parametrize(("px_per_mm", "reason"), [(None, Reason.UNCALIBRATED_SCALE), (0.9, Reason.SCALE_TOO_COARSE)])
+def test_a_scale_that_is_unknown_or_too_coarse_gives_no_age(tiny_model, blob_frame, px_per_mm, reason) -> None:
+    seen = observe([blob_frame((300, 200), px_per_mm=px_per_mm)], tiny_model, CAGE)
+    assert reason in reasons(seen)
+    assert (seen.accepted, seen.age_days) == (False, None)
+
+
+def test_a_curled_animal_gives_no_age(tiny_model, blob_frame) -> None:
+    seen = observe([blob_frame((300, 200), length_px=80)], tiny_model, CAGE)
+    assert Reason.CURLED in reasons(seen)
+    assert seen.age_days is None
+
+
+def test_another_strain_gives_no_age_but_keeps_the_estimate(tiny_model, blob_frame) -> None:
+    seen = observe([blob_frame((300, 200))], tiny_model, replace(CAGE, strain="DBA/2J"))
+    assert reasons(seen) == {Reason.STRAIN_NOT_COVERED}
+    assert seen.animals[0].age_days is None
+    assert sum(seen.animals[0].estimate.distribution) == pytest.approx(1, abs=1e-3)
+    assert len(seen.animals[0].estimate.embedding) == 8
+
+
+@pytest.mark.parametrize(("field", "reason"), [("domain", Reason.OUT_OF_DOMAIN), ("validity", Reason.TOO_UNCERTAIN)])
+def test_out_of_domain_or_too_uncertain_gives_no_age(tiny_model, blob_frame, field, reason) -> None:
+    stricter = {"domain": {"threshold": 1e-3}, "validity": {"max_sd_days": 1.0}}[field]
+    part = msgspec.structs.replace(getattr(tiny_model.manifest, field), **stricter)
+    model = replace(tiny_model, manifest=msgspec.structs.replace(tiny_model.manifest, **{field: part}))
+    assert reasons(observe([blob_frame((300, 200))], model, CAGE)) == {reason}
+
+
+def test_a_burst_is_one_measurement(tiny_model, blob_frame) -> None:
+    one = blob_frame((300, 200))
+    seen = observe([blob_frame((300, 200), px_per_mm=None), one, one], tiny_model, CAGE)
+    assert (seen.frames, seen.accepted) == (3, True)
+    assert seen.best in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("small", "outcome"),
+    [
+        (np.full((240, 320), 3, np.uint8), Outcome.DARK),
+        (np.full((240, 320), 255, np.uint8), Outcome.OVEREXPOSED),
+        (np.full((240, 320), 120, np.uint8), Outcome.OBSTRUCTED),
+        (np.tile(np.linspace(60, 200, 320).astype(np.uint8), (240, 1)), Outcome.BLURRED),
+    ],
+)
+def test_a_picture_that_is_no_measurement_is_named(small, outcome) -> None:
+    limits = Quality()
+    assert judge_quality(measure_quality(small, limits), limits)[0] is outcome
+
+
+def test_a_moved_camera_is_measured_and_flagged() -> None:
+    scene = np.random.default_rng(4).normal(120, 40, (300, 400)).clip(0, 255)
+    scene = (scene[::2, ::2].repeat(2, 0).repeat(2, 1)).astype(np.uint8)
+    before, after = scene[20:260, 20:340], scene[32:272, 36:356]
+    reference = reference_view(before)
+    assert shift_against(after, reference) == pytest.approx(20, abs=2)
+    assert measure_quality(after, Quality(), reference).flags == ("camera_moved",)
+    assert measure_quality(before, Quality(), reference).flags == ()
+
+
+def test_the_models_time_is_that_of_the_bare_invocations(tiny_model, blob_frame) -> None:
+    before_ms = tiny_model.invoked_ms
+    seen = observe([blob_frame((300, 200))] * 2, tiny_model, CAGE)
+    assert seen.model_ms == tiny_model.invoked_ms - before_ms > 0
+    dark = replace(CAGE, limits=Quality(min_mean_grey=255.0))
+    assert observe([blob_frame((300, 200))], tiny_model, dark).model_ms == 0
