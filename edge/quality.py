@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import image
 from edge.config.tree import Quality as Limits
 from edge.contract.reading import Outcome, Quality
 from edge.frame import Image
@@ -15,7 +16,7 @@ _DARK, _SATURATED = 8, 250
 
 def measure_quality(small: Image, limits: Limits, reference: NDArray[np.complex64] | None = None) -> Quality:
     """Return what the small stream, uint8 (h, w) grey, looks like; `reference` comes from `reference_view`."""
-    counts = np.bincount(small.ravel(), minlength=256)
+    counts = np.bincount(small[::2, ::2].ravel(), minlength=256)  # a quarter of the pixels says the same
     share = counts / counts.sum()
     levels = np.arange(256)
     mean = float(share @ levels)
@@ -73,22 +74,20 @@ def shift_against(small: Image, reference: NDArray[np.complex64]) -> float | Non
 
 
 def _windowed(small: Image) -> NDArray[np.float32]:
+    """Return the view at a quarter of a usual small stream's width, where its borders fade out."""
     step = _step(small)
-    view = small[::step, ::step]
-    view = view[: view.shape[0] // 2 * 2, : view.shape[1] // 2 * 2].astype(np.float32)
+    view = image.resize(small, small.shape[1] // step, small.shape[0] // step).astype(np.float32)
     rows, columns = np.hanning(view.shape[0]), np.hanning(view.shape[1])
     windowed: NDArray[np.float32] = ((view - view.mean()) * rows[:, None] * columns).astype(np.float32)
     return windowed
 
 
 def _step(small: Image) -> int:
-    return max(1, int(small.shape[1]) // 160)
+    return max(1, int(small.shape[1]) // 80)
 
 
 def _sharpness(small: Image) -> float:
-    """Return the standard deviation of the Laplacian on every second row, grey levels."""
-    view = small.astype(np.int16)
-    middle = view[1:-1:2, 1:-1]
-    laplacian = 4 * middle - view[:-2:2, 1:-1][: len(middle)] - view[2::2, 1:-1][: len(middle)]
-    laplacian -= view[1:-1:2, :-2] + view[1:-1:2, 2:]
-    return float(laplacian.std())
+    """Return the standard deviation of the Laplacian on every fourth row, grey levels."""
+    above, middle, below = (small[offset : small.shape[0] - 2 + offset : 4].astype(np.int16) for offset in range(3))
+    laplacian = 4 * middle[:, 1:-1] - above[:, 1:-1] - below[:, 1:-1] - middle[:, :-2] - middle[:, 2:]
+    return float(laplacian.astype(np.float32).std())
