@@ -12,11 +12,18 @@ from edge.frame import Image
 
 MOVED = "camera_moved"
 _DARK, _SATURATED = 8, 250
+_BLOCKS = (6, 8)
+_FLAT_BELOW = 2.5
+"""Grey levels within a block: a cover at the lens shows sensor noise only (below 2), the smooth floor of a real open
+field at least 3.1, bedding at least 4.7."""
+_COVER_BELOW = 0.6
+"""Of the rest's brightness. Only a dark cover is one: a bright flat region may well be a smooth floor."""
 
 
 def measure_quality(small: Image, limits: Limits, reference: NDArray[np.complex64] | None = None) -> Quality:
     """Return what the small stream, uint8 (h, w) grey, looks like; `reference` comes from `reference_view`."""
-    counts = np.bincount(small[::2, ::2].ravel(), minlength=256)  # a quarter of the pixels says the same
+    sample = small[::2, ::2]  # a quarter of the pixels says the same
+    counts = np.bincount(sample.ravel(), minlength=256)
     share = counts / counts.sum()
     levels = np.arange(256)
     mean = float(share @ levels)
@@ -29,6 +36,7 @@ def measure_quality(small: Image, limits: Limits, reference: NDArray[np.complex6
         saturated_fraction=round(float(share[_SATURATED:].sum()), 4),
         sharpness=round(_sharpness(small), 3),
         contrast=round(contrast, 2),
+        covered_fraction=round(covered_fraction(sample), 3),
         reference_shift_px=None if shift is None else round(shift, 2),
         flags=flags,
     )
@@ -45,9 +53,31 @@ def judge_quality(quality: Quality, limits: Limits) -> tuple[Outcome, str]:
         )
     if quality.contrast < limits.min_contrast:
         return Outcome.OBSTRUCTED, f"contrast {quality.contrast:.1f}, at least {limits.min_contrast:g} needed"
+    if quality.covered_fraction > limits.max_covered_fraction:
+        return (
+            Outcome.OBSTRUCTED,
+            f"{quality.covered_fraction:.0%} of the view is covered, at most {limits.max_covered_fraction:.0%} allowed",
+        )
     if quality.sharpness < limits.min_sharpness:
         return Outcome.BLURRED, f"sharpness {quality.sharpness:.2f}, at least {limits.min_sharpness:g} needed"
     return Outcome.OK, ""
+
+
+def covered_fraction(small: Image) -> float:
+    """Return the share of a uint8 (h, w) view's 6 x 8 blocks that are flat, and dark beside the blocks that are not.
+
+    0 where every block is flat: then nothing shows what is covered, and the contrast of the whole decides.
+    """
+    rows, columns = _BLOCKS
+    height, width = small.shape[0] // rows, small.shape[1] // columns
+    if height < 2 or width < 2:
+        return 0.0
+    view = small[: height * rows, : width * columns].astype(np.float32)
+    blocks = view.reshape(rows, height, columns, width).transpose(0, 2, 1, 3).reshape(rows * columns, -1)
+    means, flat = blocks.mean(axis=1), blocks.std(axis=1) < _FLAT_BELOW
+    if flat.all():
+        return 0.0
+    return float((flat & (means < _COVER_BELOW * means[~flat].mean())).mean())
 
 
 def reference_view(small: Image) -> NDArray[np.complex64]:
