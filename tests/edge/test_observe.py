@@ -162,3 +162,15 @@ def cage_view(seed: int, light: str, faults: SceneFaults) -> np.ndarray:
     at = datetime(2025, 9, 1, 20, tzinfo=UTC)
     seen = SimulatedCage("c", animals, setup).photograph(at=at, light=light, zeitgeber_h=13.0, seed=seed, faults=faults)
     return small_view(seen.image, 320)
+
+
+def test_an_animal_at_the_border_is_partial(tiny_model, blob_frame) -> None:
+    """Its aligned crop reaches out of the picture."""
+    assert Reason.PARTIAL in reasons(observe([blob_frame((20, 200))], tiny_model, CAGE))
+
+
+def test_one_of_two_animals_in_the_nest_is_refused_and_the_other_is_not(tiny_model, blob_frame) -> None:
+    settings = replace(CAGE, expected_animals=2, subject=None, nest_box=(0.0, 0.0, 0.5, 0.5))
+    seen = observe([blob_frame((180, 120), (450, 360))], tiny_model, settings)
+    assert seen.outcome is Outcome.OK
+    assert sorted(Reason.IN_NEST in animal.reject_reasons for animal in seen.animals) == [False, True]
