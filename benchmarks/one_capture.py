@@ -1,6 +1,6 @@
 """Prints, as JSON, the median CPU milliseconds of each stage of one capture, and of a whole one.
 
-`python -m benchmarks.one_capture BUNDLE KEY MOBILENET`: a process of its own, so that its one thread is all there is. The
+`python -m benchmarks.one_capture BUNDLE KEY MOBILENET`: a process of its own, so that its one thread is all. The
 frame is one simulated mouse walking in a 640x480 picture. Stages are interleaved: a disturbance of the machine hits all
 alike. The whole capture is `CaptureProcess.take` with a camera that has its picture ready.
 """

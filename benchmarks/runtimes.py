@@ -9,10 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edge.model.bundle import read_bundle
-
 from benchmarks.table import Row
 from edge.demo.bundle_path import DEMO_BUNDLE, DEMO_KEY
+from edge.model.bundle import read_bundle
 
 ROOT = Path(__file__).parents[1]
 OLDEST = ROOT / ".venv-oldest/bin/python"

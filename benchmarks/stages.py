@@ -1,6 +1,6 @@
 """Where the CPU time of one capture goes, stage by stage, and what a capture costs beside its networks.
 
-The budget: everything but the bare invocations, CPU time of one thread, at most 5 ms where a MobileNetV2-0.35 int8 at 224
+The budget: all but the bare invocations, CPU time of one thread, at most 5 ms where a MobileNetV2-0.35 int8 at 224
 takes 3 ms. As a ratio to that network it holds on any machine.
 """
 
@@ -21,7 +21,7 @@ from edge.demo.bundle_path import DEMO_BUNDLE, DEMO_KEY
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests/data/tiny.bundle"
 LIMIT = 5 / 3
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def rows() -> list[Row]:
