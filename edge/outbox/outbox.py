@@ -81,6 +81,11 @@ class Outbox:
         return self._sequence.last_seq
 
     @property
+    def full(self) -> bool:
+        """Whether the disk was found full and has not recovered yet."""
+        return self._full
+
+    @property
     def checking(self) -> bool:
         """Whether the integrity check after the start is still to be finished and looked at by `maintain`."""
         return self._check is not None
@@ -163,7 +168,11 @@ class Outbox:
         """Open the file, replace a damaged one, and begin an epoch where the board changed."""
         self._serial = serial
         try:
-            self._connect()
+            try:
+                self._connect()
+            except DiskFull:
+                self._note_full()
+                self._connect()
             owner, board = self._remembered()
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))

@@ -54,6 +54,8 @@ class Sender:
         self._dirty = False
         self._mids: dict[int, tuple[Stream, Key]] = {}
         self._replays: deque[Key] = deque()
+        self._user = f"the user {mqtt.username}" if mqtt.username is not None else f"this device ({config.device_id})"
+        self._denied: set[str] = set()
         self._live_above: dict[str, int] = {}
         self._highest_sent: dict[str, int] = {}
         self._latest: Key | None = None
@@ -171,11 +173,7 @@ class Sender:
         stream.acked(key)
         if code == NOT_AUTHORISED:
             stream.paused_until_s = now_s + _DENIED_PAUSE_S * jitter()
-            self._journal.say(
-                f"denied {stream.name}",
-                f"mqtt: the broker denies this device its topics under {self._topics.root}/ ({stream.name}): give its "
-                "user write access in the broker's access list. Nothing is lost; it is tried again",
-            )
+            self._say_denied(stream)
         elif code == QUOTA:
             stream.paused_until_s = now_s + _DENIED_PAUSE_S * jitter()
         elif code >= 0x80:
@@ -187,7 +185,18 @@ class Sender:
         elif key[0] in self._claims and code != NO_SUBSCRIBERS:
             stream.skip(key)  # the station cannot confirm what its claim already covers
         if code < 0x80:
-            self._journal.forget(f"denied {stream.name}")
+            self._denied.discard(stream.name)
+
+    def _say_denied(self, stream: Stream) -> None:
+        """Say it once for both streams: their topics stand in the same rule."""
+        if not self._denied:
+            root = self._topics.root
+            self._journal.say(
+                "denied",
+                f"mqtt: the broker denies {self._user} the topic {root}/{stream.name}; give it write access to "
+                f"{root}/# in the broker's access list. It is tried again; nothing is lost",
+            )
+        self._denied.add(stream.name)
 
     def unreleased(self) -> int:
         """Return how many records are held that nobody else has."""
@@ -294,7 +303,9 @@ class Sender:
         self._journal.say(
             f"quarantine {stream.name}",
             f"mqtt: {stream.name} {key[1]} of epoch {key[0][:8]} stays on the device: {reason}; raise the broker's "
-            "limit and mqtt.max_packet_kb, or lower thumbnail.max_kb. What follows it is sent",
+            "limit and mqtt.max_packet_kb, or lower thumbnail.max_kb. The others are sent; the command replay sends "
+            "this one again",
+            state="quarantined",
         )
 
     def _restore(self) -> None:
