@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
+import os
+import sys
 import time
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -38,6 +42,24 @@ def runtime_name() -> str:
     return _choose()[1]
 
 
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Keep the runtime's `INFO: Created TensorFlow Lite XNNPACK delegate` off standard error, which is for our messages.
+
+    The runtime writes to file descriptor 2 itself and has no setting for it.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(sink)
+
+
 class Network:
     """One int8 network with one input and one output, ready to run. Not for use by two threads at once.
 
@@ -51,8 +73,9 @@ class Network:
             BundleError: the runtime cannot load it, or it is not int8 in and out.
         """
         try:
-            self._interpreter = _choose()[0](model_content=content, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with _muted():
+                self._interpreter = _choose()[0](model_content=content, num_threads=threads)
+                self._interpreter.allocate_tensors()
             (source,) = self._interpreter.get_input_details()
             (target,) = self._interpreter.get_output_details()
         except (ValueError, RuntimeError, SystemError) as error:
