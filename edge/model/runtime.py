@@ -44,7 +44,7 @@ def runtime_name() -> str:
 
 @contextlib.contextmanager
 def _muted() -> Iterator[None]:
-    """Keep the runtime's `INFO: Created TensorFlow Lite XNNPACK delegate` off standard error, which is for our messages.
+    """Keep the runtime's `INFO: Created TensorFlow Lite XNNPACK delegate` off standard error, which is for messages.
 
     The runtime writes to file descriptor 2 itself and has no setting for it.
     """

@@ -226,7 +226,8 @@ def _refusal(settings: Mqtt, code: ReasonCode) -> str:
     if code.value in (0x86, NOT_AUTHORISED):
         return (
             f"mqtt: the broker at {settings.host}:{settings.port} refused the login of {_who(settings)}: {code}; "
-            f"correct mqtt.username, or the password in {settings.password_file or 'mqtt.password_file (none is named)'}"
+            "correct mqtt.username, or the password in "
+            f"{settings.password_file or 'mqtt.password_file (none is named)'}"
         )
     return f"mqtt: the broker at {settings.host}:{settings.port} refused the connection: {code}; look into its log"
 
