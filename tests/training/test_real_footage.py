@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from edge.demo.bundle_path import DEMO_BUNDLE
+from tests.mosquitto import Mosquitto
+from tests.system.cage import Cage, wait_for
 from tests.training.conftest import ROOT, command
 
 FOOTAGE = Path(os.environ.get("CAGECLOCK_SHARED_DATA", ROOT.parent / "shared/data")) / "openfield"
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.broker,
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not FOOTAGE.is_dir(), reason="the open-field footage is not on this machine"),
     pytest.mark.skipif(not DEMO_BUNDLE.exists(), reason="the demo bundle has not been made"),
 ]
@@ -41,23 +43,26 @@ def test_a_short_training_is_already_near(trained: Path) -> None:
 
 
 def test_the_mouse_in_the_video_is_found_and_its_age_is_not_told(trained: Path, tmp_path: Path) -> None:
-    """`cageclock capture` replays the video: the mouse is found, and no reading has an age, for the true reasons."""
+    """Capture replays the video, publish and a station log it: the mouse is found, no reading has an age."""
     video = next((FOOTAGE / "videos").iterdir())
-    settings = f"""
-device_id: openfield
-state_dir: {tmp_path / "state"}
-cage: {{id: openfield, subject: m3v1}}
-camera: {{backend: replay, px_per_mm: 1.3, replay: {{path: {video}, every: 90}}}}
-bundle: {{path: {trained / "own-locator.bundle"}, trusted_keys: [{trained / "key.pub"}]}}
-"""
-    config = tmp_path / "device.yaml"
-    config.write_text(settings)
-    line = [sys.executable, "-m", "edge.cli", "capture", "--config", str(config), "--stepped", "--captures", "24"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == 0, done.stderr
-    with sqlite3.connect(tmp_path / "state/outbox.db") as database:
-        records = [json.loads(body) for (body,) in database.execute("SELECT body FROM records ORDER BY seq")]
+    with Mosquitto(tmp_path / "broker") as broker:
+        cage = Cage(
+            tmp_path / "cage",
+            broker.port,
+            cage={"subject": "m3v1"},
+            camera={
+                **{"backend": "replay", "width": 640, "height": 480, "small_width": 320, "px_per_mm": 1.3},
+                "replay": {"path": str(video), "every": 90},
+            },
+            bundle={"path": str(trained / "own-locator.bundle"), "trusted_keys": [str(trained / "key.pub")]},
+        )
+        with cage.station(), cage.publish():
+            code, said = cage.capture(24)
+            assert (code, said) == (0, [])
+            assert cage.arrives()
+            assert wait_for(lambda: len(cage.stored_pictures()) == 24)
+    with sqlite3.connect(cage.data / "station.db") as database:
+        records = [json.loads(body) for (body,) in database.execute("SELECT body FROM records ORDER BY epoch, seq")]
     readings = [record for record in records if "outcome" in record]
     assert len(readings) == 24
     found = [reading for reading in readings if reading["outcome"] == "ok" and reading["animals"]]
