@@ -10,16 +10,18 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import image
 from edge.contract.manifest import Age
 from edge.model.runtime import open_network
-from training.augment import change_light
+from training.augment import Ranges, change_light, random_affine
 from training.fitting import Batch, Recipe, fit, refresh_statistics, seeded
 from training.losses.ageing import age_loss, label_distribution
 from training.networks import age_network, with_head
 from training.quantise import quantise, spread
 
 LABEL_SD_DAYS = 30.0
-_SHIFT_PX = 8
+_MOVES = Ranges(rotation=0.12, zoom=0.02, shear=0.02, shift_px=6.0)
+"""What the locator's errors do to a crop; the zoom stays small, because size is a cue of age."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +95,7 @@ def distributions(embeddings: NDArray[np.float32], spec: Age) -> NDArray[np.floa
 def _batches(
     crops: NDArray[np.uint8], age_days: NDArray[np.float32], bins: NDArray[np.float32], batch: int, seed: int
 ) -> Iterator[Batch]:
-    """Yield augmented batches for ever, every crop once a pass: small shifts, mirror along the body, light."""
+    """Yield augmented batches for ever, every crop once a pass."""
     rng = np.random.default_rng([seed, 5])
     targets = label_distribution(age_days, bins, LABEL_SD_DAYS)
     while True:
@@ -102,10 +104,16 @@ def _batches(
             chosen = order[start : start + batch]
             pictures = []
             for index in chosen:
-                picture = crops[index]
-                if rng.random() < 0.5:
-                    picture = picture[::-1]
-                dy, dx = rng.integers(-_SHIFT_PX, _SHIFT_PX + 1, 2)
-                picture = np.roll(picture, (int(dy), int(dx)), (0, 1))
+                picture = _moved(crops[index], rng)
                 pictures.append(change_light(picture.astype(np.float32) / 255, rng, 0.02))
             yield np.stack(pictures), targets[chosen]
+
+
+def _moved(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the crop (h, w, c) as another locator would have cut it, or its mirror image along the body."""
+    height, width, channels = crop.shape
+    to_old = random_affine((width, height), _MOVES, rng, mirrored=False)
+    if rng.random() < 0.5:
+        to_old = to_old @ np.array([[1.0, 0, 0], [0, -1.0, height], [0, 0, 1.0]])
+    plain = crop[:, :, 0] if channels == 1 else crop
+    return image.cut(plain, to_old, width, height).reshape(height, width, channels)

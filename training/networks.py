@@ -52,7 +52,7 @@ def with_head(embedding_network: Any, bins: int) -> Any:
     import keras
     from keras import layers
 
-    values = layers.Dropout(0.1)(embedding_network.output)
+    values = layers.Dropout(0.2)(embedding_network.output)
     return keras.Model(embedding_network.input, layers.Dense(bins, name="head")(values), name="age_with_head")
 
 

@@ -90,12 +90,12 @@ def _render_cage(job: tuple[int, int, int]) -> Dataset:
     """Return one cage's cuts."""
     seed, number, frames = job
     rng = np.random.default_rng([seed, number])
-    count = int(rng.integers(1, 4))
+    count = int(rng.choice((1, 2, 3), p=(0.2, 0.3, 0.5)))
     animals = create_population(
         seed * 100_003 + number,
         count,
         born_from=date(2020, 1, 1),
-        born_until=date(2021, 3, 1),
+        born_until=date(2020, 2, 1),
         strains=(STRAIN,),
     )
     setup = CageSetup.from_seed(seed * 7919 + number)
@@ -110,7 +110,7 @@ def _render_cage(job: tuple[int, int, int]) -> Dataset:
 
 
 def _photograph(cage: SimulatedCage, count: int, rng: np.random.Generator) -> SimulatedFrame:
-    at = datetime(2021, 4, 1, tzinfo=UTC) + timedelta(days=float(rng.uniform(0, 640)))
+    at = datetime(2020, 1, 15, tzinfo=UTC) + timedelta(days=float(rng.uniform(45, 920)))
     light = "white" if rng.random() < 0.5 else "infrared"
     faults = SceneFaults(
         empty=bool(rng.random() < 0.04),

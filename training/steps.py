@@ -17,6 +17,7 @@ from edge.errors import OperatorError
 from training.fitting import Recipe
 from training.geometry import age_spec, centres_spec, parts_spec
 from training.pack import NOTICE, Calibration, Label, load_struct, pack_run, save_struct, signing_key
+from training.quantise import import_backend
 from training.simulate import STRAIN, Dataset
 from training.split import Split, split_by_group
 
@@ -25,9 +26,9 @@ from training.split import Split, split_by_group
 class Effort:
     """Training steps of each network."""
 
-    centres: int = 900
-    parts: int = 2000
-    age: int = 2600
+    centres: int = 700
+    parts: int = 1500
+    age: int = 3000
 
 
 def open_data(run: Path) -> Dataset:
@@ -46,6 +47,7 @@ def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = Fal
     from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage
 
     data = open_data(run)
+    import_backend()
     views = split_by_group(data.view_cage, seed)
     parts = split_by_group(data.part_cage, seed)
     figures: dict[str, float] = {}
@@ -75,6 +77,7 @@ def train_age(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) 
     if (run / "age.keras").exists() and not again:
         return
     data = open_data(run)
+    import_backend()
     train = split_by_group(data.cage, seed).train
     whole = fit_age(data.crops[train], data.age_days[train], age_spec(), Recipe(effort.age, 32, 3e-3), seed)
     whole.save(run / "age.keras")
@@ -86,6 +89,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
 
     data = open_data(run)
+    import_backend()
     split = split_by_group(data.cage, seed)
     result = quantise_age(_load_age(run), data.crops[split.train], age_spec())
     held = split.calibration
@@ -117,9 +121,10 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     import json
 
     from training.age import float_embeddings, int8_embeddings
-    from training.evaluate import contact_sheet, markdown, metrics_of, score
+    from training.evaluate import contact_sheet, finite, markdown, metrics_of, score
 
     data = open_data(run)
+    import_backend()
     split = split_by_group(data.cage, seed)
     spec, calibration = load_struct(run / "age.json", Age), load_struct(run / "calibration.json", Calibration)
     test = split.test
@@ -136,7 +141,7 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     )
     median = float(np.median(data.age_days[split.train]))
     metrics = metrics_of(scored, median, calibration.intervals, np.array(spec.bin_centres_days))
-    metrics |= _locator_metrics(run, data, seed)
+    metrics |= finite(_locator_metrics(run, data, seed))
     (run / "report.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (run / "report.md").write_text(markdown(metrics, "The demo model on held-out simulated mice", NOTICE))
     contact_sheet(run / "contact-sheet.png", crops, scored)

@@ -69,6 +69,7 @@ class Capture:
         self._begun_at = first_started_at(self._last, stepped_from, clock)
         self._due_s: float | None = None
         self._unsaved = 0
+        self._full_told = False
         self._changes_untold = True
         self._process = CaptureProcess(
             config=config,
@@ -139,15 +140,23 @@ class Capture:
             append()
         except DiskFull as error:
             if self._unsaved == 0:
-                print(f"cageclock: {error}; readings cannot be kept until there is space", file=sys.stderr, flush=True)
+                print(f"cageclock: {error}. Readings cannot be kept until there is space", file=sys.stderr, flush=True)
             self._unsaved += 1
             self._outbox.maintain()
             return False
+        self._say_full()
         if self._unsaved:
             missed, self._unsaved = self._unsaved, 0
             text = f"{missed} records could not be kept: the disk was full"
             self._process.journal.event("gap", text, missed_slots=missed)
         return True
+
+    def _say_full(self) -> None:
+        """Say it once for each time that the disk fills up, while readings still fit."""
+        if self._outbox.full and not self._full_told:
+            text = f"{self._state_dir}: no space left on the disk; free some, or lower outbox.max_mb"
+            print(f"cageclock: {text}. Readings are kept, pictures are dropped", file=sys.stderr, flush=True)
+        self._full_told = self._outbox.full
 
     def _poll(self) -> bool:
         """Look around while waiting: return whether there is something else to do than wait."""

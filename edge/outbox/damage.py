@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.contract import identity
-from edge.errors import StorageError
-from edge.outbox.database import open_reader
+from edge.errors import DatabaseDamaged, StorageError
+from edge.outbox.database import FAILURES, open_reader, translate
 from edge.outbox.sequence import COLUMNS, Row
 from edge.outbox.thumbnails import sync_folder
 
@@ -48,9 +48,9 @@ class Check:
             self._connection = open_reader(self._path)
             lines = [line for (line,) in self._connection.execute("PRAGMA quick_check(5)").fetchall()]
             self._finding = "" if lines == ["ok"] else "; ".join(lines)[:300]
-        except sqlite3.DatabaseError as error:
-            broken = (getattr(error, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-            self._finding = str(error) if broken else ""
+        except FAILURES as error:
+            failure = translate(error, self._path)
+            self._finding = str(failure) if isinstance(failure, DatabaseDamaged) else ""
         except StorageError:
             self._finding = ""
         finally:
@@ -84,28 +84,47 @@ class Saved:
 
 def salvage(path: Path) -> Saved:
     """Return what is still readable of a database that was set aside."""
-    rows: list[Row] = []
-    epochs: list[tuple[str, int]] = []
+    rows: dict[tuple[str, int], Row] = {}
+    last: dict[str, int] = {}
     try:
         connection = open_reader(path)
     except StorageError:
         return Saved((), ())
     try:
-        epochs = _read(connection, "SELECT epoch, last_seq FROM epochs ORDER BY number")
+        last = {
+            epoch: seq
+            for epoch, seq in _read(connection, "SELECT epoch, last_seq FROM epochs ORDER BY number")
+            if isinstance(epoch, str) and isinstance(seq, int) and identity.is_epoch(epoch)
+        }
         found = _read(connection, "SELECT max(id) FROM records")
         newest = found[0][0] if found and found[0][0] is not None else 0
         for number in range(max(1, newest - 200_000), newest + 1):
             for values in _read(connection, f"SELECT {COLUMNS} FROM records WHERE id = {number}"):
                 row = Row(*values)
-                if isinstance(row.body, bytes) and identity.digest(row.body) == row.digest:
-                    rows.append(row)
+                if _is_sound(row):
+                    rows[row.epoch, row.seq] = row  # a broken tree can show one row twice
+                    last[row.epoch] = max(row.seq, last.get(row.epoch, 0))
     finally:
         connection.close()
-    return Saved(tuple(rows), tuple(epochs))
+    return Saved(tuple(rows.values()), tuple(last.items()))
+
+
+def _is_sound(row: Row) -> bool:
+    """Return whether the columns have their types and the body its digest."""
+    texts = (row.epoch, row.kind, row.schema, row.recorded_at, row.digest)
+    return (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(row.seq, int)
+        and isinstance(row.body, bytes)
+        and isinstance(row.thumbnail_bytes, int)
+        and identity.is_epoch(row.epoch)
+        and row.seq >= 1
+        and identity.digest(row.body) == row.digest
+    )
 
 
 def _read(connection: sqlite3.Connection, query: str) -> list[Any]:
     try:
         return connection.execute(query).fetchall()
-    except sqlite3.Error:
+    except FAILURES:
         return []

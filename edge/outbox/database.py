@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,15 @@ from pathlib import Path
 from edge.errors import DatabaseDamaged, DiskFull, StorageError
 
 BUSY_MS = 2000
-_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+MODE = 0o660
+"""SQLite gives the journal's two files the database's mode, and whoever opens first makes them. Were it 0640, a reader
+of the other user would make an index that the writer cannot write, and the writer would not start again."""
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
+"""A broken constraint is damage too: the tables no longer agree about which number is next."""
+
+
+FAILURES = (sqlite3.Error, UnicodeDecodeError)
+"""What a call may raise: Python's module cannot even report an error whose text quotes broken bytes of the file."""
 
 
 def open_writer(path: Path, schema: str) -> sqlite3.Connection:
@@ -26,6 +36,7 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
         StorageError: it cannot be opened or made.
     """
     connection: sqlite3.Connection | None = None
+    _make_shared(path)
     try:
         connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False)
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -34,11 +45,29 @@ def open_writer(path: Path, schema: str) -> sqlite3.Connection:
         connection.execute("PRAGMA wal_autocheckpoint = 200")
         connection.execute("PRAGMA journal_size_limit = 1000000")
         connection.executescript(schema)
-    except sqlite3.Error as error:
+    except FAILURES as error:
         if connection is not None:
             connection.close()
         raise translate(error, path) from error
     return connection
+
+
+def _make_shared(path: Path) -> None:
+    """Make the file, where it is missing, with the group's right to write, whatever the umask.
+
+    A file that is there is only looked at by name: closing a descriptor of it would drop the locks that SQLite holds.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"{path}: no space left on the disk; free some, or lower outbox.max_mb") from error
+        raise StorageError(f"{path}: {error.strerror}; correct the folder's owner or rights") from error
+    state = path.stat()
+    if stat.S_IMODE(state.st_mode) != MODE and state.st_uid == os.geteuid():
+        path.chmod(MODE)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:
@@ -51,7 +80,7 @@ def open_reader(path: Path) -> sqlite3.Connection:
         return sqlite3.connect(
             f"file:{path}?mode=ro", uri=True, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=False
         )
-    except sqlite3.Error as error:
+    except FAILURES as error:
         raise translate(error, path) from error
 
 
@@ -71,12 +100,27 @@ def writing(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
-    except sqlite3.Error as error:
+    except FAILURES as error:
         raise translate(error, path) from error
 
 
-def translate(error: sqlite3.Error, path: Path) -> StorageError:
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Run the body outside a transaction.
+
+    Raises:
+        DiskFull, DatabaseDamaged, StorageError: what SQLite raised, by who must act.
+    """
+    try:
+        yield
+    except FAILURES as error:
+        raise translate(error, path) from error
+
+
+def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> StorageError:
     """Return the error of the tree in `edge.errors` that says what SQLite's means here."""
+    if isinstance(error, UnicodeDecodeError) or "Could not decode to UTF-8" in str(error):
+        return DatabaseDamaged(f"{path}: a text is no UTF-8")
     code = getattr(error, "sqlite_errorcode", 0) or 0
     primary = code & 0xFF
     if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _no_space(path)):

@@ -12,7 +12,7 @@ from edge.contract.base import Scalar
 from edge.contract.record import Event, EventCode, Lost
 from edge.errors import DatabaseDamaged
 from edge.outbox import damage
-from edge.outbox.database import open_writer, writing
+from edge.outbox.database import open_writer, reading, writing
 from edge.outbox.lock import WriterLock
 from edge.outbox.released import Released, encode_ranges, read_released
 from edge.outbox.requests import DELIVERY
@@ -126,15 +126,30 @@ class Delivery:
     def _begin(self) -> None:
         try:
             self._connect()
+            self._look_whole()
         except DatabaseDamaged as error:
+            if hasattr(self, "_connection"):
+                self._connection.close()
             aside = damage.set_aside(self._path)
             self._connect()
             self.event("database_set_aside", f"{DELIVERY} was damaged ({error}); set aside as {aside.name}")
 
+    def _look_whole(self) -> None:
+        """Check the file, which is small, before it is trusted.
+
+        Raises:
+            DatabaseDamaged: it is not whole.
+        """
+        with reading(self._path):
+            lines = [str(line) for (line,) in self._connection.execute("PRAGMA quick_check(1)").fetchall()]
+        if lines != ["ok"]:
+            raise DatabaseDamaged("; ".join(lines)[:300])
+
     def _connect(self) -> None:
         # FULL here too: an event that was sent and then rolled back would give its number to another one.
         self._connection = open_writer(self._path, SCHEMA + _TABLES)
-        self._sequence = Sequence(self._connection)
+        with reading(self._path):
+            self._sequence = Sequence(self._connection)
         if self._sequence.epoch == "":
             with writing(self._connection, self._path):
                 self._sequence.begin_epoch("new")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Callable
 from datetime import UTC
 from pathlib import Path
@@ -18,7 +17,7 @@ from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, EventCode, Lost
 from edge.errors import DatabaseDamaged, DiskFull, OperatorError, StorageError
 from edge.outbox import damage
-from edge.outbox.database import free_bytes, open_writer, translate, writing
+from edge.outbox.database import free_bytes, open_writer, reading, writing
 from edge.outbox.lock import WriterLock
 from edge.outbox.released import Released, read_released
 from edge.outbox.requests import DELIVERY, OUTBOX
@@ -81,6 +80,16 @@ class Outbox:
         """The newest record's number, 0 in a new epoch."""
         return self._sequence.last_seq
 
+    @property
+    def full(self) -> bool:
+        """Whether the disk was found full and has not recovered yet."""
+        return self._full
+
+    @property
+    def checking(self) -> bool:
+        """Whether the integrity check after the start is still to be finished and looked at by `maintain`."""
+        return self._check is not None
+
     def append_reading(self, build: Build) -> tuple[str, int]:
         """Store the reading that `build` makes for its identity, and its picture; return (epoch, seq).
 
@@ -126,24 +135,22 @@ class Outbox:
         """Look after space, integrity and epochs; called between captures, never before the first reading."""
         try:
             try:
-                self._maintain()
-            except sqlite3.Error as error:
-                raise translate(error, self._path) from error
+                with reading(self._path):
+                    self._maintain()
+            finally:  # after a rollback memory may be ahead of the file
+                self._reload()
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
         except DiskFull:
-            self._sequence.reload()
             self._note_full()
         except StorageError:  # busy or short of something: the next call tries again
-            self._sequence.reload()
+            pass
 
     def _maintain(self) -> None:
         self._tell_full()
         self._look_at_health()
         released = read_released(self._state_dir / DELIVERY)
-        mine = released.get(self.epoch)
-        if mine is not None and mine.claimed > self.last_seq:
-            self._new_epoch("restored", f"a station holds records up to {mine.claimed}, this card {self.last_seq}")
+        self._give_way(released)
         for done in self._retention.tidy(released, self._label_lost, self._insert_record):
             self._step(done)
         if self._reserve.given_up() and self._reserve.take_back() and self._full:
@@ -161,11 +168,15 @@ class Outbox:
         """Open the file, replace a damaged one, and begin an epoch where the board changed."""
         self._serial = serial
         try:
-            self._connect()
+            try:
+                self._connect()
+            except DiskFull:
+                self._note_full()
+                self._connect()
+            owner, board = self._remembered()
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
             return
-        owner, board = self._sequence.meta("device_id"), self._sequence.meta("serial")
         if owner is not None and owner != self._device_id:
             raise OperatorError(
                 f"{self._path}: holds the records of device {owner!r}, but the settings say device_id: "
@@ -175,11 +186,25 @@ class Outbox:
             self._new_epoch("new", "a new outbox")
         elif board != serial:
             self._new_epoch("another board", f"the outbox came from board {board}, this is {serial}: a cloned card?")
+        else:
+            self._give_way(read_released(self._state_dir / DELIVERY))
 
     def _connect(self) -> None:
         self._connection = open_writer(self._path, SCHEMA + _TAKEN)
-        self._sequence = Sequence(self._connection)
+        with reading(self._path):
+            self._sequence = Sequence(self._connection)
         self._retention = Retention(self._state_dir, self._settings, self._sequence, self._thumbnails)
+
+    def _give_way(self, released: dict[str, Released]) -> None:
+        """Begin an epoch where a station holds numbers that this file has yet to give."""
+        mine = released.get(self.epoch)
+        if mine is not None and mine.claimed > self.last_seq:
+            self._new_epoch("restored", f"a station holds records up to {mine.claimed}, this card {self.last_seq}")
+
+    def _remembered(self) -> tuple[str | None, str | None]:
+        """Return the device's name and the board that the file was last written for."""
+        with reading(self._path):
+            return self._sequence.meta("device_id"), self._sequence.meta("serial")
 
     def _new_epoch(self, reason: str, text: str) -> None:
         before = self._sequence.epoch
@@ -229,9 +254,13 @@ class Outbox:
             return insert()
         except DiskFull:
             self._note_full()
-            self._sequence.reload()
+            self._reload()
             return insert()
         finally:
+            self._reload()
+
+    def _reload(self) -> None:
+        with reading(self._path):
             self._sequence.reload()
 
     def _note_full(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import StorageError
-from edge.outbox.database import open_reader, translate
+from edge.outbox.database import FAILURES, open_reader, translate
 from edge.outbox.sequence import COLUMNS, Row
 from edge.outbox.thumbnails import FOLDER
 
@@ -115,7 +115,7 @@ class Reader:
             return []
         try:
             return self._connection.execute(query, values).fetchall()
-        except sqlite3.Error as error:
+        except FAILURES as error:
             self.close()
             failure: StorageError = translate(error, self._path)
             raise failure from error

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.contract.ranges import RangeSet
-from edge.outbox.database import open_reader
+from edge.outbox.database import FAILURES, open_reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ def read_released(path: Path) -> dict[str, Released]:
     try:
         connection = open_reader(path)
         rows = connection.execute("SELECT epoch, records, thumbnails FROM watermarks").fetchall()
-    except (sqlite3.Error, OSError):
+    except (*FAILURES, OSError):
         return {}
     finally:
         if connection is not None:

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from edge.errors import StorageError
-from edge.outbox.database import open_reader
+from edge.outbox.database import FAILURES, open_reader
 
 DELIVERY, OUTBOX = "delivery.db", "outbox.db"
 
@@ -30,7 +30,7 @@ class Requests:
         try:
             if self._changed():
                 self._read()
-        except (sqlite3.Error, StorageError, OSError):
+        except (*FAILURES, StorageError, OSError):
             self._forget()
         return bool(self._open)
 

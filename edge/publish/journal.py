@@ -15,13 +15,16 @@ class Journal:
         """Nothing has been said."""
         self._said: dict[str, tuple[str, float]] = {}
 
-    def say(self, subject: str, line: str) -> bool:
-        """Print the line unless it was the last one on this subject within the hour; return whether it was said."""
-        now_s = time.monotonic()
+    def say(self, subject: str, line: str, *, state: str | None = None) -> bool:
+        """Print the line unless it was the last one on this subject within the hour; return whether it was said.
+
+        state: what must change for another line to be news, where lines differ in a number only.
+        """
+        now_s, state = time.monotonic(), line if state is None else state
         before, at_s = self._said.get(subject, ("", 0.0))
-        if line == before and now_s - at_s < REPEAT_S:
+        if state == before and now_s - at_s < REPEAT_S:
             return False
-        self._said[subject] = (line, now_s)
+        self._said[subject] = (state, now_s)
         print(f"cageclock: {line}", file=sys.stderr, flush=True)
         return True
 

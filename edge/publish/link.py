@@ -24,6 +24,7 @@ from edge.config.tree import Mqtt
 from edge.errors import NetworkError, OperatorError
 
 NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
+_KEEP_ALIVE_TIMEOUT = 0x8D
 CONNECT_TIMEOUT_S = 10.0
 _LIBRARY_IN_FLIGHT = 20
 _OVERHEAD_BYTES = 300
@@ -32,10 +33,14 @@ _OVERHEAD_BYTES = 300
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one."""
+    """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one.
+
+    silent: nobody ended it, the other side stopped answering; that speaks against the network, not against a message.
+    """
 
     text: str
     code: int = 0
+    silent: bool = False
 
 
 class Link:
@@ -112,10 +117,10 @@ class Link:
         try:
             code = self._client.loop(timeout_s)
         except Exception as error:  # noqa: BLE001 - whatever the library raises ends this connection, not the process
-            self._end(Ended(f"the MQTT library failed: {type(error).__name__}: {error}", TOO_LARGE))
+            self._end(Ended(f"mqtt: the library failed: {type(error).__name__}: {error}", TOO_LARGE))
             return
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and self.ended is None:
-            self._end(Ended(f"the connection broke: {mqtt.error_string(code)}"))
+            self._end(Ended(f"mqtt: the connection broke: {mqtt.error_string(code)}"))
 
     def unfinished(self) -> bool:
         """Return whether something was handed over that the broker has not acknowledged."""
@@ -160,8 +165,10 @@ class Link:
     def _disconnected(
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: Properties | None
     ) -> None:
-        if self.ended is None:
-            self.ended = Ended(f"the broker ended the connection: {code}", code.value if self._five else 0)
+        if self.ended is None and code.value == _KEEP_ALIVE_TIMEOUT:  # paho's own finding, on 3.1.1 too
+            self.ended = Ended("mqtt: the broker no longer answers", silent=True)
+        elif self.ended is None:
+            self.ended = Ended(f"mqtt: the broker ended the connection: {code}", code.value if self._five else 0)
         self.connected = False
 
     def _message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
@@ -210,15 +217,19 @@ def read_secret(place: str | None) -> str | None:
 def _why_not(settings: Mqtt, error: Exception) -> str:
     where = f"{settings.host}:{settings.port}"
     if isinstance(error, ssl.SSLError):
-        return f"mqtt: TLS with {where} failed: {error}; look at mqtt.tls and at the clock. Readings are kept"
+        return f"mqtt: TLS with {where} failed: {error}; look at mqtt.tls and at the clock"
     reason = getattr(error, "strerror", None) or str(error)
-    return f"mqtt: no broker at {where}: {reason}; look at mqtt.host, mqtt.port and the network. Readings are kept"
+    return f"mqtt: no broker at {where}: {reason}; look at mqtt.host, mqtt.port and the network"
 
 
 def _refusal(settings: Mqtt, code: ReasonCode) -> str:
     if code.value in (0x86, NOT_AUTHORISED):
         return (
-            f"mqtt: the broker refused the login of {settings.username or 'an anonymous client'}: {code}; "
-            "look at mqtt.username and mqtt.password_file. Readings are kept"
+            f"mqtt: the broker at {settings.host}:{settings.port} refused the login of {_who(settings)}: {code}; correct "
+            f"mqtt.username, or the password in {settings.password_file or 'mqtt.password_file (none is named)'}"
         )
-    return f"mqtt: the broker refused the connection: {code}. Readings are kept"
+    return f"mqtt: the broker at {settings.host}:{settings.port} refused the connection: {code}; look into its log"
+
+
+def _who(settings: Mqtt) -> str:
+    return "an anonymous client" if settings.username is None else f"user {settings.username}"

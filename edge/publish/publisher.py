@@ -14,6 +14,7 @@ from edge.clock import SystemClock
 from edge.config.load import config_sha256
 from edge.config.tree import Config
 from edge.contract import jsontext
+from edge.contract.base import Scalar
 from edge.contract.command import Result
 from edge.contract.delivery import Committed
 from edge.contract.reading import Reading
@@ -54,6 +55,7 @@ class Publisher:
         self._journal = Journal()
         self._sender = Sender(config, delivery, self._journal)
         self._commands = Commands(delivery, self._sender, self._answer)
+        self._ailing: set[str] = set()
         self._link: Link | None = None
         self._clock = SystemClock()
         self._started_at = datetime.now(UTC)
@@ -80,7 +82,7 @@ class Publisher:
             self._serve(self._link)
         if now_s >= self._save_at_s:
             self._save_at_s = now_s + SAVE_S
-            self._guard(self._sender.save)
+            self._guard("save", self._sender.save)
 
     def close(self) -> None:
         """Say offline, which a clean goodbye would not (it cancels the last will), and let go of everything."""
@@ -91,22 +93,25 @@ class Publisher:
             while link.unfinished() and link.ended is None and time.monotonic() < deadline_s:
                 link.turn(0.05)
             link.close()
-        self._guard(self._sender.close)
+        self._guard("close", self._sender.close)
 
     def _refresh(self) -> None:
         def look() -> None:
             if self._sender.refresh():
                 self._commands.notice(self._sender.newest)
 
-        self._guard(look)
+        self._guard("look", look)
 
-    def _guard(self, work: Callable[[], object]) -> None:
-        """Do something that needs a database; trouble is said once and tried again at the next cycle."""
+    def _guard(self, what: str, work: Callable[[], object]) -> None:
+        """Do something that needs a database; trouble is said once, whoever meets it, and tried again."""
         try:
             work()
-            self._journal.forget("storage")
+            self._ailing.discard(what)
+            if not self._ailing:
+                self._journal.forget("storage")
         except StorageError as error:
-            self._journal.say("storage", f"{error}. It is tried again")
+            self._ailing.add(what)
+            self._journal.say("storage", f"{error}. It is tried again; nothing is lost", state=type(error).__name__)
 
     def _connect(self, now_s: float) -> None:
         try:
@@ -119,7 +124,7 @@ class Publisher:
             )
             self._ready_at_s = None
         except NetworkError as error:
-            self._journal.say("connection", str(error))
+            self._journal.say("connection", f"{error}. It is tried again; nothing is lost")
             self._back_off(now_s)
 
     def _serve(self, link: Link) -> None:
@@ -135,10 +140,10 @@ class Publisher:
             return
         if now_s > self._ready_at_s + STABLE_S:
             self._retry_s = FIRST_RETRY_S
-        self._guard(lambda: self._sender.send(link, now_s))
+        self._guard("send", lambda: self._sender.send(link, now_s))
         if now_s >= self._health_at_s:
             self._health_at_s = now_s + self._config.mqtt.health_interval_s
-            self._guard(lambda: self._say_state(link))
+            self._guard("state", lambda: self._say_state(link))
 
     def _begin(self, link: Link, now_s: float) -> None:
         """The broker accepted: renew subscriptions and what dashboards need."""
@@ -163,7 +168,7 @@ class Publisher:
         ended, was_up = link.ended, self._ready_at_s is not None
         link.drop()
         self._link = None
-        self._sender.lost_link(suspicious=was_up)
+        self._sender.lost_link(suspicious=was_up and not ended.silent)
         self._journal.say("connection", f"{ended.text}. It is tried again; nothing is lost")
         lived_s = now_s - (self._ready_at_s if self._ready_at_s is not None else now_s)
         if was_up and (ended.code == TAKEN_OVER or lived_s < QUICK_END_S):
@@ -182,7 +187,8 @@ class Publisher:
             "card or settings file? Give each device its own device_id"
         )
         self._journal.say("double", f"mqtt: {text}")
-        self._guard(lambda: self._delivery.event("duplicate_client", text, ends=len(self._quick_ends), told=told))
+        detail: dict[str, Scalar] = {"ends": len(self._quick_ends), "told": told}
+        self._guard("save", lambda: self._delivery.event("duplicate_client", text, **detail))
 
     def _back_off(self, now_s: float) -> None:
         self._retry_at_s = now_s + self._retry_s * jitter()

@@ -9,12 +9,13 @@ from pathlib import Path
 from types import FrameType
 
 from edge.config.tree import Config
-from edge.errors import OperatorError
+from edge.errors import DiskFull, OperatorError
 from edge.notify import notify
 from edge.outbox.delivery import Delivery
 from edge.publish.publisher import Publisher
 
 WATCHDOG_S = 5.0
+FULL_RETRY_S = 4.0
 
 
 def run(config: Config) -> int:
@@ -32,13 +33,24 @@ def run(config: Config) -> int:
         state_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OperatorError(f"state_dir: {state_dir} cannot be made: {error.strerror}; correct the path") from error
-    delivery = Delivery.open(state_dir, device_id=config.device_id)
     stop: list[int] = []
 
     def ask(number: int, _frame: FrameType | None) -> None:
         stop.append(number)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        _publish(config, state_dir, stop)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return 0
+
+
+def _publish(config: Config, state_dir: Path, stop: list[int]) -> None:
+    delivery = _open_delivery(state_dir, config.device_id, stop)
+    if delivery is None:
+        return
     try:
         publisher = Publisher(config, delivery)
         try:
@@ -48,9 +60,28 @@ def run(config: Config) -> int:
             publisher.close()
     finally:
         delivery.close()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    return 0
+
+
+def _open_delivery(state_dir: Path, device_id: str, stop: list[int]) -> Delivery | None:
+    """Return publish's file, waiting while the disk is full for it; None if the end came first.
+
+    Ending instead would be one line a restart, and systemd gives up a unit that ends again and again.
+    """
+    told = False
+    while not stop:
+        try:
+            return Delivery.open(state_dir, device_id=device_id)
+        except DiskFull as error:
+            if not told:
+                told = True
+                notify("READY=1")
+                text = f"cageclock: {error}. publish waits for space; nothing is lost"
+                print(text, file=sys.stderr, flush=True)
+            notify("WATCHDOG=1\nSTATUS=waiting for space on the disk")
+            for _ in range(20):
+                if not stop:
+                    time.sleep(FULL_RETRY_S / 20)
+    return None
 
 
 def _loop(publisher: Publisher, stop: list[int]) -> None:

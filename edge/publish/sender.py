@@ -54,9 +54,12 @@ class Sender:
         self._dirty = False
         self._mids: dict[int, tuple[Stream, Key]] = {}
         self._replays: deque[Key] = deque()
+        self._user = f"the user {mqtt.username}" if mqtt.username is not None else f"this device ({config.device_id})"
+        self._denied: set[str] = set()
         self._live_above: dict[str, int] = {}
         self._highest_sent: dict[str, int] = {}
         self._latest: Key | None = None
+        self._claims: dict[str, Released] = {}
         self._restore()
 
     def refresh(self) -> bool:
@@ -100,11 +103,31 @@ class Sender:
         if message.station_db != self._station_db and self._station_db:
             self._journal.say("station", f"the station has another database ({message.station_db}): sending again")
         self._station_db = message.station_db
-        self.records.set_committed({of.epoch: RangeSet.from_watermark(of.through, of.holes) for of in message.epochs})
-        self.thumbnails.set_committed(
-            {of.epoch: RangeSet.from_watermark(of.thumbnails_through, of.thumbnail_holes) for of in message.epochs}
-        )
+        records = {of.epoch: RangeSet.from_watermark(of.through, of.holes) for of in message.epochs}
+        pictures = {
+            of.epoch: RangeSet.from_watermark(of.thumbnails_through, of.thumbnail_holes) for of in message.epochs
+        }
+        self._doubt(records, pictures)
+        self.records.set_committed(records)
+        self.thumbnails.set_committed(pictures)
         self._dirty = True
+
+    def _doubt(self, records: dict[str, RangeSet], pictures: dict[str, RangeSet]) -> None:
+        """Take no claim for what a restored card has written anew under numbers that the station had before.
+
+        A claim beyond the last number says that the card was set back. What it has held since is sent once; the station
+        keeps another content under a known number as a conflict. Capture begins a new epoch when it reads the claim.
+        """
+        last = {held.epoch: held.last for held in self.epochs + self.own_epochs}
+        for epoch in [epoch for epoch, claim in records.items() if claim.highest > last.get(epoch, claim.highest)]:
+            self._claims[epoch] = Released(records[epoch], pictures[epoch])
+            records[epoch] = self.records.committed.get(epoch, RangeSet())
+            pictures[epoch] = self.thumbnails.committed.get(epoch, RangeSet())
+            self._journal.say(
+                f"restored {epoch}",
+                f"mqtt: the station holds records of epoch {epoch[:8]} up to {self._claims[epoch].claimed}, this card "
+                f"{last[epoch]}: was an older copy of the card put back? What it holds is sent; a new epoch begins",
+            )
 
     def save(self) -> None:
         """Write the watermarks where capture's retention reads them."""
@@ -116,7 +139,7 @@ class Sender:
             epoch: Released(self.records.committed.get(epoch, nothing), self.thumbnails.committed.get(epoch, nothing))
             for epoch in epochs
         }
-        self._delivery.set_released(released, self._station_db)
+        self._delivery.set_released(released | self._claims, self._station_db)
         self._dirty = False
 
     def send(self, link: Link, now_s: float) -> int:
@@ -150,11 +173,7 @@ class Sender:
         stream.acked(key)
         if code == NOT_AUTHORISED:
             stream.paused_until_s = now_s + _DENIED_PAUSE_S * jitter()
-            self._journal.say(
-                f"denied {stream.name}",
-                f"mqtt: the broker denies this device its topics under {self._topics.root}/ ({stream.name}): give its "
-                "user write access in the broker's access list. Nothing is lost; it is tried again",
-            )
+            self._say_denied(stream)
         elif code == QUOTA:
             stream.paused_until_s = now_s + _DENIED_PAUSE_S * jitter()
         elif code >= 0x80:
@@ -163,8 +182,21 @@ class Sender:
         elif self._station is None and code != NO_SUBSCRIBERS:
             stream.commit(key)
             self._dirty = True
+        elif key[0] in self._claims and code != NO_SUBSCRIBERS:
+            stream.skip(key)  # the station cannot confirm what its claim already covers
         if code < 0x80:
-            self._journal.forget(f"denied {stream.name}")
+            self._denied.discard(stream.name)
+
+    def _say_denied(self, stream: Stream) -> None:
+        """Say it once for both streams: their topics stand in the same rule."""
+        if not self._denied:
+            root = self._topics.root
+            self._journal.say(
+                "denied",
+                f"mqtt: the broker denies {self._user} the topic {root}/{stream.name}; give it write access to "
+                f"{root}/# in the broker's access list. It is tried again; nothing is lost",
+            )
+        self._denied.add(stream.name)
 
     def unreleased(self) -> int:
         """Return how many records are held that nobody else has."""
@@ -271,7 +303,9 @@ class Sender:
         self._journal.say(
             f"quarantine {stream.name}",
             f"mqtt: {stream.name} {key[1]} of epoch {key[0][:8]} stays on the device: {reason}; raise the broker's "
-            "limit and mqtt.max_packet_kb, or lower thumbnail.max_kb. What follows it is sent",
+            "limit and mqtt.max_packet_kb, or lower thumbnail.max_kb. The others are sent; the command replay sends "
+            "this one again",
+            state="quarantined",
         )
 
     def _restore(self) -> None:

@@ -52,7 +52,7 @@ def make_reading(
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def reading() -> Callable[..., Build]:
     """Return the maker of build functions."""
     return make_reading

@@ -1,0 +1,95 @@
+"""A network that swallows large packets (a path with a small MTU does) must not look like a poisonous record."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.config import tree
+from edge.outbox import Outbox
+from edge.outbox.delivery import Delivery
+
+
+def _load(name: str, path: Path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+HERE = Path(__file__).parent
+lab = _load("publish_lab", HERE / "lab.py")
+make_reading = _load("outbox_readings", HERE.parent / "outbox" / "conftest.py").make_reading
+Mosquitto = _load("tests_mosquitto", HERE.parents[1] / "mosquitto.py").Mosquitto
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
+
+
+class Narrow:
+    """A relay to a broker. While `narrow`, a connection that has carried too much upwards carries nothing more."""
+
+    def __init__(self, port: int, limit_bytes: int) -> None:
+        self._target, self._limit_bytes = port, limit_bytes
+        self.narrow = True
+        self.swallowed = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = [self._listener]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        for each in self._open:
+            each.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                return
+            self._open += [near, far]
+            for source, sink, upward in ((near, far, True), (far, near, False)):
+                threading.Thread(target=self._pump, args=(source, sink, upward), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, upward: bool) -> None:
+        blocked = False
+        try:
+            while data := source.recv(65536):
+                if upward and self.narrow and not blocked and len(data) > self._limit_bytes:
+                    blocked = True
+                    self.swallowed += 1
+                if not blocked:
+                    sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+
+def test_a_record_that_a_bad_network_swallows_is_kept_and_arrives_when_it_is_better(tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    outbox = Outbox.open(state, tree.Outbox(reserve_mb=0, min_free_mb=0), device_id=lab.DEVICE, serial="s")
+    outbox.append_reading(make_reading(None, detail="x" * 20_000))
+    outbox.close()
+    with Mosquitto(tmp_path / "broker") as broker:
+        logger, relay = lab.Logger(broker.port), Narrow(broker.port, 4_000)
+        with lab.Publish(tmp_path, relay.port, keepalive_s=5) as publish:
+            lab.wait_for(lambda: relay.swallowed >= 6, 150)
+            relay.narrow = False
+            lab.wait_for(lambda: set(logger.seqs()) == {1}, 90)
+            assert publish.stop() == 0
+        delivery = Delivery.open(state, device_id=lab.DEVICE)
+        assert delivery.quarantined() == set()
+        delivery.close()
+        time.sleep(0.1)
+        relay.close()
+        logger.close()

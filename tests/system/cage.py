@@ -1,0 +1,168 @@
+"""One cage's whole path as a person runs it: `capture`, `publish` and a station, each by its command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+REPOSITORY = Path(__file__).parents[2]
+BUNDLE = REPOSITORY / "tests" / "data" / "tiny.bundle"
+DEVICE, STATION = "cage07", "lab1"
+ROOT = f"cageclock/v1/{DEVICE}"
+GENEROUS_S = 60.0
+
+
+def wait_for(what: Callable[[], Any], timeout_s: float = GENEROUS_S) -> Any:
+    """Return what the function returns as soon as it is true."""
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {timeout_s} s")
+
+
+class Child:
+    """A command that runs until it is ended; leaving the `with` block kills it."""
+
+    def __init__(self, command: list[str], log: Path, **environment: str) -> None:
+        self._command, self._log, self._environment = [sys.executable, *command], log, environment
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Child:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.kill()
+
+    def start(self) -> None:
+        variables = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"} | self._environment
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self._command, cwd=REPOSITORY, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it as systemd does and return its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+    def ended(self) -> int:
+        """Return the exit code of one that ends by itself."""
+        assert self.process is not None
+        return self.process.wait(GENEROUS_S)
+
+    def lines(self) -> list[str]:
+        """Return what it has said so far, without what TensorFlow Lite's own code writes there."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return [line for line in lines if not line.startswith("INFO: Created TensorFlow Lite")]
+
+
+class Cage:
+    """Settings, state directory and station of one device in a folder. `change` alters settings by section."""
+
+    def __init__(self, folder: Path, port: int, **sections: Any) -> None:
+        self.folder, self.port = folder, port
+        self.state, self.data, self.config = folder / "state", folder / "station", folder / "device.yaml"
+        small = {"backend": "simulated", "width": 320, "height": 240, "small_width": 160, "px_per_mm": 1.333}
+        self.settings: dict[str, Any] = {
+            "device_id": DEVICE,
+            "state_dir": str(self.state),
+            "cage": {"id": "c7", "subject": "m1"},
+            "camera": small,
+            "mqtt": {"host": "127.0.0.1", "port": port, "station": STATION, "resend_after_s": 1.0},
+            "outbox": {"min_free_mb": 0, "reserve_mb": 2},
+            "bundle": {"path": str(BUNDLE), "trusted_keys": [str(BUNDLE.with_suffix(".pub"))]},
+        }
+        folder.mkdir(parents=True, exist_ok=True)
+        self.change(**sections)
+
+    def change(self, **sections: Any) -> None:
+        for name, value in sections.items():
+            if isinstance(value, dict) and isinstance(self.settings.get(name), dict):
+                self.settings[name] |= value
+            else:
+                self.settings[name] = value
+        self.config.write_text(yaml.safe_dump(self.settings))
+
+    def capture(self, captures: int, *options: str) -> tuple[int, list[str]]:
+        """Photograph so many slots on a stepped clock; return the exit code and the lines on standard error."""
+        command = ["-m", "edge.cli", "capture", "--config", str(self.config), "--stepped", "--captures", str(captures)]
+        with Child([*command, *options], self.folder / f"capture-{time.monotonic_ns()}.log") as child:
+            return child.ended(), child.lines()
+
+    def publish(self, **environment: str) -> Child:
+        command = ["-m", "edge.cli", "publish", "--config", str(self.config)]
+        return Child(command, self.folder / f"publish-{time.monotonic_ns()}.log", **environment)
+
+    def watch(self) -> Child:
+        """Return a capture process that waits for its slots and for requests, as on a device."""
+        command = ["-m", "edge.cli", "capture", "--config", str(self.config)]
+        return Child(command, self.folder / f"capture-{time.monotonic_ns()}.log")
+
+    def station(self, *options: str) -> Child:
+        command = ["-m", "station.cli", "run", "--host", "127.0.0.1", "--port", str(self.port)]
+        return Child([*command, "--name", STATION, "--data", str(self.data), *options], self.folder / "station.log")
+
+    def appended(self) -> set[tuple[str, int, str]]:
+        """Return (epoch, seq, digest) of everything in the outbox."""
+        return _rows(self.state / "outbox.db", "SELECT epoch, seq, digest FROM records")
+
+    def logged(self) -> set[tuple[str, int, str]]:
+        """Return (epoch, seq, digest) of everything that the station holds."""
+        return _rows(self.data / "station.db", "SELECT epoch, seq, digest FROM records")
+
+    def pictures(self) -> set[str]:
+        """Return the sha256 of every picture that a row of the outbox names."""
+        query = "SELECT thumbnail FROM records WHERE thumbnail IS NOT NULL"
+        return {sha for (sha,) in _rows(self.state / "outbox.db", query)}
+
+    def stored_pictures(self) -> set[str]:
+        """Return the sha256 of every picture file that the station holds."""
+        return {path.stem for path in self.data.rglob("*.jpg")}
+
+    def outcomes(self) -> list[str]:
+        """Return the readings' outcomes in sequence."""
+        query = "SELECT id, body FROM records WHERE kind = 'reading'"
+        return [json.loads(body)["outcome"] for _, body in sorted(_rows(self.state / "outbox.db", query))]
+
+    def events(self) -> list[str]:
+        """Return the codes of the outbox's events in sequence."""
+        query = "SELECT id, body FROM records WHERE schema = 'cageclock/event/1'"
+        return [json.loads(body)["code"] for _, body in sorted(_rows(self.state / "outbox.db", query))]
+
+    def arrives(self) -> bool:
+        """Wait until the station holds every record of the outbox, byte for byte."""
+        appended = self.appended()
+        assert appended
+        return bool(wait_for(lambda: appended <= self.logged()))
+
+
+def _rows(path: Path, query: str) -> set[Any]:
+    if not path.exists():
+        return set()
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        try:
+            return set(connection.execute(query).fetchall())
+        except sqlite3.OperationalError:
+            return set()  # not yet made
