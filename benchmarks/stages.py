@@ -32,9 +32,10 @@ def rows() -> list[Row]:
     mobilenet, rest, invocations = times.pop("mobilenet"), found["rest"], found["invocations"]
     whole = times.pop("whole")
     rows = [Row(name, f"{ms:.3f} ms", f"{ms / mobilenet:.3f}", "to mobilenet-int8") for name, ms in times.items()]
-    remark = (
-        f"bundle {found['bundle']}, {_shapes(found['shapes'])}; outcome {found['outcome']}, {found['animals']} animal"
-    )
+    shapes = _shapes(found["shapes"])
+    remark = f"bundle {found['bundle']}, {shapes}; outcome {found['outcome']}, animals {found['animals']}"
+    if bundle == TINY:
+        remark += "; the test bundle: smaller crops and networks than a trained one"
     return [
         *rows,
         Row("one capture, all of it", f"{whole:.3f} ms", f"{whole / mobilenet:.3f}", f"to mobilenet-int8; {remark}"),
