@@ -46,9 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     simulate = _command(commands, "simulate", _simulate, "render simulated mice into RUN/data.npz")
-    simulate.add_argument(
-        "--cages", type=_positive, default=500, help="cages, each with 1-3 animals (default %(default)s)"
-    )
+    simulate.add_argument("--cages", type=_positive, default=500, help="cages of 1-3 animals (default %(default)s)")
     simulate.add_argument("--frames", type=_positive, default=6, help="photographs a cage (default %(default)s)")
     simulate.add_argument("--workers", type=_positive, default=2, help="processes (default %(default)s)")
 
@@ -56,10 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     source = locator.add_mutually_exclusive_group()
     source.add_argument("--dlc", type=Path, metavar="PROJECT", help="a DeepLabCut project; else RUN's simulated data")
     source.add_argument("--data", type=Path, metavar="RUN", help="simulated data of another run (default: --out)")
-    locator.add_argument(
-        "--steps", type=_positive, help="training steps of the second stage (default 2500; simulated 2000)"
-    )
-    locator.add_argument("--centre-steps", type=_positive, help="training steps of the first stage (default 800)")
+    locator.add_argument("--steps", type=_positive, help="steps of the second stage (default 2500; simulated 2000)")
+    locator.add_argument("--centre-steps", type=_positive, help="steps of the first stage (default 800; simulated 900)")
     locator.add_argument("--px-per-mm", type=_scale, default=1.3, help="scale of its images (default %(default)s)")
     locator.add_argument("--age-from", type=Path, help="bundle whose age model is packed in (default: the demo's)")
     locator.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
