@@ -168,7 +168,7 @@ class Publisher:
         ended, was_up = link.ended, self._ready_at_s is not None
         link.drop()
         self._link = None
-        self._sender.lost_link(suspicious=was_up and not ended.silent)
+        self._guard("save", lambda: self._sender.lost_link(suspicious=was_up and not ended.silent))
         self._journal.say("connection", f"{ended.text}. It is tried again; nothing is lost")
         lived_s = now_s - (self._ready_at_s if self._ready_at_s is not None else now_s)
         if was_up and (ended.code == TAKEN_OVER or lived_s < QUICK_END_S):

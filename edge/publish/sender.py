@@ -80,6 +80,8 @@ class Sender:
         """A new connection: what is newer than now is live, the rest of the backlog is a replay."""
         self._mids.clear()
         self._latest = None
+        for stream in (self.records, self.thumbnails):
+            stream.paused_until_s = 0.0  # whoever denied it may have changed their mind with the connection
         self.station_online = self._station is None
         self._live_above = {held.epoch: held.last for held in self.epochs + self.own_epochs}
 
@@ -90,6 +92,7 @@ class Sender:
             poison = stream.lose_link(suspicious=suspicious)
             if poison is not None:
                 self._quarantine(stream, poison, "the connection ended each time it was sent alone")
+        self._save_doubts()
 
     def station_said(self, online: bool, now_s: float) -> None:
         """Take in the station's availability; when it comes back it may have missed all that is in flight."""
@@ -130,7 +133,8 @@ class Sender:
             )
 
     def save(self) -> None:
-        """Write the watermarks where capture's retention reads them."""
+        """Write the watermarks where capture's retention reads them, and what is under suspicion."""
+        self._save_doubts()
         if not self._dirty:
             return
         epochs = set(self.records.committed) | set(self.thumbnails.committed)
@@ -141,6 +145,16 @@ class Sender:
         }
         self._delivery.set_released(released | self._claims, self._station_db)
         self._dirty = False
+
+    def _save_doubts(self) -> None:
+        doubts = {
+            (*key, stream.name): strikes
+            for stream in (self.records, self.thumbnails)
+            for key, strikes in stream.doubts().items()
+        }
+        if doubts != self._doubts:
+            self._delivery.set_doubts(doubts)
+            self._doubts = doubts
 
     def send(self, link: Link, now_s: float) -> int:
         """Hand over what may go now and return how many messages that were."""
@@ -309,11 +323,15 @@ class Sender:
         )
 
     def _restore(self) -> None:
+        self._doubts = self._delivery.doubts()
         released = self._delivery.released()
         self.records.set_committed({epoch: held.records for epoch, held in released.items()})
         self.thumbnails.set_committed({epoch: held.thumbnails for epoch, held in released.items()})
         for epoch, seq, name in self._delivery.quarantined():
             (self.thumbnails if name == "thumbnail" else self.records).skip((epoch, seq))
+        for stream in (self.records, self.thumbnails):
+            mine = {(epoch, seq): n for (epoch, seq, name), n in self._doubts.items() if name == stream.name}
+            stream.restore_doubts(mine)
 
 
 def _held(epochs: list[HeldEpoch]) -> list[Held]:
