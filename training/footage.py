@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.contract.manifest import CENTRES, PARTS, Manifest
+from edge.contract.manifest import CENTRES, PARTS, Manifest, Parts
 from edge.errors import OperatorError
 from edge.model.bundle import Bundle, read_bundle
 
@@ -23,8 +23,8 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     from training.fitting import Recipe
     from training.geometry import centres_spec, parts_spec
     from training.labelled import cut_project
-    from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage
-    from training.pack import Label, repack, signing_key
+    from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage, with_likelihood
+    from training.pack import Label, load_struct, repack, signing_key
     from training.quantise import import_backend
 
     run: Path = options.out
@@ -53,7 +53,10 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
             options.seed,
         )
         save_stage(run, "parts", second.content, second.spec)
-    errors, _ = part_errors((run / PARTS).read_bytes(), specs[1], data.crops[held_crop], data.keypoints[held_crop])
+    content, crops, keypoints = (run / PARTS).read_bytes(), data.crops[held_crop], data.keypoints[held_crop]
+    spec = with_likelihood(content, load_struct(run / "parts.json", Parts), crops, keypoints)
+    save_stage(run, "parts", content, spec)
+    errors, _ = part_errors(content, spec, crops, keypoints)
     figures = {
         "held_out_frames": float(held_view.sum()),
         "mean_error_px": float(np.nanmean(errors)),

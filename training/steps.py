@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.contract.manifest import AGE, Age, Validity
+from edge.contract.manifest import AGE, PARTS, Age, Parts, Validity
 from edge.errors import OperatorError
 from training.fitting import Recipe
 from training.geometry import age_spec, centres_spec, parts_spec
@@ -44,7 +44,7 @@ def open_data(run: Path) -> Dataset:
 
 def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) -> dict[str, float]:
     """Train and quantise both stages on the run's simulated data; return their figures on held-out cages."""
-    from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage
+    from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage, with_likelihood
 
     data = open_data(run)
     import_backend()
@@ -67,7 +67,10 @@ def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = Fal
             "part_error_mm": float(np.nanmean(errors)) / second.spec.px_per_mm,
             "part_error_mm_median": float(np.nanmedian(errors)) / second.spec.px_per_mm,
         }
-    return figures
+    content, held = (run / PARTS).read_bytes(), parts.calibration
+    spec = with_likelihood(content, load_struct(run / "parts.json", Parts), data.parts[held], data.keypoints[held])
+    save_stage(run, "parts", content, spec)
+    return figures | {"likelihood_a": spec.likelihood_a, "likelihood_b": spec.likelihood_b}
 
 
 def train_age(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) -> None:
@@ -167,7 +170,7 @@ def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1) -> str:
 
 
 def _locator_metrics(run: Path, data: Dataset, seed: int) -> dict[str, float]:
-    from edge.contract.manifest import CENTRES, PARTS, Centres, Parts
+    from edge.contract.manifest import CENTRES, Centres
     from training.locator import centre_scores, part_errors
 
     if not (run / PARTS).exists() or not (run / CENTRES).exists():

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.estimate import interval_of
-from training.calibrate import domain_scores, fit_domain, fit_intervals
+from training.calibrate import domain_scores, fit_domain, fit_intervals, fit_likelihood
 
 
 def readings(rng: np.random.Generator, animals: int, each: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -53,3 +53,28 @@ def test_the_domain_keeps_most_of_its_own_and_refuses_what_is_far(seed: int) -> 
         stranger = train.mean(0)
         stranger[feature] += 10 * train[:, feature].std()
         assert domain_scores(stranger[None], domain)[0] > 1
+
+
+def test_a_likelihood_of_six_tenths_is_right_in_six_of_ten() -> None:
+    """On masses it was not fitted on, hits come as often as the likelihood says, whatever the network's own scale."""
+    rng = np.random.default_rng(8)
+
+    def draw(count: int) -> tuple[np.ndarray, np.ndarray]:
+        masses = rng.uniform(0.01, 0.99, count)
+        return masses, rng.random(count) < 1 / (1 + np.exp(-(1.5 + 0.6 * np.log(masses / (1 - masses)))))
+
+    a, b = fit_likelihood(*draw(4000))
+    masses, hits = draw(4000)
+    likelihoods = 1 / (1 + np.exp(-(a + b * np.log(masses / (1 - masses)))))
+    for low in np.arange(0.3, 0.9, 0.1):
+        inside = (likelihoods >= low) & (likelihoods < low + 0.1)
+        if inside.sum() > 150:
+            assert abs(hits[inside].mean() - likelihoods[inside].mean()) < 0.07
+
+
+def test_a_likelihood_stays_finite_where_all_are_hits_or_none() -> None:
+    masses = np.linspace(0.3, 0.95, 60)
+    sure, never = fit_likelihood(masses, np.ones(60, bool)), fit_likelihood(masses, np.zeros(60, bool))
+    assert np.isfinite([*sure, *never]).all()
+    assert sure[0] > 0 > never[0]
+    assert min(sure[1], never[1]) >= 0

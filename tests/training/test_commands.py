@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.contract.manifest import CARD
+from edge.contract.manifest import CARD, Parts
 from edge.errors import BundleError
 from edge.model.bundle import read_bundle
 from edge.model.envelope import new_key_pair
@@ -107,3 +107,16 @@ def test_a_folder_that_is_no_project_is_one_clear_error(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "labeled-data/<video>/CollectedData_<scorer>.csv" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_likelihood_of_parts_is_fitted_on_held_out_crops(run: Path) -> None:
+    """The two numbers are those of the calibration cages, and what the device reads in the manifest."""
+    from training.locator import with_likelihood
+
+    data, spec = Dataset.load(run / "data.npz"), load_struct(run / "parts.json", Parts)
+    held = split_by_group(data.part_cage).calibration
+    content = (run / "parts.tflite").read_bytes()
+    fitted = with_likelihood(content, spec, data.parts[held], data.keypoints[held])
+    bundle = read_bundle(run / "cageclock-demo.bundle", [(run / "key.pub").read_bytes()])
+    assert (fitted.likelihood_a, fitted.likelihood_b) == (spec.likelihood_a, spec.likelihood_b) != (0.0, 1.0)
+    assert bundle.manifest.parts == spec
