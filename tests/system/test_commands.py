@@ -97,17 +97,17 @@ def test_a_replay_is_done_when_all_of_it_was_sent_again_even_over_a_broken_conne
             ask = {"id": "again", "epoch": epoch, "first_seq": 1, "last_seq": 10_000}
             desk.say(f"{ROOT}/command/replay", json.dumps(ask).encode())
             wait_for(lambda: desk.results("again"))
-        broker.kill()
+            broker.kill()
         broker.start()
+        with Desk(broker.port) as after:
+            finished = wait_for(lambda: (desk.results("again") + after.results("again"))[1:])
+            assert finished[-1]["status"] == "done"
+            assert finished[-1]["detail"] == {"records": last, "acknowledged": last}
         with Desk(broker.port) as desk:
-            done = wait_for(lambda: desk.results("again"))[0]
-            assert done["status"] == "done"
-            assert done["detail"]["records"] == last
-            assert set(desk.numbers()) <= set(range(1, last + 1))
-            ask["id"] = "once more"
+            ask["id"] = "once-more"
             desk.say(f"{ROOT}/command/replay", json.dumps(ask).encode())
-            wait_for(lambda: len(desk.results("once more")) == 2)
-            assert desk.results("once more")[1]["detail"] == {"records": last, "acknowledged": last}
+            wait_for(lambda: len(desk.results("once-more")) == 2)
+            assert desk.results("once-more")[1]["detail"] == {"records": last, "acknowledged": last}
             assert set(range(1, last + 1)) <= set(desk.numbers())
             desk.say(f"{ROOT}/command/replay", json.dumps(ask | {"id": "none", "epoch": "0" * 32}).encode())
             assert wait_for(lambda: desk.results("none"))[0]["status"] == "refused"
@@ -122,3 +122,29 @@ def test_everything_comes_over_mqtt_3_1_1_too(tmp_path, broker) -> None:
         wait_for(lambda: cage.pictures() <= cage.stored_pictures())
         wait_for(lambda: cage.released() == cage.epochs())
         assert publish.stop() == 0
+
+
+def test_a_record_that_ends_connections_is_found_though_publish_restarts_each_time(tmp_path) -> None:
+    with Mosquitto(tmp_path / "broker", "message_size_limit 6000") as broker:
+        cage = Cage(tmp_path, broker.port, thumbnail={"jpeg_quality": 95, "max_kb": 64})
+        cage.capture(1)
+        cage.change(thumbnail={"jpeg_quality": 40, "max_kb": 4})
+        cage.capture(3)
+        poisonous = len([path for path in (cage.state / "thumbnails").iterdir() if path.stat().st_size > 6000])
+        assert poisonous == 1
+        with cage.station(), cage.publish() as publish:
+            for _ in range(20):
+                count = len([line for line in publish.lines() if "ended the connection" in line])
+                wait_for(
+                    lambda count=count: (
+                        len([line for line in publish.lines() if "ended" in line]) > count
+                        or any("stays on the device" in line for line in publish.lines())
+                    )
+                )
+                if any("stays on the device" in line for line in publish.lines()):
+                    break
+                publish.kill()
+                publish.start()
+            assert any("thumbnail" in line and "stays on the device" in line for line in publish.lines())
+            cage.arrives()
+            wait_for(lambda: len(cage.stored_pictures()) == 3)
