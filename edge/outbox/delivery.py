@@ -28,7 +28,15 @@ CREATE TABLE IF NOT EXISTS quarantine(
     PRIMARY KEY(epoch, seq, stream)) WITHOUT ROWID;
 """
 
+_DOUBTS = """
+CREATE TABLE IF NOT EXISTS doubts(
+    epoch TEXT NOT NULL, seq INTEGER NOT NULL, stream TEXT NOT NULL, strikes INTEGER NOT NULL,
+    PRIMARY KEY(epoch, seq, stream)) WITHOUT ROWID;
+"""
+"""What was in flight when a connection ended, and how often it was so alone: a restart must not forget it."""
+
 Key = tuple[str, int]
+Doubts = dict[tuple[str, int, str], int]
 
 
 class Delivery:
@@ -113,6 +121,18 @@ class Delivery:
         """Return (epoch, seq, stream) of what is not sent any more."""
         return set(self._connection.execute("SELECT epoch, seq, stream FROM quarantine").fetchall())
 
+    def doubts(self) -> Doubts:
+        """Return how often each record (epoch, seq, stream) that is under suspicion was refused."""
+        found = self._connection.execute("SELECT epoch, seq, stream, strikes FROM doubts").fetchall()
+        return {(epoch, seq, stream): strikes for epoch, seq, stream, strikes in found}
+
+    def set_doubts(self, doubts: Doubts) -> None:
+        """Store the suspicions in place of the former ones."""
+        with writing(self._connection, self._path):
+            self._connection.execute("DELETE FROM doubts")
+            rows = [(*key, strikes) for key, strikes in doubts.items()]
+            self._connection.executemany("INSERT INTO doubts VALUES (?, ?, ?, ?)", rows)
+
     def event(self, code: EventCode, text: str, **detail: Scalar) -> None:
         """Append an event of publish's own."""
         with writing(self._connection, self._path):
@@ -147,7 +167,7 @@ class Delivery:
 
     def _connect(self) -> None:
         # FULL here too: an event that was sent and then rolled back would give its number to another one.
-        self._connection = open_writer(self._path, SCHEMA + _TABLES)
+        self._connection = open_writer(self._path, SCHEMA + _TABLES + _DOUBTS)
         with reading(self._path):
             self._sequence = Sequence(self._connection)
         if self._sequence.epoch == "":

@@ -21,7 +21,7 @@ from edge.outbox.database import free_bytes, open_writer, reading, writing
 from edge.outbox.lock import WriterLock
 from edge.outbox.released import Released, read_released
 from edge.outbox.requests import DELIVERY, OUTBOX
-from edge.outbox.reserve import Reserve
+from edge.outbox.reserve import MARGIN_BYTES, Reserve
 from edge.outbox.retention import Retention
 from edge.outbox.sequence import SCHEMA, Sequence, new_row
 from edge.outbox.thumbnails import Thumbnails
@@ -153,9 +153,10 @@ class Outbox:
         self._give_way(released)
         for done in self._retention.tidy(released, self._label_lost, self._insert_record):
             self._step(done)
-        if self._reserve.given_up() and self._reserve.take_back() and self._full:
+        roomy = self._reserve.take_back() and free_bytes(self._state_dir) >= MARGIN_BYTES
+        if roomy and self._full and not self._untold:
+            self._tell("disk_recovered", "there is space again; pictures are kept again", full="")
             self._full = False
-            self._event("disk_recovered", "there is space again; pictures are kept again")
 
     def close(self) -> None:
         """Close the file and let the next writer in."""
@@ -204,6 +205,8 @@ class Outbox:
     def _remembered(self) -> tuple[str | None, str | None]:
         """Return the device's name and the board that the file was last written for."""
         with reading(self._path):
+            if self._sequence.meta("full"):
+                self._full, self._untold = True, False
             return self._sequence.meta("device_id"), self._sequence.meta("serial")
 
     def _new_epoch(self, reason: str, text: str) -> None:
@@ -272,8 +275,19 @@ class Outbox:
     def _tell_full(self) -> None:
         """Append the event once for each time that the disk fills up."""
         if self._untold:
-            self._event("disk_full", "no space left: pictures are dropped first; free space or lower outbox.max_mb")
+            text = "no space left: pictures are dropped first; free space or lower outbox.max_mb"
+            self._tell("disk_full", text, full="since " + self._clock.now().isoformat())
             self._untold = False
+
+    def _tell(self, code: EventCode, text: str, *, full: str) -> None:
+        """Append an event and remember with it, over restarts, whether the disk is full."""
+
+        def insert() -> None:
+            with writing(self._connection, self._path):
+                self._insert_record(self._make_event(code, text, {}))
+                self._sequence.set_meta("full", full)
+
+        self._with_reserve(insert)
 
     def _look_at_health(self) -> None:
         """Once after the start: take the reserve, sweep orphans, check the file beside the captures."""

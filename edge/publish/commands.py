@@ -54,6 +54,15 @@ class Commands:
         """Whether a request is open."""
         return bool(self._open)
 
+    def finish(self) -> None:
+        """Say of each replay that has come to its end how much of it the broker took."""
+        replay = self._sender.finished_replay()
+        while replay is not None:
+            text = f"{replay.acknowledged} of {replay.records} records were sent again and acknowledged"
+            detail: dict[str, Scalar] = {"records": replay.records, "acknowledged": replay.acknowledged}
+            self._answer(Result(id=replay.request, command="replay", status="done", text=text, detail=detail))
+            replay = self._sender.finished_replay()
+
     def _capture(self, payload: bytes) -> None:
         try:
             request = jsontext.decode(payload, CaptureRequest)
@@ -67,7 +76,7 @@ class Commands:
     def _replay(self, payload: bytes) -> None:
         try:
             request = jsontext.decode(payload, ReplayRequest)
-            count = self._sender.replay(request.epoch, request.first_seq, request.last_seq)
+            count = self._sender.replay(request.id, request.epoch, request.first_seq, request.last_seq)
         except MessageError as error:
             self._refuse("replay", payload, str(error))
             return

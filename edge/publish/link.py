@@ -223,11 +223,11 @@ def _why_not(settings: Mqtt, error: Exception) -> str:
 
 
 def _refusal(settings: Mqtt, code: ReasonCode) -> str:
+    secret = settings.password_file or "none is named"
     if code.value in (0x86, NOT_AUTHORISED):
         return (
             f"mqtt: the broker at {settings.host}:{settings.port} refused the login of {_who(settings)}: {code}; "
-            "correct mqtt.username, or the password in "
-            f"{settings.password_file or 'mqtt.password_file (none is named)'}"
+            f"correct mqtt.username, or the password in mqtt.password_file ({secret})"
         )
     return f"mqtt: the broker at {settings.host}:{settings.port} refused the connection: {code}; look into its log"
 

@@ -56,6 +56,8 @@ class Publisher:
         self._sender = Sender(config, delivery, self._journal)
         self._commands = Commands(delivery, self._sender, self._answer)
         self._ailing: set[str] = set()
+        self._answers: dict[int, Result] = {}
+        self._unanswered: list[Result] = []
         self._link: Link | None = None
         self._clock = SystemClock()
         self._started_at = datetime.now(UTC)
@@ -120,7 +122,7 @@ class Publisher:
                 f"cageclock-{self._config.device_id}",
                 self._topics.of("availability"),
                 self._arrived,
-                lambda mid, code: self._sender.acked(mid, code, time.monotonic()),
+                self._acked,
             )
             self._ready_at_s = None
         except NetworkError as error:
@@ -141,6 +143,7 @@ class Publisher:
         if now_s > self._ready_at_s + STABLE_S:
             self._retry_s = FIRST_RETRY_S
         self._guard("send", lambda: self._sender.send(link, now_s))
+        self._commands.finish()
         if now_s >= self._health_at_s:
             self._health_at_s = now_s + self._config.mqtt.health_interval_s
             self._guard("state", lambda: self._say_state(link))
@@ -161,6 +164,10 @@ class Publisher:
         self._info, self._summaries, self._summarised = b"", {}, None
         self._health_at_s = 0.0
         self._discover(link)
+        unanswered, self._unanswered = [*self._answers.values(), *self._unanswered], []
+        self._answers.clear()
+        for result in unanswered[-100:]:
+            self._answer(result)
 
     def _end(self, link: Link, now_s: float) -> None:
         """The connection is over: say why once, look for a double, come back later."""
@@ -168,7 +175,7 @@ class Publisher:
         ended, was_up = link.ended, self._ready_at_s is not None
         link.drop()
         self._link = None
-        self._sender.lost_link(suspicious=was_up and not ended.silent)
+        self._guard("save", lambda: self._sender.lost_link(suspicious=was_up and not ended.silent))
         self._journal.say("connection", f"{ended.text}. It is tried again; nothing is lost")
         lived_s = now_s - (self._ready_at_s if self._ready_at_s is not None else now_s)
         if was_up and (ended.code == TAKEN_OVER or lived_s < QUICK_END_S):
@@ -209,8 +216,16 @@ class Publisher:
             self._journal.say(f"message {topic}", f"mqtt: {topic}: passed over: {error}")
 
     def _answer(self, result: Result) -> None:
-        if self._link is not None:
-            self._link.publish(self._topics.of("result"), jsontext.encode(result))
+        """Publish a result, on the next connection again if this one ends before the broker has it."""
+        mid = None if self._link is None else self._link.publish(self._topics.of("result"), jsontext.encode(result))
+        if mid is None:
+            self._unanswered.append(result)
+        else:
+            self._answers[mid] = result
+
+    def _acked(self, mid: int, code: int) -> None:
+        if self._answers.pop(mid, None) is None:
+            self._sender.acked(mid, code, time.monotonic())
 
     def _discover(self, link: Link) -> None:
         if self._config.mqtt.home_assistant:

@@ -11,13 +11,14 @@ from edge.contract import identity
 from edge.contract.delivery import Committed
 from edge.contract.ranges import RangeSet
 from edge.contract.topics import DeviceTopics
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import Delivery, Doubts
 from edge.outbox.reader import HeldEpoch, Reader
 from edge.outbox.released import Released
 from edge.outbox.requests import DELIVERY, OUTBOX
 from edge.outbox.sequence import Row
 from edge.publish.journal import Journal
 from edge.publish.link import NO_SUBSCRIBERS, NOT_AUTHORISED, Link
+from edge.publish.replay import Replay
 from edge.publish.stream import Stream
 from edge.publish.window import Held, Key
 
@@ -53,13 +54,14 @@ class Sender:
         self._station_db = delivery.station_db or ""
         self._dirty = False
         self._mids: dict[int, tuple[Stream, Key]] = {}
-        self._replays: deque[Key] = deque()
+        self._replays: deque[Replay] = deque()
         self._user = f"the user {mqtt.username}" if mqtt.username is not None else f"this device ({config.device_id})"
         self._denied: set[str] = set()
         self._live_above: dict[str, int] = {}
         self._highest_sent: dict[str, int] = {}
         self._latest: Key | None = None
         self._claims: dict[str, Released] = {}
+        self._doubts: Doubts = {}
         self._restore()
 
     def refresh(self) -> bool:
@@ -80,16 +82,21 @@ class Sender:
         """A new connection: what is newer than now is live, the rest of the backlog is a replay."""
         self._mids.clear()
         self._latest = None
+        for stream in (self.records, self.thumbnails):
+            stream.paused_until_s = 0.0  # whoever denied it may have changed their mind with the connection
         self.station_online = self._station is None
         self._live_above = {held.epoch: held.last for held in self.epochs + self.own_epochs}
 
     def lost_link(self, *, suspicious: bool) -> None:
         """Take back what was unacknowledged; quarantine what keeps ending connections."""
         self._mids.clear()
+        for replay in self._replays:
+            replay.lose_link()
         for stream in (self.records, self.thumbnails):
             poison = stream.lose_link(suspicious=suspicious)
             if poison is not None:
                 self._quarantine(stream, poison, "the connection ended each time it was sent alone")
+        self._save_doubts()
 
     def station_said(self, online: bool, now_s: float) -> None:
         """Take in the station's availability; when it comes back it may have missed all that is in flight."""
@@ -130,7 +137,8 @@ class Sender:
             )
 
     def save(self) -> None:
-        """Write the watermarks where capture's retention reads them."""
+        """Write the watermarks where capture's retention reads them, and what is under suspicion."""
+        self._save_doubts()
         if not self._dirty:
             return
         epochs = set(self.records.committed) | set(self.thumbnails.committed)
@@ -141,6 +149,16 @@ class Sender:
         }
         self._delivery.set_released(released | self._claims, self._station_db)
         self._dirty = False
+
+    def _save_doubts(self) -> None:
+        doubts = {
+            (*key, stream.name): strikes
+            for stream in (self.records, self.thumbnails)
+            for key, strikes in stream.doubts().items()
+        }
+        if doubts != self._doubts:
+            self._delivery.set_doubts(doubts)
+            self._doubts = doubts
 
     def send(self, link: Link, now_s: float) -> int:
         """Hand over what may go now and return how many messages that were."""
@@ -156,17 +174,24 @@ class Sender:
         sent += self._show_latest(link)
         return sent + self._send_replays(link)
 
-    def replay(self, epoch: str, first: int, last: int) -> int:
+    def replay(self, request: str, epoch: str, first: int, last: int) -> int:
         """Queue held records to be sent again and return how many."""
         held = [of for of in self.epochs + self.own_epochs if of.epoch == epoch]
         if not held:
             return 0
         numbers = range(max(first, held[0].first_held), min(last, held[0].last) + 1)
-        self._replays.extend((epoch, seq) for seq in numbers)
+        if numbers:
+            self._replays.append(Replay(request, len(numbers), waiting=deque((epoch, seq) for seq in numbers)))
         return len(numbers)
+
+    def finished_replay(self) -> Replay | None:
+        """Return the oldest request once all of it was sent and answered, and forget it."""
+        return self._replays.popleft() if self._replays and self._replays[0].done else None
 
     def acked(self, mid: int, code: int, now_s: float) -> None:
         """Take in the broker's answer to one message."""
+        if any(replay.acked(mid, well=code < 0x80 and code != NO_SUBSCRIBERS) for replay in self._replays):
+            return
         stream, key = self._mids.pop(mid, (None, None))
         if stream is None or key is None:
             return
@@ -273,20 +298,38 @@ class Sender:
         return 1
 
     def _send_replays(self, link: Link) -> int:
+        """Send some of the oldest request's records again, few at a time, while there is somebody to take them."""
         sent = 0
-        while self._replays and sent < _REPLAY_STEP and len(self._mids) < self.records.window.limit:
-            key = self._replays.popleft()
-            row = self._row(key)
-            if row is None:
-                continue
-            payload, topic = self._payload(row, True), self._topics.of(row.kind)
-            if link.fits(topic, payload):
-                link.publish(topic, payload)
-            content = self.outbox.picture(row.thumbnail) if row.thumbnail is not None else None
-            if content is not None and link.fits(self._topics.of("thumbnail"), content):
-                link.publish(self._topics.of("thumbnail"), content, marks=_marks(key))
-            sent += 1
+        if not self.station_online:
+            return 0
+        while self._replays and self._replays[0].waiting and len(self._replays[0].pending) < _REPLAY_STEP:
+            replay = self._replays[0]
+            key = replay.waiting.popleft()
+            mids = self._send_again(link, key)
+            if mids is None:  # the connection takes no more
+                replay.waiting.appendleft(key)
+                break
+            replay.sent(key, mids)
+            sent += len(mids)
         return sent
+
+    def _send_again(self, link: Link, key: Key) -> list[int] | None:
+        """Return the ids of what was handed over; none where the record is gone or too large by now."""
+        row = self._row(key)
+        if row is None:
+            return []
+        parts: list[tuple[str, bytes, dict[str, str]]] = [(self._topics.of(row.kind), self._payload(row, True), {})]
+        content = self.outbox.picture(row.thumbnail) if row.thumbnail is not None else None
+        if content is not None:
+            parts.append((self._topics.of("thumbnail"), content, _marks(key)))
+        mids = []
+        for topic, payload, marks in parts:
+            if link.fits(topic, payload):
+                mid = link.publish(topic, payload, marks=marks)
+                if mid is None:
+                    return None
+                mids.append(mid)
+        return mids
 
     def _payload(self, row: Row, replayed: bool) -> bytes:
         first = next((held.first_held for held in self.epochs + self.own_epochs if held.epoch == row.epoch), row.seq)
@@ -309,11 +352,15 @@ class Sender:
         )
 
     def _restore(self) -> None:
+        self._doubts = self._delivery.doubts()
         released = self._delivery.released()
         self.records.set_committed({epoch: held.records for epoch, held in released.items()})
         self.thumbnails.set_committed({epoch: held.thumbnails for epoch, held in released.items()})
         for epoch, seq, name in self._delivery.quarantined():
             (self.thumbnails if name == "thumbnail" else self.records).skip((epoch, seq))
+        for stream in (self.records, self.thumbnails):
+            mine = {(epoch, seq): n for (epoch, seq, name), n in self._doubts.items() if name == stream.name}
+            stream.restore_doubts(mine)
 
 
 def _held(epochs: list[HeldEpoch]) -> list[Held]:

@@ -70,6 +70,16 @@ class Stream:
         self.window.acked(key)
         self.suspects.discard(key)
 
+    def doubts(self) -> dict[Key, int]:
+        """Return what is under suspicion, with how often it was refused or ended a connection alone."""
+        return dict.fromkeys(self.suspects, 0) | self._strikes
+
+    def restore_doubts(self, doubts: Mapping[Key, int]) -> None:
+        """Take up the suspicions of an earlier process."""
+        self.suspects.update(doubts)
+        self._strikes |= {key: strikes for key, strikes in doubts.items() if strikes}
+        self._clear_resolved()
+
     def strike(self, key: Key) -> bool:
         """Count a refusal; return whether it was one too many."""
         self._strikes[key] = self._strikes.get(key, 0) + 1

@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from edge.outbox.released import read_released
+
 REPOSITORY = Path(__file__).parents[2]
 BUNDLE = REPOSITORY / "tests" / "data" / "tiny.bundle"
 DEVICE, STATION = "cage07", "lab1"
@@ -138,8 +140,8 @@ class Cage:
         return {sha for (sha,) in _rows(self.state / "outbox.db", query)}
 
     def stored_pictures(self) -> set[str]:
-        """Return the sha256 of every picture file that the station holds."""
-        return {path.stem for path in self.data.rglob("*.jpg")}
+        """Return the sha256 of every picture that the station holds."""
+        return {sha for (sha,) in _rows(self.data / "station.db", "SELECT sha256 FROM thumbnails")}
 
     def outcomes(self) -> list[str]:
         """Return the readings' outcomes in sequence."""
@@ -150,6 +152,18 @@ class Cage:
         """Return the codes of the outbox's events in sequence."""
         query = "SELECT id, body FROM records WHERE schema = 'cageclock/event/1'"
         return [json.loads(body)["code"] for _, body in sorted(_rows(self.state / "outbox.db", query))]
+
+    def epochs(self) -> set[tuple[str, int]]:
+        """Return each epoch of the outbox with its last number."""
+        return _rows(self.state / "outbox.db", "SELECT epoch, max(seq) FROM records GROUP BY epoch")
+
+    def released(self) -> set[tuple[str, int]]:
+        """Return each epoch of the outbox with the last number below which all is released, pictures too."""
+        found = read_released(self.state / "delivery.db")
+        whole = {
+            epoch: min(held.records.watermark()[0], held.thumbnails.watermark()[0]) for epoch, held in found.items()
+        }
+        return {(epoch, whole.get(epoch, 0)) for epoch, _ in self.epochs()}
 
     def arrives(self) -> bool:
         """Wait until the station holds every record of the outbox, byte for byte."""

@@ -1,0 +1,150 @@
+"""What a lab asks for over the broker: a capture now, a replay; by the real processes, with a real station beside."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.contract import identity
+from tests.mosquitto import Mosquitto
+from tests.system.cage import ROOT, Cage, wait_for
+
+pytestmark = pytest.mark.broker
+
+
+class Desk:
+    """A client in the lab that hears everything of the device and can say something."""
+
+    def __init__(self, port: int, pattern: str = f"{ROOT}/#") -> None:
+        self._heard: list[tuple[str, bytes, bool]] = []
+        self._lock, ready = threading.Lock(), threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client.on_message = self._take
+        self._client.on_subscribe = lambda *_: ready.set()
+        self._client.on_connect = lambda client, *_: client.subscribe(pattern, qos=1)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert ready.wait(20)
+
+    def __enter__(self) -> Desk:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def say(self, topic: str, payload: bytes) -> None:
+        self._client.publish(topic, payload, qos=1).wait_for_publish(20)
+
+    def heard(self, topic: str) -> list[bytes]:
+        with self._lock:
+            return [payload for name, payload, _ in self._heard if name == topic]
+
+    def results(self, request: str) -> list[dict[str, Any]]:
+        found = [json.loads(payload) for payload in self.heard(f"{ROOT}/result")]
+        return [result for result in found if result["id"] == request]
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the readings and records that were replayed, in the order of arrival."""
+        with self._lock:
+            all_ = [payload for name, payload, _ in self._heard if name in (f"{ROOT}/reading", f"{ROOT}/record")]
+        heads = [identity.split(payload)[0] for payload in all_]
+        return [head.seq for head in heads if head.replayed]
+
+    def _take(self, _client: Any, _data: Any, message: Any) -> None:
+        with self._lock:
+            self._heard.append((message.topic, bytes(message.payload), bool(message.retain)))
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    with Mosquitto(tmp_path / "broker") as running:
+        yield running
+
+
+def test_a_capture_that_was_asked_for_comes_as_a_reading_with_the_requests_name(tmp_path, broker) -> None:
+    cage = Cage(tmp_path, broker.port, schedule={"interval_light_s": 3600.0, "interval_dark_s": 3600.0})
+    with Desk(broker.port) as desk, cage.station(), cage.watch() as capture, cage.publish():
+        wait_for(lambda: desk.heard(f"{ROOT}/reading"))
+        desk.say(f"{ROOT}/command/capture", b'{"id":"now-1"}')
+        wait_for(lambda: len(desk.results("now-1")) == 2)
+        accepted, done = desk.results("now-1")
+        assert (accepted["status"], done["status"]) == ("accepted", "done")
+        cage.arrives()
+        asked = [json.loads(payload) for payload in desk.heard(f"{ROOT}/reading")]
+        asked = [reading for reading in asked if reading["trigger"] == "command"]
+        assert {(each["request_id"], each["epoch"], each["seq"]) for each in asked} == {
+            ("now-1", done["detail"]["epoch"], done["detail"]["seq"])
+        }
+        assert capture.stop() == 0
+
+
+def test_a_replay_is_done_when_all_of_it_was_sent_again_even_over_a_broken_connection(tmp_path, broker) -> None:
+    cage = Cage(tmp_path, broker.port)
+    cage.capture(60)
+    ((epoch, last),) = cage.epochs()
+    with cage.publish() as publish, cage.station():
+        cage.arrives()
+        wait_for(lambda: cage.pictures() <= cage.stored_pictures())
+        with Desk(broker.port) as desk:
+            ask = {"id": "again", "epoch": epoch, "first_seq": 1, "last_seq": 10_000}
+            desk.say(f"{ROOT}/command/replay", json.dumps(ask).encode())
+            wait_for(lambda: desk.results("again"))
+            broker.kill()
+        broker.start()
+        with Desk(broker.port) as after:
+            finished = wait_for(lambda: (desk.results("again") + after.results("again"))[1:])
+            assert finished[-1]["status"] == "done"
+            assert finished[-1]["detail"] == {"records": last, "acknowledged": last}
+        with Desk(broker.port) as desk:
+            ask["id"] = "once-more"
+            desk.say(f"{ROOT}/command/replay", json.dumps(ask).encode())
+            wait_for(lambda: len(desk.results("once-more")) == 2)
+            assert desk.results("once-more")[1]["detail"] == {"records": last, "acknowledged": last}
+            assert set(range(1, last + 1)) <= set(desk.numbers())
+            desk.say(f"{ROOT}/command/replay", json.dumps(ask | {"id": "none", "epoch": "0" * 32}).encode())
+            assert wait_for(lambda: desk.results("none"))[0]["status"] == "refused"
+        assert publish.stop() == 0
+
+
+def test_everything_comes_over_mqtt_3_1_1_too(tmp_path, broker) -> None:
+    cage = Cage(tmp_path, broker.port, mqtt={"version": "3.1.1"})
+    cage.capture(5)
+    with cage.publish() as publish, cage.station("--mqtt-version", "3.1.1"):
+        cage.arrives()
+        wait_for(lambda: cage.pictures() <= cage.stored_pictures())
+        wait_for(lambda: cage.released() == cage.epochs())
+        assert publish.stop() == 0
+
+
+def test_a_record_that_ends_connections_is_found_though_publish_restarts_each_time(tmp_path) -> None:
+    with Mosquitto(tmp_path / "broker", "message_size_limit 6000") as broker:
+        cage = Cage(tmp_path, broker.port, thumbnail={"jpeg_quality": 95, "max_kb": 64})
+        cage.capture(1)
+        cage.change(thumbnail={"jpeg_quality": 40, "max_kb": 4})
+        cage.capture(3)
+        poisonous = len([path for path in (cage.state / "thumbnails").iterdir() if path.stat().st_size > 6000])
+        assert poisonous == 1
+        with cage.station(), cage.publish() as publish:
+            for _ in range(20):
+                count = len([line for line in publish.lines() if "ended the connection" in line])
+                wait_for(
+                    lambda count=count: (
+                        len([line for line in publish.lines() if "ended" in line]) > count
+                        or any("stays on the device" in line for line in publish.lines())
+                    )
+                )
+                if any("stays on the device" in line for line in publish.lines()):
+                    break
+                publish.kill()
+                publish.start()
+            assert any("thumbnail" in line and "stays on the device" in line for line in publish.lines())
+            cage.arrives()
+            wait_for(lambda: len(cage.stored_pictures()) == 3)
