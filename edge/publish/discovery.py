@@ -79,7 +79,8 @@ def make_discovery(config: Config) -> dict[str, Any]:
                 "capture",
                 "Capture now",
                 command_topic=topics.command("capture"),
-                payload_press='{"id":"home-assistant-{{ now().timestamp() | int }}"}',
+                # Only `command_template` is rendered; a `payload_press` goes out as it stands, each time the same.
+                command_template='{"id":"home-assistant-{{ now().timestamp() | int }}"}',
             ),
         },
     }
