@@ -54,3 +54,9 @@ def test_a_link_in_a_document_leads_somewhere(document: Path) -> None:
 def test_make_targets_in_the_readme_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z-]+)", (ROOT / "README.md").read_text())) <= targets
+
+
+def test_every_payload_of_a_device_is_in_the_table_of_topics() -> None:
+    text = (ROOT / "docs/mqtt.md").read_text()
+    schemas = {path.name for path in (ROOT / "edge/contract/schemas").glob("*.json")} - {"manifest.v1.json"}
+    assert {name for name in schemas if f"(../edge/contract/schemas/{name})" in text} == schemas
