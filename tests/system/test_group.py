@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -17,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.contract import jsontext
 from edge.contract.status import Health, Info, Summary
 from edge.demo.bundle_path import DEMO_BUNDLE
+from station.picture import read_exif_identity
 from tests.mosquitto import Mosquitto
 from tests.system.cage import REPOSITORY, ROOT, Cage, wait_for
 
@@ -66,6 +69,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory):
             assert cage.arrives()
             payloads = retained(broker.port, ("summary/c7", "info", "health", "latest"))
             wait_for(lambda: seen_in(retained(broker.port, ("summary/c7",))["summary/c7"]) == CAPTURES)
+            wait_for(lambda: len(cage.stored_pictures()) == CAPTURES)
             payloads |= retained(broker.port, ("summary/c7", "info", "health"))
         yield cage, payloads
 
@@ -98,6 +102,33 @@ def test_each_animal_is_there_with_its_parts_and_without_a_name(lab) -> None:
             assert (animal["subject"], animal["identity_method"]) == (None, "none")
             assert animal["accepted"] == (animal["age_days"] is not None) == (animal["reject_reasons"] == [])
             assert len(animal["estimate"]["distribution"]) > 10  # kept beside a refusal too
+
+
+def test_each_reading_has_the_animals_hour_and_phase(lab) -> None:
+    """The light goes on at 7: the first picture is taken in the light at 11.5 hours, the next ones in the dark."""
+    cage, _ = lab
+    readings = readings_of(cage)
+    for reading in readings:
+        at = datetime.fromisoformat(reading["captured_at"])
+        hour = (at.hour - 7 + at.minute / 60 + (at.second + at.microsecond / 1e6) / 3600) % 24
+        assert reading["zeitgeber_h"] == pytest.approx(hour, abs=1e-6)
+        assert reading["light"] == ("light" if hour < 12 else "dark")
+    assert readings[0]["zeitgeber_h"] == pytest.approx(11.5)
+
+
+def test_each_picture_in_the_lab_carries_its_readings_identity(lab) -> None:
+    """In EXIF, so that a file that was moved or mailed can still be told."""
+    cage, _ = lab
+    pictures = {path.stem: path.read_bytes() for path in cage.data.rglob("*.jpg")}
+    by_digest = {hashlib.sha256(jpeg).hexdigest(): read_exif_identity(jpeg) for jpeg in pictures.values()}
+    readings = readings_of(cage)
+    assert set(by_digest) == {reading["thumbnail"]["sha256"] for reading in readings}
+    for reading in readings:
+        identity = by_digest[reading["thumbnail"]["sha256"]]
+        assert identity is not None
+        assert identity["device_id"] == "cage07"
+        assert datetime.fromisoformat(identity["captured_at"]) == datetime.fromisoformat(reading["captured_at"])
+    assert len({(identity["epoch"], identity["seq"]) for identity in by_digest.values() if identity}) == CAPTURES
 
 
 def test_the_archive_holds_the_crop_of_each_estimate(lab) -> None:
