@@ -79,7 +79,8 @@ def make_discovery(config: Config) -> dict[str, Any]:
                 "capture",
                 "Capture now",
                 command_topic=topics.command("capture"),
-                payload_press='{"id":"home-assistant-{{ now().timestamp() | int }}"}',
+                # A template: `payload_press` would be sent as it stands, and each request needs its own name.
+                command_template='{"id":"home-assistant-{{ now().timestamp() | int }}"}',
             ),
         },
     }
