@@ -9,10 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edge.model.bundle import read_bundle
-
 from benchmarks.table import Row
 from edge.demo.bundle_path import DEMO_BUNDLE, DEMO_KEY
+from edge.model.bundle import read_bundle
 
 ROOT = Path(__file__).parents[1]
 OLDEST = ROOT / ".venv-oldest/bin/python"
@@ -48,13 +47,13 @@ def _unpack(folder: Path) -> dict[str, Path]:
     for name in NAMES:
         files[name] = folder / f"{name}.tflite"
         files[name].write_bytes(bundle.files[f"{name}.tflite"])
-    _mobilenets(folder)
+    write_mobilenets(folder)
     for kind in ("int8", "float32"):
         files[f"mobilenet-{kind}"] = folder / f"mobilenet-{kind}.tflite"
     return files
 
 
-def _mobilenets(folder: Path) -> None:
+def write_mobilenets(folder: Path) -> None:
     """Write MobileNetV2-0.35 at 224 with random weights, int8 and float32: the yardstick of the time budget."""
     code = (
         "import sys, numpy as np, keras, tensorflow as tf\n"

@@ -104,6 +104,9 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     demo.add_argument("--cages", type=_positive, default=4, metavar="N")
     demo.add_argument("--captures", type=_positive, default=230, metavar="N", help="captures of each cage")
     demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument(
+        "--broker", choices=("auto", "mosquitto", "amqtt"), default="auto", help="auto: mosquitto, else amqtt"
+    )
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -153,7 +156,7 @@ def _locate(options: argparse.Namespace) -> int:
 def _demo(options: argparse.Namespace) -> int:
     from edge.demo.main import run
 
-    return run(options.out, cages=options.cages, captures=options.captures, seed=options.seed)
+    return run(options.out, cages=options.cages, captures=options.captures, seed=options.seed, broker=options.broker)
 
 
 def _positive(text: str) -> int:

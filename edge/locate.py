@@ -75,7 +75,7 @@ def decode_centres(logits: Logits, spec: Centres, most: int) -> list[tuple[Point
     peaks: list[tuple[Point, float]] = []
     for index in order:
         row, column = int(rows[index]), int(columns[index])
-        x, y = _centroid(heat, row, column)
+        x, y = _refined(heat, row, column)
         point = ((x + 0.5) * spec.stride, (y + 0.5) * spec.stride)
         if all(math.dist(point, other) >= spec.min_distance_px for other, _ in peaks):
             peaks.append((point, _sigmoid(float(heat[row, column]))))
@@ -108,14 +108,21 @@ def decode_parts(logits: Logits, spec: Parts, crop: Crop) -> tuple[Keypoint, ...
     return tuple(points)
 
 
-def _centroid(heat: Logits, row: int, column: int) -> Point:
-    """Return the peak's position refined by the sigmoid mass of its 3x3 cells."""
-    y0, x0 = max(0, row - 1), max(0, column - 1)
-    part = 1 / (1 + np.exp(-heat[y0 : row + 2, x0 : column + 2]))
-    total = float(part.sum())
-    x = float((part.sum(axis=0) * np.arange(x0, x0 + part.shape[1])).sum()) / total
-    y = float((part.sum(axis=1) * np.arange(y0, y0 + part.shape[0])).sum()) / total
-    return x, y
+def _refined(heat: Logits, row: int, column: int) -> Point:
+    """Return the peak's position (x, y) in cells, between cells as well: a parabola through it and its neighbours.
+
+    On the logits, along each axis: where sigmoids saturate, all cells around a peak look alike.
+    """
+    return column + _vertex(heat[row], column), row + _vertex(heat[:, column], row)
+
+
+def _vertex(line: Logits, at: int) -> float:
+    """Return where the parabola through three values has its vertex, relative to the middle one; 0 at the border."""
+    if not 0 < at < len(line) - 1:
+        return 0.0
+    before, peak, after = (float(value) for value in line[at - 1 : at + 2])
+    bend = before - 2 * peak + after
+    return 0.5 * (before - after) / bend if bend < 0 else 0.0
 
 
 def _sigmoid(value: float) -> float:

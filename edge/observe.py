@@ -6,7 +6,6 @@ gate -> locate -> crop -> estimate -> accept or say why not
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -54,6 +53,7 @@ class Observation:
 
     crops: the exact age-model inputs of the best frame, one an animal where it had one, uint8 (h, w, c).
     best: index of the frame that the animals' boxes and keypoints belong to.
+    model_ms: wall time of the networks' bare invocations.
     """
 
     outcome: Outcome
@@ -79,13 +79,13 @@ def observe(
     A burst is one measurement: where the best frame's one animal is accepted, its embedding is averaged over the frames
     that show one accepted animal.
     """
+    before_ms = model.invoked_ms
     seen = [_observe_one(frame, model, settings, reference) for frame in frames]
     best = max(range(len(seen)), key=lambda index: _worth(seen[index]))
     chosen = seen[best]
-    model_ms = sum(one.model_ms for one in seen)
     if len(seen) > 1 and len(chosen.animals) == 1 and chosen.accepted:
         chosen = _average(chosen, seen, model)
-    return replace(chosen, frames=len(seen), best=best, model_ms=model_ms)
+    return replace(chosen, frames=len(seen), best=best, model_ms=model.invoked_ms - before_ms)
 
 
 def _observe_one(
@@ -95,14 +95,11 @@ def _observe_one(
     outcome, detail = judge_quality(quality, settings.limits)
     if outcome is not Outcome.OK:
         return _nothing(outcome, detail, quality)
-    begin = time.perf_counter()
     located = find_animals(frame, model, max(1, settings.expected_animals) + 1)
     if not located:
-        return _nothing(Outcome.NO_MOUSE, "no animal in view", quality, (time.perf_counter() - begin) * 1000)
+        return _nothing(Outcome.NO_MOUSE, "no animal in view", quality)
     if settings.nest_box is not None and all(_in_nest(animal, frame, settings.nest_box) for animal in located):
-        return _nothing(
-            Outcome.IN_NEST, "every animal in view is in the nest", quality, (time.perf_counter() - begin) * 1000
-        )
+        return _nothing(Outcome.IN_NEST, "every animal in view is in the nest", quality)
     judged = [_judge(animal, located, frame, model, settings) for animal in located]
     animals = tuple(animal for animal, _ in judged)
     single = animals[0] if len(animals) == 1 else None
@@ -115,13 +112,13 @@ def _observe_one(
         quality=quality,
         frames=1,
         best=0,
-        model_ms=(time.perf_counter() - begin) * 1000,
+        model_ms=0.0,
         crops=tuple(crop.pixels for _, crop in judged if crop is not None),
     )
 
 
-def _nothing(outcome: Outcome, detail: str, quality: Quality | None, model_ms: float = 0.0) -> Observation:
-    return Observation(outcome, detail, False, None, (), quality, 1, 0, model_ms)
+def _nothing(outcome: Outcome, detail: str, quality: Quality | None) -> Observation:
+    return Observation(outcome, detail, False, None, (), quality, 1, 0, 0.0)
 
 
 def _judge(

@@ -87,6 +87,7 @@ def _crop(main: Image, to_main: Affine, width: int, height: int, channels: int) 
     corners = to_main @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]], np.float64)
     x0, y0 = np.floor(corners.min(1)).astype(int) - 2
     x1, y1 = np.ceil(corners.max(1)).astype(int) + 2
+    whole = x0 >= 0 and y0 >= 0 and x1 <= main.shape[1] and y1 <= main.shape[0]
     x0, y0 = max(0, x0), max(0, y0)
     x1, y1 = min(main.shape[1], x1), min(main.shape[0], y1)
     if x1 <= x0 or y1 <= y0:
@@ -94,10 +95,8 @@ def _crop(main: Image, to_main: Affine, width: int, height: int, channels: int) 
     part = main[y0:y1, x0:x1]
     local = to_main.copy()
     local[:, 2] -= (x0, y0)
-    if channels == 1:  # grey before the cut: a third of the work
-        part = image.grey(part)
-    pixels = _channels(image.cut(part, local, width, height), channels)
-    return Crop(pixels, to_main, _inside(to_main, main.shape[1], main.shape[0], width, height))
+    pixels = _channels(image.cut(part, local, width, height, grey=channels == 1), channels)
+    return Crop(pixels, to_main, 1.0 if whole else _inside(to_main, main.shape[1], main.shape[0], width, height))
 
 
 def _inside(to_main: Affine, main_width: int, main_height: int, width: int, height: int) -> float:

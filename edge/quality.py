@@ -5,17 +5,25 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from edge import image
 from edge.config.tree import Quality as Limits
 from edge.contract.reading import Outcome, Quality
 from edge.frame import Image
 
 MOVED = "camera_moved"
 _DARK, _SATURATED = 8, 250
+_BLOCKS = (6, 8)
+_FLAT_BELOW = 2.5
+"""Grey levels within a block: a cover at the lens shows sensor noise only (below 2), the smooth floor of a real open
+field at least 3.1, bedding at least 4.7."""
+_COVER_BELOW = 0.6
+"""Of the rest's brightness. Only a dark cover is one: a bright flat region may well be a smooth floor."""
 
 
 def measure_quality(small: Image, limits: Limits, reference: NDArray[np.complex64] | None = None) -> Quality:
     """Return what the small stream, uint8 (h, w) grey, looks like; `reference` comes from `reference_view`."""
-    counts = np.bincount(small.ravel(), minlength=256)
+    sample = small[::2, ::2]  # a quarter of the pixels says the same
+    counts = np.bincount(sample.ravel(), minlength=256)
     share = counts / counts.sum()
     levels = np.arange(256)
     mean = float(share @ levels)
@@ -28,6 +36,7 @@ def measure_quality(small: Image, limits: Limits, reference: NDArray[np.complex6
         saturated_fraction=round(float(share[_SATURATED:].sum()), 4),
         sharpness=round(_sharpness(small), 3),
         contrast=round(contrast, 2),
+        covered_fraction=round(covered_fraction(sample), 3),
         reference_shift_px=None if shift is None else round(shift, 2),
         flags=flags,
     )
@@ -44,9 +53,31 @@ def judge_quality(quality: Quality, limits: Limits) -> tuple[Outcome, str]:
         )
     if quality.contrast < limits.min_contrast:
         return Outcome.OBSTRUCTED, f"contrast {quality.contrast:.1f}, at least {limits.min_contrast:g} needed"
+    if quality.covered_fraction > limits.max_covered_fraction:
+        return (
+            Outcome.OBSTRUCTED,
+            f"{quality.covered_fraction:.0%} of the view is covered, at most {limits.max_covered_fraction:.0%} allowed",
+        )
     if quality.sharpness < limits.min_sharpness:
         return Outcome.BLURRED, f"sharpness {quality.sharpness:.2f}, at least {limits.min_sharpness:g} needed"
     return Outcome.OK, ""
+
+
+def covered_fraction(small: Image) -> float:
+    """Return the share of a uint8 (h, w) view's 6 x 8 blocks that are flat, and dark beside the blocks that are not.
+
+    0 where every block is flat: then nothing shows what is covered, and the contrast of the whole decides.
+    """
+    rows, columns = _BLOCKS
+    height, width = small.shape[0] // rows, small.shape[1] // columns
+    if height < 2 or width < 2:
+        return 0.0
+    view = small[: height * rows, : width * columns].astype(np.float32)
+    blocks = view.reshape(rows, height, columns, width).transpose(0, 2, 1, 3).reshape(rows * columns, -1)
+    means, flat = blocks.mean(axis=1), blocks.std(axis=1) < _FLAT_BELOW
+    if flat.all():
+        return 0.0
+    return float((flat & (means < _COVER_BELOW * means[~flat].mean())).mean())
 
 
 def reference_view(small: Image) -> NDArray[np.complex64]:
@@ -73,22 +104,20 @@ def shift_against(small: Image, reference: NDArray[np.complex64]) -> float | Non
 
 
 def _windowed(small: Image) -> NDArray[np.float32]:
+    """Return the view at a quarter of a usual small stream's width, where its borders fade out."""
     step = _step(small)
-    view = small[::step, ::step]
-    view = view[: view.shape[0] // 2 * 2, : view.shape[1] // 2 * 2].astype(np.float32)
+    view = image.resize(small, small.shape[1] // step, small.shape[0] // step).astype(np.float32)
     rows, columns = np.hanning(view.shape[0]), np.hanning(view.shape[1])
     windowed: NDArray[np.float32] = ((view - view.mean()) * rows[:, None] * columns).astype(np.float32)
     return windowed
 
 
 def _step(small: Image) -> int:
-    return max(1, int(small.shape[1]) // 160)
+    return max(1, int(small.shape[1]) // 80)
 
 
 def _sharpness(small: Image) -> float:
-    """Return the standard deviation of the Laplacian on every second row, grey levels."""
-    view = small.astype(np.int16)
-    middle = view[1:-1:2, 1:-1]
-    laplacian = 4 * middle - view[:-2:2, 1:-1][: len(middle)] - view[2::2, 1:-1][: len(middle)]
-    laplacian -= view[1:-1:2, :-2] + view[1:-1:2, 2:]
-    return float(laplacian.std())
+    """Return the standard deviation of the Laplacian on every fourth row, grey levels."""
+    above, middle, below = (small[offset : small.shape[0] - 2 + offset : 4].astype(np.int16) for offset in range(3))
+    laplacian = 4 * middle[:, 1:-1] - above[:, 1:-1] - below[:, 1:-1] - middle[:, :-2] - middle[:, 2:]
+    return float(laplacian.astype(np.float32).std())

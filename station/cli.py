@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,12 +22,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an error is one line on stderr."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
     try:
         code: int = options.command(options)
         return code
     except CageclockError as error:
         print(f"cageclock-station: {error}", file=sys.stderr)
         return error.exit_code
+    except sqlite3.Error as error:
+        text = (
+            f"the database failed: {error}; check the disk, or move station.db aside: the devices send what they hold"
+        )
+        print(f"cageclock-station: {text}", file=sys.stderr)
+        return 4
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from edge.contract import jsontext, topics
-from edge.errors import MessageError, StorageError
+from edge.errors import DatabaseDamaged, MessageError, StorageError
 from station.link import Delivery, Link
 from station.message import Arrival
 from station.settings import Settings
@@ -88,6 +88,8 @@ class Process:
         while arrivals and not self._stop:
             try:
                 taken = self._store.take(arrivals)
+            except DatabaseDamaged:
+                raise  # only a person can put that right
             except StorageError as error:
                 # Nothing is acknowledged or promised: the devices keep what the station cannot.
                 LOG.error("%s; free space or check the disk; trying again in %.0f s", error, backoff_s)

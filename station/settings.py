@@ -42,6 +42,19 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_payload_kb: Annotated[int, msgspec.Meta(ge=8, le=262144)] = 1024
 
 
+class _Once(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, of which YAML would keep the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping's values."""
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
     """Return the file's settings with the flags laid over them; a flag that is None says nothing.
 
@@ -68,7 +81,7 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(path.read_text())
+        found = yaml.load(path.read_text(), Loader=_Once)
     except (OSError, UnicodeDecodeError) as error:
         raise OperatorError(f"{path}: cannot be read: {error}") from error
     except yaml.YAMLError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import sqlite3
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from edge.contract.delivery import Committed
 from edge.contract.identity import Head
 from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost
-from edge.errors import DiskFull, OperatorError, StorageError
+from edge.errors import DatabaseDamaged, DiskFull, OperatorError, StorageError
 from station import aside, rows, schema
 from station.ledger import Account, Ledger, missing
 from station.message import STATES, Arrival, Content, Picture, Record, Unreadable, read_picture, read_record
@@ -90,7 +91,7 @@ class Store:
         """Return what became of the messages, all of them durable: pictures first, then one transaction.
 
         Raises:
-            DiskFull, StorageError: nothing of the batch was taken; its messages must not be acknowledged.
+            DiskFull, StorageError, DatabaseDamaged: nothing of the batch was taken; acknowledge none of it.
         """
         taken = Taken()
         self._written.clear()
@@ -103,7 +104,9 @@ class Store:
             self._connection.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
             self._undo()
-            full = "full" in str(error) or (isinstance(error, OSError) and error.errno == 28)
+            if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+                raise DatabaseDamaged(f"{self._data / schema.DATABASE}: {error}; move it aside") from error
+            full = "full" in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC)
             kind = DiskFull if full else StorageError
             raise kind(f"{self._data}: could not store {len(arrivals)} messages: {error}") from error
         except BaseException:

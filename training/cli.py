@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     simulate = _command(commands, "simulate", _simulate, "render simulated mice into RUN/data.npz")
-    simulate.add_argument("--cages", type=int, default=900, help="cages, each with 1-3 animals (default %(default)s)")
+    simulate.add_argument("--cages", type=int, default=500, help="cages, each with 1-3 animals (default %(default)s)")
     simulate.add_argument("--frames", type=int, default=6, help="photographs a cage (default %(default)s)")
     simulate.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
 
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     locator.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
     fit = _command(commands, "fit", _fit, "train the age model into RUN/age.keras")
-    fit.add_argument("--steps", type=int, default=4000, help="training steps of 32 crops (default %(default)s)")
+    fit.add_argument("--steps", type=int, default=3000, help="training steps of 32 crops (default %(default)s)")
     fit.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
     _command(commands, "quantise", _quantise, "int8 network, temperature, intervals and domain on held-out animals")
@@ -68,12 +68,12 @@ def _parser() -> argparse.ArgumentParser:
     bundle = _command(commands, "bundle", _bundle, "sign and pack")
     _bundle_options(bundle)
     demo = _command(commands, "demo-bundle", _demo_bundle, "all steps; what is there already is used again")
-    demo.add_argument("--cages", type=int, default=900)
+    demo.add_argument("--cages", type=int, default=500)
     demo.add_argument("--frames", type=int, default=6)
     demo.add_argument("--workers", type=int, default=2)
-    demo.add_argument("--centre-steps", type=int, default=900)
-    demo.add_argument("--part-steps", type=int, default=2000)
-    demo.add_argument("--age-steps", type=int, default=4000)
+    demo.add_argument("--centre-steps", type=int, default=700)
+    demo.add_argument("--part-steps", type=int, default=1500)
+    demo.add_argument("--age-steps", type=int, default=3000)
     _bundle_options(demo)
 
     sheet = commands.add_parser("contact-sheet", help="draw what a bundle finds in a video or folder")
@@ -81,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     sheet.add_argument("--trust", type=Path, required=True, help="public key of the bundle (PEM)")
     sheet.add_argument("--source", type=Path, required=True, help="a video file or a folder of images")
     sheet.add_argument("--px-per-mm", type=float, default=None, help="scale of the pictures, if calibrated")
-    sheet.add_argument("--frames", type=int, default=12)
+    sheet.add_argument("--frames", type=int, default=12, help="pictures to draw (default %(default)s)")
+    sheet.add_argument("--measured", type=int, default=120, help="pictures to count over (default %(default)s)")
     sheet.add_argument("--out", type=Path, required=True, help="PNG to write")
     sheet.set_defaults(run=_contact_sheet)
     return parser
@@ -109,8 +110,8 @@ def _simulate(options: argparse.Namespace) -> int:
     from training.simulate import simulate
 
     data = simulate(options.out, cages=options.cages, frames=options.frames, seed=options.seed, workers=options.workers)
-    counts = f"{len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
-    print(f"{options.out / 'data.npz'}: {counts}")
+    found = f"{len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
+    print(f"{options.out / 'data.npz'}: {found}")
     return 0
 
 
@@ -182,9 +183,10 @@ def _demo_bundle(options: argparse.Namespace) -> int:
 
 
 def _contact_sheet(options: argparse.Namespace) -> int:
-    from training.footage import contact_sheet
+    from training.sheet import contact_sheet
 
-    print(contact_sheet(options))
+    _print_figures(contact_sheet(options))
+    print(options.out)
     return 0
 
 

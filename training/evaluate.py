@@ -56,7 +56,10 @@ def score(
 
 
 def metrics_of(scored: Scored, train_median: float, intervals: tuple[Intervals, ...], bins: Floats) -> dict[str, float]:
-    """Return the figures of the report; ages in days, ratios against always guessing the training median."""
+    """Return the figures of the report; ages in days, ratios against always guessing the training median.
+
+    A figure that the data do not allow (a band without animals, a correlation of a constant) is left out.
+    """
     errors = np.abs(scored.int8 - scored.truth)
     constant = np.abs(train_median - scored.truth)
     reading = next(entry for entry in intervals if entry.unit == "reading")
@@ -76,8 +79,8 @@ def metrics_of(scored: Scored, train_median: float, intervals: tuple[Intervals, 
         "mae_ratio_infrared": _ratio(errors, constant, ~scored.white),
         "int8_bias_days": float((scored.int8 - scored.float32).mean()),
         "int8_difference_days": float(np.abs(scored.int8 - scored.float32).mean()),
-        "rank_correlation_int8_float32": float(np.corrcoef(_ranks(scored.int8), _ranks(scored.float32))[0, 1]),
-        "r": float(np.corrcoef(scored.int8, scored.truth)[0, 1]),
+        "rank_correlation_int8_float32": _correlation(_ranks(scored.int8), _ranks(scored.float32)),
+        "r": _correlation(scored.int8, scored.truth),
         "r2": float(1 - (gap**2).mean() / scored.truth.var()),
         "gap_slope": float(np.polyfit(scored.truth, gap, 1)[0]),
         "coverage_90": float(covered.mean()),
@@ -87,8 +90,13 @@ def metrics_of(scored: Scored, train_median: float, intervals: tuple[Intervals, 
     }
     for low, high in ((0, 240), (240, 480), (480, 2000)):
         inside = (scored.truth >= low) & (scored.truth < high)
-        found[f"mae_days_{low}_{high}"] = float(errors[inside].mean()) if inside.any() else 0.0
-    return found
+        found[f"mae_days_{low}_{high}"] = float(errors[inside].mean()) if inside.any() else float("nan")
+    return finite(found)
+
+
+def finite(figures: dict[str, float]) -> dict[str, float]:
+    """Return the figures that are numbers: JSON knows no NaN, and a bundle's manifest allows none."""
+    return {name: value for name, value in figures.items() if np.isfinite(value)}
 
 
 def mean_crps(embeddings: NDArray[np.float32], age_days: NDArray[np.float32], spec: Age) -> float:
@@ -125,7 +133,13 @@ def markdown(metrics: dict[str, float], title: str, notice: str) -> str:
 
 
 def _ratio(errors: Floats, constant: Floats, mask: NDArray[np.bool_]) -> float:
-    return float(errors[mask].mean() / constant[mask].mean()) if mask.any() else 0.0
+    return float(errors[mask].mean() / constant[mask].mean()) if mask.any() else float("nan")
+
+
+def _correlation(first: Floats, second: Floats) -> float:
+    if first.std() == 0 or second.std() == 0:
+        return float("nan")
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _ranks(values: Floats) -> Floats:

@@ -15,11 +15,14 @@ from edge.locate import decode_centres, decode_parts
 from edge.model.runtime import open_network
 from edge.preprocess import Crop
 from training.augment import Ranges, augmented, mirror_order
+from training.calibrate import fit_likelihood
 from training.fitting import Recipe, fit, refresh_statistics, seeded
 from training.losses.keypoints import centre_loss, keypoint_loss
 from training.networks import centres_network, parts_network
 from training.quantise import quantise, spread
 
+HIT_MM = 3.0
+"""A part is found where it is visible and this near: its likelihood is the probability of that."""
 _NO_SHIFT = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 
@@ -81,16 +84,34 @@ def part_errors(
 
     NaN where the part is not visible.
     """
+    found = _found_parts(content, spec, crops)
+    seen = keypoints[..., 2] > 0
+    errors = np.hypot(found[..., 0] - keypoints[..., 0], found[..., 1] - keypoints[..., 1])
+    return np.where(seen, errors, np.nan), np.where(seen, found[..., 2], np.nan)
+
+
+def with_likelihood(content: bytes, spec: Parts, crops: NDArray[np.uint8], keypoints: NDArray[np.float32]) -> Parts:
+    """Return the second stage's manifest entry, its likelihood fitted on crops that the network has not seen.
+
+    A hit is a visible part that is found within HIT_MM.
+    """
+    plain = msgspec.structs.replace(spec, likelihood_a=0.0, likelihood_b=1.0)
+    found = _found_parts(content, plain, crops)
+    errors = np.hypot(found[..., 0] - keypoints[..., 0], found[..., 1] - keypoints[..., 1])
+    hits = (keypoints[..., 2] > 0) & (errors <= HIT_MM * spec.px_per_mm)
+    masses = np.clip(found[..., 2], 1e-4, 1 - 1e-4)
+    a, b = fit_likelihood(masses.ravel(), hits.ravel())
+    return msgspec.structs.replace(spec, likelihood_a=a, likelihood_b=b)
+
+
+def _found_parts(content: bytes, spec: Parts, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return (n, parts, 3): x, y in crop pixels and likelihood, as the device decodes them."""
     network = open_network(content)
-    errors = np.full(keypoints.shape[:2], np.nan)
-    likelihoods = np.full(keypoints.shape[:2], np.nan)
-    for index, (crop, truth) in enumerate(zip(crops, keypoints, strict=True)):
-        found = decode_parts(network.run(crop), spec, Crop(crop, _NO_SHIFT, 1.0))
-        for part, point in enumerate(found):
-            if truth[part, 2] > 0:
-                errors[index, part] = float(np.hypot(point.x - truth[part, 0], point.y - truth[part, 1]))
-                likelihoods[index, part] = point.likelihood
-    return errors, likelihoods
+    found = np.empty((len(crops), len(spec.keypoints), 3))
+    for index, crop in enumerate(crops):
+        points = decode_parts(network.run(crop), spec, Crop(crop, _NO_SHIFT, 1.0))
+        found[index] = [(point.x, point.y, point.likelihood) for point in points]
+    return found
 
 
 def centre_scores(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import sys
+import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -50,17 +52,42 @@ def spread(count: int, most: int, seed: int = 0) -> NDArray[np.intp]:
 
 
 def silence() -> None:
-    """Keep TensorFlow's banners out of the terminal; must run before its import."""
+    """Ask TensorFlow, before its import, to keep quiet and to leave the GPU alone."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
+def import_backend() -> None:
+    """Import Keras, which takes seconds, without the banners that TensorFlow's C++ prints whatever it is asked."""
+    silence()
+    with _muted():
+        import keras  # noqa: F401
+
+
 def _convert(converter: Any) -> bytes:
     """Return the converted network; the converter's own chatter is kept out of the terminal."""
-    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings(), _muted():
         warnings.simplefilter("ignore")
         return bytes(converter.convert())
+
+
+@contextlib.contextmanager
+def _muted() -> Iterator[None]:
+    """Keep what C++ writes to standard error out of the terminal; where the body fails, show it after all."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept:
+        terminal = os.dup(2)
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            os.write(terminal, kept.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
 
 
 def _fixed_batch(network: Any) -> Any:

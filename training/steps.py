@@ -12,11 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.contract.manifest import AGE, Age, Validity
+from edge.contract.manifest import AGE, PARTS, Age, Parts, Validity
 from edge.errors import OperatorError
 from training.fitting import Recipe
 from training.geometry import age_spec, centres_spec, parts_spec
 from training.pack import NOTICE, Calibration, Label, load_struct, pack_run, save_struct, signing_key
+from training.quantise import import_backend
 from training.simulate import STRAIN, Dataset
 from training.split import Split, split_by_group
 
@@ -25,9 +26,9 @@ from training.split import Split, split_by_group
 class Effort:
     """Training steps of each network."""
 
-    centres: int = 900
-    parts: int = 2000
-    age: int = 4000
+    centres: int = 700
+    parts: int = 1500
+    age: int = 3000
 
 
 def open_data(run: Path) -> Dataset:
@@ -43,9 +44,10 @@ def open_data(run: Path) -> Dataset:
 
 def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) -> dict[str, float]:
     """Train and quantise both stages on the run's simulated data; return their figures on held-out cages."""
-    from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage
+    from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage, with_likelihood
 
     data = open_data(run)
+    import_backend()
     views = split_by_group(data.view_cage, seed)
     parts = split_by_group(data.part_cage, seed)
     figures: dict[str, float] = {}
@@ -65,7 +67,10 @@ def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = Fal
             "part_error_mm": float(np.nanmean(errors)) / second.spec.px_per_mm,
             "part_error_mm_median": float(np.nanmedian(errors)) / second.spec.px_per_mm,
         }
-    return figures
+    content, held = (run / PARTS).read_bytes(), parts.calibration
+    spec = with_likelihood(content, load_struct(run / "parts.json", Parts), data.parts[held], data.keypoints[held])
+    save_stage(run, "parts", content, spec)
+    return figures | {"likelihood_a": spec.likelihood_a, "likelihood_b": spec.likelihood_b}
 
 
 def train_age(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) -> None:
@@ -75,6 +80,7 @@ def train_age(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) 
     if (run / "age.keras").exists() and not again:
         return
     data = open_data(run)
+    import_backend()
     train = split_by_group(data.cage, seed).train
     whole = fit_age(data.crops[train], data.age_days[train], age_spec(), Recipe(effort.age, 32, 3e-3), seed)
     whole.save(run / "age.keras")
@@ -86,6 +92,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
 
     data = open_data(run)
+    import_backend()
     split = split_by_group(data.cage, seed)
     result = quantise_age(_load_age(run), data.crops[split.train], age_spec())
     held = split.calibration
@@ -117,9 +124,10 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     import json
 
     from training.age import float_embeddings, int8_embeddings
-    from training.evaluate import contact_sheet, markdown, metrics_of, score
+    from training.evaluate import contact_sheet, finite, markdown, metrics_of, score
 
     data = open_data(run)
+    import_backend()
     split = split_by_group(data.cage, seed)
     spec, calibration = load_struct(run / "age.json", Age), load_struct(run / "calibration.json", Calibration)
     test = split.test
@@ -136,7 +144,7 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     )
     median = float(np.median(data.age_days[split.train]))
     metrics = metrics_of(scored, median, calibration.intervals, np.array(spec.bin_centres_days))
-    metrics |= _locator_metrics(run, data, seed)
+    metrics |= finite(_locator_metrics(run, data, seed))
     (run / "report.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (run / "report.md").write_text(markdown(metrics, "The demo model on held-out simulated mice", NOTICE))
     contact_sheet(run / "contact-sheet.png", crops, scored)
@@ -162,7 +170,7 @@ def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1) -> str:
 
 
 def _locator_metrics(run: Path, data: Dataset, seed: int) -> dict[str, float]:
-    from edge.contract.manifest import CENTRES, PARTS, Centres, Parts
+    from edge.contract.manifest import CENTRES, Centres
     from training.locator import centre_scores, part_errors
 
     if not (run / PARTS).exists() or not (run / CENTRES).exists():

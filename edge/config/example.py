@@ -70,6 +70,7 @@ quality:                              # limits on the small view; grey levels 0-
   # max_saturated_fraction: 0.35
   # min_sharpness: 1.5
   # min_contrast: 4.0
+  # max_covered_fraction: 0.2         # of the view, by something flat and dark before the lens
   # max_reference_shift_px: 6.0       # more than this against the reference view: the camera was moved
 
 outbox:

@@ -130,6 +130,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     max_saturated_fraction: Fraction = 0.35
     min_sharpness: NotNegative = 1.5
     min_contrast: NotNegative = 4.0
+    max_covered_fraction: Fraction = 0.2
     max_reference_shift_px: Positive = 6.0
 
 

@@ -112,6 +112,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     """What the quality gate measured on the small stream; grey levels 0-255, fractions 0-1.
 
     sharpness: standard deviation of the Laplacian, grey levels.
+    covered_fraction: of the view, by flat dark regions: something stands before the lens.
     reference_shift_px: movement against the reference view in small-stream pixels, None without a reference.
     """
 
@@ -120,6 +121,7 @@ class Quality(Struct, frozen=True, kw_only=True):
     saturated_fraction: Fraction
     sharpness: NotNegative
     contrast: NotNegative
+    covered_fraction: Fraction = 0.0
     reference_shift_px: float | None = None
     flags: tuple[str, ...] = ()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,16 +27,20 @@ class Broker:
     password_file: Path | None
 
 
-def start_broker(children: Children, folder: Path) -> Broker:
+def start_broker(children: Children, folder: Path, choice: str = "auto") -> Broker:
     """Return a running broker, a child of this process.
 
+    choice: `mosquitto`, `amqtt`, or `auto`, which prefers the first.
+
     Raises:
-        OperatorError: neither mosquitto nor amqtt is installed.
+        OperatorError: the chosen one, or with `auto` either, is not installed.
         NetworkError: it did not listen within 20 s.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = _free_port()
-    program = find_mosquitto()
+    program = find_mosquitto() if choice != "amqtt" else None
+    if program is None and choice == "mosquitto":
+        raise OperatorError("demo: mosquitto is not installed; apt-get install mosquitto")
     if program is not None:
         settings = folder / "mosquitto.conf"
         settings.write_text(
@@ -70,8 +75,6 @@ def _start_amqtt(children: Children, folder: Path, port: int) -> Broker:
 
 
 def _beside_python(program: str) -> str | None:
-    import sys
-
     path = Path(sys.executable).with_name(program)
     return str(path) if path.is_file() else None
 

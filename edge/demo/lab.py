@@ -88,5 +88,6 @@ def _device_settings(cage: DemoCage, broker: Broker) -> dict[str, Any]:
         },
         "schedule": {"interval_light_s": INTERVAL_S, "interval_dark_s": INTERVAL_S, "phase_offset_s": 0.0},
         "light_cycle": {"lights_on": "07:00", "light_hours": 12.0, "zone": "+00:00"},
+        "outbox": {"keep_days": 10_000.0},  # on the stepped clock a fortnight is over in seconds
         "mqtt": mqtt,
     }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import signal
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -20,11 +22,14 @@ from edge.demo.table import Table
 from edge.demo.watch import Watch
 from edge.errors import OperatorError
 
+TrueAge = Callable[[DemoCage, Reading], float]
+"""The simulated animal's age in days at a reading."""
+
 _MARKER = ".cageclock-demo"
 _PATIENCE_S = 120.0
 
 
-def run(out: Path, *, cages: int = 4, captures: int = 230, seed: int = 1) -> int:
+def run(out: Path, *, cages: int = 4, captures: int = 230, seed: int = 1, broker: str = "auto") -> int:
     """Run the demo into the folder `out` and return the exit code; Ctrl-C ends it cleanly at any moment.
 
     Raises:
@@ -35,15 +40,15 @@ def run(out: Path, *, cages: int = 4, captures: int = 230, seed: int = 1) -> int
     _make_empty(out)
     try:
         with Children(out / "logs") as children:
-            return _live(children, out.resolve(), cages, captures, seed)
+            return _live(children, out.resolve(), cages, captures, seed, broker)
     except KeyboardInterrupt:
         print(f"\nstopped; what was logged so far is in {out}", flush=True)
         return 0
 
 
-def _live(children: Children, out: Path, cages: int, captures: int, seed: int) -> int:
+def _live(children: Children, out: Path, cages: int, captures: int, seed: int, choice: str) -> int:
     started = time.monotonic()
-    broker = start_broker(children, out / "broker")
+    broker = start_broker(children, out / "broker", choice)
     built = lab.build_lab(out, broker, cages=cages, captures=captures, seed=seed)
     begin = lab.begins_at(captures)
     births = {cage.device_id: animals_of(load_config(cage.config), begin)[0] for cage in built}
@@ -100,7 +105,9 @@ def _start_device(children: Children, cage: DemoCage, begin: str) -> None:
     children.start(f"{cage.device_id}-publish", [*cageclock, "publish", "--config", str(cage.config)])
 
 
-def _watch_until_logged(children: Children, built: list[DemoCage], watch: Watch, table: Table, true_age) -> None:  # type: ignore[no-untyped-def]
+def _watch_until_logged(
+    children: Children, built: list[DemoCage], watch: Watch, table: Table, true_age: TrueAge
+) -> None:
     """Redraw until every capture has ended and everything it appended is committed by the station."""
     quiet_since = time.monotonic()
     done = -1
@@ -125,9 +132,7 @@ def _watch_until_logged(children: Children, built: list[DemoCage], watch: Watch,
         time.sleep(0.2)
 
 
-def _close(out: Path, station: Path, built: list[DemoCage], elapsed_s: float, true_age) -> int:  # type: ignore[no-untyped-def]
-    import subprocess
-
+def _close(out: Path, station: Path, built: list[DemoCage], elapsed_s: float, true_age: TrueAge) -> int:
     show = [sys.executable, "-m", "station.cli"]
     data = ["--data", str(station)]
     subprocess.run(

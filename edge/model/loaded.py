@@ -18,6 +18,10 @@ from edge.model.runtime import open_network, runtime_name
 class Runs(Protocol):
     """A network: pixels in, numbers out."""
 
+    @property
+    def invoked_ms(self) -> float:
+        """Wall time of all its bare invocations so far."""
+
     def run_raw(self, pixels: NDArray[np.uint8]) -> NDArray[np.int8]:
         """Return the int8 output without its batch axis."""
 
@@ -44,6 +48,11 @@ class LoadedModel:
     bin_centres: NDArray[np.float32]
     domain_mean: NDArray[np.float32]
     domain_whitening: NDArray[np.float32]
+
+    @property
+    def invoked_ms(self) -> float:
+        """Wall time of all bare invocations of the three networks so far."""
+        return self.centres.invoked_ms + self.parts.invoked_ms + self.age.invoked_ms
 
     def describe(self) -> Model:
         """Return what every reading says of the model."""

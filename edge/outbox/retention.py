@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edge.config import tree
+from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
-from edge.contract.record import Lost
+from edge.contract.record import LOST_SCHEMA, Lost
 from edge.outbox.database import free_bytes, writing
 from edge.outbox.released import Released
 from edge.outbox.requests import OUTBOX
@@ -43,6 +44,26 @@ class Need:
         """Count bytes that went."""
         self.ceiling -= size
         self.free -= size
+
+
+class Losses:
+    """What one transaction drops, gathered into as few `lost` records as say it all."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._found: dict[tuple[str, str], RangeSet] = {}
+
+    def add(self, what: str, epoch: str, first: int, last: int) -> None:
+        """Note records, or their thumbnails, as dropped."""
+        self._found.setdefault((what, epoch), RangeSet()).add(first, last)
+
+    def insert(self, label: LabelLost, insert: InsertLost) -> None:
+        """Insert the records; a thumbnail whose record is lost too needs none of its own."""
+        for (what, epoch), ranges in self._found.items():
+            records = self._found.get(("record", epoch), RangeSet())
+            for first, last in ranges:
+                if what == "record" or not all(number in records for number in range(first, last + 1)):
+                    insert(label(what, epoch, first, last, "no space left within outbox.max_mb and min_free_mb"))
 
 
 class Retention:
@@ -97,11 +118,12 @@ class Retention:
             (BATCH,),
         ).fetchall()
         rows: list[Held] = []
-        for number, epoch, seq, picture, size, recorded_at in found:
-            gone = seq in released[epoch].records if epoch in released else False
-            if (released_only and not gone) or recorded_at > before:
+        for *held, recorded_at in found:
+            row: Held = (held[0], held[1], held[2], held[3], held[4])
+            wanted = self._unreleased(row, released) or self._shows(row, released)
+            if (released_only and wanted) or recorded_at > before:
                 break
-            rows.append((number, epoch, seq, picture, size))
+            rows.append(row)
         return rows if released_only else rows[: BATCH // 4]
 
     def _drop_records(
@@ -112,9 +134,15 @@ class Retention:
             return 0
         ask = self._sequence.connection.execute
         with writing(self._sequence.connection, self._path):
+            losses = Losses()
+            for row in [] if released is None else rows:
+                if self._unreleased(row, released or {}):
+                    losses.add("record", row[1], row[2], row[2])
+                    self._take_over(row, losses)
+                elif self._shows(row, released or {}):
+                    losses.add("thumbnail", row[1], row[2], row[2])
             ask("DELETE FROM records WHERE id BETWEEN ? AND ?", (rows[0][0], rows[-1][0]))
-            if released is not None and any(self._unreleased(row, released) for row in rows):
-                self._insert_losses("record", [row for row in rows if self._unreleased(row, released)], label, insert)
+            losses.insert(label, insert)
         self._unlink([picture for _, _, _, picture, _ in rows if picture is not None])
         return sum(size for *_, size in rows)
 
@@ -148,20 +176,26 @@ class Retention:
             self._sequence.connection.executemany(
                 "UPDATE records SET thumbnail = NULL, thumbnail_bytes = 0 WHERE id = ?", [(row[0],) for row in rows]
             )
-            if not gone:
-                self._insert_losses("thumbnail", rows, label, insert)
+            losses = Losses()
+            for row in [] if gone else rows:
+                losses.add("thumbnail", row[1], row[2], row[2])
+            losses.insert(label, insert)
         self._unlink([picture for _, _, _, picture, _ in rows if picture is not None])
 
-    def _insert_losses(self, what: str, rows: list[Held], label: LabelLost, insert: InsertLost) -> None:
-        by_epoch: dict[str, RangeSet] = {}
-        for _, epoch, seq, _, _ in rows:
-            by_epoch.setdefault(epoch, RangeSet()).add(seq)
-        for epoch, ranges in by_epoch.items():
-            for first, last in ranges:
-                insert(label(what, epoch, first, last, "no space left within outbox.max_mb and min_free_mb"))
+    def _take_over(self, row: Held, losses: Losses) -> None:
+        """Name again what a row names as lost that goes itself, unheard."""
+        query = "SELECT body FROM records WHERE id = ? AND schema = ?"
+        for (body,) in self._sequence.connection.execute(query, (row[0], LOST_SCHEMA)).fetchall():
+            lost = jsontext.decode(body, Lost)
+            losses.add(lost.what, lost.of_epoch, lost.first_seq, lost.last_seq)
 
     def _unreleased(self, row: Held, released: Mapping[str, Released]) -> bool:
+        """Return whether nobody else holds the record."""
         return row[1] not in released or row[2] not in released[row[1]].records
+
+    def _shows(self, row: Held, released: Mapping[str, Released]) -> bool:
+        """Return whether the row has a picture that nobody else holds."""
+        return row[3] is not None and (row[1] not in released or row[2] not in released[row[1]].thumbnails)
 
     def _unlink(self, pictures: list[str]) -> None:
         """Delete the files of pictures that no row names any more (two identical pictures are one file)."""

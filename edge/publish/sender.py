@@ -60,6 +60,7 @@ class Sender:
         self._live_above: dict[str, int] = {}
         self._highest_sent: dict[str, int] = {}
         self._latest: Key | None = None
+        self._claims: dict[str, Released] = {}
         self._doubts: Doubts = {}
         self._restore()
 
@@ -109,11 +110,31 @@ class Sender:
         if message.station_db != self._station_db and self._station_db:
             self._journal.say("station", f"the station has another database ({message.station_db}): sending again")
         self._station_db = message.station_db
-        self.records.set_committed({of.epoch: RangeSet.from_watermark(of.through, of.holes) for of in message.epochs})
-        self.thumbnails.set_committed(
-            {of.epoch: RangeSet.from_watermark(of.thumbnails_through, of.thumbnail_holes) for of in message.epochs}
-        )
+        records = {of.epoch: RangeSet.from_watermark(of.through, of.holes) for of in message.epochs}
+        pictures = {
+            of.epoch: RangeSet.from_watermark(of.thumbnails_through, of.thumbnail_holes) for of in message.epochs
+        }
+        self._doubt(records, pictures)
+        self.records.set_committed(records)
+        self.thumbnails.set_committed(pictures)
         self._dirty = True
+
+    def _doubt(self, records: dict[str, RangeSet], pictures: dict[str, RangeSet]) -> None:
+        """Take no claim for what a restored card has written anew under numbers that the station had before.
+
+        A claim beyond the last number says that the card was set back. What it has held since is sent once; the station
+        keeps another content under a known number as a conflict. Capture begins a new epoch when it reads the claim.
+        """
+        last = {held.epoch: held.last for held in self.epochs + self.own_epochs}
+        for epoch in [epoch for epoch, claim in records.items() if claim.highest > last.get(epoch, claim.highest)]:
+            self._claims[epoch] = Released(records[epoch], pictures[epoch])
+            records[epoch] = self.records.committed.get(epoch, RangeSet())
+            pictures[epoch] = self.thumbnails.committed.get(epoch, RangeSet())
+            self._journal.say(
+                f"restored {epoch}",
+                f"mqtt: the station holds records of epoch {epoch[:8]} up to {self._claims[epoch].claimed}, this card "
+                f"{last[epoch]}: was an older copy of the card put back? What it holds is sent; a new epoch begins",
+            )
 
     def save(self) -> None:
         """Write the watermarks where capture's retention reads them, and what is under suspicion."""
@@ -126,7 +147,7 @@ class Sender:
             epoch: Released(self.records.committed.get(epoch, nothing), self.thumbnails.committed.get(epoch, nothing))
             for epoch in epochs
         }
-        self._delivery.set_released(released, self._station_db)
+        self._delivery.set_released(released | self._claims, self._station_db)
         self._dirty = False
 
     def _save_doubts(self) -> None:
@@ -186,6 +207,8 @@ class Sender:
         elif self._station is None and code != NO_SUBSCRIBERS:
             stream.commit(key)
             self._dirty = True
+        elif key[0] in self._claims and code != NO_SUBSCRIBERS:
+            stream.skip(key)  # the station cannot confirm what its claim already covers
         if code < 0x80:
             self._denied.discard(stream.name)
 

@@ -1,6 +1,9 @@
 """A photograph becomes an outcome, and an animal's age is given only where everything speaks for it."""
 
+import os
 from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -8,8 +11,13 @@ import pytest
 
 from edge.config.tree import Quality
 from edge.contract.reading import Outcome, Reason
+from edge.image import read_image
 from edge.observe import ObserveSettings, observe
+from edge.preprocess import small_view
 from edge.quality import judge_quality, measure_quality, reference_view, shift_against
+from edge.simulate import CageSetup, SceneFaults, SimulatedCage, create_population
+
+SHARED = Path(os.environ.get("CAGECLOCK_SHARED_DATA", Path(__file__).parents[3] / "shared/data"))
 
 CAGE = ObserveSettings(Quality(), 1, "m1", "C57BL/6J")
 
@@ -107,3 +115,62 @@ def test_a_moved_camera_is_measured_and_flagged() -> None:
     assert shift_against(after, reference) == pytest.approx(20, abs=2)
     assert measure_quality(after, Quality(), reference).flags == ("camera_moved",)
     assert measure_quality(before, Quality(), reference).flags == ()
+
+
+def test_the_models_time_is_that_of_the_bare_invocations(tiny_model, blob_frame) -> None:
+    before_ms = tiny_model.invoked_ms
+    seen = observe([blob_frame((300, 200))] * 2, tiny_model, CAGE)
+    assert seen.model_ms == tiny_model.invoked_ms - before_ms > 0
+    dark = replace(CAGE, limits=Quality(min_mean_grey=255.0))
+    assert observe([blob_frame((300, 200))], tiny_model, dark).model_ms == 0
+
+
+@pytest.mark.parametrize("light", ["white", "infrared"])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_cage_is_not_taken_for_a_covered_lens(light, seed) -> None:
+    """Clean, empty and fogged cages of any bedding, light and shelter."""
+    for faults in (SceneFaults(), SceneFaults(empty=True), SceneFaults(condensation=0.5), SceneFaults(hand=True)):
+        assert measure_quality(cage_view(seed, light, faults), Quality()).covered_fraction < 0.1
+
+
+@pytest.mark.parametrize(("share", "grey"), [(0.3, 8), (0.3, 50), (0.5, 30), (0.8, 8), (0.8, 50)])
+def test_a_partly_covered_lens_is_obstructed(share, grey) -> None:
+    small, limits = cage_view(2, "infrared", SceneFaults()).copy(), Quality()
+    assert judge_quality(measure_quality(small, limits), limits)[0] is Outcome.OK
+    cover = small[:, : int(small.shape[1] * share)]
+    cover[:] = np.random.default_rng(1).normal(grey, 1.5, cover.shape).clip(0, 255)
+    outcome, detail = judge_quality(measure_quality(small, limits), limits)
+    assert outcome is Outcome.OBSTRUCTED
+    assert "covered" in detail
+
+
+def test_the_smooth_bright_floor_of_a_real_open_field_is_not_refused() -> None:
+    pictures = sorted((SHARED / "openfield/labeled-data/m4s1").glob("*.png"))[::8]
+    if not pictures:
+        pytest.skip("the shared footage is not here")
+    limits = Quality()
+    for path in pictures:
+        quality = measure_quality(small_view(read_image(path), 320), limits)
+        assert quality.covered_fraction == 0, path.name
+        assert judge_quality(quality, limits)[0] is Outcome.OK, path.name
+
+
+def cage_view(seed: int, light: str, faults: SceneFaults) -> np.ndarray:
+    """Return the small stream of a simulated cage with two mice."""
+    animals = create_population(7, 2, born_from=date(2025, 1, 1), born_until=date(2025, 2, 1))
+    setup = CageSetup.from_seed(seed, width_px=640, height_px=480, px_per_mm=2.667)
+    at = datetime(2025, 9, 1, 20, tzinfo=UTC)
+    seen = SimulatedCage("c", animals, setup).photograph(at=at, light=light, zeitgeber_h=13.0, seed=seed, faults=faults)
+    return small_view(seen.image, 320)
+
+
+def test_an_animal_at_the_border_is_partial(tiny_model, blob_frame) -> None:
+    """Its aligned crop reaches out of the picture."""
+    assert Reason.PARTIAL in reasons(observe([blob_frame((20, 200))], tiny_model, CAGE))
+
+
+def test_one_of_two_animals_in_the_nest_is_refused_and_the_other_is_not(tiny_model, blob_frame) -> None:
+    settings = replace(CAGE, expected_animals=2, subject=None, nest_box=(0.0, 0.0, 0.5, 0.5))
+    seen = observe([blob_frame((180, 120), (450, 360))], tiny_model, settings)
+    assert seen.outcome is Outcome.OK
+    assert sorted(Reason.IN_NEST in animal.reject_reasons for animal in seen.animals) == [False, True]

@@ -108,10 +108,12 @@ def reading(
     )
 
 
-def event(seq: int, code: str = "start", *, device: str = "cage-1", text: str = "capture began") -> Event:
+def event(
+    seq: int, code: str = "start", *, device: str = "cage-1", text: str = "capture began", at: datetime | None = None
+) -> Event:
     return Event(
         device_id=device,
-        recorded_at=START + timedelta(hours=seq),
+        recorded_at=at or START + timedelta(hours=seq),
         boot_id="boot-1",
         monotonic_s=1000.0 + seq,
         clock_synced=True,

@@ -1,4 +1,6 @@
-"""Each command does its real work on a tiny scale, from simulated mice to a bundle that the device reads."""
+"""`cageclock-train` from pictures to a signed bundle, as a person runs it, with a handful of steps."""
+
+from __future__ import annotations
 
 import json
 from pathlib import Path
@@ -6,70 +8,115 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.contract.manifest import CARD, Parts
+from edge.errors import BundleError
 from edge.model.bundle import read_bundle
-from edge.model.golden import check_golden
+from edge.model.envelope import new_key_pair
+from edge.model.golden import NAMES, check_golden
 from edge.model.loaded import load_model
-from edge.preprocess import to_int8
-from training.cli import main
+from edge.model.runtime import open_network
+from tests.training.conftest import command
+from training.pack import NOTICE, Calibration, load_struct
 from training.simulate import Dataset
+from training.split import split_by_group
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with every step done, a few training steps each."""
-    folder = tmp_path_factory.mktemp("run")
-    small = ["--cages", "10", "--frames", "3", "--centre-steps", "6", "--part-steps", "6", "--age-steps", "6"]
-    assert main(["demo-bundle", "--out", str(folder), *small]) == 0
-    return folder
+def test_a_run_ends_in_a_bundle_that_the_device_loads(run: Path) -> None:
+    """The bundle holds under its public key, is under 3 MB, and its networks give the golden outputs."""
+    path = run / "cageclock-demo.bundle"
+    bundle = read_bundle(path, [(run / "key.pub").read_bytes()])
+    assert path.stat().st_size < 3_000_000
+    model = load_model(bundle)
+    assert check_golden(model, bundle) == []
+    assert model.manifest.notice == NOTICE
 
 
-def test_the_bundle_loads_and_meets_its_golden_outputs(run: Path) -> None:
+def test_the_notice_is_wherever_the_model_speaks(run: Path) -> None:
+    """Model card, report and manifest say that the mice were simulated."""
     bundle = read_bundle(run / "cageclock-demo.bundle", [(run / "key.pub").read_bytes()])
-    assert check_golden(load_model(bundle), bundle) == []
-    assert "no biological claim" in bundle.manifest.notice
-    assert "no biological claim" in bundle.files["MODEL_CARD.md"].decode()
+    assert NOTICE == "trained on simulated mice; no biological claim"
+    texts = (bundle.files[CARD].decode(), (run / "report.md").read_text(), bundle.manifest.notice)
+    assert all(NOTICE in text for text in texts)
 
 
-def test_the_input_of_every_network_is_pixel_minus_128(run: Path) -> None:
-    manifest = read_bundle(run / "cageclock-demo.bundle", [(run / "key.pub").read_bytes()]).manifest
-    for spec in (manifest.centres, manifest.parts, manifest.age):
-        assert spec.input.scale == pytest.approx(1 / 255, rel=1e-4)
-        assert spec.input.zero_point == -128
-    assert to_int8(np.array([0, 128, 255], np.uint8)).tolist() == [-128, 0, 127]
+def test_another_key_does_not_open_it(run: Path) -> None:
+    """A bundle is refused under a key that did not sign it."""
+    with pytest.raises(BundleError):
+        read_bundle(run / "cageclock-demo.bundle", [new_key_pair()[1]])
 
 
-def test_the_report_compares_float_and_int8_on_the_same_animals(run: Path) -> None:
+def test_the_private_key_is_for_its_owner_only(run: Path) -> None:
+    """Nobody else on the machine can read the signing key."""
+    assert (run / "key.pem").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_int8_input_is_exactly_pixel_minus_128(run: Path, name: str) -> None:
+    """Scale 1/255 and zero point -128, whatever the pictures: the device subtracts 128 and nothing else."""
+    source = open_network((run / f"{name}.tflite").read_bytes()).input
+    assert (source.dtype, source.zero_point) == ("int8", -128)
+    assert source.scale == pytest.approx(1 / 255, rel=1e-6)
+
+
+def test_no_animal_is_on_two_sides(run: Path) -> None:
+    """The run's training, calibration and test animals are different animals."""
+    data = Dataset.load(run / "data.npz")
+    split = split_by_group(data.cage)
+    sides = [set(data.animal[mask]) for mask in (split.train, split.calibration, split.test)]
+    assert sum(len(side) for side in sides) == len(set.union(*sides))
+    training = load_struct(run / "calibration.json", Calibration).training
+    assert [training[f"{name}_animals"] for name in ("train", "calibration", "test")] == [len(side) for side in sides]
+
+
+def test_the_report_compares_both_networks_on_the_same_animals(run: Path) -> None:
+    """Float32 and int8, the constant guess and the coverage are in the report, on the held-out animals."""
     report = json.loads((run / "report.json").read_text())
-    assert report["mae_days"] > 0
-    assert report["mae_days_float32"] > 0
-    assert report["test_animals"] >= 1
+    data = Dataset.load(run / "data.npz")
+    test = split_by_group(data.cage).test
+    assert report["test_readings"] == test.sum()
+    guess = np.abs(np.median(data.age_days[split_by_group(data.cage).train]) - data.age_days[test]).mean()
+    assert report["mae_days_constant"] == pytest.approx(guess, rel=1e-5)
+    assert {"mae_days", "mae_days_float32", "mae_ratio", "coverage_90", "int8_difference_days"} <= report.keys()
     assert (run / "contact-sheet.png").stat().st_size > 1000
 
 
-def test_training_and_device_cut_the_same_bits(run: Path) -> None:
-    """The golden crops came out of training; the device's own preprocessing of the same photograph gives them again."""
-    from training.simulate import _render_cage
-
-    data = Dataset.load(run / "data.npz")
-    again = _render_cage((1, 0, 3))
-    own = data.view_cage == 0
-    np.testing.assert_array_equal(data.views[own], again.views)
-    np.testing.assert_array_equal(data.crops[data.cage == 0], again.crops)
+def test_what_is_there_is_used_again(run: Path) -> None:
+    """The same command goes on where it stopped: finished data and networks are neither rendered nor trained anew."""
+    kept = ("data.npz", "centres.tflite", "parts.tflite", "age.keras")
+    before = {name: (run / name).stat().st_mtime_ns for name in kept}
+    done = command("demo-bundle", "--out", run, "--cages", 8, "--frames", 3)
+    assert done.returncode == 0, done.stderr
+    assert {name: (run / name).stat().st_mtime_ns for name in kept} == before
 
 
-def test_a_finished_step_is_not_done_again(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = (run / "age.keras").stat().st_mtime_ns
-    assert main(["fit", "--out", str(run), "--steps", "6"]) == 0
-    assert (run / "age.keras").stat().st_mtime_ns == before
+@pytest.mark.parametrize("name", ["fit", "quantise", "evaluate", "bundle", "locator"])
+def test_a_step_without_the_one_before_says_which(tmp_path: Path, name: str) -> None:
+    """Each command on an empty folder gives one line that names what to run first, and exit code 2."""
+    done = command(name, "--out", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith(f"cageclock-train: {tmp_path}")
+    assert "run `cageclock-train simulate" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("command", ["fit", "quantise", "evaluate", "bundle", "locator"])
-def test_a_step_without_the_one_before_says_what_to_run(
-    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([command, "--out", str(tmp_path)]) == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith("cageclock-train: ")
-    assert "run `cageclock-train simulate" in line
+def test_a_folder_that_is_no_project_is_one_clear_error(tmp_path: Path) -> None:
+    """`locator --dlc` on another folder says what a project holds."""
+    done = command("locator", "--dlc", tmp_path, "--out", tmp_path / "run")
+    assert done.returncode == 2
+    assert "labeled-data/<video>/CollectedData_<scorer>.csv" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_likelihood_of_parts_is_fitted_on_held_out_crops(run: Path) -> None:
+    """The two numbers are those of the calibration cages, and what the device reads in the manifest."""
+    from training.locator import with_likelihood
+
+    data, spec = Dataset.load(run / "data.npz"), load_struct(run / "parts.json", Parts)
+    held = split_by_group(data.part_cage).calibration
+    content = (run / "parts.tflite").read_bytes()
+    fitted = with_likelihood(content, spec, data.parts[held], data.keypoints[held])
+    bundle = read_bundle(run / "cageclock-demo.bundle", [(run / "key.pub").read_bytes()])
+    assert (fitted.likelihood_a, fitted.likelihood_b) == (spec.likelihood_a, spec.likelihood_b) != (0.0, 1.0)
+    assert bundle.manifest.parts == spec

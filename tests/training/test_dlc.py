@@ -1,4 +1,6 @@
-"""A DeepLabCut project is read whatever its dialect; what is wrong is named with file, row and column."""
+"""DeepLabCut projects: every layout that its versions write, and one clear error for each thing that is wrong."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -11,94 +13,112 @@ from training.dlc import read_project
 from training.geometry import centres_spec, parts_spec
 from training.labelled import cut_project
 
-SINGLE = "scorer,me,me,me,me\nbodyparts,snout,snout,tail,tail\ncoords,x,y,x,y\n"
-MULTI = "scorer,me,me,me,me\nindividuals,a,a,b,b\nbodyparts,snout,snout,snout,snout\ncoords,x,y,x,y\n"
+SINGLE = """scorer,Ann,Ann,Ann,Ann
+bodyparts,snout,snout,tailbase,tailbase
+coords,x,y,x,y
+"""
 
 
-def project(
-    folder: Path, table: str, images: tuple[str, ...] = ("img0.png",), size: tuple[int, int] = (64, 48)
-) -> Path:
-    labels = folder / "labeled-data" / "video"
+def project(folder: Path, text: str, images: int = 3, video: str = "m1", size: tuple[int, int] = (64, 48)) -> Path:
+    """Write a project of one video and return its folder."""
+    labels = folder / "labeled-data" / video
     labels.mkdir(parents=True)
-    (labels / "CollectedData_me.csv").write_text(table)
-    for name in images:
-        Image.new("RGB", size, "grey").save(labels / name)
+    (labels / "CollectedData_Ann.csv").write_text(text)
+    for number in range(images):
+        Image.new("RGB", size, (number * 20, 90, 90)).save(labels / f"img{number}.png")
     return folder
 
 
-def test_a_path_in_one_column_is_read(tmp_path: Path) -> None:
-    found = read_project(project(tmp_path, SINGLE + "labeled-data/video/img0.png,1,2,3,4\n"))
-    assert found.keypoints == ("snout", "tail")
+def test_single_animal_with_joined_paths(tmp_path: Path) -> None:
+    """A single-animal table with the path in one column gives one animal a frame, in the table's order."""
+    rows = "labeled-data/m1/img0.png,1.5,2,30,40\nlabeled-data/m1/img1.png,3,4,5,6\n"
+    found = read_project(project(tmp_path, SINGLE + rows))
+    assert found.keypoints == ("snout", "tailbase")
+    assert [frame.image.name for frame in found.frames] == ["img0.png", "img1.png"]
+    np.testing.assert_array_equal(found.frames[0].animals[0], [[1.5, 2], [30, 40]])
+
+
+def test_path_split_over_three_columns(tmp_path: Path) -> None:
+    """Newer versions split the path over three columns; the labels are the same."""
+    text = (
+        "scorer,,,Ann,Ann,Ann,Ann\nbodyparts,,,snout,snout,tailbase,tailbase\ncoords,,,x,y,x,y\n"
+        "labeled-data,m1,img2.png,1,2,3,4\n"
+    )
+    found = read_project(project(tmp_path, text))
+    assert found.frames[0].image == tmp_path / "labeled-data/m1/img2.png"
     np.testing.assert_array_equal(found.frames[0].animals[0], [[1, 2], [3, 4]])
 
 
-def test_a_path_split_over_three_columns_is_read(tmp_path: Path) -> None:
-    table = "scorer,,,me,me\nbodyparts,,,snout,snout\ncoords,,,x,y\nlabeled-data,video,img0.png,5,6\n"
-    found = read_project(project(tmp_path, table))
-    np.testing.assert_array_equal(found.frames[0].animals[0], [[5, 6]])
+def test_several_animals_one_of_them_absent(tmp_path: Path) -> None:
+    """With an individuals row each animal is its own; one without any label in a frame is not there."""
+    text = (
+        "scorer,Ann,Ann,Ann,Ann\nindividuals,a,a,b,b\nbodyparts,snout,snout,snout,snout\ncoords,x,y,x,y\n"
+        "labeled-data/m1/img0.png,1,2,3,4\nlabeled-data/m1/img1.png,,,3,4\n"
+    )
+    found = read_project(project(tmp_path, text))
+    assert [len(frame.animals) for frame in found.frames] == [2, 1]
+    np.testing.assert_array_equal(found.frames[1].animals[0], [[3, 4]])
 
 
-def test_several_animals_are_kept_apart(tmp_path: Path) -> None:
-    found = read_project(project(tmp_path, MULTI + "labeled-data/video/img0.png,1,2,3,4\n"))
-    assert [animal.tolist() for animal in found.frames[0].animals] == [[[1, 2]], [[3, 4]]]
+def test_missing_labels_are_nan(tmp_path: Path) -> None:
+    """An empty cell or the word nan means: not labelled; half a point is no point."""
+    rows = "labeled-data/m1/img0.png,1,2,,\nlabeled-data/m1/img1.png,nan,NaN,5,6\nlabeled-data/m1/img2.png,1,,5,6\n"
+    found = read_project(project(tmp_path, SINGLE + rows))
+    missing = [np.isnan(frame.animals[0]).all(axis=1).tolist() for frame in found.frames]
+    assert missing == [[False, True], [True, False], [True, False]]
 
 
-def test_a_missing_label_is_no_label(tmp_path: Path) -> None:
-    found = read_project(project(tmp_path, SINGLE + "labeled-data/video/img0.png,1,2,,\n"))
-    assert np.isnan(found.frames[0].animals[0][1]).all()
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        (SINGLE + "labeled-data/m1/img0.png,1,2,three,4\n", r"row 4, column 4 \(tailbase x\).*'three'"),
+        (SINGLE + "labeled-data/m1/img0.png,1,inf,3,4\n", r"row 4, column 3 \(snout y\).*finite"),
+        (SINGLE + "labeled-data/m1/gone.png,1,2,3,4\n", r"row 4: expected the image .*gone\.png"),
+        (SINGLE, "expected labelled frames"),
+        ("frame,x,y\n1,2,3\n", "expected header rows"),
+        ("", "expected header rows"),
+        ("scorer,A\nbodyparts,snout\ncoords,likelihood\nlabeled-data/m1/img0.png,1\n", "expected columns x and y"),
+    ],
+)
+def test_a_bad_table_is_named_with_row_and_column(tmp_path: Path, text: str, where: str) -> None:
+    """A malformed table gives one error that names the file, the row and the column."""
+    with pytest.raises(OperatorError, match=where) as raised:
+        read_project(project(tmp_path, text))
+    assert "CollectedData_Ann.csv" in str(raised.value)
 
 
-def test_a_frame_with_no_labels_has_no_animal(tmp_path: Path) -> None:
-    found = read_project(project(tmp_path, SINGLE + "labeled-data/video/img0.png,,,,\n"))
-    assert found.frames[0].animals == ()
-
-
-def test_a_word_in_place_of_a_number_is_named_with_row_and_column(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"CollectedData_me.csv: row 4, column 4 \(tail x\).*'far'"):
-        read_project(project(tmp_path, SINGLE + "labeled-data/video/img0.png,1,2,far,4\n"))
-
-
-def test_a_missing_image_is_named_with_its_row(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"row 4: expected the image .*img9.png"):
-        read_project(project(tmp_path, SINGLE + "labeled-data/video/img9.png,1,2,3,4\n"))
-
-
-def test_a_folder_without_labels_says_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match=r"CollectedData_<scorer>.csv"):
+def test_a_folder_without_labels_says_what_it_expected(tmp_path: Path) -> None:
+    """A folder that is no project gives an error with the layout that was expected."""
+    with pytest.raises(OperatorError, match=r"labeled-data/<video>/CollectedData_<scorer>\.csv"):
         read_project(tmp_path)
 
 
-def test_an_empty_table_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match="header rows"):
-        read_project(project(tmp_path, ""))
-
-
-def test_headers_without_frames_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(OperatorError, match="labelled frames"):
-        read_project(project(tmp_path, SINGLE))
+def test_tables_must_agree_on_the_body_parts(tmp_path: Path) -> None:
+    """Two videos with other body parts cannot train one locator."""
+    project(tmp_path, SINGLE + "labeled-data/m1/img0.png,1,2,3,4\n")
+    other = SINGLE.replace("tailbase", "tail") + "labeled-data/m2/img0.png,1,2,3,4\n"
+    with pytest.raises(OperatorError, match="expected the body parts of"):
+        read_project(project(tmp_path, other, video="m2"))
 
 
 def test_a_label_outside_its_image_is_refused(tmp_path: Path) -> None:
-    found = read_project(project(tmp_path, SINGLE + "labeled-data/video/img0.png,1,2,300,4\n"))
-    with pytest.raises(OperatorError, match=r"img0.png: tail: expected a label within 64x48, got \(300.0, 4.0\)"):
+    """A label beyond the picture is an error that names image, part, size and position."""
+    found = read_project(project(tmp_path, SINGLE + "labeled-data/m1/img0.png,1,2,300,4\n"))
+    with pytest.raises(OperatorError, match=r"img0\.png: tailbase: .*64x48.*300\.0"):
         cut_project(found, centres_spec(), parts_spec(found.keypoints))
 
 
-def test_a_truncated_image_is_refused_by_name(tmp_path: Path) -> None:
-    folder = project(tmp_path, SINGLE + "labeled-data/video/img0.png,1,2,3,4\n")
-    image = folder / "labeled-data/video/img0.png"
-    image.write_bytes(image.read_bytes()[:60])
-    with pytest.raises(OperatorError, match=r"img0.png: expected a whole image"):
-        cut_project(read_project(folder), centres_spec(), parts_spec(("snout", "tail")))
-
-
-def test_labels_land_where_the_crop_shows_them(tmp_path: Path) -> None:
-    folder = project(tmp_path, SINGLE + "labeled-data/video/img0.png,20.5,10.5,40.5,30.5\n")
-    picture = np.zeros((48, 64, 3), np.uint8)
-    picture[10, 20] = picture[30, 40] = 255
-    Image.fromarray(picture).save(folder / "labeled-data/video/img0.png")
-    data = cut_project(read_project(folder), centres_spec(), parts_spec(("snout", "tail")))
-    for x, y, visible in data.keypoints[0]:
-        assert visible == 1
-        around = data.crops[0, int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2, 0]
-        assert around.sum() > 200
+def test_cut_labels_stay_on_their_pixels(tmp_path: Path) -> None:
+    """A label in a crop lies on the pixel that it named in the picture."""
+    folder = project(tmp_path, SINGLE + "labeled-data/m1/img0.png,100.5,80.5,130.5,120.5\n", size=(320, 240))
+    path = folder / "labeled-data/m1/img0.png"
+    pixels = np.full((240, 320, 3), 40, np.uint8)
+    pixels[80, 100] = 255
+    Image.fromarray(pixels).save(path)
+    found = read_project(folder)
+    data = cut_project(found, centres_spec(), parts_spec(found.keypoints))
+    x, y, visible = data.keypoints[0, 0]
+    assert visible == 1
+    brightest = np.unravel_index(int(data.crops[0, :, :, 0].argmax()), (192, 192))
+    assert abs(brightest[1] + 0.5 - x) <= 1
+    assert abs(brightest[0] + 0.5 - y) <= 1

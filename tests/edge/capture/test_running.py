@@ -45,7 +45,7 @@ def test_every_due_slot_yields_exactly_one_reading(tmp_path: Path) -> None:
     assert times == sorted(set(times))
     recovery = json.loads((tmp_path / "state" / "capture.json").read_text())["recovery"]
     assert recovery == {"flushes": 3, "reopens": 1, "failed_slots": 1, "restarts": 0, "reboots": 0}
-    assert code == 2  # there is no model bundle, and this bounded run says so
+    assert code == 0
     assert "camera_recovered" in events(settings)
 
 

@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_missing_part_is_not_written(tiny_bundle: Bundle, tmp_path: Path) -> N
 
 
 def test_the_golden_inputs_are_answered(tiny_bundle: Bundle) -> None:
-    assert check_golden(tiny_bundle, networks(tiny_bundle)) == []
+    assert check_golden(load_model(tiny_bundle), tiny_bundle) == []
 
 
 def test_a_wrong_network_fails_its_golden_input(tiny_bundle: Bundle) -> None:
@@ -104,8 +105,8 @@ def test_a_wrong_network_fails_its_golden_input(tiny_bundle: Bundle) -> None:
         def run_raw(self, pixels):
             return self._network.run_raw(255 - pixels)
 
-    right = networks(tiny_bundle)
-    failures = check_golden(tiny_bundle, {**right, "parts": Inverted(right["parts"])})
+    right = load_model(tiny_bundle)
+    failures = check_golden(replace(right, parts=Inverted(right.parts)), tiny_bundle)
     assert len(failures) == 1
     assert failures[0].startswith("parts:")
 
@@ -142,4 +143,4 @@ def test_the_script_still_makes_the_tiny_bundle(tmp_path: Path, tiny_bundle: Bun
     env = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin"}
     subprocess.run(command, check=True, capture_output=True, env=env, timeout=200)
     made = read_bundle(tmp_path / "tiny.bundle", [(tmp_path / "tiny.pub").read_bytes()])
-    assert check_golden(tiny_bundle, networks(made)) == []
+    assert check_golden(load_model(made), tiny_bundle) == []

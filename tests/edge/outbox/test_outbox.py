@@ -201,7 +201,11 @@ def test_released_records_go_after_their_days_and_only_from_the_front(tmp_path, 
         outbox.append_reading(reading(days_ago=30))
     outbox.append_reading(reading())
     delivery = Delivery.open(tmp_path, device_id="cage07")
-    delivery.set_released({outbox.epoch: Released(RangeSet([(1, 4), (6, 11)]), RangeSet())}, "db-1")
+    held = RangeSet([(1, 4), (6, 11)])
+    delivery.set_released({outbox.epoch: Released(held, RangeSet())}, "db-1")
+    outbox.maintain()
+    assert len(rows_of(tmp_path)) == 11, "nothing goes while its picture has yet to be sent"
+    delivery.set_released({outbox.epoch: Released(held, held)}, "db-1")
     outbox.maintain()
     assert [row.seq for row in rows_of(tmp_path)] == [5, 6, 7, 8, 9, 10, 11]
     assert len(list((tmp_path / "thumbnails").iterdir())) == 7

@@ -302,3 +302,24 @@ def test_a_second_publish_of_one_state_folder_is_refused(broker, logger, tmp_pat
         second.start()
         assert second.process.wait(timeout=20) == 2
         assert logger.of("availability") == [b"online"]
+
+
+def test_a_card_that_was_put_back_sends_what_it_wrote_since_and_begins_a_new_epoch(broker, logger, tmp_path):
+    logger.commits = False
+    _outbox(tmp_path, 2)
+    settings = tree.Outbox(reserve_mb=0, min_free_mb=0)
+    outbox = Outbox.open(tmp_path / "state", settings, device_id=lab.DEVICE, serial="s")
+    before = outbox.epoch
+    claim = b'{"schema":"cageclock/committed/1","station_db":"x","epochs":[{"epoch":"%s","through":9}]}'
+    logger.say(f"committed/{lab.STATION}", claim % before.encode(), retain=True)
+    try:
+        with Publish(tmp_path, broker.port) as publish:
+            wait_for(lambda: set(logger.seqs()) == {1, 2})
+            wait_for(lambda: outbox.maintain() or outbox.epoch != before)
+            time.sleep(3)
+            assert len(logger.seqs()) <= 3, "it is sent once and not for ever"
+            outbox.append_reading(make_reading())
+            wait_for(lambda: any(identity.split(each)[0].epoch != before for each in logger.of("reading")))
+            assert "older copy of the card" in publish.log()
+    finally:
+        outbox.close()

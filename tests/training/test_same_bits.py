@@ -1,0 +1,77 @@
+"""Device and training cut the same bits: there is one preprocessing, and its cuts of a known picture are known."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+
+import training
+from edge.preprocess import age_input, centres_input, parts_input, small_view
+from edge.simulate import Activity, CageSetup, Placement, SimulatedCage, create_population
+from training.dlc import LabelledFrame, Project
+from training.geometry import age_spec, centres_spec, parts_spec
+from training.labelled import cut_project
+
+GOLDEN = {"centres": "f2363736fbc46511", "parts": "c2ce0c487045e870", "age": "1766bfe2d0112dd9"}
+"""SHA-256, its first 16 digits. Other cuts need another PREPROCESS_VERSION, or bundles meet pictures they never saw."""
+
+
+def known_picture() -> np.ndarray:
+    """Return a coarse pattern with edges everywhere, uint8 (720, 960, 3)."""
+    coarse = np.random.default_rng(3).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    return np.ascontiguousarray(np.repeat(np.repeat(coarse, 12, axis=0), 12, axis=1))
+
+
+def test_the_cuts_of_a_known_picture_are_known() -> None:
+    """Small view, body-part crop and age crop of a fixed picture have fixed digests."""
+    main = known_picture()
+    cuts = {
+        "centres": centres_input(small_view(main, 320), centres_spec()),
+        "parts": parts_input(main, (431.5, 300.25), 4.0, parts_spec()).pixels,
+        "age": age_input(main, (600.0, 310.5), (330.25, 402.0), 4.0, age_spec()).pixels,
+    }
+    assert {name: hashlib.sha256(cut.tobytes()).hexdigest()[:16] for name, cut in cuts.items()} == GOLDEN
+
+
+def test_labelled_pictures_are_cut_by_the_device(tmp_path: Path) -> None:
+    """What training makes of a labelled picture is, byte for byte, what the device makes of the same picture."""
+    from PIL import Image
+
+    setup = CageSetup.from_seed(4, width_px=640, height_px=480, px_per_mm=8 / 3)
+    animals = create_population(4, 1, born_from=date(2025, 1, 1), born_until=date(2025, 1, 1))
+    frame = SimulatedCage("c", animals, setup).photograph(
+        at=datetime(2025, 9, 1, tzinfo=UTC),
+        light="white",
+        zeitgeber_h=15.0,
+        seed=4,
+        activity=Activity((Placement("stretched"),)),
+    )
+    Image.fromarray(frame.image).save(tmp_path / "img.png")
+    parts = ("snout", "tail_base")
+    labels = np.array([frame.truth.animals[0].keypoints[part][:2] for part in parts])
+    specs = centres_spec(), parts_spec(parts)
+    data = cut_project(Project(parts, (LabelledFrame(tmp_path / "img.png", (labels,)),)), *specs)
+    np.testing.assert_array_equal(data.views[0], centres_input(small_view(frame.image, 320), specs[0]))
+    middle = labels.mean(axis=0)
+    crop = parts_input(frame.image, (float(middle[0]), float(middle[1])), None, specs[1])
+    np.testing.assert_array_equal(data.crops[0], crop.pixels)
+
+
+def test_training_resizes_nothing_by_itself() -> None:
+    """No module of training imports an image library to cut with: cuts come from edge.preprocess and edge.image.
+
+    PIL is allowed where a report is drawn.
+    """
+    for path in Path(training.__file__).parent.rglob("*.py"):
+        names = set()
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module.split(".")[0])
+        assert not names & {"cv2", "skimage", "scipy", "torchvision"}, path
+        assert "PIL" not in names or path.name in ("evaluate.py", "sheet.py"), path
