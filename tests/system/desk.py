@@ -41,9 +41,10 @@ class Desk:
         with self._lock:
             return [payload for name, payload, _ in self._heard if name == topic]
 
-    def results(self, request: str) -> list[dict[str, Any]]:
+    def results(self, request: str, status: str = "") -> list[dict[str, Any]]:
+        """Return what was answered to a request; a broken connection may bring an answer twice."""
         found = [json.loads(payload) for payload in self.heard(f"{ROOT}/result")]
-        return [result for result in found if result["id"] == request]
+        return [result for result in found if result["id"] == request and status in ("", result["status"])]
 
     def numbers(self) -> list[int]:
         """Return the numbers of the readings and records that were replayed, in the order of arrival."""
