@@ -17,7 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.errors import CageclockError
+from edge.errors import CageclockError, OperatorError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CageclockError as error:
         print(f"cageclock-train: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"cageclock-train: {error.filename or 'disk'}: {error.strerror or error}", file=sys.stderr)
+        return OperatorError.exit_code
     except KeyboardInterrupt:
         print("cageclock-train: interrupted; finished steps are kept, the same command goes on", file=sys.stderr)
         return 130
@@ -43,23 +46,23 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     simulate = _command(commands, "simulate", _simulate, "render simulated mice into RUN/data.npz")
-    simulate.add_argument("--cages", type=int, default=500, help="cages, each with 1-3 animals (default %(default)s)")
-    simulate.add_argument("--frames", type=int, default=6, help="photographs a cage (default %(default)s)")
-    simulate.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
+    simulate.add_argument("--cages", type=_positive, default=500, help="cages of 1-3 animals (default %(default)s)")
+    simulate.add_argument("--frames", type=_positive, default=6, help="photographs a cage (default %(default)s)")
+    simulate.add_argument("--workers", type=_positive, default=2, help="processes (default %(default)s)")
 
     locator = _command(commands, "locator", _locator, "train and quantise the two stages of the locator")
     source = locator.add_mutually_exclusive_group()
     source.add_argument("--dlc", type=Path, metavar="PROJECT", help="a DeepLabCut project; else RUN's simulated data")
     source.add_argument("--data", type=Path, metavar="RUN", help="simulated data of another run (default: --out)")
-    locator.add_argument("--steps", type=int, help="training steps of the second stage (default 2500; simulated 2000)")
-    locator.add_argument("--centre-steps", type=int, help="training steps of the first stage (default 800)")
-    locator.add_argument("--px-per-mm", type=float, default=1.3, help="scale of its images (default %(default)s)")
+    locator.add_argument("--steps", type=_positive, help="steps of the second stage (default 2500; simulated 2000)")
+    locator.add_argument("--centre-steps", type=_positive, help="steps of the first stage (default 800; simulated 900)")
+    locator.add_argument("--px-per-mm", type=_scale, default=1.3, help="scale of its images (default %(default)s)")
     locator.add_argument("--age-from", type=Path, help="bundle whose age model is packed in (default: the demo's)")
     locator.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
     locator.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
     fit = _command(commands, "fit", _fit, "train the age model into RUN/age.keras")
-    fit.add_argument("--steps", type=int, default=3000, help="training steps of 32 crops (default %(default)s)")
+    fit.add_argument("--steps", type=_positive, default=3000, help="training steps of 32 crops (default %(default)s)")
     fit.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
     _command(commands, "quantise", _quantise, "int8 network, temperature, intervals and domain on held-out animals")
@@ -68,24 +71,41 @@ def _parser() -> argparse.ArgumentParser:
     bundle = _command(commands, "bundle", _bundle, "sign and pack")
     _bundle_options(bundle)
     demo = _command(commands, "demo-bundle", _demo_bundle, "all steps; what is there already is used again")
-    demo.add_argument("--cages", type=int, default=500)
-    demo.add_argument("--frames", type=int, default=6)
-    demo.add_argument("--workers", type=int, default=2)
-    demo.add_argument("--centre-steps", type=int, default=700)
-    demo.add_argument("--part-steps", type=int, default=1500)
-    demo.add_argument("--age-steps", type=int, default=3000)
+    demo.add_argument("--cages", type=_positive, default=500)
+    demo.add_argument("--frames", type=_positive, default=6)
+    demo.add_argument("--workers", type=_positive, default=2)
+    demo.add_argument("--centre-steps", type=_positive, default=700)
+    demo.add_argument("--part-steps", type=_positive, default=1500)
+    demo.add_argument("--age-steps", type=_positive, default=3000)
     _bundle_options(demo)
 
     sheet = commands.add_parser("contact-sheet", help="draw what a bundle finds in a video or folder")
     sheet.add_argument("--bundle", type=Path, required=True)
     sheet.add_argument("--trust", type=Path, required=True, help="public key of the bundle (PEM)")
     sheet.add_argument("--source", type=Path, required=True, help="a video file or a folder of images")
-    sheet.add_argument("--px-per-mm", type=float, default=None, help="scale of the pictures, if calibrated")
-    sheet.add_argument("--frames", type=int, default=12, help="pictures to draw (default %(default)s)")
-    sheet.add_argument("--measured", type=int, default=120, help="pictures to count over (default %(default)s)")
+    sheet.add_argument("--px-per-mm", type=_scale, default=None, help="scale of the pictures, if calibrated")
+    sheet.add_argument("--frames", type=_positive, default=12, help="pictures to draw (default %(default)s)")
+    sheet.add_argument("--measured", type=_positive, default=120, help="pictures to count over (default %(default)s)")
     sheet.add_argument("--out", type=Path, required=True, help="PNG to write")
     sheet.set_defaults(run=_contact_sheet)
     return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.lstrip("-").isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+    return value
+
+
+def _scale(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1000:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1000, got {text}")
+    return value
 
 
 def _command(commands, name: str, run, text: str) -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
@@ -102,7 +122,7 @@ def _bundle_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
     command.add_argument("--name", default="cageclock-demo")
     command.add_argument("--model-version", default="0.1.0")
-    command.add_argument("--release", type=int, default=1, help="a counter that only rises (default %(default)s)")
+    command.add_argument("--release", type=_positive, default=1, help="a counter that only rises (default %(default)s)")
     command.add_argument("--file", type=Path, help="bundle to write (default RUN/<name>.bundle)")
 
 

@@ -28,6 +28,7 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     from training.quantise import import_backend
 
     run: Path = options.out
+    source = _age_source(options.age_from)
     project = read_project(options.dlc)
     specs = centres_spec(), parts_spec(project.keypoints, options.px_per_mm)
     data = cut_project(project, *specs)
@@ -66,7 +67,6 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
         **centre_scores((run / CENTRES).read_bytes(), specs[0], data.views[held_view], data.centres[held_view]),
     }
     (run / "locator-report.json").write_text(json.dumps(figures, indent=1) + "\n")
-    source = _age_source(options.age_from)
     label = Label("own-locator", "0.1.0", 1, source.manifest.notice, "own")
     with np.load(_as_file(source)) as golden:
         age_samples = golden["age"]
@@ -88,9 +88,11 @@ def open_trusted(bundle: Path, key: Path) -> Bundle:
     """Return a bundle that this public key signed.
 
     Raises:
-        OperatorError: there is no such key.
+        OperatorError: there is no such bundle, or no such key.
         BundleError: the bundle must not be used.
     """
+    if not bundle.is_file():
+        raise OperatorError(f"{bundle}: expected a bundle, there is none")
     if not key.is_file():
         raise OperatorError(f"{key}: expected the bundle's public key (PEM), there is none")
     return read_bundle(bundle, [key.read_bytes()])

@@ -7,6 +7,7 @@ setup nor the date tells the age. Splits are by cage, which is coarser than by a
 
 from __future__ import annotations
 
+import zipfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.errors import OperatorError
 from edge.preprocess import age_input, centres_input, parts_input, small_view
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame, create_population
 from edge.simulate.activity import Posture
@@ -52,14 +54,27 @@ class Dataset:
     white: NDArray[np.bool_]
 
     def save(self, path: Path) -> None:
-        """Write one .npz, uncompressed."""
-        np.savez(path, **{field.name: getattr(self, field.name) for field in fields(self)})  # type: ignore[arg-type]
+        """Write one .npz, uncompressed; a run that is interrupted leaves no half of it."""
+        half = path.with_name(f"{path.name}.part")
+        with half.open("wb") as file:
+            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})  # type: ignore[arg-type]
+        half.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Dataset:
-        """Read what `save` wrote."""
-        with np.load(path, allow_pickle=False) as arrays:
-            return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        """Read what `save` wrote.
+
+        Raises:
+            OperatorError: it holds something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(**{field.name: arrays[field.name] for field in fields(cls)})
+        except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            raise OperatorError(
+                f"{path}: expected the data that `cageclock-train simulate` writes, got something else "
+                f"({type(error).__name__}); remove it and run simulate again"
+            ) from error
 
     @classmethod
     def join(cls, parts: list[Dataset]) -> Dataset:

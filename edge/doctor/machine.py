@@ -45,7 +45,9 @@ def check_permissions(config: Config) -> Finding:
     problem = next(_permission_problems(config), None)
     if problem is not None:
         return Finding("permissions", False, *problem)
-    return Finding("permissions", True, f"user {os.geteuid()} can write {config.state_dir} and read every file named")
+    can = "write" if Path(config.state_dir).exists() else "make"
+    text = f"user {os.geteuid()} can {can} {config.state_dir} and read every file named"
+    return Finding("permissions", True, text)
 
 
 def _permission_problems(config: Config) -> Iterator[tuple[str, str]]:

@@ -194,7 +194,7 @@ class Outbox:
         self._connection = open_writer(self._path, SCHEMA + _TAKEN)
         with reading(self._path):
             self._sequence = Sequence(self._connection)
-        self._retention = Retention(self._state_dir, self._settings, self._sequence, self._thumbnails)
+        self._retention = Retention(self._state_dir, self._settings, self._sequence, self._thumbnails, self._clock)
 
     def _give_way(self, released: dict[str, Released]) -> None:
         """Begin an epoch where a station holds numbers that this file has yet to give."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 
+from edge.clock import Clock
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
@@ -69,9 +70,12 @@ class Losses:
 class Retention:
     """Keeps the outbox within its settings, in small transactions."""
 
-    def __init__(self, state_dir: Path, settings: tree.Outbox, sequence: Sequence, thumbnails: Thumbnails) -> None:
+    def __init__(
+        self, state_dir: Path, settings: tree.Outbox, sequence: Sequence, thumbnails: Thumbnails, clock: Clock
+    ) -> None:
         """Nothing is read before `tidy`."""
         self._state_dir, self._settings, self._sequence, self._thumbnails = state_dir, settings, sequence, thumbnails
+        self._clock = clock
         self._path = state_dir / OUTBOX
 
     def tidy(self, released: Mapping[str, Released], label: LabelLost, insert: InsertLost) -> Iterator[str]:
@@ -107,7 +111,7 @@ class Retention:
         return Need(ceiling, free)
 
     def _expired(self, released: Mapping[str, Released]) -> list[Held]:
-        before = datetime.now(UTC) - timedelta(days=self._settings.keep_days)
+        before = self._clock.now().astimezone(UTC) - timedelta(days=self._settings.keep_days)
         return self._front(released, released_only=True, before=before.strftime("%Y-%m-%dT%H:%M:%S"))
 
     def _front(self, released: Mapping[str, Released], *, released_only: bool, before: str = "9999") -> list[Held]:

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from edge.clock import SteppedClock
 from edge.config import tree
 from edge.contract import identity, jsontext
 from edge.contract.ranges import RangeSet
@@ -209,6 +211,24 @@ def test_released_records_go_after_their_days_and_only_from_the_front(tmp_path, 
     outbox.maintain()
     assert [row.seq for row in rows_of(tmp_path)] == [5, 6, 7, 8, 9, 10, 11]
     assert len(list((tmp_path / "thumbnails").iterdir())) == 7
+    delivery.close()
+    outbox.close()
+
+
+def test_days_are_counted_by_the_outboxs_own_clock(tmp_path, reading):
+    """On a clock that stands where the readings do, a month ago is today."""
+    clock = SteppedClock(datetime.now(UTC) - timedelta(days=30))
+    outbox = Outbox.open(tmp_path, SMALL, device_id="cage07", serial="board-1", clock=clock)
+    for _ in range(3):
+        outbox.append_reading(reading(days_ago=30))
+    delivery = Delivery.open(tmp_path, device_id="cage07")
+    held = RangeSet([(1, 3)])
+    delivery.set_released({outbox.epoch: Released(held, held)}, "db-1")
+    outbox.maintain()
+    assert [row.seq for row in rows_of(tmp_path)] == [1, 2, 3]
+    clock.sleep_until(SMALL.keep_days * 86_400 + 10, lambda: False)
+    outbox.maintain()
+    assert [row.seq for row in rows_of(tmp_path)] == [3], "the newest stays"
     delivery.close()
     outbox.close()
 

@@ -1,0 +1,136 @@
+"""Three animals in one cage, from the camera to the lab's curve: nobody is named whom nothing tells apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge.contract import jsontext
+from edge.contract.status import Health, Info, Summary
+from edge.demo.bundle_path import DEMO_BUNDLE
+from tests.mosquitto import Mosquitto
+from tests.system.cage import REPOSITORY, ROOT, Cage, wait_for
+
+CAPTURES = 14
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(not DEMO_BUNDLE.exists(), reason="the demo bundle has not been made"),
+]
+
+
+def retained(port: int, topics: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the retained payloads of these topics below the device's root, as soon as all are there."""
+    found: dict[str, bytes] = {}
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _client, _data, message: found.update({message.topic: message.payload})
+    client.connect("127.0.0.1", port)
+    client.subscribe(f"{ROOT}/#")
+    client.loop_start()
+    try:
+        wait_for(lambda: all(f"{ROOT}/{topic}" in found for topic in topics))
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    return {topic: found[f"{ROOT}/{topic}"] for topic in topics}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory):
+    """A cage of three whose readings are all at the station; the payloads that its device retained."""
+    folder = tmp_path_factory.mktemp("group")
+    with Mosquitto(folder / "broker") as broker:
+        cage = Cage(
+            folder / "cage",
+            broker.port,
+            cage={"id": "c7", "animals": 3, "subject": None, "strain": "C57BL/6J"},
+            camera={"width": 640, "height": 480, "small_width": 320, "px_per_mm": 4.0}
+            | {"simulated": {"seed": 5, "age_days_at_start": 200}},
+            bundle={"path": str(DEMO_BUNDLE), "trusted_keys": None},
+            schedule={"interval_dark_s": 3600},
+            archive={"enabled": True},
+            mqtt={"health_interval_s": 1.0},
+        )
+        with cage.station(), cage.publish():
+            assert cage.capture(CAPTURES, "--stepped-from", "2026-01-01T18:30:00+00:00") == (0, [])
+            assert cage.arrives()
+            payloads = retained(broker.port, ("summary/c7", "info", "health", "latest"))
+            wait_for(lambda: seen_in(retained(broker.port, ("summary/c7",))["summary/c7"]) == CAPTURES)
+            payloads |= retained(broker.port, ("summary/c7", "info", "health"))
+        yield cage, payloads
+
+
+def seen_in(summary: bytes) -> int:
+    """Return how many captures its week counts; it follows the last reading within moments."""
+    return jsontext.decode(summary, Summary).windows[1].captures
+
+
+def readings_of(cage: Cage) -> list[dict]:
+    with closing(sqlite3.connect(cage.data / "station.db")) as database:
+        rows = database.execute("SELECT body FROM records ORDER BY epoch, seq").fetchall()
+    return [record for (body,) in rows if "outcome" in (record := json.loads(body))]
+
+
+def test_each_animal_is_there_with_its_parts_and_without_a_name(lab) -> None:
+    cage, _ = lab
+    readings = readings_of(cage)
+    assert len(readings) == CAPTURES
+    several = [reading for reading in readings if len(reading["animals"]) > 1]
+    assert len(several) >= CAPTURES / 3
+    for reading in several:
+        assert reading["age_days"] is None  # no single number for a group
+        assert reading["expected_animals"] == 3
+        for animal in reading["animals"]:
+            x0, y0, x1, y1 = animal["box"]
+            assert 0 <= x0 < x1 <= 640
+            assert 0 <= y0 < y1 <= 480
+            assert {point["part"] for point in animal["keypoints"]} >= {"snout", "tail_base"}
+            assert (animal["subject"], animal["identity_method"]) == (None, "none")
+            assert animal["accepted"] == (animal["age_days"] is not None) == (animal["reject_reasons"] == [])
+            assert len(animal["estimate"]["distribution"]) > 10  # kept beside a refusal too
+
+
+def test_the_archive_holds_the_crop_of_each_estimate(lab) -> None:
+    cage, _ = lab
+    named = {animal["crop_sha256"] for reading in readings_of(cage) for animal in reading["animals"]}
+    assert None not in named
+    assert named == {path.stem for path in (cage.state / "archive").iterdir()}
+
+
+def test_the_summary_is_the_cages(lab) -> None:
+    """Two animals accepted in one capture are two readings of the cage."""
+    cage, payloads = lab
+    summary = jsontext.decode(payloads["summary/c7"], Summary)
+    assert (summary.subject, summary.identity_method) == (None, "none")
+    assert [window.kind for window in summary.windows] == ["day", "week"]
+    accepted = [animal["accepted"] for reading in readings_of(cage) for animal in reading["animals"]]
+    week = summary.windows[1]
+    assert (week.captures, week.readings) == (CAPTURES, sum(accepted))
+    assert (week.age_days is None) == (week.readings == 0)
+
+
+def test_info_and_health_speak_of_this_device(lab) -> None:
+    _, payloads = lab
+    info, health = jsontext.decode(payloads["info"], Info), jsontext.decode(payloads["health"], Health)
+    assert info.device_id == health.device_id == "cage07"
+
+
+def test_the_lab_draws_one_curve_for_the_cage(lab, tmp_path: Path) -> None:
+    cage, _ = lab
+    picture = tmp_path / "curves.png"
+    command = ["-m", "station.cli", "show", "--data", str(cage.data), "--png", str(picture)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "cage c7 (animals not told apart)" in done.stdout
+    assert picture.stat().st_size > 5_000
