@@ -16,6 +16,8 @@ from edge.preprocess import Crop, Point, centres_input, parts_input
 
 Logits = NDArray[np.float32]
 
+SAME_BODY_MM = 14.0
+"""Two mice cannot lie with their middles nearer than half a body width (about 30 mm) unless one is on the other."""
 _ALIASES = {"nose": "snout", "tailbase": "tail_base", "leftear": "left_ear", "rightear": "right_ear"}
 
 
@@ -27,6 +29,13 @@ class Located:
     likelihood: float
     keypoints: tuple[Keypoint, ...]
     inside: float
+
+    @property
+    def middle(self) -> Point:
+        """The middle of snout and tail base; of all parts where the bundle has other ones."""
+        ends = [point for point in (self.part("snout"), self.part("tail_base")) if point is not None]
+        used = ends if len(ends) == 2 else self.keypoints
+        return sum(point.x for point in used) / len(used), sum(point.y for point in used) / len(used)
 
     def part(self, name: str) -> Keypoint | None:
         """Return the body part of that standard name, whatever alias the bundle uses for it."""
@@ -44,7 +53,17 @@ def find_animals(frame: Frame, model: LoadedModel, most: int) -> list[Located]:
     found = decode_centres(model.centres.run(centres_input(frame.small, spec)), spec, most)
     height, width = frame.main.shape[:2]
     scale_x, scale_y = width / spec.width, height / spec.height
-    return [find_parts(frame, (x * scale_x, y * scale_y), likelihood, model) for (x, y), likelihood in found]
+    located = [find_parts(frame, (x * scale_x, y * scale_y), likelihood, model) for (x, y), likelihood in found]
+    return distinct(located, SAME_BODY_MM * (frame.px_per_mm or model.manifest.parts.px_per_mm))
+
+
+def distinct(located: list[Located], same_px: float) -> list[Located]:
+    """Return the animals, likeliest first, without those whose body lies within `same_px` of a likelier one's."""
+    kept: list[Located] = []
+    for animal in sorted(located, key=lambda one: -one.likelihood):
+        if all(math.dist(animal.middle, other.middle) >= same_px for other in kept):
+            kept.append(animal)
+    return kept
 
 
 def find_parts(frame: Frame, centre: Point, likelihood: float, model: LoadedModel) -> Located:

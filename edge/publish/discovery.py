@@ -79,7 +79,7 @@ def make_discovery(config: Config) -> dict[str, Any]:
                 "capture",
                 "Capture now",
                 command_topic=topics.command("capture"),
-                # Only `command_template` is rendered; a `payload_press` goes out as it stands, each time the same.
+                # A template: `payload_press` would be sent as it stands, and each request needs its own name.
                 command_template='{"id":"home-assistant-{{ now().timestamp() | int }}"}',
             ),
         },

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.reading import Keypoint
-from edge.locate import Located, decode_centres, decode_parts, standard_name
+from edge.locate import Located, decode_centres, decode_parts, distinct, standard_name
 from edge.model.bundle import Bundle
 from edge.preprocess import Crop
 
@@ -122,3 +122,20 @@ def test_usual_names_of_a_part_mean_the_same_part(alias, standard) -> None:
     point = located.part(standard)
     assert point is not None
     assert point.part == alias
+
+
+def lying(snout: tuple[float, float], tail_base: tuple[float, float], likelihood: float) -> Located:
+    """An animal between two points."""
+    parts = [("snout", *snout), ("tail_base", *tail_base)]
+    keypoints = tuple(Keypoint(part=part, x=x, y=y, likelihood=0.9) for part, x, y in parts)
+    return Located(snout, likelihood, keypoints, 1.0)
+
+
+def test_two_centres_of_one_body_are_one_animal_even_head_to_tail() -> None:
+    sure, echo = lying((100, 100), (200, 120), 0.9), lying((198, 121), (103, 99), 0.6)
+    assert distinct([echo, sure], 14.0) == [sure]
+
+
+def test_animals_side_by_side_stay_two() -> None:
+    left, right = lying((100, 100), (200, 100), 0.9), lying((100, 130), (200, 130), 0.8)
+    assert distinct([left, right], 14.0) == [left, right]

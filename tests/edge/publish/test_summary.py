@@ -23,7 +23,14 @@ def seen(hours_ago: float, light: str, *ages: float, subject: str | None = "m1")
 def _estimate(age: float) -> Estimate:
     low, high = age - 10, age + 20
     return Estimate(
-        age_days=age, sd_days=8.0, interval_low_days=low, interval_high_days=high, coverage=0.9, domain_score=0.1
+        age_days=age,
+        sd_days=8.0,
+        interval_low_days=low,
+        interval_high_days=high,
+        coverage=0.9,
+        domain_score=0.1,
+        distribution=(1.0,),
+        embedding=(),
     )
 
 
