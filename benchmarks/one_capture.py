@@ -42,7 +42,7 @@ from edge.observe import ObserveSettings, observe
 from edge.outbox import Outbox
 from edge.preprocess import age_input, centres_input, parts_input, small_view
 from edge.quality import judge_quality, measure_quality, reference_view
-from edge.schedule import make_plan
+from edge.schedule import Tally, make_plan
 from edge.simulate import Activity, CageSetup, Placement, SimulatedCage, create_population
 
 WIDTH, HEIGHT, PX_PER_MM = 640, 480, 2.667
@@ -149,6 +149,7 @@ def capture_process(config: tree.Config, frame: Frame, outbox: Outbox) -> Captur
         plan=make_plan(config.schedule, config.light_cycle, config.device_id),
         rungs=Rungs(),
         clock_watch=ClockWatch(clock.boot_id, None),
+        tally=Tally(),
     )
 
 

@@ -81,7 +81,10 @@ def covered_fraction(small: Image) -> float:
 
 
 def reference_view(small: Image) -> NDArray[np.complex64]:
-    """Return a view's reduced, whitened spectrum, for comparison by phase correlation (Kuglin & Hines, 1975)."""
+    """Return the reduced, whitened spectrum, complex64 (h, w // 2 + 1), of a view, uint8 (height, width) grey.
+
+    For comparison by phase correlation (Kuglin & Hines, 1975).
+    """
     spectrum = np.fft.rfft2(_windowed(small))
     whitened: NDArray[np.complex64] = (spectrum / (np.abs(spectrum) + 1e-3)).astype(np.complex64)
     return whitened

@@ -28,7 +28,7 @@ class Ranges:
 def random_affine(
     size: tuple[int, int], ranges: Ranges, rng: np.random.Generator, mirrored: bool
 ) -> NDArray[np.float64]:
-    """Return the 2x3 map from the new picture's pixels to the old one's, about the middle of (width, height)."""
+    """Return the 2x3 map, float64, from the new picture's pixels to the old one's, about the middle of (width, height)."""
     angle = rng.uniform(-ranges.rotation, ranges.rotation)
     zoom = math.exp(rng.uniform(-ranges.zoom, ranges.zoom))
     shear = rng.uniform(-ranges.shear, ranges.shear)
@@ -48,7 +48,7 @@ def mirror_order(keypoints: Sequence[str]) -> list[int]:
 
 
 def change_light(pixels: NDArray[np.float32], rng: np.random.Generator, noise: float) -> NDArray[np.float32]:
-    """Return one picture 0..1 with another gamma, contrast, brightness and noise."""
+    """Return one picture, float32 (h, w, c) within 0..1, with another gamma, contrast, brightness and noise."""
     changed = pixels ** np.float32(math.exp(rng.uniform(-0.25, 0.25)))
     changed = (changed - 0.5) * np.float32(rng.uniform(0.8, 1.2)) + np.float32(0.5 + rng.uniform(-0.1, 0.1))
     if noise > 0:

@@ -57,7 +57,7 @@ class FolderPictures:
             yield number, path.name
 
     def current(self) -> Image:
-        """Read the file."""
+        """Read the file: uint8 (height, width, 3), RGB."""
         return read_image(self._at)
 
 
@@ -98,6 +98,6 @@ class VideoPictures:
                 raise CameraError(f"{self._path}: damaged video ({error})") from error
 
     def current(self) -> Image:
-        """Return the frame as RGB."""
+        """Return the frame: uint8 (height, width, 3), RGB."""
         picture: Image = self._frame.to_ndarray(format="rgb24")  # type: ignore[union-attr]
         return picture

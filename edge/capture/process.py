@@ -51,13 +51,14 @@ class CaptureProcess:
         plan: Plan,
         rungs: Rungs,
         clock_watch: ClockWatch,
+        tally: Tally,
     ) -> None:
         """Nothing is opened or loaded before the first slot."""
         self.config, self.clock, self.plan, self.rungs, self.clock_watch = config, clock, plan, rungs, clock_watch
         self.camera, self.outbox = camera, outbox
         self.journal = Journal(outbox, clock, config.device_id)
         self.models = ModelSource(config)
-        self.tally = Tally()
+        self.tally = tally
         self.fresh = Fresh()
         self.problem = ""
         self.last_outcome: Outcome | None = None

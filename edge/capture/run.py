@@ -16,7 +16,7 @@ from edge.capture.beginning import first_started_at, tell_changes, tell_start
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
 from edge.capture.process import CaptureProcess
-from edge.capture.status import CaptureStatus, UnsyncedLabels, read_status, write_status
+from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, read_status, write_status
 from edge.capture.watchdog import Watchdog, watchdog_limit_s
 from edge.clock import Clock, SteppedClock, SystemClock
 from edge.config.load import config_sha256
@@ -25,7 +25,7 @@ from edge.contract.reading import Model, Outcome, Reading
 from edge.errors import BundleError, DeviceError, DiskFull, EndOfReplay, OperatorError
 from edge.outbox import Outbox
 from edge.outbox.requests import Requests
-from edge.schedule import make_plan, missed_slots, next_due_s
+from edge.schedule import Tally, make_plan, missed_slots, next_due_s
 from edge.version import VERSION
 
 _RIGHT_NOW_S = 1e-3
@@ -80,6 +80,7 @@ class Capture:
             plan=self._plan,
             rungs=_rungs_of(self._last),
             clock_watch=ClockWatch(clock.boot_id, _unsynced_of(self._last)),
+            tally=_tally_of(self._last, self._digest),
         )
 
     def run(self, captures: int | None) -> int:
@@ -247,6 +248,10 @@ class Capture:
                 clock_synced=self._clock.synced(),
                 ended=ended,
                 problem=process.problem,
+                usable=tuple(
+                    UsableReadings(window=window, lights_on_at=day, readings=count)
+                    for (window, day), count in process.tally.counts.items()
+                ),
             ),
         )
 
@@ -256,6 +261,14 @@ def _rungs_of(last: CaptureStatus | None) -> Rungs:
         return Rungs()
     counters = dict.fromkeys(COUNTERS, 0) | last.recovery
     return Rungs(counters, failed_in_a_row=0, restarts_in_a_row=last.restarts_in_a_row)
+
+
+def _tally_of(last: CaptureStatus | None, config_sha256: str) -> Tally:
+    """Return the last process's tally; other settings may mean other windows."""
+    tally = Tally()
+    if last is not None and last.config_sha256 == config_sha256:
+        tally.counts.update({(one.window, one.lights_on_at): one.readings for one in last.usable})
+    return tally
 
 
 def _unsynced_of(last: CaptureStatus | None) -> Offset | None:

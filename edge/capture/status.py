@@ -28,12 +28,21 @@ class UnsyncedLabels(Struct, frozen=True, kw_only=True):
     highest_s: float
 
 
+class UsableReadings(Struct, frozen=True, kw_only=True):
+    """How many usable readings one zeitgeber window has had in the day that began at `lights_on_at`."""
+
+    window: int
+    lights_on_at: datetime
+    readings: int
+
+
 class CaptureStatus(Struct, frozen=True, kw_only=True):
     """The newest state of the capture process.
 
     first_started_at: of the first process in this state directory; simulated animals age from there.
     ended: how the last process ended: "" while it runs or was killed.
     recovery: counters of the recovery ladder since the state directory was made.
+    usable: the tally of the schedule's windows, so that a new process does not begin a filled window again.
     """
 
     device_id: str
@@ -57,6 +66,7 @@ class CaptureStatus(Struct, frozen=True, kw_only=True):
     clock_synced: bool
     ended: str
     problem: str
+    usable: tuple[UsableReadings, ...] = ()
 
 
 def write_status(state_dir: Path, status: CaptureStatus) -> None:

@@ -19,7 +19,7 @@ _TILE = (480, 300)  # 120 x 75 mm at 4 px/mm
 
 
 def contact_sheet(seed: int, *, strain: str = "C57BL/6J") -> Image.Image:
-    """Three animals in both lights, young, middle-aged and old from left to right; below them the postures."""
+    """Return a sheet of three animals in both lights, young to old from left to right; below them the postures."""
     animals = create_population(seed, 3, born_from=_BORN, born_until=_BORN, strains=(strain,))
     setup = replace(CageSetup.from_seed(seed), shelter="none")
     width, height = setup.field_mm

@@ -44,7 +44,7 @@ def sample(tile: NDArray[np.float32], x_mm: NDArray[np.float32], y_mm: NDArray[n
 def smoothstep(
     low: float | np.float32 | Pixels, high: float | np.float32 | Pixels, x: NDArray[np.floating]
 ) -> NDArray[np.float32]:
-    """0 below `low`, 1 above `high`, a smooth ramp between."""
+    """Return 0 below `low`, 1 above `high`, a smooth ramp between: float32 of the shape of `x`."""
     t = np.clip((x - low) / (high - low), 0.0, 1.0)
     result: NDArray[np.float32] = (t * t * (3.0 - 2.0 * t)).astype(np.float32)
     return result

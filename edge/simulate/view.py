@@ -36,7 +36,7 @@ class View:
         return result
 
     def to_mm(self, points_px: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Floor points of pixels, the inverse of `to_px`."""
+        """Return floor points (..., 2) in millimetres of pixels (..., 2), float32: the inverse of `to_px`."""
         angle = math.radians(self.rotation_deg)
         cos, sin = math.cos(angle), math.sin(angle)
         centre = np.array([self.width_px / 2, self.height_px / 2], np.float32)

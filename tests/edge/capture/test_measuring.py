@@ -64,6 +64,22 @@ def test_a_window_asks_again_until_a_reading_is_usable(settings: Path) -> None:
     assert times == pytest.approx([0, 1, 7 / 6, 8 / 6, 9 / 6, 10 / 6, 11 / 6, 2, 3], abs=1e-3)
 
 
+def test_a_filled_window_stays_filled_over_a_restart(settings: Path) -> None:
+    """Two usable readings fill it; the next process of that day keeps the long interval, the next day begins anew."""
+    window = "windows: [{from_h: 1, until_h: 2, usable_readings: 2, interval_s: 600}]"
+    settings.write_text(
+        settings.read_text()
+        + f"schedule: {{interval_light_s: 3600, interval_dark_s: 3600, phase_offset_s: 0, {window}}}\n"
+    )
+    run(settings, "--stepped", "--stepped-from", "2024-01-01T08:00:00+00:00", "--captures", "3")
+    run(settings, "--stepped", "--stepped-from", "2024-01-01T08:20:00+00:00", "--captures", "2")
+    run(settings, "--stepped", "--stepped-from", "2024-01-02T08:00:00+00:00", "--captures", "2")
+    readings = records(settings, "reading")
+    assert [reading["accepted"] for reading in readings] == [True] * 7
+    hours = [reading["zeitgeber_h"] for reading in readings]
+    assert hours == pytest.approx([1, 7 / 6, 2, 4 / 3, 7 / 3, 1, 7 / 6], abs=1e-3)
+
+
 def test_a_model_put_in_place_of_a_missing_one_is_taken_up(settings: Path, tmp_path: Path) -> None:
     late = tmp_path / "late.bundle"
     shutil.copy(TINY.with_suffix(".pub"), late.with_suffix(".pub"))
