@@ -28,7 +28,7 @@ class Ranges:
 def random_affine(
     size: tuple[int, int], ranges: Ranges, rng: np.random.Generator, mirrored: bool
 ) -> NDArray[np.float64]:
-    """Return the 2x3 map, float64, from the new picture's pixels to the old one's, about the middle of (width, height)."""
+    """Return the 2x3 map, float64, from the new picture's pixels to the old one's, about the middle of its size."""
     angle = rng.uniform(-ranges.rotation, ranges.rotation)
     zoom = math.exp(rng.uniform(-ranges.zoom, ranges.zoom))
     shear = rng.uniform(-ranges.shear, ranges.shear)
