@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need first.
-.PHONY: help demo test check unit bench demo-env test-env oldest-env clean
+.PHONY: help demo test check unit bench demo-env test-env bench-env oldest-env clean
 
 help:
 	@echo "make demo    sets everything up, then runs the main job on simulated cages (about two minutes)"
@@ -21,12 +21,15 @@ check: test-env
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 
-bench: test-env oldest-env
+bench: bench-env oldest-env
 	@sh tools/mosquitto.sh
 	@.venv/bin/python -m benchmarks
 
 demo-env:
 	@sh tools/prepare.sh demo
+
+bench-env:
+	@sh tools/prepare.sh bench
 
 test-env:
 	@sh tools/prepare.sh dev

@@ -10,8 +10,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.table import Row
+from edge.contract.manifest import Manifest
 from edge.demo.bundle_path import DEMO_BUNDLE, DEMO_KEY
 from edge.model.bundle import read_bundle
+from training.quantise import silence, to_float
 
 ROOT = Path(__file__).parents[1]
 OLDEST = ROOT / ".venv-oldest/bin/python"
@@ -26,7 +28,7 @@ def rows() -> list[Row]:
         oldest = _measure(str(OLDEST), "tflite-runtime", files) if OLDEST.exists() else None
     found = []
     reference = litert["mobilenet-int8"]
-    for name in ("mobilenet-int8", "mobilenet-float32", *NAMES):
+    for name in files:
         found.append(
             Row(f"{name}, LiteRT", f"{litert[name]:.2f} ms", f"{litert[name] / reference:.2f}", "to mobilenet-int8")
         )
@@ -47,10 +49,26 @@ def _unpack(folder: Path) -> dict[str, Path]:
     for name in NAMES:
         files[name] = folder / f"{name}.tflite"
         files[name].write_bytes(bundle.files[f"{name}.tflite"])
+    _write_floats(folder, bundle.manifest)
+    for name in NAMES:
+        files[f"{name}-float32"] = folder / f"{name}-float32.tflite"
     write_mobilenets(folder)
-    for kind in ("int8", "float32"):
-        files[f"mobilenet-{kind}"] = folder / f"mobilenet-{kind}.tflite"
-    return files
+    mobilenets = {f"mobilenet-{kind}": folder / f"mobilenet-{kind}.tflite" for kind in ("int8", "float32")}
+    return mobilenets | files
+
+
+def _write_floats(folder: Path, manifest: Manifest) -> None:
+    """Write the bundle's three architectures as float32, with random weights: only their time is looked at."""
+    silence()
+    from training.networks import age_network, centres_network, parts_network
+
+    networks = {
+        "centres": centres_network(manifest.centres),
+        "parts": parts_network(manifest.parts),
+        "age": age_network(manifest.age),
+    }
+    for name, network in networks.items():
+        (folder / f"{name}-float32.tflite").write_bytes(to_float(network))
 
 
 def write_mobilenets(folder: Path) -> None:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv with the extras that are named ($1: demo or dev); does nothing where that was done for these very files.
+# Makes .venv with the extras that are named ($1: demo, dev or bench); does nothing where that was done for these very files.
 set -eu
 extra=$1
 cd "$(dirname "$0")/.."
@@ -35,4 +35,7 @@ fi
 echo "cageclock: installing what '$extra' needs into .venv (once; a few minutes for dev, which brings TensorFlow) ..." >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools -e ".[$extra]"
 touch "$stamp"
-[ "$extra" != dev ] || touch .venv/.ready-demo
+case $extra in
+bench) touch .venv/.ready-dev .venv/.ready-demo ;;
+dev) touch .venv/.ready-demo ;;
+esac
