@@ -58,12 +58,12 @@ def find_animals(frame: Frame, model: LoadedModel, most: int) -> list[Located]:
 
 
 def distinct(located: list[Located], same_px: float) -> list[Located]:
-    """Return the animals, likeliest first, without those whose body lies within `same_px` of a likelier one's."""
+    """Return the animals, likeliest centre first; of bodies nearer than `same_px` the one whose parts are surest."""
     kept: list[Located] = []
-    for animal in sorted(located, key=lambda one: -one.likelihood):
+    for animal in sorted(located, key=lambda one: -sum(point.likelihood for point in one.keypoints)):
         if all(math.dist(animal.middle, other.middle) >= same_px for other in kept):
             kept.append(animal)
-    return kept
+    return sorted(kept, key=lambda one: -one.likelihood)
 
 
 def find_parts(frame: Frame, centre: Point, likelihood: float, model: LoadedModel) -> Located:

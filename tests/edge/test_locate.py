@@ -124,16 +124,17 @@ def test_usual_names_of_a_part_mean_the_same_part(alias, standard) -> None:
     assert point.part == alias
 
 
-def lying(snout: tuple[float, float], tail_base: tuple[float, float], likelihood: float) -> Located:
+def lying(snout: tuple[float, float], tail_base: tuple[float, float], likelihood: float, sure: float = 0.9) -> Located:
     """An animal between two points."""
     parts = [("snout", *snout), ("tail_base", *tail_base)]
-    keypoints = tuple(Keypoint(part=part, x=x, y=y, likelihood=0.9) for part, x, y in parts)
+    keypoints = tuple(Keypoint(part=part, x=x, y=y, likelihood=sure) for part, x, y in parts)
     return Located(snout, likelihood, keypoints, 1.0)
 
 
 def test_two_centres_of_one_body_are_one_animal_even_head_to_tail() -> None:
-    sure, echo = lying((100, 100), (200, 120), 0.9), lying((198, 121), (103, 99), 0.6)
-    assert distinct([echo, sure], 14.0) == [sure]
+    """The one whose parts are surer stays, whichever centre was likelier."""
+    right, swapped = lying((100, 100), (200, 120), 0.6, sure=0.9), lying((198, 121), (103, 99), 0.9, sure=0.4)
+    assert distinct([swapped, right], 14.0) == [right]
 
 
 def test_animals_side_by_side_stay_two() -> None:
