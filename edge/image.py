@@ -33,7 +33,7 @@ def read_image(path: Path) -> Image:
             return np.asarray(picture.convert("RGB"))
     except FileNotFoundError as error:
         raise OperatorError(f"{path}: expected an image, there is no such file") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (UnidentifiedImageError, Pillow.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise OperatorError(f"{path}: expected a whole image (PNG, JPEG, ...), got {error}") from error
 
 

@@ -96,6 +96,7 @@ def _observe_one(
     if outcome is not Outcome.OK:
         return _nothing(outcome, detail, quality)
     located = find_animals(frame, model, max(1, settings.expected_animals) + 1)
+    located = without_phantoms(located, settings.expected_animals, model.manifest.parts.min_likelihood)
     if not located:
         return _nothing(Outcome.NO_MOUSE, "no animal in view", quality)
     if settings.nest_box is not None and all(_in_nest(animal, frame, settings.nest_box) for animal in located):
@@ -115,6 +116,19 @@ def _observe_one(
         model_ms=0.0,
         crops=tuple(crop.pixels for _, crop in judged if crop is not None),
     )
+
+
+def without_phantoms(located: list[Located], housed: int, least: float) -> list[Located]:
+    """Return the animals; of more than are housed, those go first that show no likely body part, the unlikeliest first.
+
+    A shelter can look like an animal's centre, but not like its parts. An extra animal that shows one stays: that more
+    are seen than are housed must not be hidden.
+    """
+    kept = list(located)
+    for animal in sorted(located, key=lambda one: one.likelihood):
+        if len(kept) > max(1, housed) and all(point.likelihood < least for point in animal.keypoints):
+            kept.remove(animal)
+    return kept
 
 
 def _nothing(outcome: Outcome, detail: str, quality: Quality | None) -> Observation:

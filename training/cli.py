@@ -129,9 +129,10 @@ def _bundle_options(command: argparse.ArgumentParser) -> None:
 def _simulate(options: argparse.Namespace) -> int:
     from training.simulate import simulate
 
+    again = " (there already, used again; remove it for another)" if (options.out / "data.npz").exists() else ""
     data = simulate(options.out, cages=options.cages, frames=options.frames, seed=options.seed, workers=options.workers)
     found = f"{len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
-    print(f"{options.out / 'data.npz'}: {found}")
+    print(f"{options.out / 'data.npz'}: {found}{again}")
     return 0
 
 

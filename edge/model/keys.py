@@ -15,9 +15,9 @@ def read_trusted_keys(paths: Sequence[Path] | None) -> list[bytes]:
     """Return the PEM of each public key; None means only the key of the demo bundle.
 
     Raises:
-        OperatorError: a file cannot be read.
+        OperatorError: a file cannot be read, or is no public key.
     """
-    return [_read(path, "public key") for path in ((DEMO_KEY,) if paths is None else paths)]
+    return [_read_public(path) for path in ((DEMO_KEY,) if paths is None else paths)]
 
 
 def read_signing_key(path: Path) -> bytes:
@@ -44,6 +44,15 @@ def write_key_pair(private: Path, public: Path) -> None:
         raise OperatorError(f"{private}: there is a key already; move it away to make another") from error
     except OSError as error:
         raise OperatorError(f"{error.filename}: cannot write the key: {error.strerror}") from error
+
+
+def _read_public(path: Path) -> bytes:
+    """Return the PEM; whether it is an Ed25519 key is seen when it is used."""
+    pem = _read(path, "public key")
+    if b"-----BEGIN PUBLIC KEY-----" not in pem:
+        got = "a private key, which belongs to whoever signs" if b"PRIVATE KEY-----" in pem else "something else"
+        raise OperatorError(f"{path}: expected a public key (PEM), got {got}")
+    return pem
 
 
 def _read(path: Path, what: str) -> bytes:

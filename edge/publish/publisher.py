@@ -17,7 +17,6 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.command import Result
 from edge.contract.delivery import Committed
-from edge.contract.reading import Reading
 from edge.contract.status import Info, OpenEpoch
 from edge.contract.topics import DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, StorageError
@@ -31,7 +30,7 @@ from edge.publish.journal import Journal
 from edge.publish.link import TAKEN_OVER, Link
 from edge.publish.machine import look_at_machine, machine_name
 from edge.publish.sender import Sender, jitter
-from edge.publish.summary import glance, summarise
+from edge.publish.summary import look_over, summarise
 from edge.version import VERSION
 
 IDLE_S = 0.25
@@ -288,11 +287,7 @@ class Publisher:
             return
         self._summarised = (newest.epoch, newest.seq)
         until = datetime.fromisoformat(newest.recorded_at)
-        glances = [
-            glance(jsontext.decode(row.body, Reading))
-            for row in self._sender.outbox.readings_between(until, SUMMARY_DAYS)
-            if row.schema == "cageclock/reading/1"
-        ]
+        glances = look_over(self._sender.outbox.readings_between(until, SUMMARY_DAYS))
         cage = self._config.cage
         for name, summary in summarise(self._config.device_id, cage.id, cage.subject, glances).items():
             payload = jsontext.encode(summary)

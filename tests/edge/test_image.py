@@ -3,12 +3,14 @@
 import io
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from edge.image import encode_jpeg, with_identity
+from edge.errors import OperatorError
+from edge.image import encode_jpeg, read_image, with_identity
 from edge.version import VERSION
 
 NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
@@ -53,3 +55,11 @@ def test_a_picture_carries_its_identity_and_the_same_pixels() -> None:
         assert exif.get_ifd(0x8769)[0x9003] == "2026:03:01 12:30:05"
         assert (np.asarray(picture) == np.asarray(before)).all()
     assert named.endswith(plain[2:])
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_small_file_of_an_absurd_picture_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    Image.new("1", (20_000, 20_000)).save(path)
+    with pytest.raises(OperatorError, match="expected a whole image"):
+        read_image(path)

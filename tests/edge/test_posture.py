@@ -8,7 +8,7 @@ import pytest
 from edge.contract.reading import CameraState, Keypoint, Reason
 from edge.frame import Frame
 from edge.locate import Located
-from edge.observe import CURLED_BELOW_MM, HUDDLE_BELOW_MM, _posture_reasons
+from edge.observe import CURLED_BELOW_MM, HUDDLE_BELOW_MM, _posture_reasons, without_phantoms
 
 SCALE = 2.0
 PICTURE = np.zeros((480, 640, 3), np.uint8)
@@ -52,3 +52,13 @@ def test_without_a_calibrated_scale_the_bundles_own_counts(tiny_model) -> None:
     long = animal(300, length_mm=(CURLED_BELOW_MM + 1) * scale / SCALE)
     assert _posture_reasons(short, [short], uncalibrated, tiny_model) == [Reason.CURLED]
     assert _posture_reasons(long, [long], uncalibrated, tiny_model) == []
+
+
+def test_a_centre_without_any_body_part_is_no_extra_animal() -> None:
+    """Beside the housed number it goes; alone, or among fewer than are housed, it may be one that is hidden."""
+    sure, shelter, other = animal(300), animal(100, likelihood=0.05), animal(500)
+    assert without_phantoms([sure, shelter], 1, 0.5) == [sure]
+    assert without_phantoms([shelter], 1, 0.5) == [shelter]
+    assert without_phantoms([sure, shelter], 2, 0.5) == [sure, shelter]
+    assert without_phantoms([sure, other], 1, 0.5) == [sure, other]
+    assert len(without_phantoms([shelter, animal(500, likelihood=0.02)], 1, 0.5)) == 1

@@ -61,3 +61,10 @@ def test_a_contact_sheet_without_the_key_names_it(tmp_path: Path) -> None:
     options = ("--bundle", DEMO_BUNDLE, "--trust", tmp_path / "none.pub", "--source", tmp_path)
     line = said("contact-sheet", *options, "--out", tmp_path / "sheet.png")
     assert line == f"cageclock-train: {tmp_path / 'none.pub'}: expected the bundle's public key (PEM), there is none"
+
+
+def test_data_that_is_there_already_is_used_and_that_is_said(tmp_path: Path) -> None:
+    first = command("simulate", "--out", tmp_path, "--cages", 1, "--frames", 1, "--workers", 1)
+    second = command("simulate", "--out", tmp_path, "--cages", 2, "--frames", 1, "--workers", 1)
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert second.stdout.strip() == first.stdout.strip() + " (there already, used again; remove it for another)"

@@ -136,6 +136,17 @@ def test_a_missing_key_is_one_clear_error(tmp_path: Path) -> None:
         read_trusted_keys([tmp_path / "none.pub"])
 
 
+@pytest.mark.parametrize("what", ["a private key, which belongs to whoever signs", "something else"])
+def test_what_is_no_public_key_is_named_with_its_file(tmp_path: Path, what: str) -> None:
+    private, public = tmp_path / "k.key", tmp_path / "k.pub"
+    write_key_pair(private, public)
+    public.write_bytes(b"hello")
+    path = private if what.startswith("a private") else public
+    with pytest.raises(OperatorError) as caught:
+        read_trusted_keys([path])
+    assert str(caught.value) == f"{path}: expected a public key (PEM), got {what}"
+
+
 @pytest.mark.slow
 def test_the_script_still_makes_the_tiny_bundle(tmp_path: Path, tiny_bundle: Bundle) -> None:
     pytest.importorskip("tensorflow")

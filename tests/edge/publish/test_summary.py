@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from statistics import median
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.contract.reading import Estimate
-from edge.publish.summary import Glance, summarise
+from edge.contract import identity, jsontext
+from edge.contract.reading import SCHEMA, Estimate, Reading
+from edge.contract.schema_files import EXAMPLES, FOLDER
+from edge.outbox.sequence import new_row
+from edge.publish.summary import Glance, glance, look_over, summarise
 
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
 
@@ -83,3 +87,13 @@ def test_the_week_holds_the_day_and_an_interval_holds_its_estimate(captures) -> 
             assert window.age_days == (median(ages) if ages else None)
             if window.age_days is not None:
                 assert window.interval_low_days <= window.age_days <= window.interval_high_days
+
+
+def test_a_reading_of_an_unknown_form_is_passed_over() -> None:
+    """What another version of the program left in the outbox does not end the publishing."""
+    payload = (FOLDER / EXAMPLES / "reading.v1.json").read_bytes()
+    body = identity.split(payload)[1]
+    good = new_row("e" * 32, 1, "reading", SCHEMA, NOON, body, None, "")
+    odd = replace(good, seq=2, body=body.replace(b'"cage_id"', b'"place"'))
+    other = replace(good, seq=3, schema="cageclock/reading/9")
+    assert [found.at for found in look_over([odd, good, other])] == [glance(jsontext.decode(body, Reading)).at]
