@@ -63,14 +63,18 @@ def tell_changes(journal: Journal, last: CaptureStatus | None, camera: dict[str,
         detail: dict[str, Scalar] = {f"{key}_before": last.camera.get(key) for key in changed}
         detail |= {f"{key}_now": camera.get(key) for key in changed}
         journal.event("camera_changed", f"the camera's {', '.join(changed)} changed", **detail)
-    if last.model is not None and model is not None and last.model.sha256 != model.sha256:
+    before = last.model
+    if before is not None and model is not None and (before.sha256, before.runtime) != (model.sha256, model.runtime):
         journal.event(
             "model_changed",
-            f"{last.model.name} {last.model.model_version} was replaced by {model.name} {model.model_version}",
-            before=last.model.sha256,
+            f"{before.name} {before.model_version} on {before.runtime} was replaced by "
+            f"{model.name} {model.model_version} on {model.runtime}",
+            before=before.sha256,
             now=model.sha256,
-            release_before=last.model.release,
+            release_before=before.release,
             release_now=model.release,
+            runtime_before=before.runtime,
+            runtime_now=model.runtime,
         )
 
 
