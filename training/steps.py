@@ -69,7 +69,7 @@ def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = Fal
         }
     content, held = (run / PARTS).read_bytes(), parts.calibration
     spec = with_likelihood(content, load_struct(run / "parts.json", Parts), data.parts[held], data.keypoints[held])
-    save_stage(run, "parts", content, spec)
+    save_struct(run / "parts.json", spec)
     return figures | {"likelihood_a": spec.likelihood_a, "likelihood_b": spec.likelihood_b}
 
 
