@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 
 from edge.config.faultscript import parse_script
-from edge.config.tree import Camera, Config, Mqtt, ZeitgeberWindow
+from edge.config.tree import Camera, Config, LightCycle, Mqtt, Schedule, ZeitgeberWindow
 from edge.contract.topics import check_name
 from edge.errors import ConfigError, MessageError
 from edge.zeitgeber import zone_of
@@ -25,6 +25,7 @@ def check_together(config: Config) -> None:
     if nest is not None and not (nest[0] < nest[2] and nest[1] < nest[3]):
         raise ConfigError("cage.nest_box", "[x0, y0, x1, y1] with x0 below x1 and y0 below y1", str(list(nest)))
     zone_of(config.light_cycle.zone)
+    _check_intervals(config.schedule, config.light_cycle)
     for index, window in enumerate(config.schedule.windows):
         _check_window(index, window)
     _check_camera(config.camera)
@@ -34,12 +35,28 @@ def check_together(config: Config) -> None:
     _check_mqtt(config.mqtt)
 
 
+def _check_intervals(schedule: Schedule, cycle: LightCycle) -> None:
+    """A phase shorter than its interval may have its slots in the other phase, and then it is never photographed."""
+    if schedule.interval_light_s == schedule.interval_dark_s:
+        return  # one grid for the whole day: no slot is ever dropped
+    phases = {"light": cycle.light_hours, "dark": 24 - cycle.light_hours}
+    for phase, hours in phases.items():
+        interval_s = getattr(schedule, f"interval_{phase}_s")
+        if interval_s > hours * 3600:
+            expected = f"at most {hours * 3600:g}, the {phase} phase's {hours:g} hours (or both intervals equal)"
+            raise ConfigError(f"schedule.interval_{phase}_s", expected, f"{interval_s:g}")
+
+
 def _check_window(index: int, window: ZeitgeberWindow) -> None:
     where = f"schedule.windows[{index}]"
     if window.from_h == window.until_h:
         raise ConfigError(f"{where}.until_h", "another hour than from_h", str(window.until_h))
     if window.interval_s < 1:
         raise ConfigError(f"{where}.interval_s", "a number at least 1", str(window.interval_s))
+    width_h = (window.until_h - window.from_h) % 24
+    if window.interval_s > width_h * 3600:  # its slots might never fall into it, and hide one of the phase's
+        expected = f"at most {width_h * 3600:g}, the window's {width_h:g} hours"
+        raise ConfigError(f"{where}.interval_s", expected, f"{window.interval_s:g}")
 
 
 def _check_camera(camera: Camera) -> None:

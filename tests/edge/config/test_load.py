@@ -31,6 +31,7 @@ def test_the_smallest_file_gives_a_whole_tree() -> None:
         ("schedule: {xyz: 5}", "schedule.xyz", "one of interval_light_s", "'xyz'"),
         ("schedule: {interval_light_s: ten}", "schedule.interval_light_s", "a number", "'ten'"),
         ("schedule: {interval_light_s: 0}", "schedule.interval_light_s", "at least 1", "0"),
+        ("schedule: {interval_dark_s: 50000}", "schedule.interval_dark_s", "the dark phase's 12 hours", "50000"),
         ("outbox: {max_mb: 1.5}", "outbox.max_mb", "a whole number", "1.5"),
         ("mqtt: {version: '4'}", "mqtt.version", "one of 5, 3.1.1", "'4'"),
         ("mqtt: {port: 70000}", "mqtt.port", "at most 65535", "70000"),
@@ -54,6 +55,12 @@ def test_the_smallest_file_gives_a_whole_tree() -> None:
             "schedule.windows[0].until_h",
             "another hour",
             "13",
+        ),
+        (
+            "schedule: {windows: [{from_h: 23.5, until_h: 0.5, usable_readings: 1, interval_s: 4000}]}",
+            "schedule.windows[0].interval_s",
+            "the window's 1 hours",
+            "4000",
         ),
         (
             "schedule: {windows: [{from_h: 13, until_h: 14, usable_reading: 1, interval_s: 60}]}",
