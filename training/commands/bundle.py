@@ -1,0 +1,72 @@
+"""`simulate`, `bundle`, and `demo-bundle`, which does all steps."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from training.commands.age import run_evaluate, run_quantise
+from training.commands.options import positive, print_figures, quiet, run_command
+
+
+def add(commands: Any) -> None:
+    """Add them to the parser."""
+    simulate = run_command(commands, "simulate", _simulate, "render simulated mice into RUN/data.npz")
+    simulate.add_argument("--cages", type=positive, default=500, help="cages of 1-3 animals (default %(default)s)")
+    simulate.add_argument("--frames", type=positive, default=6, help="photographs a cage (default %(default)s)")
+    simulate.add_argument("--workers", type=positive, default=2, help="processes (default %(default)s)")
+
+    bundle = run_command(commands, "bundle", _bundle, "sign and pack")
+    _bundle_options(bundle)
+    demo = run_command(commands, "demo-bundle", _demo_bundle, "all steps; what is there already is used again")
+    demo.add_argument("--cages", type=positive, default=500)
+    demo.add_argument("--frames", type=positive, default=6)
+    demo.add_argument("--workers", type=positive, default=2)
+    demo.add_argument("--centre-steps", type=positive, default=700)
+    demo.add_argument("--part-steps", type=positive, default=1500)
+    demo.add_argument("--age-steps", type=positive, default=3000)
+    _bundle_options(demo)
+
+
+def _bundle_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
+    command.add_argument("--name", default="cageclock-demo")
+    command.add_argument("--model-version", default="0.1.0")
+    command.add_argument("--release", type=positive, default=1, help="a counter that only rises (default %(default)s)")
+    command.add_argument("--file", type=Path, help="bundle to write (default RUN/<name>.bundle)")
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from training.simulate import simulate
+
+    again = " (there already, used again; remove it for another)" if (options.out / "data.npz").exists() else ""
+    data = simulate(options.out, cages=options.cages, frames=options.frames, seed=options.seed, workers=options.workers)
+    found = f"{len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
+    print(f"{options.out / 'data.npz'}: {found}{again}")
+    return 0
+
+
+def _bundle(options: argparse.Namespace) -> int:
+    quiet()
+    from training.pack import Label
+    from training.steps import bundle
+
+    label = Label(options.name, options.model_version, options.release)
+    path = options.file or options.out / f"{options.name}.bundle"
+    sha256 = bundle(options.out, path, label, options.key or options.out / "key.pem", options.seed)
+    print(f"{path}: {path.stat().st_size} bytes, sha256 {sha256}")
+    return 0
+
+
+def _demo_bundle(options: argparse.Namespace) -> int:
+    quiet()
+    from training.steps import Effort, train_age, train_locator
+
+    _simulate(options)
+    effort = Effort(options.centre_steps, options.part_steps, options.age_steps)
+    print_figures(train_locator(options.out, effort, options.seed))
+    train_age(options.out, effort, options.seed)
+    run_quantise(options)
+    run_evaluate(options)
+    return _bundle(options)

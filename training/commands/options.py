@@ -1,0 +1,53 @@
+"""What several commands' options share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+
+def positive(text: str) -> int:
+    """Return a whole number above 0."""
+    value = int(text) if text.lstrip("-").isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
+    return value
+
+
+def scale(text: str) -> float:
+    """Return pixels per millimetre."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1000:
+        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1000, got {text}")
+    return value
+
+
+def run_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    """Add a command that works in a run's folder (--out) with a seed."""
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
+    command.add_argument(
+        "--seed", type=int, default=1, help="the same seed gives the same numbers (default %(default)s)"
+    )
+    command.set_defaults(run=run)
+    return command
+
+
+def print_figures(figures: Mapping[str, float]) -> None:
+    """Print one figure a line."""
+    for name, value in figures.items():
+        print(f"{name:32} {value:.4g}")
+
+
+def quiet() -> None:
+    """Keep TensorFlow's own messages from the terminal."""
+    from training.quantise import silence
+
+    silence()
