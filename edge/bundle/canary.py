@@ -8,6 +8,7 @@ after the other) on standard input; one JSON verdict on standard output.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -66,10 +67,8 @@ def ask_canary(
 
 def _end(child: subprocess.Popen[bytes]) -> None:
     """Kill the child and whatever it started; its session is its own."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     child.wait()
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:

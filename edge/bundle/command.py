@@ -69,7 +69,7 @@ def _open(path: Path) -> int:
 
 
 def _become_owner(config: Config) -> None:
-    """Root goes on as the owner of the bundles folder: its files stay writable for the unit, the canary has no rights."""
+    """Let root go on as the owner of the bundles folder: the unit can write its files, the canary has no rights."""
     folder = Path(config.state_dir) / FOLDER
     if os.geteuid() != 0 or not folder.is_dir():
         return
