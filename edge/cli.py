@@ -100,6 +100,9 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     locate.add_argument("--px-per-mm", type=float, metavar="SCALE", help="pixels per millimetre on the cage floor")
     locate.add_argument("--dlc-csv", type=Path, required=True, metavar="OUT")
     _add_bundle(commands)
+    units = _command(commands, "install-units", _install_units, "put units, users and system settings in place")
+    units.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="a mounted card in place of /")
+    units.add_argument("--station", action="store_true", help="the lab server's units in place of a device's")
     demo = _command(commands, "demo", _demo, "run the whole path on simulated cages, with a broker and a station")
     demo.add_argument("--out", type=Path, default=Path("demo-output"), metavar="FOLDER")
     demo.add_argument("--cages", type=_positive, default=4, metavar="N")
@@ -178,6 +181,14 @@ def _bundle_status(options: argparse.Namespace) -> int:
     from edge.bundle.command import show
 
     return show(options)
+
+
+def _install_units(options: argparse.Namespace) -> int:
+    from edge.install_units import install_units
+
+    for step in install_units(options.root, station=options.station):
+        print(step, flush=True)
+    return 0
 
 
 def _locate(options: argparse.Namespace) -> int:

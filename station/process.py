@@ -11,8 +11,9 @@ from types import FrameType
 from edge.contract import jsontext, topics
 from edge.errors import DatabaseDamaged, MessageError, StorageError
 from edge.notify import notify
-from station.link import Delivery, Link
+from station.link import STOP_S, Delivery, Link
 from station.message import Arrival
+from station.schema import BUSY_S
 from station.settings import Settings
 from station.store import Store, Taken
 
@@ -23,6 +24,8 @@ REPORT_EVERY_S = 60.0
 PATIENCE_S = 1.0
 MAX_BACKOFF_S = 30.0
 WATCHDOG_S = 5.0
+WORST_CYCLE_S = PATIENCE_S + STOP_S + 2 * BUSY_S + MAX_BACKOFF_S + 0.5
+"""The sum of one cycle's bounded waits: a dead network thread is replaced, the store is locked, the disk is full."""
 
 
 def run(settings: Settings) -> int:

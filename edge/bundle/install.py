@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge.bundle.canary import ask_canary
+from edge.bundle.canary import LIMIT_S, ask_canary
 from edge.bundle.history import Entry, History, now, read_history, write_history
 from edge.bundle.slots import ACTIVE, PREVIOUS, Slots
 from edge.capture.model import trusted_keys
@@ -21,6 +21,10 @@ from edge.outbox.lock import WriterLock
 STILL_S = 2.0
 """A file in the inbox that has not grown for so long is taken as whole; the signature shows whether it is."""
 STILL_LIMIT_S = 60.0
+INBOX_S = 60.0
+"""After so long no further file of the inbox is begun; the path unit starts the next run."""
+WORST_S = INBOX_S + STILL_LIMIT_S + LIMIT_S + 20.0
+"""The sum of one run's bounded waits, with time for copying to a slow card; the unit allows more."""
 
 
 class Installer:
@@ -76,11 +80,10 @@ class Installer:
             raise DeviceError(f"{self._slots.folder}: {error.strerror}; the active bundle is unchanged") from error
 
     def install_inbox(self, inbox: Path) -> list[Entry]:
-        """Take every `*.bundle` of the inbox, oldest first, and leave none behind."""
-        found = []
-        for path in sorted(inbox.glob("*.bundle"), key=_age_of):
-            found.append(self._take(path))
-        return found
+        """Take every `*.bundle` of the inbox, oldest first; none that was taken is left behind."""
+        until_s = time.monotonic() + INBOX_S
+        waiting = sorted(inbox.glob("*.bundle"), key=_age_of)
+        return [self._take(path) for path in waiting if time.monotonic() < until_s]
 
     def roll_back(self) -> Entry:
         """Make the previous bundle the active one and refuse the present one from now on.
