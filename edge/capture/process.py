@@ -138,7 +138,7 @@ class CaptureProcess:
             if model is None:
                 assert self.models.problem is not None
                 raise self.models.problem
-            seen = observe(frames, model, self._settings, reference)
+            seen = observe(frames, model, self._settings, reference, slot.light)
         except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the slot yields its reading
             fault = self._fault(Outcome.MODEL_FAULT, error)
             quality = measure_quality(frames[0].small, self.config.quality, reference)
@@ -147,7 +147,7 @@ class CaptureProcess:
         timings = Timings(capture_ms=capture_ms, observe_ms=observe_ms, model_ms=seen.model_ms)
         self.problem = ""
         result = Result(seen.outcome, seen.detail, frames, seen.quality, seen, model.describe(), timings)
-        return with_crops(result, self._archive.keep(seen.crops))
+        return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
 
     def _fault(self, outcome: Outcome, error: Exception) -> Result:
         """Return the failed slot, and say once on standard error what to do about it."""
