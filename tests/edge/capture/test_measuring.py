@@ -121,11 +121,10 @@ def test_the_first_reading_with_a_model_is_durable_within_a_second_and_a_half(se
     run(settings, "--once")  # the interpreter's own files are in the cache, as on a device
     fastest_s = 99.0
     for _ in range(3):
-        before = len(outcomes(settings))
-        (settings.parent / "state" / "capture.json").unlink()  # otherwise the slot of this boot has been taken
+        shutil.rmtree(settings.parent / "state")  # otherwise the slot of this boot has been taken
         began = time.monotonic()
         process = start(settings)
-        _wait(settings, "ok", count=before + 1)
+        _wait(settings, "ok")
         fastest_s = min(fastest_s, time.monotonic() - began)
         process.terminate()
         process.communicate(timeout=30)
