@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -67,6 +68,9 @@ def carry_out(run: Run, what: str, unit: str, seed: int, budget: int) -> Line:
         run(line, budget)
     except Fault as fault:
         line.found.append(str(fault))
+    except Exception as error:  # noqa: BLE001 - whatever the product raises is a finding
+        traceback.print_exc()
+        line.found.append(f"seed {seed + line.done}: {type(error).__name__}: {error}")
     line.seconds = time.monotonic() - started
     return line
 
