@@ -36,13 +36,12 @@ def bin_probabilities(outputs: Floats, spec: Age, bins: Floats) -> Floats:
 
     bins: equidistant centres, days (bins,). The spec's temperature widens the distribution above 1, narrows it below.
     """
+    logits: Floats = outputs
     if spec.head == "gaussian":
         mean, spread = mean_and_spread(outputs, bins)
         logits = -0.5 * ((bins - mean[:, None]) / spread[:, None]) ** 2
     elif spec.head == "quantile":
         return _from_quantiles(quantiles_of(outputs, bins), bins, spec.temperature)
-    else:
-        logits = outputs
     logits = logits / outputs.dtype.type(spec.temperature)
     weights: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)

@@ -27,7 +27,7 @@ _MOVES = Ranges(rotation=0.12, zoom=0.02, shear=0.02, shift_px=6.0)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Which network is trained. `reduce`: the crop is averaged over squares of so many pixels, a divisor of its size."""
+    """Which network. `reduce`: the crop is averaged over squares of so many pixels, a divisor of its size."""
 
     backbone: str = DEFAULT
     reduce: int = 1
@@ -103,7 +103,7 @@ def reduced_spec(spec: Age, factor: int) -> Age:
     """
     if spec.width % factor or spec.height % factor or min(spec.width, spec.height) // factor < 32:
         raise OperatorError(
-            f"--reduce: expected a divisor of the crop's {spec.width} x {spec.height} px that leaves 32 px, got {factor}"
+            f"--reduce: expected a divisor of the crop's {spec.width} x {spec.height} px leaving 32 px, got {factor}"
         )
     return msgspec.structs.replace(
         spec, width=spec.width // factor, height=spec.height // factor, px_per_mm=spec.px_per_mm / factor

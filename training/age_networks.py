@@ -1,7 +1,7 @@
 """The age model's networks: a backbone, the embedding on top of it, and the head that numpy applies on the device.
 
-Backbones are named FAMILY-WIDTH: `plain` is 3x3 convolutions, `mobilenet` MobileNetV2 (Sandler et al., CVPR 2018). Neither
-has squeeze-excite or hard-swish, which quantise badly.
+Backbones are named FAMILY-WIDTH: `plain` is 3x3 convolutions, `mobilenet` MobileNetV2 (Sandler et al., CVPR 2018).
+Neither has squeeze-excite or hard-swish, which quantise badly.
 """
 
 from __future__ import annotations

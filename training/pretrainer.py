@@ -1,7 +1,7 @@
 """The network that pretraining trains: backbone, projector and predictor, its loss in `compute_loss`.
 
-Imported only where Keras is in use, because its class is a Keras model. Everything is keras.ops, so that Keras runs it on
-TensorFlow, JAX or PyTorch alike.
+Imported only where Keras is in use, because its class is a Keras model. Everything is keras.ops, so that Keras runs it
+on TensorFlow, JAX or PyTorch alike.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Method = Literal["simsiam", "vicreg"]
 class Pretrainer(keras.Model):  # type: ignore[misc]
     """Two views of each picture, (n, 2, h, w, c), through one backbone.
 
-    SimSiam (Chen & He, CVPR 2021): three-layer projector, two-layer predictor with a bottleneck of a quarter. VICReg (Bardes
-    et al., ICLR 2022): three-layer expander, no predictor.
+    SimSiam (Chen & He, CVPR 2021): three-layer projector, two-layer predictor with a bottleneck of a quarter. VICReg
+    (Bardes et al., ICLR 2022): three-layer expander, no predictor.
     """
 
     def __init__(self, backbone: Any, method: Method, width: int = 256) -> None:

@@ -1,8 +1,8 @@
 """Loss of the heteroscedastic head: a mean and a standard deviation for every picture.
 
 The continuous ranked probability score of a normal distribution in closed form (Gneiting et al., Calibrated
-probabilistic forecasting using ensemble model output statistics and minimum CRPS estimation, 2005, equation 5), plus its
-negative log likelihood (Nix & Weigend, 1994). CRPS alone learns spread slowly; the likelihood alone neglects pictures
+probabilistic forecasting using ensemble model output statistics and minimum CRPS estimation, 2005, equation 5), plus
+its negative log likelihood (Nix & Weigend, 1994). CRPS alone learns spread slowly; the likelihood alone neglects pictures
 that it can call uncertain.
 """
 

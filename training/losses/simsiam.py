@@ -8,8 +8,8 @@ from typing import Any
 def simsiam_loss(predicted: Any, projected: Any) -> Any:
     """Return the symmetric loss, -1 to 1, of predictions and projections (n, 2, d) of two views each.
 
-    Each view's prediction is held against the other view's projection, through which no gradient flows: without that the
-    network collapses to a constant.
+    Each view's prediction is held against the other view's projection, through which no gradient flows: without that
+    the network collapses to a constant.
     """
     from keras import ops
 
