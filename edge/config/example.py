@@ -112,6 +112,10 @@ bundle:
   # path: null                        # a bundle file; null: the active one, else the demo's (simulated mice only)
   # trusted_keys: null                # PEM files; null: only the demo bundle's own key
   # threads: 1
+
+memory:                               # MB resident at which a process ends itself between captures, to start anew
+  # capture_mb: 300
+  # publish_mb: 90
 """
 
 

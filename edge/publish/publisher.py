@@ -17,6 +17,7 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.command import Result
 from edge.contract.delivery import Committed
+from edge.contract.record import EventCode
 from edge.contract.status import Info, OpenEpoch
 from edge.contract.topics import DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, StorageError
@@ -84,6 +85,10 @@ class Publisher:
         if now_s >= self._save_at_s:
             self._save_at_s = now_s + SAVE_S
             self._guard("save", self._sender.save)
+
+    def tell(self, code: EventCode, text: str) -> None:
+        """Append an event of the process itself."""
+        self._guard("save", lambda: self._delivery.event(code, text))
 
     def close(self) -> None:
         """Say offline, which a clean goodbye would not (it cancels the last will), and let go of everything."""
