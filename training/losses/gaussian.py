@@ -2,8 +2,8 @@
 
 The continuous ranked probability score of a normal distribution in closed form (Gneiting et al., Calibrated
 probabilistic forecasting using ensemble model output statistics and minimum CRPS estimation, 2005, equation 5), plus
-its negative log likelihood (Nix & Weigend, 1994). CRPS alone learns spread slowly; the likelihood alone neglects pictures
-that it can call uncertain.
+its negative log likelihood (Nix & Weigend, 1994). CRPS alone learns spread slowly; the likelihood alone neglects
+pictures that it can call uncertain.
 """
 
 from __future__ import annotations
