@@ -23,7 +23,7 @@ from tests.campaigns.proxy import KINDS, Proxy
 from tests.system.rig import Rig, query, wait_until
 
 BACK_WITHIN_S = 60.0
-KEEPALIVES_S = (10, 30)
+KEEPALIVES_S = (10, 20)
 """The shortest that is sensible, and the settings' default."""
 PER_SYSTEM = 5
 AT_ONCE = int(os.environ.get("CAGECLOCK_AT_ONCE", "8"))
