@@ -78,6 +78,7 @@ class ModelSource:
             self._ever_tried, self._tried = True, seen
             try:
                 self._model, self.problem = load(self._config), None
+                self._tell(self._model)
             except (OperatorError, BundleError) as error:
                 self.problem = error
                 if self._model is None:
@@ -89,9 +90,18 @@ class ModelSource:
         if self._config.bundle.path is not None or not previous.is_file():
             return None
         try:
-            return load(self._config, previous)
+            model = load(self._config, previous)
         except (OperatorError, BundleError):
             return None
+        self._tell(model)
+        return model
+
+    @staticmethod
+    def _tell(model: LoadedModel) -> None:
+        """Log what runs, and on which runtime: it decides speed and, between kernels, the last bit."""
+        said = model.describe()
+        text = f"cageclock: model {said.name} {said.model_version}, release {said.release}, on {said.runtime}"
+        print(text, flush=True)
 
     def _fingerprint(self) -> tuple[str, int, int] | None:
         path = bundle_path(self._config)

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.bundle.install import WORST_S
@@ -85,7 +86,8 @@ def test_a_slow_camera_is_tried_twice_over_before_the_watchdog() -> None:
 
 
 def test_settings_that_the_watchdog_cannot_wait_for_are_refused_at_the_start() -> None:
-    slow = parse_config(EXAMPLE.replace("# keepalive_s: 30", "keepalive_s: 300"))
+    mqtt = msgspec.structs.replace(parse_config(EXAMPLE).mqtt, keepalive_s=300)
+    slow = msgspec.structs.replace(parse_config(EXAMPLE), mqtt=mqtt)
     check_watchdog(parse_config(EXAMPLE), float(watchdog_s("publish")))
     with pytest.raises(OperatorError, match="lower it or raise WatchdogSec"):
         check_watchdog(slow, float(watchdog_s("publish")))
