@@ -1,7 +1,7 @@
 """A training on disk: what an interrupted one needs to go on with the same numbers as if nothing had happened.
 
-Held: every variable of the network and of the optimiser (its moments, its average of the weights, its step), the losses,
-and the batches' position. Batches are drawn from (seed, position) alone, so that the position is the whole data order.
+Held: every variable of the network and of the optimiser (moments, average of the weights, step), the losses, and the
+batches' position. Batches are drawn from (seed, position) alone, so that the position is the whole data order.
 """
 
 from __future__ import annotations
