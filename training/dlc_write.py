@@ -1,8 +1,8 @@
 """Writing a DeepLabCut project that its labelling tool opens: config.yaml, pictures, and labels to start from.
 
 The keys of config.yaml and the layout of the tables are those of DeepLabCut 2.3 and 3.0
-(`deeplabcut/utils/auxiliaryfunctions.py`, `create_config_template`; `CollectedData_<scorer>.csv`). The tool reads labels
-from HDF5: `deeplabcut.convertcsv2h5(config)` makes it from the CSV.
+(`deeplabcut/utils/auxiliaryfunctions.py`, `create_config_template`; `CollectedData_<scorer>.csv`). The tool reads
+labels from HDF5: `deeplabcut.convertcsv2h5(config)` makes it from the CSV.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ def _config(
         },
         **parts,
         **{"start": 0, "stop": 1, "numframes2pick": 20},
-        "skeleton": [list(pair) for pair in zip(keypoints[:-1], keypoints[1:], strict=True)],
+        "skeleton": [list(pair) for pair in pairwise(keypoints)],
         **{"skeleton_color": "black", "pcutoff": 0.6, "dotsize": 8, "alphavalue": 0.7, "colormap": "rainbow"},
         **{"TrainingFraction": [0.95], "iteration": 0, "default_net_type": "resnet_50"},
         **{"default_augmenter": "default", "snapshotindex": -1, "detector_snapshotindex": -1, "batch_size": 8},
