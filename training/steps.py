@@ -101,7 +101,8 @@ def age_data(data: Dataset) -> AgeData:
 
 def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     """Make age.tflite, age.json and calibration.json of age.keras."""
-    from training.age import distributions, int8_embeddings, quantise_age
+    from training.age import distributions, int8_embeddings
+    from training.aware import quantise_carefully
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
     from training.finetune import load_fit
 
@@ -110,7 +111,9 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     split = split_by_group(data.cage, seed)
     fitted = load_fit(run)
     spec = msgspec.structs.replace(age_spec(), head=fitted["head"])
-    result = quantise_age(_load_age(run), data.crops[split.train], spec)
+    result, rounding = quantise_carefully(
+        _load_age(run), data.crops[split.train], data.age_days[split.train], spec, seed=seed
+    )
     held = split.calibration
     embeddings = int8_embeddings(result.content, data.crops[held])
     spec = fit_temperature(embeddings, data.age_days[held], result.spec)
@@ -128,7 +131,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
             max_sd_days=220.0,
             min_px_per_mm=3.9,
         ),
-        training={**_provenance(data, split, seed), **fitted},
+        training={**_provenance(data, split, seed), **fitted, **rounding},
     )
     (run / AGE).write_bytes(result.content)
     save_struct(run / "age.json", spec)
