@@ -98,11 +98,11 @@ mqtt:
   # tls:
   #   ca: /etc/cageclock/ca.pem
   #   certificate: null               # with key, for a client certificate
-  #   key: null
+  #   key: null                       # a file, or credential:device.key
   # station: null                     # who logs; null: the broker's acknowledgement releases a reading
   # in_flight: 100
   # max_packet_kb: 256
-  # keepalive_s: 30
+  # keepalive_s: 20                   # a silent broker is noticed after twice that at most
   # resend_after_s: 15.0
   # health_interval_s: 60.0
   # home_assistant: false

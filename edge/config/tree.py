@@ -160,7 +160,7 @@ class Archive(Struct, frozen=True, kw_only=True):
 
 
 class Tls(Struct, frozen=True, kw_only=True):
-    """Files for TLS; a client certificate needs both `certificate` and `key`."""
+    """Files for TLS; a client certificate needs both `certificate` and `key`, which may be `credential:NAME`."""
 
     ca: str
     certificate: str | None = None
@@ -182,7 +182,7 @@ class Mqtt(Struct, frozen=True, kw_only=True):
     station: Name | None = None
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     max_packet_kb: Annotated[int, msgspec.Meta(ge=8, le=262144)] = 256
-    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 20
     resend_after_s: Positive = 15.0
     health_interval_s: Positive = 60.0
     home_assistant: bool = False

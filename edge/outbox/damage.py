@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,7 +41,8 @@ class Check:
         """Break the check off."""
         connection = self._connection
         if connection is not None and self._thread.is_alive():
-            connection.interrupt()
+            with suppress(sqlite3.ProgrammingError):  # it has ended and closed its connection just now
+                connection.interrupt()
         self._thread.join(timeout=5)
 
     def _run(self) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge.errors import DatabaseDamaged, DiskFull, StorageError
+from edge.outbox.thumbnails import sync_folder
 
 BUSY_MS = 2000
 MODE = 0o660
@@ -59,6 +60,7 @@ def _make_shared(path: Path) -> None:
     """
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE))
+        sync_folder(path.parent)  # SQLite syncs the name of a file only where it makes the file itself
     except FileExistsError:
         pass
     except OSError as error:

@@ -38,7 +38,7 @@ IDLE_S = 0.25
 SAVE_S = 5.0
 SETTLE_S = 0.3
 """After connecting, the retained watermark is given so long to come, so that less is sent twice."""
-FIRST_RETRY_S, LAST_RETRY_S = 0.5, 60.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 20.0
 STABLE_S = 10.0
 QUICK_END_S, QUICK_ENDS = 5.0, 5
 SUMMARY_DAYS = 8.0

@@ -1,0 +1,222 @@
+"""Power cuts under the outbox: what `append` had returned for is there, whole, with its picture; no number is missing.
+
+One life of an outbox is watched step by step; then the power goes at some hundred moments of it, each time with other
+unsynced writes kept, dropped or torn. The outbox is opened on what is left, judged, and goes on; the power goes again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.config import tree
+from edge.contract import identity
+from edge.contract.ranges import RangeSet
+from edge.outbox import Outbox
+from edge.outbox.delivery import Delivery
+from edge.outbox.reader import Reader
+from edge.outbox.released import Released
+from tests.campaigns.campaign import Fault, Line, main, quick_folder
+from tests.campaigns.disk import Disk, lay_out
+from tests.campaigns.synthetic import make_event, make_reading
+from tests.campaigns.vfs import Step, watched_files
+
+SETTINGS = tree.Outbox(max_mb=1, min_free_mb=0, keep_days=1, reserve_mb=0)
+CUTS_A_LIFE, GENERATIONS = 100, 4
+Key = tuple[str, int]
+Prepare = Callable[[Outbox], object]
+
+
+@dataclass(frozen=True)
+class Told:
+    """`append` has returned for this record."""
+
+    key: Key
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """What happened to a picture's file; see `Thumbnails`."""
+
+    what: str
+    name: str
+    content: bytes
+
+
+Seen = Step | Told | Pictured
+
+
+@dataclass
+class Life:
+    """What was seen, in order, from a state of the folder on. released: what a station had promised at the end."""
+
+    before: dict[str, bytes]
+    told_before: set[Key]
+    seen: list[Seen] = field(default_factory=list)
+    released: dict[str, Released] = field(default_factory=dict)
+
+
+def run(line: Line, budget: int, prepare: Prepare = lambda _outbox: None) -> None:
+    """prepare: done to each outbox that is opened; a test weakens it to see that the campaign notices."""
+    files = watched_files()
+    done = 0
+    while done < budget:
+        seed = line.seed + done
+        cuts = min(CUTS_A_LIFE, budget - done)
+        with quick_folder() as folder:
+            _live_and_cut(line, seed, cuts, folder, prepare)
+        done += cuts
+    files.see = lambda _step: None
+
+
+def _live_and_cut(line: Line, seed: int, cuts: int, folder: Path, prepare: Prepare) -> None:
+    """The last cut of each generation is where the next one begins. All of a life's cuts have the life's seed."""
+    chance = random.Random(seed)
+    start, told = {}, set()
+    share = -(-cuts // GENERATIONS)
+    number = 0
+    for generation in range(GENERATIONS):
+        here = folder / f"life{generation}"
+        here.mkdir()
+        life = _live(here, start, told, chance, prepare)
+        for _ in range(min(share, cuts - number)):
+            number += 1
+            cut = folder / f"cut{number}"
+            left, told_then = _cut(life, chance)
+            cut.mkdir()
+            _lay_out(cut, left)
+            fault = _judge(cut, told_then, life, line)
+            line.done += 1
+            if fault:
+                raise Fault(seed, f"generation {generation}, cut {number}: {fault}")
+        start, told = left, told_then
+
+
+def _live(here: Path, start: dict[str, bytes], told: set[Key], chance: random.Random, prepare: Prepare) -> Life:
+    """Let an outbox live from a state on and see all that it does to the disk."""
+    _lay_out(here, start)
+    life = Life(start, set(told))
+    files = watched_files()
+    picture = b""
+
+    def step(name: str) -> None:
+        if name.startswith("thumbnail"):
+            sha = hashlib.sha256(picture).hexdigest()
+            life.seen.append(Pictured(name.removeprefix("thumbnail "), sha, picture))
+
+    files.see = life.seen.append
+    outbox = _opened(here, step)
+    prepare(outbox)
+    for _ in range(chance.randrange(5, 40)):
+        doing = chance.random()
+        if doing < 0.5:
+            picture = chance.randbytes(chance.choice((20, 3000, 60_000)))
+            life.seen.append(Told(outbox.append_reading(make_reading(picture, chance))))
+        elif doing < 0.75:
+            life.seen.append(Told(outbox.append_reading(make_reading(None, chance))))
+        elif doing < 0.85:
+            life.seen.append(Told(outbox.append_record(make_event(chance))))
+        elif doing < 0.93:
+            outbox.maintain()
+        elif doing < 0.97:
+            outbox.close()
+            outbox = _opened(here, step)
+            prepare(outbox)
+        else:
+            files.see = lambda _step: None  # publish's own file is not on trial here
+            _release(here, outbox, life)
+            files.see = life.seen.append
+    files.see = lambda _step: None
+    outbox.close()
+    return life
+
+
+def _release(here: Path, outbox: Outbox, life: Life) -> None:
+    """Let a station promise what there is; it is only told at the end, so a cut judges a record as held or promised."""
+    life.released[outbox.epoch] = Released(
+        RangeSet([(1, max(1, outbox.last_seq))]), RangeSet([(1, outbox.last_seq or 1)])
+    )
+    delivery = Delivery.open(here, device_id="cage07")
+    delivery.set_released(life.released, "db-1")
+    delivery.close()
+
+
+def _opened(here: Path, step: Callable[[str], None] = lambda _name: None) -> Outbox:
+    return Outbox.open(here, SETTINGS, device_id="cage07", serial="s", step=step)
+
+
+def _cut(life: Life, chance: random.Random) -> tuple[dict[str, bytes], set[Key]]:
+    """Return what lies on the disk after a cut at a moment of the life, and what had been promised by then."""
+    moment = chance.randrange(len(life.seen) + 1)
+    disk, told = Disk(), set(life.told_before)
+    pictures = {name: content for name, content in life.before.items() if name.startswith("thumbnails/")}
+    for name, content in life.before.items():
+        if not name.startswith("thumbnails/"):
+            disk.see(Step("write", name, 0, content))
+            disk.see(Step("sync", name))
+    for number, seen in enumerate(life.seen[:moment], start=1):
+        if isinstance(seen, Step):
+            disk.see(Step(seen.what, Path(seen.path).name, seen.at, seen.data))
+        elif isinstance(seen, Told):
+            told.add(seen.key)
+        else:
+            _draw(pictures, seen, last=number == moment, chance=chance)
+    return {**disk.after_cut(chance), **pictures}, told
+
+
+def _draw(pictures: dict[str, bytes], seen: Pictured, *, last: bool, chance: random.Random) -> None:
+    """A picture is lasting under its name once the folder was synced, which is before the next step of any kind."""
+    new, final = f"thumbnails/{seen.name}.new", f"thumbnails/{seen.name}.jpg"
+    if seen.what in ("opened", "written") and last:
+        pictures[new] = seen.content[: chance.randrange(len(seen.content) + 1)] if chance.random() < 0.7 else b""
+    elif seen.what == "synced" or (seen.what == "named" and last and chance.random() < 0.5):
+        pictures[new] = seen.content
+    elif seen.what == "named":
+        pictures.pop(new, None)
+        pictures[final] = seen.content
+
+
+def _lay_out(here: Path, left: dict[str, bytes]) -> None:
+    (here / "thumbnails").mkdir()
+    for name, content in left.items():
+        if name.startswith("thumbnails/"):
+            (here / name).write_bytes(content)
+    lay_out(here, {name: content for name, content in left.items() if not name.startswith("thumbnails/")})
+
+
+def _judge(here: Path, told: set[Key], life: Life, line: Line) -> str:
+    """Return what is wrong with what is left, "" where all is well."""
+    outbox = _opened(here)
+    if list(here.glob("*.damaged*")):
+        return "a power cut was taken for damage"
+    epoch, last = outbox.epoch, outbox.last_seq
+    fresh = outbox.append_reading(make_reading(b"after", random.Random(0)))
+    if fresh in told:
+        return f"{fresh} was given a second time"
+    reader = Reader(here / "outbox.db")
+    reader.changed()
+    rows = {(row.epoch, row.seq): row for of in reader.epochs() for row in reader.rows(of.epoch, 1, of.last)}
+    for row in rows.values():
+        content = reader.picture(row.thumbnail) if row.thumbnail is not None else None
+        if identity.digest(row.body) != row.digest:
+            return f"{row.seq} has another content than was written"
+        if row.thumbnail is not None and (content is None or hashlib.sha256(content).hexdigest() != row.thumbnail):
+            return f"{row.seq} names a picture that is not there whole"
+    problems = outbox._connection.execute("PRAGMA integrity_check").fetchall()
+    outbox.close()
+    reader.close()
+    line.count("records judged", len(told))
+    gone = [key for key in told if key not in rows and key[1] not in life.released.get(key[0], Released()).records]
+    if gone:
+        return f"{len(gone)} of {len(told)} records were lost: {sorted(gone)[:3]}"
+    held = sorted(seq for of, seq in rows if of == epoch and seq <= last)
+    if held and held != list(range(held[0], last + 1)):
+        return f"numbers are missing between {held[0]} and {last}"
+    return "" if problems == [("ok",)] else f"integrity: {problems[:2]}"
+
+
+if __name__ == "__main__":
+    main(run, "power cuts", "cuts", ci=2_000, full=200_000, chunk=1_000)
