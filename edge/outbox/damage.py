@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge.contract import identity
-from edge.errors import DatabaseDamaged, StorageError
+from edge.contract import identity, jsontext
+from edge.contract.record import Event
+from edge.errors import DatabaseDamaged, MessageError, StorageError
+from edge.outbox.carve import carve
 from edge.outbox.database import FAILURES, open_reader, translate
+from edge.outbox.released import Released
 from edge.outbox.sequence import COLUMNS, Row, seal, sealed, unsound
 from edge.outbox.thumbnails import sync_folder
 
@@ -88,7 +92,7 @@ def aside_name(path: Path) -> Path:
 
 
 def set_aside(path: Path, aside: Path) -> None:
-    """Rename the database with its journal, never delete it; the file itself goes last, so that it can be done again."""
+    """Rename the database with its journal, never delete it; the file itself last, so that it can be done again."""
     for suffix in ("-wal", "-shm", ""):
         old = path.with_name(path.name + suffix)
         if old.exists():
@@ -125,10 +129,45 @@ class Saved:
     epochs: tuple[tuple[str, int], ...]
 
 
-def salvage(path: Path) -> Saved:
-    """Return what is still readable of a database that was set aside."""
+def salvage(path: Path, released: Mapping[str, Released]) -> Saved:
+    """Return what is still readable: by SQLite, and, where it refuses or its journal is broken, from the bare pages.
+
+    What was released may have been dropped on purpose; of that, only what SQLite shows is taken.
+    """
+    saved = _salvage_tables(path)
+    rows = {(row.epoch, row.seq): row for row in saved.rows}
+    last = dict(saved.epochs)
+    carved = carve(path)
+    for epoch, seq in carved.last.items():
+        last[epoch] = max(seq, last.get(epoch, 0))
+    for key, row in carved.rows.items():
+        if key not in rows and (row.epoch not in released or row.seq not in released[row.epoch].records):
+            rows[key] = row
+            last[row.epoch] = max(row.seq, last.get(row.epoch, 0))
+    for row in list(rows.values()):
+        for epoch, seq in _told_of(row):
+            last[epoch] = max(seq, last.get(epoch, 0))
+    order = {epoch: number for number, epoch in enumerate(last)}
+    inorder = sorted(rows.values(), key=lambda row: (order[row.epoch], row.seq))
+    return Saved(tuple(inorder), tuple(last.items()))
+
+
+def _told_of(row: Row) -> list[tuple[str, int]]:
+    """Return what the beginning of an epoch says of the one before: its name and last number."""
+    if b'"code":"epoch_begun"' not in row.body:
+        return []
+    with suppress(MessageError):
+        detail = jsontext.decode(row.body, Event).detail
+        before, last = detail.get("before"), detail.get("last")
+        if isinstance(before, str) and isinstance(last, int):
+            return [(before, last)]
+    return []
+
+
+def _salvage_tables(path: Path) -> Saved:
     rows: dict[tuple[str, int], Row] = {}
     last: dict[str, int] = {}
+    doubted: dict[str, int] = {}
     try:
         connection = open_reader(path)
     except StorageError:
@@ -138,7 +177,8 @@ def salvage(path: Path) -> Saved:
         for epoch, seq in _read(connection, "SELECT epoch, last_seq FROM epochs ORDER BY number"):
             if isinstance(epoch, str) and isinstance(seq, int) and identity.is_epoch(epoch) and seq >= 0:
                 sealed_so = _read(connection, f"SELECT seal FROM epochs WHERE epoch = '{epoch}'")
-                last[epoch] = seq if columns != COLUMNS or sealed_so == [(seal(epoch, seq),)] else 0
+                doubtful = columns == COLUMNS and sealed_so != [(seal(epoch, seq),)]
+                (doubted if doubtful else last)[epoch] = seq
         found = _read(connection, "SELECT max(id) FROM records")
         newest = found[0][0] if found and found[0][0] is not None else 0
         for number in range(max(1, newest - 200_000), newest + 1):
@@ -150,6 +190,12 @@ def salvage(path: Path) -> Saved:
                     last[row.epoch] = max(row.seq, last.get(row.epoch, 0))
     finally:
         connection.close()
+    for (
+        epoch,
+        seq,
+    ) in doubted.items():  # a little beyond what is there: better one number too many named than one too few
+        known = max((row.seq for row in rows.values() if row.epoch == epoch), default=0)
+        last[epoch] = seq if known <= seq <= known + 64 else known
     return Saved(tuple(rows.values()), tuple(last.items()))
 
 

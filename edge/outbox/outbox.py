@@ -25,6 +25,7 @@ from edge.outbox.reserve import MARGIN_BYTES, Reserve
 from edge.outbox.retention import Retention
 from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal_old_rows
 from edge.outbox.thumbnails import Thumbnails
+from edge.outbox.wal import look_at_journal
 
 Build = Callable[[str, int], tuple[Reading, bytes | None]]
 Step = Callable[[str], None]
@@ -171,7 +172,10 @@ class Outbox:
         self._serial = serial
         damage.finish_replacement(self._path)
         damage.remove_successor(self._path)
+        journal = look_at_journal(self._path)
         try:
+            if journal.damaged:
+                raise DatabaseDamaged("its journal is broken in the middle")
             try:
                 self._connect()
             except DiskFull:
@@ -192,6 +196,11 @@ class Outbox:
             self._new_epoch("another board", f"the outbox came from board {board}, this is {serial}: a cloned card?")
         else:
             self._give_way(read_released(self._state_dir / DELIVERY))
+        if journal.torn:
+            # After a power cut nothing is missing. After a flipped bit the newest record is, and a station may hold it:
+            # its number is not given to another one.
+            text = "the newest entry of the journal is broken: a power cut while it was written, or a worn card"
+            self._new_epoch("torn journal", text)
 
     def _connect(self, path: Path | None = None) -> None:
         self._connection = open_writer(path or self._path, SCHEMA + _TAKEN)
@@ -216,15 +225,17 @@ class Outbox:
 
     def _new_epoch(self, reason: str, text: str) -> None:
         with writing(self._connection, self._path):
-            self._begin_epoch(reason, text, self._sequence.epoch)
+            self._begin_epoch(reason, text, self._sequence.epoch, self._sequence.last_seq)
 
-    def _begin_epoch(self, reason: str, text: str, before: str) -> None:
+    def _begin_epoch(self, reason: str, text: str, before: str, last: int) -> None:
         """Begin an epoch within the caller's transaction."""
         self._sequence.set_meta("device_id", self._device_id)
         self._sequence.set_meta("serial", self._serial)
         self._sequence.begin_epoch(reason)
         if before:
-            self._insert_record(self._make_event("epoch_begun", text, {"reason": reason, "before": before}))
+            self._insert_record(
+                self._make_event("epoch_begun", text, {"reason": reason, "before": before, "last": last})
+            )
 
     def _append_reading(self, build: Build) -> tuple[str, int]:
         epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
@@ -324,22 +335,22 @@ class Outbox:
         """
         if hasattr(self, "_connection"):
             self._connection.close()
-        aside, saved = damage.aside_name(self._path), damage.salvage(self._path)
+        released = read_released(self._state_dir / DELIVERY)
+        aside, saved = damage.aside_name(self._path), damage.salvage(self._path, released)
         try:
-            self._make_successor(finding, aside.name, saved)
+            self._make_successor(finding, aside.name, saved, released)
         except DiskFull:
             self._note_full()  # if even the reserve is too little, the saved records stay in the file set aside
             try:
-                self._make_successor(finding, aside.name, saved)
+                self._make_successor(finding, aside.name, saved, released)
             except DiskFull:
-                self._make_successor(finding, aside.name, damage.Saved((), saved.epochs))
+                self._make_successor(finding, aside.name, damage.Saved((), saved.epochs), released)
         damage.set_aside(self._path, aside)
         damage.finish_replacement(self._path)
         self._connect()
 
-    def _make_successor(self, finding: str, aside: str, saved: damage.Saved) -> None:
+    def _make_successor(self, finding: str, aside: str, saved: damage.Saved, released: dict[str, Released]) -> None:
         damage.remove_successor(self._path)
-        released = read_released(self._state_dir / DELIVERY)
         self._connect(damage.successor_name(self._path))
         text = f"{self._path.name} was damaged ({finding}); set aside as {aside}; {len(saved.rows)} records saved"
         try:
@@ -348,7 +359,7 @@ class Outbox:
                     self._sequence.adopt(epoch, last, "saved")
                 for row in saved.rows:
                     self._sequence.put(row)
-                self._begin_epoch("damaged", text, saved.epochs[-1][0] if saved.epochs else "")
+                self._begin_epoch("damaged", text, *(saved.epochs[-1] if saved.epochs else ("", 0)))
                 detail: dict[str, Scalar] = {"file": aside, "saved": len(saved.rows)}
                 self._insert_record(self._make_event("database_set_aside", text, detail))
                 for lost in self._lost_with(saved, released):

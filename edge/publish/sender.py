@@ -260,7 +260,7 @@ class Sender:
             self._quarantine(
                 self.records,
                 key,
-                f"{len(payload)} bytes are more than the broker or max_packet_kb allow; raise both, or lower thumbnail.max_kb",
+                _too_large(payload),
             )
             return 0
         mid = link.publish(topic, payload)
@@ -288,7 +288,7 @@ class Sender:
             self._quarantine(
                 self.thumbnails,
                 key,
-                f"{len(content)} bytes are more than the broker or max_packet_kb allow; raise both, or lower thumbnail.max_kb",
+                _too_large(content),
             )
             return 0
         mid = link.publish(topic, content, marks=_marks(key))
@@ -399,3 +399,10 @@ def _held(epochs: list[HeldEpoch]) -> list[Held]:
 
 def _marks(key: Key) -> dict[str, str]:
     return {"epoch": key[0], "seq": str(key[1])}
+
+
+def _too_large(payload: bytes) -> str:
+    return (
+        f"{len(payload)} bytes are more than the broker or mqtt.max_packet_kb allow; raise both, or lower "
+        "thumbnail.max_kb"
+    )
