@@ -60,7 +60,8 @@ def _unpack(folder: Path) -> dict[str, Path]:
 def _write_floats(folder: Path, manifest: Manifest) -> None:
     """Write the bundle's three architectures as float32, with random weights: only their time is looked at."""
     silence()
-    from training.networks import age_network, centres_network, parts_network
+    from training.age_networks import age_network
+    from training.networks import centres_network, parts_network
 
     networks = {
         "centres": centres_network(manifest.centres),

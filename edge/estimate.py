@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import Intervals
 from edge.contract.reading import Estimate
+from edge.heads import bin_probabilities, head_outputs
 from edge.model.loaded import LoadedModel
 
 Vector = NDArray[np.float32]
@@ -14,10 +15,9 @@ Vector = NDArray[np.float32]
 
 def distribution_of(embedding: Vector, model: LoadedModel) -> Vector:
     """Return the probability of each age bin, float32 (bins,), for a dequantised embedding (embedding_size,)."""
-    logits = (embedding @ model.head_weights + model.head_bias) / np.float32(model.manifest.age.temperature)
-    weights: Vector = np.exp(logits - logits.max())
-    weights /= weights.sum()
-    return weights
+    outputs = head_outputs(embedding[None], model.head_weights, model.head_bias)
+    found: Vector = bin_probabilities(outputs, model.manifest.age, model.bin_centres)[0]
+    return found
 
 
 def domain_score(embedding: Vector, model: LoadedModel) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge.config.tree import Cage
 from edge.config.tree import Quality as Limits
-from edge.contract.reading import Animal, Estimate, Outcome, Quality, Reason
+from edge.contract.reading import Animal, Estimate, Light, Outcome, Quality, Reason
 from edge.estimate import estimate_age
 from edge.frame import Frame, Image
 from edge.locate import Located, find_animals
@@ -29,6 +30,8 @@ HUDDLE_BELOW_MM = 40.0
 """Between two animals' centres: about one body width."""
 PARTIAL_BELOW = 0.85
 """Fraction of the age crop within the picture."""
+ILLUMINATION: dict[Light, Literal["white", "infrared"]] = {Light.LIGHT: "white", Light.DARK: "infrared"}
+"""By what the animals are lit in each phase: visible light in the dark phase would disrupt them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,8 @@ class ObserveSettings:
 class Observation:
     """What one measurement (a frame, or a burst of them) showed.
 
-    crops: the exact age-model inputs of the best frame, one an animal where it had one, uint8 (h, w, c).
+    crops: for each animal with an estimate the exact age-model inputs that it came from, uint8 (h, w, c): one, or one a
+        frame of the burst that was averaged.
     best: index of the frame that the animals' boxes and keypoints belong to.
     model_ms: wall time of the networks' bare invocations.
     """
@@ -65,7 +69,7 @@ class Observation:
     frames: int
     best: int
     model_ms: float
-    crops: tuple[Image, ...] = field(default=())
+    crops: tuple[tuple[Image, ...], ...] = field(default=())
 
 
 def observe(
@@ -73,14 +77,17 @@ def observe(
     model: LoadedModel,
     settings: ObserveSettings,
     reference: NDArray[np.complex64] | None = None,
+    light: Light = Light.UNKNOWN,
 ) -> Observation:
     """Return what a burst of frames shows; of several, the one with the most accepted, most certain animals counts.
+
+    reference: the spectrum of the reference view in this light (see `edge.quality`), or None.
 
     A burst is one measurement: where the best frame's one animal is accepted, its embedding is averaged over the frames
     that show one accepted animal.
     """
     before_ms = model.invoked_ms
-    seen = [_observe_one(frame, model, settings, reference) for frame in frames]
+    seen = [_observe_one(frame, model, settings, reference, light) for frame in frames]
     best = max(range(len(seen)), key=lambda index: _worth(seen[index]))
     chosen = seen[best]
     if len(seen) > 1 and len(chosen.animals) == 1 and chosen.accepted:
@@ -89,7 +96,11 @@ def observe(
 
 
 def _observe_one(
-    frame: Frame, model: LoadedModel, settings: ObserveSettings, reference: NDArray[np.complex64] | None
+    frame: Frame,
+    model: LoadedModel,
+    settings: ObserveSettings,
+    reference: NDArray[np.complex64] | None,
+    light: Light,
 ) -> Observation:
     quality = measure_quality(frame.small, settings.limits, reference)
     outcome, detail = judge_quality(quality, settings.limits)
@@ -101,7 +112,8 @@ def _observe_one(
         return _nothing(Outcome.NO_MOUSE, "no animal in view", quality)
     if settings.nest_box is not None and all(_in_nest(animal, frame, settings.nest_box) for animal in located):
         return _nothing(Outcome.IN_NEST, "every animal in view is in the nest", quality)
-    judged = [_judge(animal, located, frame, model, settings) for animal in located]
+    uncovered = _not_covered(frame, model, settings, light)
+    judged = [_judge(animal, located, frame, model, settings, uncovered) for animal in located]
     animals = tuple(animal for animal, _ in judged)
     single = animals[0] if len(animals) == 1 else None
     return Observation(
@@ -114,7 +126,7 @@ def _observe_one(
         frames=1,
         best=0,
         model_ms=0.0,
-        crops=tuple(crop.pixels for _, crop in judged if crop is not None),
+        crops=tuple((crop.pixels,) for _, crop in judged if crop is not None),
     )
 
 
@@ -136,20 +148,18 @@ def _nothing(outcome: Outcome, detail: str, quality: Quality | None) -> Observat
 
 
 def _judge(
-    animal: Located, others: list[Located], frame: Frame, model: LoadedModel, settings: ObserveSettings
+    animal: Located,
+    others: list[Located],
+    frame: Frame,
+    model: LoadedModel,
+    settings: ObserveSettings,
+    uncovered: list[Reason],
 ) -> tuple[Animal, Crop | None]:
     """Return the animal with its estimate, and the crop that it came from."""
     reasons = _posture_reasons(animal, others, frame, model)
     if settings.nest_box is not None and _in_nest(animal, frame, settings.nest_box):
         reasons.append(Reason.IN_NEST)
-    scale = frame.px_per_mm
-    validity = model.manifest.validity
-    if scale is None:
-        reasons.append(Reason.UNCALIBRATED_SCALE)
-    elif scale < validity.min_px_per_mm:
-        reasons.append(Reason.SCALE_TOO_COARSE)
-    if settings.strain is not None and settings.strain not in validity.strains:
-        reasons.append(Reason.STRAIN_NOT_COVERED)
+    reasons += uncovered
     crop = _age_crop(animal, frame, model)
     estimate: Estimate | None = None
     if crop is not None:
@@ -158,7 +168,7 @@ def _judge(
             reasons.append(Reason.PARTIAL)
         if estimate.domain_score > 1:
             reasons.append(Reason.OUT_OF_DOMAIN)
-        if estimate.sd_days > validity.max_sd_days:
+        if estimate.sd_days > model.manifest.validity.max_sd_days:
             reasons.append(Reason.TOO_UNCERTAIN)
     accepted = estimate is not None and not reasons
     named = settings.subject is not None and settings.expected_animals == 1 and len(others) == 1
@@ -174,6 +184,21 @@ def _judge(
         age_days=estimate.age_days if accepted and estimate is not None else None,
         estimate=estimate,
     ), crop
+
+
+def _not_covered(frame: Frame, model: LoadedModel, settings: ObserveSettings, light: Light) -> list[Reason]:
+    """Return why the bundle does not claim to hold here at all, whatever the animal looks like."""
+    validity, scale = model.manifest.validity, frame.px_per_mm
+    reasons = []
+    if scale is None:
+        reasons.append(Reason.UNCALIBRATED_SCALE)
+    elif scale < validity.min_px_per_mm:
+        reasons.append(Reason.SCALE_TOO_COARSE)
+    if settings.strain is not None and settings.strain not in validity.strains:
+        reasons.append(Reason.STRAIN_NOT_COVERED)
+    if light is not Light.UNKNOWN and ILLUMINATION[light] not in validity.lights:
+        reasons.append(Reason.LIGHT_NOT_COVERED)
+    return reasons
 
 
 def _posture_reasons(animal: Located, others: list[Located], frame: Frame, model: LoadedModel) -> list[Reason]:
@@ -225,13 +250,14 @@ def _worth(one: Observation) -> tuple[int, int, float]:
 
 def _average(chosen: Observation, seen: list[Observation], model: LoadedModel) -> Observation:
     """Return the chosen observation, its one animal's embedding averaged over the frames that accepted one animal."""
-    vectors = [
-        one.animals[0].estimate.embedding
+    used = [
+        (one.animals[0].estimate.embedding, one.crops[0])
         for one in seen
         if len(one.animals) == 1 and one.animals[0].accepted and one.animals[0].estimate is not None
     ]
-    estimate = estimate_age(np.mean(np.array(vectors, np.float32), axis=0), model)
+    estimate = estimate_age(np.mean(np.array([vector for vector, _ in used], np.float32), axis=0), model)
     if estimate.domain_score > 1 or estimate.sd_days > model.manifest.validity.max_sd_days:
         return chosen
     animal = msgspec.structs.replace(chosen.animals[0], estimate=estimate, age_days=estimate.age_days)
-    return replace(chosen, animals=(animal,), age_days=estimate.age_days)
+    crops = tuple(crop for _, crops in used for crop in crops)
+    return replace(chosen, animals=(animal,), age_days=estimate.age_days, crops=(crops,))

@@ -38,7 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     username: str | None = None
     password_file: str | None = None
     tls: Tls | None = None
-    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 20
     max_payload_kb: Annotated[int, msgspec.Meta(ge=8, le=262144)] = 1024
 
 

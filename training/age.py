@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -11,17 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge import image
-from edge.contract.manifest import Age
+from edge.contract.manifest import Age, HeadKind
+from edge.errors import OperatorError
+from edge.heads import bin_probabilities, head_outputs
 from edge.model.runtime import open_network
+from training.age_networks import DEFAULT, HEAD, age_network, embedding_of, with_head
 from training.augment import Ranges, change_light, random_affine
 from training.fitting import Batch, Recipe, fit, refresh_statistics, seeded
-from training.losses.ageing import age_loss, label_distribution
-from training.networks import age_network, with_head
+from training.heads import Head
 from training.quantise import quantise, spread
 
-LABEL_SD_DAYS = 30.0
 _MOVES = Ranges(rotation=0.12, zoom=0.02, shear=0.02, shift_px=6.0)
 """What the locator's errors do to a crop; the zoom stays small, because size is a cue of age."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which network. `reduce`: the crop is averaged over squares of so many pixels, a divisor of its size."""
+
+    backbone: str = DEFAULT
+    reduce: int = 1
+    head: HeadKind = "distribution"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,28 +43,82 @@ class AgeResult:
     network: Any
 
 
-def fit_age(crops: NDArray[np.uint8], age_days: NDArray[np.float32], spec: Age, recipe: Recipe, seed: int = 1) -> Any:
-    """Return the Keras model with its head, trained on crops uint8 (n, height, width.
+def fit_age(
+    crops: NDArray[np.uint8],
+    age_days: NDArray[np.float32],
+    spec: Age,
+    recipe: Recipe,
+    seed: int = 1,
+    *,
+    plan: Plan | None = None,
+    items: NDArray[np.float32] | None = None,
+    prepare: Callable[[Any], None] | None = None,
+) -> Any:
+    """Return the Keras model with its head, trained on crops uint8 (n, height, width, channels) of age_days (n,).
 
-    C) of animals aged age_days (n,).
+    items: scores of frailty items, float32 (n, k) within 0..1, NaN where not known: learnt beside the age.
+    prepare: is given the embedding network before training, to put pretrained weights into it.
     """
     seeded(seed)()
-    bins = np.array(spec.bin_centres_days, np.float32)
-    whole = with_head(age_network(spec), len(bins))
-    batches = _batches(crops, age_days, bins, recipe.batch, seed)
-    fit(whole, age_loss(), batches, recipe, "age")
+    plan = plan or Plan()
+    head = head_of(plan.head, spec, items)
+    small = reduced_spec(spec, plan.reduce)
+    network = age_network(small, plan.backbone)
+    if prepare is not None:
+        prepare(network)
+    whole = with_head(network, head.outputs, head.items)
+    batches = age_batches(reduced(crops, plan.reduce), head.targets(age_days, items), recipe.batch, seed, plan.reduce)
+    fit(whole, head.loss(), batches, recipe, "age")
     refresh_statistics(whole, batches, 40)
-    return whole
+    if plan.reduce == 1:
+        return whole
+    full = with_head(age_network(spec, plan.backbone, plan.reduce), head.outputs, head.items)
+    full.set_weights(whole.get_weights())
+    return full
+
+
+def head_of(kind: HeadKind, spec: Age, items: NDArray[np.float32] | None = None) -> Head:
+    """Return the head over the spec's bins, with as many frailty items as the columns of `items`."""
+    return Head(kind, np.array(spec.bin_centres_days, np.float32), 0 if items is None else items.shape[1])
+
+
+def reduced(crops: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:
+    """Return crops (n, h, w, c) averaged over squares of `factor` pixels."""
+    if factor == 1:
+        return crops
+    count, height, width, channels = crops.shape
+    shape = (-1, height // factor, factor, width // factor, factor, channels)
+    parts = [
+        np.round(part.reshape(shape).mean(axis=(2, 4), dtype=np.float32)).astype(np.uint8)
+        for part in np.array_split(crops, max(1, count // 256))
+    ]
+    return np.concatenate(parts)
+
+
+def reduced_spec(spec: Age, factor: int) -> Age:
+    """Return the spec of crops that are `factor` times smaller.
+
+    Raises:
+        OperatorError: the factor does not divide width and height, or leaves less than 32 pixels.
+    """
+    if spec.width % factor or spec.height % factor or min(spec.width, spec.height) // factor < 32:
+        raise OperatorError(
+            f"--reduce: expected a divisor of the crop's {spec.width} x {spec.height} px leaving 32 px, got {factor}"
+        )
+    return msgspec.structs.replace(
+        spec, width=spec.width // factor, height=spec.height // factor, px_per_mm=spec.px_per_mm / factor
+    )
 
 
 def quantise_age(whole: Any, crops: NDArray[np.uint8], spec: Age) -> AgeResult:
-    """Return the int8 network up to the embedding, its head in the manifest entry; crops must span ages and lights."""
-    import keras
+    """Return the int8 network up to the embedding, its head in the manifest entry; crops must span ages and lights.
 
-    network = keras.Model(whole.input, whole.get_layer("embedding").output)
+    The spec names the kind of head. Frailty items stay behind: the device reports none.
+    """
+    network = embedding_of(whole)
     content = quantise(network, crops[spread(len(crops), 300)])
     opened = open_network(content)
-    weights, bias = (np.asarray(value, np.float64) for value in whole.get_layer("head").get_weights())
+    weights, bias = (np.asarray(value, np.float64) for value in whole.get_layer(HEAD).get_weights())
     filled = msgspec.structs.replace(
         spec,
         input=opened.input,
@@ -85,34 +149,32 @@ def distributions(embeddings: NDArray[np.float32], spec: Age) -> NDArray[np.floa
 
     The same arithmetic as on the device.
     """
-    logits = embeddings.astype(np.float64) @ np.array(spec.head_weights) + np.array(spec.head_bias)
-    logits /= spec.temperature
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    normalised: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
-    return normalised
+    outputs = head_outputs(embeddings.astype(np.float64), np.array(spec.head_weights), np.array(spec.head_bias))
+    found: NDArray[np.float64] = bin_probabilities(outputs, spec, np.array(spec.bin_centres_days))
+    return found
 
 
-def _batches(
-    crops: NDArray[np.uint8], age_days: NDArray[np.float32], bins: NDArray[np.float32], batch: int, seed: int
+def age_batches(
+    crops: NDArray[np.uint8], targets: NDArray[np.float32], batch: int, seed: int, reduce: int = 1
 ) -> Iterator[Batch]:
-    """Yield augmented batches for ever, every crop once a pass."""
+    """Yield augmented batches for ever, every crop once a pass: float32 pixels 0..1 and their targets."""
     rng = np.random.default_rng([seed, 5])
-    targets = label_distribution(age_days, bins, LABEL_SD_DAYS)
+    moves = replace(_MOVES, shift_px=_MOVES.shift_px / reduce)
     while True:
         order = rng.permutation(len(crops))
         for start in range(0, max(1, len(order) - batch + 1), batch):
             chosen = order[start : start + batch]
             pictures = []
             for index in chosen:
-                picture = _moved(crops[index], rng)
+                picture = moved(crops[index], moves, rng)
                 pictures.append(change_light(picture.astype(np.float32) / 255, rng, 0.02))
             yield np.stack(pictures), targets[chosen]
 
 
-def _moved(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def moved(crop: NDArray[np.uint8], ranges: Ranges, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the crop (h, w, c) as another locator would have cut it, or its mirror image along the body."""
     height, width, channels = crop.shape
-    to_old = random_affine((width, height), _MOVES, rng, mirrored=False)
+    to_old = random_affine((width, height), ranges, rng, mirrored=False)
     if rng.random() < 0.5:
         to_old = to_old @ np.array([[1.0, 0, 0], [0, -1.0, height], [0, 0, 1.0]])
     plain = crop[:, :, 0] if channels == 1 else crop

@@ -1,4 +1,4 @@
-"""The networks: plain 3x3 convolutions, batch normalisation, ReLU6.
+"""The locator's networks: plain 3x3 convolutions, batch normalisation, ReLU6.
 
 No squeeze-excite, no hard-swish (they quantise badly).
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edge.contract.manifest import Age, Centres, Parts
+from edge.contract.manifest import Centres, Parts
 
 
 def centres_network(spec: Centres, widths: Sequence[int] = (8, 16, 32)) -> Any:
@@ -29,33 +29,6 @@ def parts_network(spec: Parts, widths: Sequence[int] = (12, 24, 32, 48, 64)) -> 
     return keras.Model(source, output, name="parts")
 
 
-def age_network(spec: Age, widths: Sequence[int] = (12, 24, 40, 56, 80)) -> Any:
-    """Return a Keras model: (height, width, channels) in 0..1 to the embedding (embedding_size,)."""
-    import keras
-    from keras import layers
-
-    source = keras.Input((spec.height, spec.width, spec.channels))
-    values = source
-    for level, width in enumerate(widths):
-        values = _block(values, width, stride=2)
-        if level > 1:  # above, a residual block would cost more than all the rest
-            values = layers.Add()([values, _block(values, width)])
-    values = layers.Conv2D(spec.embedding_size, 1, name="to_embedding")(values)
-    return keras.Model(source, layers.GlobalAveragePooling2D(name="embedding")(values), name="age")
-
-
-def with_head(embedding_network: Any, bins: int) -> Any:
-    """Return the embedding network with a dropout and the linear head that numpy applies on the device.
-
-    Logits (bins,).
-    """
-    import keras
-    from keras import layers
-
-    values = layers.Dropout(0.2)(embedding_network.output)
-    return keras.Model(embedding_network.input, layers.Dense(bins, name="head")(values), name="age_with_head")
-
-
 def _encoder_decoder(source: Any, widths: Sequence[int], outputs: int, stride: int) -> Any:
     """Return logits at `stride`: strides of 2 down, bilinear upsampling with added skips back up."""
     from keras import layers
@@ -63,18 +36,19 @@ def _encoder_decoder(source: Any, widths: Sequence[int], outputs: int, stride: i
     levels = []
     values = source
     for width in widths:
-        values = _block(values, width, stride=2)
-        values = layers.Add()([values, _block(values, width)])
+        values = block(values, width, stride=2)
+        values = layers.Add()([values, block(values, width)])
         levels.append(values)
     wanted = stride.bit_length() - 2  # index of the level at `stride`: 2 -> 0, 4 -> 1
     for skip in reversed(levels[wanted:-1]):
-        values = _block(values, skip.shape[-1], size=1)
+        values = block(values, skip.shape[-1], size=1)
         values = layers.UpSampling2D(2, interpolation="bilinear")(values)
-        values = _block(layers.Add()([values, skip]), skip.shape[-1])
+        values = block(layers.Add()([values, skip]), skip.shape[-1])
     return layers.Conv2D(outputs, 1, name="logits")(values)
 
 
-def _block(values: Any, width: int, *, stride: int = 1, size: int = 3) -> Any:
+def block(values: Any, width: int, *, stride: int = 1, size: int = 3) -> Any:
+    """Return convolution, batch normalisation and ReLU6 on top of the values."""
     from keras import layers
 
     values = layers.Conv2D(width, size, strides=stride, padding="same", use_bias=False)(values)

@@ -28,13 +28,13 @@ class Archive:
         self._enabled = settings.enabled
         self._size: int | None = None
 
-    def keep(self, crops: Sequence[Image | None]) -> list[str | None]:
-        """Return the digests under which the crops were kept; None for each that could not be."""
+    def keep(self, crops: Sequence[Image]) -> tuple[str, ...]:
+        """Return the digests under which the crops were kept, without those that could not be."""
         if not self._enabled:
-            return [None] * len(crops)
-        kept = [None if crop is None else self._keep(crop) for crop in crops]
+            return ()
+        kept = [self._keep(crop) for crop in crops]
         self._trim()
-        return kept
+        return tuple(digest for digest in kept if digest is not None)
 
     def _keep(self, crop: Image) -> str | None:
         data = image.encode_png(crop[..., 0] if crop.ndim == 3 and crop.shape[2] == 1 else crop)

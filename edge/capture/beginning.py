@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from edge.capture.journal import Journal
@@ -9,14 +10,35 @@ from edge.capture.status import CaptureStatus
 from edge.clock import Clock
 from edge.config.tree import Config
 from edge.contract.base import Scalar
-from edge.contract.reading import Model
+from edge.contract.reading import Model, Reading, Trigger
 from edge.version import VERSION
 
 _CAMERA_KEYS = ("backend", "model", "tuning_file", "path", "seed", "width", "height")
 
 
-def tell_start(journal: Journal, clock: Clock, config: Config, config_sha256: str, last: CaptureStatus | None) -> None:
-    """Append the `start` event, and `gap` and `config_changed` where they hold. The camera is not yet open."""
+def last_taken_s(last: CaptureStatus | None, newest: Sequence[Reading], clock: Clock) -> float | None:
+    """Return the monotonic time of the newest slot that was taken in this boot, or None.
+
+    By the status file, or by the outbox where the process was killed before it could write that.
+    """
+    known = [one.monotonic_s for one in newest if one.boot_id == clock.boot_id and one.trigger is Trigger.SCHEDULE]
+    if last is not None and last.boot_id == clock.boot_id and last.last_due_s is not None:
+        known.append(last.last_due_s)
+    return max(known, default=None)
+
+
+def tell_start(
+    journal: Journal,
+    clock: Clock,
+    config: Config,
+    config_sha256: str,
+    last: CaptureStatus | None,
+    missed: int | None,
+) -> None:
+    """Append the `start` event, and `gap` and `config_changed` where they hold. The camera is not yet open.
+
+    missed: due slots of this boot that nobody took, None where the last process was of another boot.
+    """
     ended = "first start" if last is None else last.ended or "killed or power cut"
     journal.event(
         "start",
@@ -29,14 +51,14 @@ def tell_start(journal: Journal, clock: Clock, config: Config, config_sha256: st
     if last is None:
         return
     gap_s = seconds_since(last, clock)
-    longest_s = max(config.schedule.interval_light_s, config.schedule.interval_dark_s)
-    if gap_s is None or gap_s > 1.5 * longest_s:
+    shortest_s = min(config.schedule.interval_light_s, config.schedule.interval_dark_s)
+    if missed or (missed is None and (gap_s is None or gap_s > shortest_s)):
         shown = "for an unknown time" if gap_s is None else f"for {gap_s:.0f} s"
-        same_boot = last.boot_id == clock.boot_id
         since = last.updated_at.isoformat(timespec="seconds")
-        journal.event(
-            "gap", f"nothing was captured {shown}, since {since}", since=since, gap_s=gap_s, same_boot=same_boot
-        )
+        detail: dict[str, Scalar] = {"since": since, "gap_s": gap_s, "same_boot": missed is not None}
+        if missed is not None:
+            detail["missed_slots"] = missed
+        journal.event("gap", f"nothing was captured {shown}, since {since}", **detail)
     if last.config_sha256 != config_sha256:
         text = "the settings have changed"
         journal.event("config_changed", text, before=last.config_sha256, now=config_sha256)

@@ -24,7 +24,7 @@ OPEN_BUDGET_S = 10.0
 """What opening a camera takes at most on a Pi that works; one that takes longer is for the watchdog."""
 OBSERVE_BUDGET_S = 10.0
 """Model, thumbnail and append, on a slow card."""
-COUNTERS = ("flushes", "reopens", "failed_slots", "restarts", "reboots")
+COUNTERS = ("flushes", "reopens", "failed_slots", "restarts", "reboots", "memory_restarts")
 
 
 @dataclass(slots=True)

@@ -73,9 +73,17 @@ class ModelSource:
             self._tried = seen
             try:
                 self._model, self.problem = load(self._config), None
+                self._tell(self._model)
             except (OperatorError, BundleError) as error:
                 self.problem = error
         return self._model
+
+    @staticmethod
+    def _tell(model: LoadedModel) -> None:
+        """Log what runs, and on which runtime: it decides speed and, between kernels, the last bit."""
+        said = model.describe()
+        text = f"cageclock: model {said.name} {said.model_version}, release {said.release}, on {said.runtime}"
+        print(text, flush=True)
 
     def _fingerprint(self) -> tuple[str, int, int] | None:
         path = bundle_path(self._config)

@@ -22,8 +22,9 @@ from edge.capture.slot import Slot, begin_slot
 from edge.clock import Clock
 from edge.config.tree import Config
 from edge.contract.reading import Light, Outcome, Reading, Timings
-from edge.errors import CageclockError, CameraError, EndOfReplay, FrameRefused, OperatorError
+from edge.errors import CageclockError, CameraError, DeviceError, EndOfReplay, FrameRefused, OperatorError
 from edge.frame import Frame
+from edge.memory import over_ceiling
 from edge.observe import ObserveSettings, observe
 from edge.outbox import Outbox
 from edge.quality import MOVED, measure_quality
@@ -104,7 +105,13 @@ class CaptureProcess:
             self.journal.event("clock_stepped", text, step_s=found.step_s)
 
     def exit_code(self) -> int | None:
-        """Return the code with which the recovery ladder wants the process to end, or None."""
+        """Return the code with which the process should end to be started anew, or None: a stuck camera, or memory."""
+        too_much = over_ceiling(self.config.memory.capture_mb)
+        if too_much is not None:
+            self.rungs.climbed("memory_restarts")
+            self.journal.event("memory_ceiling", too_much, exit_code=DeviceError.exit_code)
+            print(f"cageclock: capture: {too_much}", file=sys.stderr, flush=True)
+            return DeviceError.exit_code
         if self.rungs.failed_in_a_row == 0:
             return None
         code = exit_code_after(self.rungs)
@@ -138,7 +145,7 @@ class CaptureProcess:
             if model is None:
                 assert self.models.problem is not None
                 raise self.models.problem
-            seen = observe(frames, model, self._settings, reference)
+            seen = observe(frames, model, self._settings, reference, slot.light)
         except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the slot yields its reading
             fault = self._fault(Outcome.MODEL_FAULT, error)
             quality = measure_quality(frames[0].small, self.config.quality, reference)
@@ -147,7 +154,7 @@ class CaptureProcess:
         timings = Timings(capture_ms=capture_ms, observe_ms=observe_ms, model_ms=seen.model_ms)
         self.problem = ""
         result = Result(seen.outcome, seen.detail, frames, seen.quality, seen, model.describe(), timings)
-        return with_crops(result, self._archive.keep(seen.crops))
+        return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
 
     def _fault(self, outcome: Outcome, error: Exception) -> Result:
         """Return the failed slot, and say once on standard error what to do about it."""

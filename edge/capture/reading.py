@@ -101,8 +101,8 @@ class Composer:
         return jpeg, Thumbnail(sha256=digest, bytes=len(jpeg), width=width, height=height)
 
 
-def with_crops(result: Result, digests: Sequence[str | None]) -> Result:
-    """Return the result whose animals name their archived crops: one digest for each animal that has an estimate."""
+def with_crops(result: Result, digests: Sequence[tuple[str, ...]]) -> Result:
+    """Return the result whose animals name their archived crops: the digests for each animal that has an estimate."""
     if result.observation is None:
         return result
     following = iter(digests)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge.board import board_serial
 from edge.camera.choose import make_camera
-from edge.capture.beginning import first_started_at, tell_changes, tell_start
+from edge.capture.beginning import first_started_at, last_taken_s, tell_changes, tell_start
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
 from edge.capture.process import CaptureProcess
@@ -68,6 +68,7 @@ class Capture:
         self._started_at = clock.now()
         self._begun_at = first_started_at(self._last, stepped_from, clock)
         self._due_s: float | None = None
+        self._last_taken_s: float | None = None
         self._unsaved = 0
         self._full_told = False
         self._changes_untold = True
@@ -88,7 +89,9 @@ class Capture:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         journal = self._process.journal
-        self._kept(lambda: tell_start(journal, self._clock, self._config, self._digest, self._last))
+        self._last_taken_s = last_taken_s(self._last, self._outbox.newest_readings(), self._clock)
+        missed = self._missed_before()
+        self._kept(lambda: tell_start(journal, self._clock, self._config, self._digest, self._last, missed))
         code, ended = 0, "stopped"
         try:
             code = self._take_slots(captures)
@@ -178,10 +181,17 @@ class Capture:
     def _first_due_s(self) -> float:
         """Return when the first slot is due: at once, unless an earlier process of this boot has just taken one."""
         now_s = self._clock.monotonic_s()
-        last = self._last
-        if last is None or last.boot_id != self._clock.boot_id or last.last_due_s is None:
+        if self._last_taken_s is None:
             return now_s
-        return max(now_s, self._next_due_s(last.last_due_s))
+        return max(now_s, self._next_due_s(self._last_taken_s))
+
+    def _missed_before(self) -> int | None:
+        """Return how many due slots of this boot passed before the start, but for the newest: it is taken at once."""
+        if self._last_taken_s is None:
+            return None
+        due_s, now_s = self._next_due_s(self._last_taken_s), self._clock.monotonic_s()
+        passed = missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._process.tally)
+        return sum(1 for _ in islice(passed, _MISSED_LIMIT))
 
     def _next_due_s(self, after_s: float) -> float:
         return next_due_s(self._plan, after_s, self._epoch_offset_s(), self._process.tally)

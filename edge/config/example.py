@@ -102,7 +102,7 @@ mqtt:
   # station: null                     # who logs; null: the broker's acknowledgement releases a reading
   # in_flight: 100
   # max_packet_kb: 256
-  # keepalive_s: 30
+  # keepalive_s: 20                   # a silent broker is noticed after twice that at most
   # resend_after_s: 15.0
   # health_interval_s: 60.0
   # home_assistant: false
@@ -112,6 +112,10 @@ bundle:
   # path: null                        # a bundle file; null: the active one, else the demo's (simulated mice only)
   # trusted_keys: null                # PEM files; null: only the demo bundle's own key
   # threads: 1
+
+memory:                               # MB resident at which a process ends itself between captures, to start anew
+  # capture_mb: 300
+  # publish_mb: 90
 """
 
 

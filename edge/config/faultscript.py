@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from edge.errors import ConfigError
 
-DEVICE_FAULTS = ("timeout", "busy", "stale", "identical")
+DEVICE_FAULTS = ("timeout", "busy", "stale", "identical", "slow", "unplugged", "hang", "leak")
 """What the camera itself does wrong; `edge.camera.faults` plays them on any camera."""
 SCENE_FAULTS = ("dark", "overexposed", "condensation", "empty", "moved", "blur")
 """What is wrong with the picture; the simulated cage draws them."""

@@ -182,7 +182,7 @@ class Mqtt(Struct, frozen=True, kw_only=True):
     station: Name | None = None
     in_flight: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
     max_packet_kb: Annotated[int, msgspec.Meta(ge=8, le=262144)] = 256
-    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 20
     resend_after_s: Positive = 15.0
     health_interval_s: Positive = 60.0
     home_assistant: bool = False
@@ -200,6 +200,13 @@ class Bundle(Struct, frozen=True, kw_only=True):
     threads: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
 
 
+class Memory(Struct, frozen=True, kw_only=True):
+    """At how much resident memory, MB, a process ends itself to be started anew; below its unit's `MemoryMax`."""
+
+    capture_mb: Annotated[int, msgspec.Meta(ge=150)] = 300
+    publish_mb: Annotated[int, msgspec.Meta(ge=50)] = 90
+
+
 class Config(Struct, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -215,3 +222,4 @@ class Config(Struct, frozen=True, kw_only=True):
     archive: Archive = Archive()
     mqtt: Mqtt = Mqtt()
     bundle: Bundle = Bundle()
+    memory: Memory = Memory()

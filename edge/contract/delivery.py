@@ -6,12 +6,13 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edge.contract.base import Count, Epoch, Struct
+from edge.contract.base import Count, Epoch, Sequence, Struct
 
 COMMITTED_SCHEMA: Final = "cageclock/committed/1"
 MAX_HOLES = 64
 
-Hole = tuple[int, int]
+Hole = tuple[Sequence, Sequence]
+"""First and last missing number."""
 Holes = Annotated[tuple[Hole, ...], msgspec.Meta(max_length=MAX_HOLES)]
 
 
@@ -27,6 +28,12 @@ class CommittedEpoch(Struct, frozen=True, kw_only=True):
     holes: Holes = ()
     thumbnails_through: Count = 0
     thumbnail_holes: Holes = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a hole that ends before it begins: nothing is released on a guess of what it means."""
+        for first, last in (*self.holes, *self.thumbnail_holes):
+            if last < first:
+                raise ValueError(f"expected holes as first..last, got {first}..{last}")
 
 
 class Committed(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ CENTRES, PARTS, AGE = "centres.tflite", "parts.tflite", "age.tflite"
 GOLDEN_INPUTS, GOLDEN_OUTPUTS, CARD = "golden.npz", "golden.json", "MODEL_CARD.md"
 
 Pixels = Annotated[int, msgspec.Meta(ge=8, le=2048)]
+HeadKind = Literal["distribution", "gaussian", "quantile"]
 
 
 class Part(Struct, frozen=True, kw_only=True):
@@ -80,8 +81,9 @@ class Age(Struct, frozen=True, kw_only=True):
     """The age model: an aligned crop to an embedding, from which numpy makes the age distribution.
 
     The crop has the snout to the right and the midpoint of snout and tail base in its middle. The network's one output
-    is the embedding; softmax((embedding @ head_weights + head_bias) / temperature) is the probability of each age in
-    `bin_centres_days` (head_weights: embedding_size rows, one column a bin).
+    is the embedding; embedding @ head_weights + head_bias (embedding_size rows, one column an output) are the head's
+    outputs, from which `edge.heads` makes the probability of each age in `bin_centres_days`: for a `distribution` head,
+    one output a bin, that is softmax(outputs / temperature).
     """
 
     width: Pixels
@@ -93,6 +95,7 @@ class Age(Struct, frozen=True, kw_only=True):
     head_weights: tuple[tuple[float, ...], ...]
     head_bias: tuple[float, ...]
     temperature: Positive
+    head: HeadKind = "distribution"
     input: Tensor
     output: Tensor
 

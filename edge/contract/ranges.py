@@ -71,13 +71,21 @@ class RangeSet:
 
     @classmethod
     def from_watermark(cls, through: int, holes: Iterable[Range]) -> RangeSet:
-        """Return the set that a (through, holes) pair describes."""
+        """Return the set that a (through, holes) pair describes: no number of a hole, however the holes overlap.
+
+        Raises:
+            ValueError: a hole ends before it begins.
+        """
         found = cls()
         start = 1
         for first, last in sorted(holes):
+            if last < first:
+                raise ValueError(f"expected a hole first..last, got {first}..{last}")
+            if start > through:
+                break
             if first > start:
-                found.add(start, first - 1)
-            start = last + 1
+                found.add(start, min(first - 1, through))
+            start = max(start, last + 1)
         if through >= start:
             found.add(start, through)
         return found

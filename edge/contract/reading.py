@@ -42,6 +42,7 @@ class Reason(StrEnum):
     HUDDLE = "huddle"
     PARTIAL = "partial"
     STRAIN_NOT_COVERED = "strain_not_covered"
+    LIGHT_NOT_COVERED = "light_not_covered"
 
 
 class Trigger(StrEnum):
@@ -93,6 +94,7 @@ class Animal(Struct, frozen=True, kw_only=True):
     subject: the animal's name, or None where nothing names it.
     identity_method: "single_housed", "none", or the method that named it ("ear_tag", "rfid", ...).
     age_days: the accepted estimate, else None; the estimate itself stays in `estimate`.
+    crop_sha256: the archived crops that the estimate came from, one a frame of the burst that went into it.
     """
 
     box: tuple[float, float, float, float]
@@ -105,7 +107,7 @@ class Animal(Struct, frozen=True, kw_only=True):
     reject_reasons: tuple[Reason, ...]
     age_days: float | None
     estimate: Estimate | None
-    crop_sha256: Sha256 | None = None
+    crop_sha256: tuple[Sha256, ...] = ()
 
 
 class Quality(Struct, frozen=True, kw_only=True):

@@ -34,6 +34,7 @@ EventCode = Literal[
     "duplicate_client",
     "clock_stepped",
     "watchdog",
+    "memory_ceiling",
 ]
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from edge.contract.manifest import PREPROCESS_VERSION, Manifest
 from edge.contract.reading import Model
 from edge.errors import BundleError
+from edge.heads import output_count
 from edge.model.bundle import Bundle
 from edge.model.runtime import open_network, runtime_name
 
@@ -33,7 +34,7 @@ class Runs(Protocol):
 class LoadedModel:
     """Everything `observe` needs. Arrays are the manifest's own numbers, as float32.
 
-    head_weights (embedding_size, bins), head_bias (bins,), bin_centres (bins,), domain_mean (embedding_size,),
+    head_weights (embedding_size, outputs), head_bias (outputs,), bin_centres (bins,), domain_mean (embedding_size,),
     domain_whitening (k, embedding_size).
     """
 
@@ -106,8 +107,9 @@ def load_model(bundle: Bundle, threads: int = 1) -> LoadedModel:
 
 
 def _check_shapes(model: LoadedModel) -> None:
-    size, bins = model.manifest.age.embedding_size, model.bin_centres.size
-    expected = {"head_weights": (size, bins), "head_bias": (bins,), "domain_mean": (size,)}
+    age, bins = model.manifest.age, model.bin_centres.size
+    size, outputs = age.embedding_size, output_count(age.head, bins, quantiles=max(2, model.head_bias.size))
+    expected = {"head_weights": (size, outputs), "head_bias": (outputs,), "domain_mean": (size,)}
     for name, shape in expected.items():
         if getattr(model, name).shape != shape:
             raise BundleError(f"manifest: {name}: expected shape {shape}, got {getattr(model, name).shape}")

@@ -15,7 +15,7 @@ from edge.contract.base import Scalar
 from edge.contract.ranges import RangeSet
 from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, EventCode, Lost
-from edge.errors import DatabaseDamaged, DiskFull, OperatorError, StorageError
+from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, StorageError
 from edge.outbox import damage
 from edge.outbox.database import free_bytes, open_writer, reading, writing
 from edge.outbox.lock import WriterLock
@@ -123,6 +123,20 @@ class Outbox:
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
             return self._with_reserve(insert)
+
+    def newest_readings(self, most: int = 20) -> list[Reading]:
+        """Return the newest readings that are still held, the newest first; none where the file cannot be read.
+
+        The status file is written after a reading: a kill between the two must not have the slot taken twice.
+        """
+        query = "SELECT body FROM records WHERE kind = 'reading' ORDER BY id DESC LIMIT ?"
+        try:
+            with reading(self._path):
+                return [
+                    jsontext.decode(body, Reading) for (body,) in self._connection.execute(query, (most,)).fetchall()
+                ]
+        except (StorageError, MessageError):
+            return []
 
     def mark_taken(self, request: str) -> None:
         """Note a request as taken, before it is acted on, so that a crash does not fire it twice."""

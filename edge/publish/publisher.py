@@ -17,6 +17,7 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.command import Result
 from edge.contract.delivery import Committed
+from edge.contract.record import EventCode
 from edge.contract.status import Info, OpenEpoch
 from edge.contract.topics import DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, StorageError
@@ -37,7 +38,7 @@ IDLE_S = 0.25
 SAVE_S = 5.0
 SETTLE_S = 0.3
 """After connecting, the retained watermark is given so long to come, so that less is sent twice."""
-FIRST_RETRY_S, LAST_RETRY_S = 0.5, 60.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 20.0
 STABLE_S = 10.0
 QUICK_END_S, QUICK_ENDS = 5.0, 5
 SUMMARY_DAYS = 8.0
@@ -84,6 +85,10 @@ class Publisher:
         if now_s >= self._save_at_s:
             self._save_at_s = now_s + SAVE_S
             self._guard("save", self._sender.save)
+
+    def tell(self, code: EventCode, text: str) -> None:
+        """Append an event of the process itself."""
+        self._guard("save", lambda: self._delivery.event(code, text))
 
     def close(self) -> None:
         """Say offline, which a clean goodbye would not (it cancels the last will), and let go of everything."""

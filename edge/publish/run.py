@@ -9,7 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 from edge.config.tree import Config
-from edge.errors import DiskFull, OperatorError
+from edge.errors import DeviceError, DiskFull, OperatorError
+from edge.memory import over_ceiling
 from edge.notify import notify
 from edge.outbox.delivery import Delivery
 from edge.publish.publisher import Publisher
@@ -54,7 +55,7 @@ def _publish(config: Config, state_dir: Path, stop: list[int]) -> None:
     try:
         publisher = Publisher(config, delivery)
         try:
-            _loop(publisher, stop)
+            _loop(publisher, stop, config.memory.publish_mb)
         finally:
             notify("STOPPING=1")
             publisher.close()
@@ -84,7 +85,12 @@ def _open_delivery(state_dir: Path, device_id: str, stop: list[int]) -> Delivery
     return None
 
 
-def _loop(publisher: Publisher, stop: list[int]) -> None:
+def _loop(publisher: Publisher, stop: list[int], ceiling_mb: float) -> None:
+    """Cycle until the end is asked for.
+
+    Raises:
+        DeviceError: the process holds more memory than it may.
+    """
     told_s = float("-inf")
     ready = False
     while not stop:
@@ -96,3 +102,7 @@ def _loop(publisher: Publisher, stop: list[int]) -> None:
         if time.monotonic() - told_s >= WATCHDOG_S:
             told_s = time.monotonic()
             notify("WATCHDOG=1")
+            too_much = over_ceiling(ceiling_mb)
+            if too_much is not None:
+                publisher.tell("memory_ceiling", too_much)
+                raise DeviceError(f"publish: {too_much}")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge.config.tree import Quality
-from edge.contract.reading import Outcome, Reason
+from edge.contract.reading import Light, Outcome, Reason
 from edge.image import read_image
 from edge.observe import ObserveSettings, observe
 from edge.preprocess import small_view
@@ -78,6 +78,15 @@ def test_another_strain_gives_no_age_but_keeps_the_estimate(tiny_model, blob_fra
     assert len(seen.animals[0].estimate.embedding) == 8
 
 
+def test_a_light_that_the_bundle_was_not_made_for_gives_no_age(tiny_model, blob_frame) -> None:
+    validity = msgspec.structs.replace(tiny_model.manifest.validity, lights=("white",))
+    model = replace(tiny_model, manifest=msgspec.structs.replace(tiny_model.manifest, validity=validity))
+    frame = blob_frame((300, 200))
+    assert reasons(observe([frame], model, CAGE, light=Light.DARK)) == {Reason.LIGHT_NOT_COVERED}
+    assert observe([frame], model, CAGE, light=Light.LIGHT).accepted
+    assert observe([frame], model, CAGE, light=Light.UNKNOWN).accepted
+
+
 @pytest.mark.parametrize(("field", "reason"), [("domain", Reason.OUT_OF_DOMAIN), ("validity", Reason.TOO_UNCERTAIN)])
 def test_out_of_domain_or_too_uncertain_gives_no_age(tiny_model, blob_frame, field, reason) -> None:
     stricter = {"domain": {"threshold": 1e-3}, "validity": {"max_sd_days": 1.0}}[field]
@@ -91,6 +100,7 @@ def test_a_burst_is_one_measurement(tiny_model, blob_frame) -> None:
     seen = observe([blob_frame((300, 200), px_per_mm=None), one, one], tiny_model, CAGE)
     assert (seen.frames, seen.accepted) == (3, True)
     assert seen.best in (1, 2)
+    assert [len(crops) for crops in seen.crops] == [2]
 
 
 @pytest.mark.parametrize(

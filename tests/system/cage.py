@@ -75,9 +75,9 @@ class Child:
         return self.process.wait(GENEROUS_S)
 
     def lines(self) -> list[str]:
-        """Return what it has said so far, without what TensorFlow Lite's own code writes there."""
+        """Return what it has said so far, but for the line that says which model runs on which runtime."""
         lines = self._log.read_text(errors="replace").splitlines()
-        return [line for line in lines if not line.startswith("INFO: Created TensorFlow Lite")]
+        return [line for line in lines if not line.startswith(("INFO: Created TensorFlow Lite", "cageclock: model "))]
 
 
 class Cage:

@@ -52,6 +52,11 @@ class Part:
         self._process = None
         return code
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def exit_code(self) -> int | None:
         """Return the exit code of one that ended by itself, None while it runs."""
         return self._process.poll() if self._process is not None else None
@@ -101,7 +106,7 @@ class Rig:
     def __init__(self, folder: Path, device: str = "cage-1") -> None:
         self.folder, self.device = folder, device
         self.state_dir, self.data, self.ledger = folder / "state", folder / "station", folder / "ledger.txt"
-        self.state_dir.mkdir(parents=True)
+        self.state_dir.mkdir(parents=True, exist_ok=True)
         self.broker = Mosquitto(folder / "broker", "allow_anonymous true\n")
         station = ["-m", "station.cli", "run", "--host", "127.0.0.1", "--port", str(self.broker.port)]
         station += ["--name", STATION, "--data", str(self.data)]

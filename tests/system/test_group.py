@@ -133,8 +133,9 @@ def test_each_picture_in_the_lab_carries_its_readings_identity(lab) -> None:
 
 def test_the_archive_holds_the_crop_of_each_estimate(lab) -> None:
     cage, _ = lab
-    named = {animal["crop_sha256"] for reading in readings_of(cage) for animal in reading["animals"]}
-    assert None not in named
+    animals = [animal for reading in readings_of(cage) for animal in reading["animals"]]
+    assert all(len(animal["crop_sha256"]) == 1 for animal in animals)
+    named = {digest for animal in animals for digest in animal["crop_sha256"]}
     assert named == {path.stem for path in (cage.state / "archive").iterdir()}
 
 

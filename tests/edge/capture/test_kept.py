@@ -94,17 +94,14 @@ def test_a_crop_is_kept_exactly_under_its_digest(tmp_path: Path) -> None:
 
 def test_an_archive_that_is_off_keeps_nothing(tmp_path: Path) -> None:
     crop = np.zeros((4, 4, 1), np.uint8)
-    assert Archive(tmp_path, ArchiveSettings(enabled=False)).keep([crop]) == [None]
+    assert Archive(tmp_path, ArchiveSettings(enabled=False)).keep([crop]) == ()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_oldest_crops_go_first_at_the_ceiling(tmp_path: Path) -> None:
     archive = Archive(tmp_path, ArchiveSettings(enabled=True, max_mb=1))
     digests = [
-        digest
-        for _ in range(30)
-        for digest in archive.keep([RNG.integers(0, 255, (256, 256, 1)).astype(np.uint8)])
-        if digest is not None
+        digest for _ in range(30) for digest in archive.keep([RNG.integers(0, 255, (256, 256, 1)).astype(np.uint8)])
     ]
     kept = {path.stem for path in (tmp_path / "archive").iterdir()}
     assert sum(path.stat().st_size for path in (tmp_path / "archive").iterdir()) <= 1_000_000

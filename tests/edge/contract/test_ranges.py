@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,3 +40,16 @@ def test_a_watermark_never_claims_what_is_not_there(ranges: list[tuple[int, int]
 @given(st.lists(pairs, max_size=20))
 def test_a_watermark_with_room_for_all_holes_says_everything(ranges: list[tuple[int, int]]) -> None:
     assert RangeSet.from_watermark(*RangeSet(ranges).watermark(1000)) == RangeSet(ranges)
+
+
+@given(st.integers(0, 60), st.lists(st.tuples(st.integers(1, 60), st.integers(0, 20)), max_size=8))
+def test_a_hole_is_never_released_however_the_holes_lie(through: int, drawn: list[tuple[int, int]]) -> None:
+    holes = [(first, first + length) for first, length in drawn]
+    missing = {number for first, last in holes for number in range(first, last + 1)}
+    found = RangeSet.from_watermark(through, holes)
+    assert {number for number in range(1, 200) if number in found} == set(range(1, through + 1)) - missing
+
+
+def test_a_hole_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"5\.\.3"):
+        RangeSet.from_watermark(9, [(5, 3)])
