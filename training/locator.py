@@ -72,7 +72,7 @@ def fit_centres(
     batches = augmented(views, centres, batch=recipe.batch, ranges=ranges, order=None, seed=seed)
     checkpoint = _checkpoint(kept, "centres", views, centres, recipe, seed)
     fit(network, centre_loss(spec.stride), batches, recipe, "centres", checkpoint)
-    refresh_statistics(network, batches, 40)
+    refresh_statistics(network, batches, min(40, recipe.steps))
     content = quantise(network, views[spread(len(views), 150)])
     if checkpoint is not None:
         checkpoint.remove()
@@ -100,7 +100,7 @@ def fit_parts(
     batches = augmented(crops, keypoints, batch=recipe.batch, ranges=Ranges(), order=order, seed=seed, size=size)
     checkpoint = _checkpoint(kept, "parts", crops, keypoints, recipe, seed)
     fit(network, keypoint_loss(spec.stride), batches, recipe, "parts", checkpoint)
-    refresh_statistics(network, batches, 40)
+    refresh_statistics(network, batches, min(40, recipe.steps))
     margin = (crops.shape[1] - spec.size) // 2
     middle = crops[:, margin : margin + spec.size, margin : margin + spec.size]
     content = quantise(network, middle[spread(len(crops), 150)])

@@ -66,10 +66,12 @@ def test_a_written_project_is_read_again(tmp_path: Path, animals: int) -> None:
         write_project(tmp_path / "p", [shown], PARTS, [Path("v1.mp4")], "Ann")
 
 
-def test_locator_resumes_and_suggest_asks_it(tmp_path: Path, run: Path) -> None:
+def test_locator_resumes_and_suggest_asks_it(tmp_path: Path) -> None:
     """A locator of simulated and labelled data together, trained for real; it then suggests frames of a folder."""
     project = make_project(tmp_path / "project", frames=10)
-    own = tmp_path / "own"
+    run, own = tmp_path / "simulated", tmp_path / "own"
+    done = command("simulate", "--out", run, "--cages", 2, "--frames", 2, "--workers", 1)
+    assert done.returncode == 0, done.stderr
     options = ("--dlc", project, "--dataset", run, "--out", own, "--steps", 2, "--centre-steps", 2)
     done = command("locator", *options)
     assert done.returncode == 0, done.stderr
