@@ -1,6 +1,6 @@
 """Nested cross-validation by animal: the outer folds measure, the inner ones choose the model.
 
-Intervals are cross-conformal (Vovk, 2015): an animal's interval comes from the errors on the animals of the other folds.
+Intervals are cross-conformal (Vovk, 2015): an animal's interval comes from the errors on animals of the other folds.
 """
 
 from __future__ import annotations
