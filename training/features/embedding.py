@@ -21,8 +21,8 @@ def embedded(run: Path, kind: str, seed: int) -> FeatureTable:
     """Return the embedding of RUN's crops with age_days as the target.
 
     kind: "int8" (age.tflite, what the device computes), "float" (age.keras) or "backbone" (backbone.keras of
-    `pretrain`, which saw no ages). The age network has seen the ages of its training animals, so with the first two only
-    held-out animals are used. Animals that ever shared a cage stay on one side.
+    `pretrain`, which saw no ages). The age network has seen the ages of its training animals, so with the first two
+    only held-out animals are used. Animals that ever shared a cage stay on one side.
 
     Raises:
         OperatorError: the network or the crops are not there, or too few animals are left.
@@ -62,7 +62,7 @@ def _split_of(run: Path, crops: Crops) -> NDArray[np.int32]:
 
 
 def _vectors(path: Path, kind: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    from training.age import float_embeddings, int8_embeddings
+    from training.age import float_embeddings, int8_embeddings, reduced
 
     if kind == "int8":
         return int8_embeddings(path.read_bytes(), pixels)
@@ -71,5 +71,5 @@ def _vectors(path: Path, kind: str, pixels: NDArray[np.uint8]) -> NDArray[np.flo
     whole = keras.models.load_model(path, compile=False)
     if kind == "float":
         return float_embeddings(keras.Model(whole.input, whole.get_layer("embedding").output), pixels)
-    found = float_embeddings(whole, pixels)
-    return found.reshape(len(found), *found.shape[1:]) if found.ndim == 2 else found.mean(axis=(1, 2))
+    found = float_embeddings(whole, reduced(pixels, pixels.shape[1] // whole.input_shape[1]))
+    return found if found.ndim == 2 else np.asarray(found.mean(axis=(1, 2)))
