@@ -147,8 +147,8 @@ def _bimodal(table: pd.DataFrame) -> list[Finding]:
     apart = np.sqrt(2) * abs(a - b) / np.sqrt(va + vb)
     if apart > 3 and two.weights_.min() > 0.15 and two.bic(ages) < one.bic(ages) - 10:
         text = (
-            f"two groups of ages, about {min(a, b):.0f} and {max(a, b):.0f} days: a high correlation will only say that "
-            "young differs from old (Simpson's paradox); fill in between"
+            f"two groups of ages, about {min(a, b):.0f} and {max(a, b):.0f} days: a high correlation will only say "
+            "that young differs from old (Simpson's paradox); fill in between"
         )
         return [Finding(0, "age_days", text, "warning")]
     return []

@@ -1,4 +1,4 @@
-"""Pictures of a dataset to aligned crops, cut by the device's own code; what cannot be used is listed with its reason."""
+"""Pictures of a dataset to aligned crops, cut by the device's own code; the rest is listed with its reason."""
 
 from __future__ import annotations
 
