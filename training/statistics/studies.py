@@ -1,4 +1,4 @@
-"""Simulated studies of a treatment, drawn from measured reading-level errors: does the slope ratio keep its promises?"""
+"""Simulated studies of a treatment, drawn from measured errors: does the slope ratio keep its promises?"""
 
 from __future__ import annotations
 
