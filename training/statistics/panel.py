@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -171,8 +173,8 @@ def _binary(cohort: Cohort, name: str, plan: Plan, unit_days: float) -> Effect:
 
 def _on_gap(cohort: Cohort, name: str, x: np.ndarray, plan: Plan) -> Effect:
     """Return by how many days of gap animals differ per unit of x: mixed model on all readings, else animal means."""
-    animals, _ = _complete(cohort, [name], plan, x)
-    animals = animals.assign(_x=x[np.isfinite(x) & cohort.animals.index.isin(animals.index)]).drop_duplicates("subject")
+    animals, (x,) = _complete(cohort, [name], plan, x)
+    animals = animals.assign(_x=x).drop_duplicates("subject")
     extra = [covariate for covariate in plan.covariates if covariate not in ("age_days", "sex")]
     fixed = animals[["subject", "_x", "sex", "cage", *extra]].rename(columns={"_x": name})
     said: list[str] = []
@@ -189,7 +191,7 @@ def _on_gap(cohort: Cohort, name: str, x: np.ndarray, plan: Plan) -> Effect:
                 return found
             said.append("the mixed model did not converge: animal means instead")
         means = readings.groupby("cage" if whole_cages else "subject")[["gap_days", "age_days", name]].mean()
-        rest = [c for c in ("sex", *extra)]
+        rest = ["sex", *extra]
         means = means.join(readings.groupby(means.index.name)[rest].first())
         cages = None if whole_cages else fixed.set_index("subject").loc[means.index, "cage"]
         matrix = design(means, name, list(plan.covariates))
@@ -248,15 +250,13 @@ def _survival(cohort: Cohort, time: str, event: str, entry: str | None, plan: Pl
     return replace(found, warnings=[*said, *found.warnings])
 
 
-class _named:  # noqa: N801 - used as a statement
-    """Put the file's and the phenotype's name before an error of a model."""
-
-    def __init__(self, cohort: Cohort, name: str) -> None:
-        self._where = f"{cohort.source}: column {name}"
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, OperatorError) and not str(error).startswith(self._where):
-            raise OperatorError(f"{self._where}: model: {error}") from error
+@contextmanager
+def _named(cohort: Cohort, name: str) -> Iterator[None]:
+    """Put the file's and the column's name before an error of a model."""
+    where = f"{cohort.source}: column {name}"
+    try:
+        yield
+    except OperatorError as error:
+        if str(error).startswith(where):
+            raise
+        raise OperatorError(f"{where}: model: {error}") from error
