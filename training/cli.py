@@ -7,6 +7,8 @@ cageclock-train fit --out RUN                 train the age model
 cageclock-train quantise --out RUN            int8, calibrated
 cageclock-train evaluate --out RUN            the report
 cageclock-train bundle --out RUN --key KEY    sign and pack
+cageclock-train associate --predictions P --out RUN   the age gap against phenotypes, genotype, treatment, survival
+cageclock-train power --predictions P --out RUN       animals and readings that a study needs
 cageclock-train demo-bundle --out RUN         all of these
 """
 
@@ -17,7 +19,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.errors import CageclockError, OperatorError
-from training.commands import age, bundle, locator
+from training.commands import age, associate, bundle, locator, power
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 2 a path or an option is wrong, 3 a bundle must not be used, 4 the machine failed",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (bundle, locator, age):
+    for group in (bundle, locator, age, associate, power):
         group.add(commands)
     return parser
 

@@ -1,4 +1,4 @@
-"""One cohort: readings joined with what the lab knows of its animals, one row an animal (or an animal's examination)."""
+"""One cohort: readings joined with what the lab knows of its animals; one row an animal or an examination of it."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def _cohort(name: str, readings: pd.DataFrame, table: pd.DataFrame | None, sourc
 
 def _examinations(animals: pd.DataFrame, readings: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return one row an examination, with the mean gap and age of the animal's readings within WINDOW_DAYS of it."""
-    of = {subject: rows for subject, rows in readings.groupby("subject")}
+    of = dict(list(readings.groupby("subject")))
     gaps, ages = [], []
     for subject, day in zip(table["subject"], table["age_days"], strict=True):
         rows = of.get(subject)

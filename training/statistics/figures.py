@@ -45,8 +45,8 @@ def forest(path: Path, cohorts: list[list[Row]], interventions: list[list[dict]]
 def survival_curves(path: Path, table: pd.DataFrame, title: str) -> dict[str, dict[str, int]]:
     """Draw Kaplan-Meier curves by tercile of the gap at given age, number at risk below; return those numbers.
 
-    table: subject, _time, _event, _entry, gap_days, age_days. Terciles are of the gap freed of its slope on age (for the
-    grouping only), else the young would fill the highest.
+    table: subject, _time, _event, _entry, gap_days, age_days. Terciles are of the gap freed of its slope on age (for
+    the grouping only), else the young would fill the highest.
     """
     from lifelines import KaplanMeierFitter
     from lifelines.plotting import add_at_risk_counts

@@ -121,7 +121,7 @@ def _of_station(animals: pd.DataFrame, path: Path) -> pd.DataFrame:
     subjects = subjects.assign(born=born)
     known = subjects.set_index("subject")
     table = animals.rename(columns={"estimate_days": "predicted_days"}).drop(columns=["age_days"], errors="ignore")
-    table["subject"] = table["subject"] if "subject" in table else ""
+    table["subject"] = table.get("subject", "")
     table["subject"] = table["subject"].fillna("").astype(str)
     # A reading without a name is an animal's only where its cage has one; else the cage is the unit.
     for cage, members in subjects.dropna(subset=["cage"]).groupby("cage"):
