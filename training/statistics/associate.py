@@ -12,7 +12,7 @@ from edge.errors import OperatorError
 from training.statistics.cohort import Cohort, read_cohort, split_cohort
 from training.statistics.figures import forest, survival_curves
 from training.statistics.intervention import intervene
-from training.statistics.panel import Plan, Row, associate, gap_unit, replicate, survival_table
+from training.statistics.panel import Plan, associate, gap_unit, replicate, survival_table
 from training.statistics.write import write_report
 
 
@@ -75,6 +75,3 @@ def _intervene(cohort: Cohort, plan: Plan, seed: int) -> list[dict[str, Any]]:
         return []
     days: pd.Series = cohort.readings.groupby("subject")["age_days"].agg(lambda ages: ages.round().nunique())
     return intervene(cohort, plan.treatment, plan.control, seed) if (days >= 2).any() else []
-
-
-__all__ = ["Row", "associate_files"]

@@ -38,7 +38,7 @@ def forest(path: Path, cohorts: list[list[Row]], interventions: list[list[dict]]
     handles.append(axes[0].plot([], [], "s", mfc="white", color="#666666", label="open: p ≥ 0.05 after correction")[0])
     figure.legend(handles=handles, loc="upper left", ncol=3, frameon=False, fontsize=9, bbox_to_anchor=(0.015, 0.998))
     bottom, top = 0.5 / figure.get_figheight(), 1 - 0.55 / figure.get_figheight()
-    figure.subplots_adjust(left=0.25, right=0.62, bottom=bottom, top=top, hspace=1.3 / np.mean(heights))
+    figure.subplots_adjust(left=0.22, right=0.68, bottom=bottom, top=top, hspace=1.3 / np.mean(heights))
     figure.savefig(path)
 
 
@@ -65,7 +65,12 @@ def survival_curves(path: Path, table: pd.DataFrame, title: str) -> dict[str, di
         fit.fit(rows["_time"] / 7, rows["_event"], entry=entry)
         fit.plot_survival_function(ax=axis, ci_alpha=0.12, color=colour, show_censors=True, censor_styles={"ms": 5})
         fits.append(fit)
-    axis.set(ylim=(0, 1.02), ylabel="alive", xlabel="weeks", title=title)
+    axis.set(
+        ylim=(0, 1.02),
+        ylabel="alive",
+        xlabel="weeks" if not (table["_entry"] > 0).any() else "weeks of age",
+        title=title,
+    )
     start_at = float(table["_entry"].min()) / 7
     axis.set_xlim(max(0.0, start_at - 2), float(table["_time"].max()) / 7 * 1.01)
     for side in ("top", "right"):

@@ -36,9 +36,10 @@ def power(errors: ErrorModel, design: Design, change: float) -> float:
     """Return the power of the two-sided 5% test of slope ratio 1 (noncentral t), treated ageing 1 - change as fast."""
     readings = max(2.0, design.readings * (1 - design.missed))
     times = np.linspace(design.first_days, design.last_days, 1001)
-    # Drop-outs leave at a random time: the expected sum of squares of those who stay to a share u is its cube's mean.
-    stays = (1 - design.dropout) + design.dropout / 4
-    sxx = readings * float(np.var(times)) * (design.readings + 1) / (design.readings - 1) * stays
+    sxx = readings * float(np.var(times)) * (design.readings + 1) / (design.readings - 1)
+    # Who leaves after a share u of the study has u^3 of the sum of squares; an animal's weight is 1 / variance.
+    left = np.concatenate([np.full(400, 1.0), np.linspace(0, 1, 402)[1:-1]]) ** 3
+    share = np.repeat([1 - design.dropout, design.dropout], 400) / 400
     pictures = max(1, design.readings_a_day) if errors.days_told_apart else 1
     noise = errors.day_sd**2 + errors.reading_sd**2 / pictures
     shrunk = errors.slope(design.first_days, design.last_days)
@@ -47,7 +48,7 @@ def power(errors: ErrorModel, design: Design, change: float) -> float:
         return 0.0
 
     def variance(rate: float) -> float:
-        animal = (errors.rate_sd * rate) ** 2 + noise / sxx
+        animal = 1 / float((share / ((errors.rate_sd * rate) ** 2 + noise / (sxx * left))).sum())
         cage = (shrunk * design.cage_rate_sd) ** 2
         return (animal + cage * (design.per_cage if design.cage_unit else 1)) / design.animals
 
@@ -104,7 +105,8 @@ def plan_study(
     if all(row["animals_per_arm"] is None for row in rows):
         raise OperatorError(
             f"power: {MOST_ANIMALS} animals an arm do not show a change of {change:g} between ages "
-            f"{design.first_days:g} and {design.last_days:g} days; watch them for longer, or over ages at which looks change more"
+            f"{design.first_days:g} and {design.last_days:g} days; "
+            "watch them for longer, or over ages at which looks change more"
         )
     out.mkdir(parents=True, exist_ok=True)
     figures = {

@@ -140,8 +140,10 @@ def _warnings(
     for cohort in cohorts:
         correlation = _correlation(cohort.animals.drop_duplicates("subject"))
         if correlation is not None and abs(correlation) > 0.5:
-            said.append(f"{cohort.name}: gap and age are strongly tied (r = {correlation:.2f}); without age as a covariate "
-                        "every phenotype that changes with age would seem to go with the gap")  # fmt: skip
+            said.append(
+                f"{cohort.name}: gap and age are strongly tied (r = {correlation:.2f}); without age as a covariate "
+                "every phenotype that changes with age would seem to go with the gap"
+            )
     said += [f"{row['cohort']}, {row['name']}: {row['warnings']}" for row in flat if row["warnings"]]
     for one in (one for found in interventions for one in found):
         said += [f"{one['cohort']}, {one['treated']} / {one['control']}: {text}" for text in one["warnings"]]
