@@ -34,6 +34,19 @@ apt_in() {   # apt_in ROOT PACKAGE...
 	chroot "$root" apt-get clean
 }
 
+needs() {   # what the program needs on a device and on a station, one requirement a line
+	python3 - "$TREE/pyproject.toml" <<-'P'
+	import sys, tomllib
+	project = tomllib.load(open(sys.argv[1], "rb"))["project"]
+	extras = project["optional-dependencies"]
+	print("\n".join(project["dependencies"] + extras["edge"] + extras["station"]))
+	P
+}
+
+stamp() {   # what a tree was made from; another stamp means another tree
+	{ needs; cat "$TREE/constraints.txt" "$HERE"/build.sh "$HERE"/guest_job.sh; } | sha256sum
+}
+
 base() {
 	[ -e "$RIG/base.tar" ] && return
 	say "debootstrap $SUITE"
@@ -51,23 +64,16 @@ program_in() {   # program_in ROOT: the environment with everything that the pro
 	say "python environment"
 	chroot "$1" python3 -m venv --system-site-packages /opt/cageclock
 	mkdir -p "$1/tmp/source"
-	cp "$TREE"/{pyproject.toml,constraints.txt} "$1/tmp/source/"
-	# Only the dependencies; each test installs the program itself, as it is then.
-	python3 - "$TREE/pyproject.toml" >"$1/tmp/source/needs.txt" <<-'P'
-	import sys, tomllib
-	project = tomllib.load(open(sys.argv[1], "rb"))["project"]
-	extras = project["optional-dependencies"]
-	print("\n".join(project["dependencies"] + extras["edge"] + extras["station"]))
-	P
+	needs >"$1/tmp/source/needs.txt"   # only the dependencies; each test installs the program itself, as it is then
 	# The system's numpy stays, as on a device: picamera2's companions are built against it.
-	grep -v '^numpy' "$1/tmp/source/constraints.txt" >"$1/tmp/source/held.txt"
+	grep -v '^numpy' "$TREE/constraints.txt" >"$1/tmp/source/held.txt"
 	chroot "$1" /opt/cageclock/bin/pip install -q --disable-pip-version-check -c /tmp/source/held.txt \
 		-r /tmp/source/needs.txt setuptools wheel >>"$RIG/pip.log" 2>&1 || { tail -5 "$RIG/pip.log" >&2; return 1; }
 	rm -rf "$1/tmp/source" "$1/root/.cache"
 }
 
 container() {
-	[ -e "$RIG/container/.complete" ] && return
+	[ "$(cat "$RIG/container/.complete" 2>/dev/null)" = "$(stamp)" ] && return
 	need debootstrap=debootstrap systemd-nspawn=systemd-container
 	base
 	say "container: packages"
@@ -80,7 +86,7 @@ container() {
 	chroot "$r" systemctl -q mask apt-daily.timer apt-daily-upgrade.timer fstrim.timer e2scrub_all.timer \
 		dpkg-db-backup.timer systemd-timesyncd.service systemd-resolved.service systemd-networkd.service
 	program_in "$r"
-	touch "$r/.complete"
+	stamp >"$r/.complete"
 }
 
 vimc() {
@@ -104,7 +110,7 @@ vimc() {
 
 vm() {
 	need debootstrap=debootstrap qemu-system-x86_64=qemu-system-x86 mke2fs=e2fsprogs zstd=zstd
-	[ -e "$RIG/vm.img" ] && return
+	[ -e "$RIG/vm.img" ] && [ "$(cat "$RIG/vm.stamp" 2>/dev/null)" = "$(stamp)" ] && return
 	container
 	vimc
 	say "vm: kernel, libcamera"
@@ -149,6 +155,7 @@ vm() {
 	python3 "$HERE/extract_vmlinux.py" "$r"/boot/vmlinuz-* "$RIG/vmlinux" >&2
 	cp "$r"/boot/initrd.img-* "$RIG/initrd.img"
 	mke2fs -q -F -t ext4 -O ^has_journal -m 0 -d "$r" "$RIG/vm.img.part" 3G && mv "$RIG/vm.img.part" "$RIG/vm.img"
+	stamp >"$RIG/vm.stamp"
 	rm -rf "$r"
 }
 
