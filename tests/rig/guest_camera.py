@@ -85,7 +85,7 @@ def follow(until: int, limit_s: float) -> list[dict[str, int]]:
             now = measure(pid())
         except (OSError, ValueError):
             continue
-        if not seen or now["captures"] >= seen[-1]["captures"] + 5:
+        if not seen or now["captures"] >= seen[-1]["captures"] + 3:
             seen.append(now)
             print(now, flush=True)
     return seen
