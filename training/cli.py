@@ -12,6 +12,8 @@ cageclock-train fit --route features --table T.csv --target AGE --group SUBJECT 
 cageclock-train quantise --out RUN            int8, calibrated
 cageclock-train evaluate --out RUN            the report
 cageclock-train bundle --out RUN --key KEY    sign and pack
+cageclock-train associate --predictions P --out RUN   the age gap against phenotypes, genotype, treatment, survival
+cageclock-train power --predictions P --out RUN       animals and readings that a study needs
 cageclock-train demo-bundle --out RUN         all of these
 """
 
@@ -22,7 +24,11 @@ import sys
 from collections.abc import Sequence
 
 from edge.errors import CageclockError, OperatorError
+<<<<<<< HEAD
 from training.commands import age, bundle, dataset, finetune, locator
+=======
+from training.commands import age, associate, bundle, finetune, locator, power
+>>>>>>> main
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +55,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 2 a path or an option is wrong, 3 a bundle must not be used, 4 the machine failed",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+<<<<<<< HEAD
     for group in (bundle, locator, finetune, age, dataset):
+=======
+    for group in (bundle, locator, finetune, age, associate, power):
+>>>>>>> main
         group.add(commands)
     return parser
 
