@@ -24,11 +24,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.errors import CageclockError, OperatorError
-<<<<<<< HEAD
-from training.commands import age, bundle, dataset, finetune, locator
-=======
-from training.commands import age, associate, bundle, finetune, locator, power
->>>>>>> main
+from training.commands import age, associate, bundle, dataset, finetune, locator, power
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,11 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 2 a path or an option is wrong, 3 a bundle must not be used, 4 the machine failed",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-<<<<<<< HEAD
-    for group in (bundle, locator, finetune, age, dataset):
-=======
-    for group in (bundle, locator, finetune, age, associate, power):
->>>>>>> main
+    for group in (bundle, locator, dataset, finetune, age, associate, power):
         group.add(commands)
     return parser
 
