@@ -118,7 +118,8 @@ from edge.camera.protocol import Shot
 from edge.clock import SystemClock
 from edge.config.load import parse_config
 from edge.contract.reading import Light
-config, clock = parse_config(open("/etc/cageclock/cageclock.yaml").read()), SystemClock()
+text = open("/etc/cageclock/cageclock.yaml").read().replace("capture_timeout_s: 8", "capture_timeout_s: 60")
+config, clock = parse_config(text), SystemClock()
 camera, counts = PiCamera(config.camera, clock), []
 for _ in range(8):
     camera.open()
