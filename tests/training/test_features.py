@@ -131,7 +131,7 @@ def test_no_animal_is_on_two_sides(owners: list[int], folds: int, seed: int) -> 
 
 def test_the_same_seed_gives_the_same_predictions(tmp_path: Path) -> None:
     table = prepare(written(tmp_path / "t.csv", animals()), "age_weeks", "mouse")
-    first, second = (validate(table, 5, weigh=True, names=("ridge-1", "forest")) for _ in range(2))
+    first, second = (validate(table, 5, weigh=True, names=("ridge-1", "svr-1")) for _ in range(2))
     assert isinstance(first, Validated)
     assert np.array_equal(first.predicted, second.predicted)
     assert first.chosen == second.chosen
