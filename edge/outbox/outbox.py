@@ -13,8 +13,9 @@ from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.ranges import RangeSet
+from edge.contract.reading import SCHEMA as READING_SCHEMA
 from edge.contract.reading import Reading
-from edge.contract.record import ClockCorrection, Event, EventCode, Lost
+from edge.contract.record import EVENT_SCHEMA, ClockCorrection, Event, EventCode, Lost
 from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, StorageError
 from edge.outbox import damage
 from edge.outbox.database import free_bytes, open_writer, reading, writing
@@ -122,17 +123,17 @@ class Outbox:
             self._replace_damaged(str(error))
             return self._with_reserve(insert)
 
-    def newest_readings(self, most: int = 20) -> list[Reading]:
-        """Return the newest readings that are still held, the newest first; none where the file cannot be read.
+    def newest(self, most: int = 20) -> list[Reading | Event]:
+        """Return the newest readings and events that are still held, the newest first; none where they are unreadable.
 
-        The status file is written after a reading: a kill between the two must not have the slot taken twice.
+        The status file is written after a record: a kill between the two must not have a slot taken or told twice.
         """
-        query = "SELECT body FROM records WHERE kind = 'reading' ORDER BY id DESC LIMIT ?"
+        query = "SELECT schema, body FROM records ORDER BY id DESC LIMIT ?"
+        kinds: dict[str, type[Reading | Event]] = {READING_SCHEMA: Reading, EVENT_SCHEMA: Event}
         try:
             with reading(self._path):
-                return [
-                    jsontext.decode(body, Reading) for (body,) in self._connection.execute(query, (most,)).fetchall()
-                ]
+                rows = self._connection.execute(query, (most,)).fetchall()
+            return [jsontext.decode(body, kinds[schema]) for schema, body in rows if schema in kinds]
         except (StorageError, MessageError):
             return []
 
