@@ -99,6 +99,10 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     locate.add_argument("--key", type=Path, action="append", metavar="PEM", help="public key that may sign the bundle")
     locate.add_argument("--px-per-mm", type=float, metavar="SCALE", help="pixels per millimetre on the cage floor")
     locate.add_argument("--dlc-csv", type=Path, required=True, metavar="OUT")
+    _add_bundle(commands)
+    units = _command(commands, "install-units", _install_units, "put units, users and system settings in place")
+    units.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="a mounted card in place of /")
+    units.add_argument("--station", action="store_true", help="the lab server's units in place of a device's")
     demo = _command(commands, "demo", _demo, "run the whole path on simulated cages, with a broker and a station")
     demo.add_argument("--out", type=Path, default=Path("demo-output"), metavar="FOLDER")
     demo.add_argument("--cages", type=_positive, default=4, metavar="N")
@@ -107,6 +111,20 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     demo.add_argument(
         "--broker", choices=("auto", "mosquitto", "amqtt"), default="auto", help="auto: mosquitto, else amqtt"
     )
+
+
+def _add_bundle(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    bundle = commands.add_parser("bundle", help="install a model bundle, go back, say which one runs")
+    actions = bundle.add_subparsers(title="actions", metavar="ACTION", required=True)
+    text = "verify a bundle, try it in a child process, make it the active one"
+    install = _command(actions, "install", _bundle_install, text)
+    install.add_argument("file", type=Path, nargs="?", metavar="FILE")
+    install.add_argument("--inbox", action="store_true", help="take every *.bundle of <state_dir>/inbox instead")
+    back = _command(actions, "rollback", _bundle_rollback, "go back to the bundle before; refuse the present one")
+    status = _command(actions, "status", _bundle_status, "the active bundle, the one before, the last installations")
+    status.add_argument("--last", type=_positive, default=10, metavar="N")
+    for action in (install, back, status):
+        action.add_argument("--config", type=Path, required=True, metavar="FILE")
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -145,6 +163,32 @@ def _doctor(options: argparse.Namespace) -> int:
     from edge.doctor.run import run
 
     return run(load_config(options.config), as_json=options.json)
+
+
+def _bundle_install(options: argparse.Namespace) -> int:
+    from edge.bundle.command import install
+
+    return install(options)
+
+
+def _bundle_rollback(options: argparse.Namespace) -> int:
+    from edge.bundle.command import roll_back
+
+    return roll_back(options)
+
+
+def _bundle_status(options: argparse.Namespace) -> int:
+    from edge.bundle.command import show
+
+    return show(options)
+
+
+def _install_units(options: argparse.Namespace) -> int:
+    from edge.install_units import install_units
+
+    for step in install_units(options.root, station=options.station):
+        print(step, flush=True)
+    return 0
 
 
 def _locate(options: argparse.Namespace) -> int:

@@ -22,3 +22,9 @@ def notify(message: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def watchdog_limit_s() -> float | None:
+    """Return the unit's WatchdogSec as systemd hands it over, None without one."""
+    microseconds = os.environ.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 1e6 if microseconds.isdigit() else None

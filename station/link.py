@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import paho.mqtt.client as mqtt
@@ -24,6 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.contract import topics
+from edge.credential import secret_path
 from edge.errors import OperatorError
 from station.message import STATES
 from station.settings import Settings
@@ -33,6 +33,8 @@ T = TypeVar("T")
 RECEIVE_MAXIMUM = 500
 """Messages that the broker may have on the way to the station, and so the bound on what waits in memory."""
 TAKEN_OVER = 0x8E
+GOODBYE_S, JOIN_S = 2.0, 5.0
+STOP_S = GOODBYE_S + JOIN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +129,13 @@ class Link:
             # A clean disconnect sends no last will.
             said = self._client.publish(self._availability, b"offline", qos=1, retain=True)
             try:
-                said.wait_for_publish(2.0)
+                said.wait_for_publish(GOODBYE_S)
             except (RuntimeError, ValueError):
                 LOG.warning("could not say offline to the broker")
         self._stopping.set()
         self._client.disconnect()
         if self._thread.is_alive():
-            self._thread.join(5.0)
+            self._thread.join(JOIN_S)
 
     def _make_client(self) -> mqtt.Client:
         settings = self._settings
@@ -150,7 +152,8 @@ class Link:
         if settings.tls is not None:
             tls = settings.tls
             try:
-                client.tls_set(ca_certs=tls.ca_file, certfile=tls.cert_file, keyfile=tls.key_file)
+                key = None if tls.key_file is None else str(secret_path(tls.key_file, "tls.key_file"))
+                client.tls_set(ca_certs=tls.ca_file, certfile=tls.cert_file, keyfile=key)
             except (OSError, ssl.SSLError, ValueError) as error:
                 raise OperatorError(f"tls: a certificate or key cannot be used: {error}") from error
         client.will_set(self._availability, b"offline", qos=1, retain=True)
@@ -274,7 +277,7 @@ def read_password(path: str | None) -> str | None:
     if path is None:
         return None
     try:
-        return Path(path).read_text().splitlines()[0].strip()
+        return secret_path(path, "password_file").read_text().splitlines()[0].strip()
     except (OSError, UnicodeDecodeError, IndexError) as error:
         raise OperatorError(
             f"password_file: expected a readable file with the password in its first line: {path}: "

@@ -10,8 +10,10 @@ from types import FrameType
 
 from edge.contract import jsontext, topics
 from edge.errors import DatabaseDamaged, MessageError, StorageError
-from station.link import Delivery, Link
+from edge.notify import notify
+from station.link import STOP_S, Delivery, Link
 from station.message import Arrival
+from station.schema import BUSY_S
 from station.settings import Settings
 from station.store import Store, Taken
 
@@ -21,6 +23,9 @@ PROMISE_EVERY_S = 0.1
 REPORT_EVERY_S = 60.0
 PATIENCE_S = 1.0
 MAX_BACKOFF_S = 30.0
+WATCHDOG_S = 5.0
+WORST_CYCLE_S = PATIENCE_S + STOP_S + 2 * BUSY_S + MAX_BACKOFF_S + 0.5
+"""The sum of one cycle's bounded waits: a dead network thread is replaced, the store is locked, the disk is full."""
 
 
 def run(settings: Settings) -> int:
@@ -51,6 +56,7 @@ class Process:
         self._total = Taken()
         self._reported_at = time.monotonic()
         self._reported = 0
+        self._fed_at = float("-inf")
 
     def run(self) -> int:
         """Serve until a signal asks for the end."""
@@ -58,10 +64,14 @@ class Process:
             signal.signal(number, self._on_signal)
         LOG.info("database %s in %s", self._store.station_db[:8], self._settings.data)
         self._link.start()
+        # Ready without a broker: it waits for one by itself, and what is stored can be looked at.
+        notify("READY=1")
         try:
             while not self._stop:
                 self._cycle()
+                self._feed_watchdog("")
         finally:
+            notify("STOPPING=1")
             self._link.stop()
         return 0
 
@@ -93,6 +103,7 @@ class Process:
             except StorageError as error:
                 # Nothing is acknowledged or promised: the devices keep what the station cannot.
                 LOG.error("%s; free space or check the disk; trying again in %.0f s", error, backoff_s)
+                self._feed_watchdog("cannot store: see the journal")
                 time.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
                 continue
@@ -135,6 +146,13 @@ class Process:
             LOG.warning("%s", alarm)
         if len(taken.alarms) > 20:
             LOG.warning("and %d more of this kind; see cageclock-station status", len(taken.alarms) - 20)
+
+    def _feed_watchdog(self, state: str) -> None:
+        """Tell systemd of a completed cycle. Waiting for space is one too: another start would not make any."""
+        now = time.monotonic()
+        if now - self._fed_at >= WATCHDOG_S:
+            self._fed_at = now
+            notify(f"WATCHDOG=1\nSTATUS={state or f'{self._total.stored} stored since the start'}")
 
     def _report(self) -> None:
         now = time.monotonic()

@@ -10,6 +10,7 @@ from edge.errors import DatabaseDamaged, OperatorError
 
 DATABASE = "station.db"
 VERSION = 1
+BUSY_S = 10.0
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -142,7 +143,7 @@ def open_for_writing(data: Path) -> sqlite3.Connection:
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(data / DATABASE, isolation_level=None, timeout=10)
+        connection = sqlite3.connect(data / DATABASE, isolation_level=None, timeout=BUSY_S)
     except (OSError, sqlite3.OperationalError) as error:
         raise OperatorError(f"{data}: expected a folder that can be written, got {error}") from error
     try:
@@ -172,7 +173,7 @@ def open_for_reading(data: Path) -> sqlite3.Connection:
     path = data / DATABASE
     if not path.is_file():
         raise OperatorError(f"{path}: expected a station's database, found none; `cageclock-station run` makes it")
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_S)
     connection.row_factory = sqlite3.Row
     try:
         check_version(connection, data)

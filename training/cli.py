@@ -1,6 +1,6 @@
 """`cageclock-train`: from pictures to a signed bundle, by commands that a biologist can run.
 
-cageclock-train simulate --out RUN            render simulated mice
+cageclock-train simulate --out RUN            render simulated mice: data.npz, crops.npz, crops.csv
 cageclock-train locator --data RUN --out RUN  train and quantise the locator on them
 cageclock-train locator --dlc PROJECT --out RUN   ... on a DeepLabCut project, packed with the demo's age model
 cageclock-train fit --out RUN                 train the age model

@@ -97,19 +97,25 @@ def tell_changes(journal: Journal, last: CaptureStatus | None, camera: dict[str,
         detail: dict[str, Scalar] = {f"{key}_before": last.camera.get(key) for key in changed}
         detail |= {f"{key}_now": camera.get(key) for key in changed}
         journal.event("camera_changed", f"the camera's {', '.join(changed)} changed", **detail)
-    before = last.model
-    if before is not None and model is not None and (before.sha256, before.runtime) != (model.sha256, model.runtime):
-        journal.event(
-            "model_changed",
-            f"{before.name} {before.model_version} on {before.runtime} was replaced by "
-            f"{model.name} {model.model_version} on {model.runtime}",
-            before=before.sha256,
-            now=model.sha256,
-            release_before=before.release,
-            release_now=model.release,
-            runtime_before=before.runtime,
-            runtime_now=model.runtime,
-        )
+    if last.model is not None and model is not None:
+        tell_model_change(journal, last.model, model)
+
+
+def tell_model_change(journal: Journal, before: Model, now: Model) -> None:
+    """Append `model_changed` where bundle or runtime are others than before."""
+    if (before.sha256, before.runtime) == (now.sha256, now.runtime):
+        return
+    journal.event(
+        "model_changed",
+        f"{before.name} {before.model_version} on {before.runtime} was replaced by "
+        f"{now.name} {now.model_version} on {now.runtime}",
+        before=before.sha256,
+        now=now.sha256,
+        release_before=before.release,
+        release_now=now.release,
+        runtime_before=before.runtime,
+        runtime_now=now.runtime,
+    )
 
 
 def first_started_at(last: CaptureStatus | None, stepped_from: datetime | None, clock: Clock) -> datetime:

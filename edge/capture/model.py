@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edge.model.loaded import LoadedModel
 
 ACTIVE = "bundles/active.bundle"
+PREVIOUS = "bundles/previous.bundle"
 
 
 def bundle_path(config: Config) -> Path:
@@ -20,7 +21,8 @@ def bundle_path(config: Config) -> Path:
     if config.bundle.path is not None:
         return Path(config.bundle.path)
     active = Path(config.state_dir) / ACTIVE
-    return active if active.exists() else DEMO_BUNDLE
+    # A link that leads nowhere is an error to be told, not a reason to run the demo's model.
+    return active if active.is_symlink() or active.exists() else DEMO_BUNDLE
 
 
 def trusted_keys(config: Config) -> list[bytes]:
@@ -35,8 +37,8 @@ def trusted_keys(config: Config) -> list[bytes]:
     return read_trusted_keys(None if named is None else [Path(name) for name in named])
 
 
-def load(config: Config) -> LoadedModel:
-    """Return the model, its signature and digests checked.
+def load(config: Config, path: Path | None = None) -> LoadedModel:
+    """Return the model of `path`, by default of the bundle that should run, its signature and digests checked.
 
     Raises:
         OperatorError: there is no bundle or key file where the settings say.
@@ -45,7 +47,7 @@ def load(config: Config) -> LoadedModel:
     from edge.model.bundle import read_bundle
     from edge.model.loaded import load_model
 
-    path = bundle_path(config)
+    path = path or bundle_path(config)
     if not path.is_file():
         raise OperatorError(f"bundle.path: there is no model bundle at {path}; copy one there or correct the path")
     try:
@@ -55,28 +57,44 @@ def load(config: Config) -> LoadedModel:
 
 
 class ModelSource:
-    """Loads the model when it is first needed, and again after a failure once the bundle file has changed."""
+    """Loads the model when it is first needed, and anew when another file stands where the settings or the link point.
+
+    There is always a working one, as long as there ever was: where the new file cannot be loaded, the model in memory
+    goes on, and after a start the bundle before it. `problem` says why; None when the wanted model runs.
+    """
 
     def __init__(self, config: Config) -> None:
         """Nothing is loaded yet."""
         self._config = config
         self._model: LoadedModel | None = None
         self._tried: tuple[str, int, int] | None = None
+        self._ever_tried = False
         self.problem: OperatorError | BundleError | None = None
 
     def get(self) -> LoadedModel | None:
         """Return the model, or None with `problem` set."""
-        if self._model is not None:
-            return self._model
         seen = self._fingerprint()
-        if self.problem is None or seen != self._tried:
-            self._tried = seen
+        if not self._ever_tried or seen != self._tried:
+            self._ever_tried, self._tried = True, seen
             try:
                 self._model, self.problem = load(self._config), None
                 self._tell(self._model)
             except (OperatorError, BundleError) as error:
                 self.problem = error
+                if self._model is None:
+                    self._model = self._load_previous()
         return self._model
+
+    def _load_previous(self) -> LoadedModel | None:
+        previous = Path(self._config.state_dir) / PREVIOUS
+        if self._config.bundle.path is not None or not previous.is_file():
+            return None
+        try:
+            model = load(self._config, previous)
+        except (OperatorError, BundleError):
+            return None
+        self._tell(model)
+        return model
 
     @staticmethod
     def _tell(model: LoadedModel) -> None:
@@ -91,4 +109,4 @@ class ModelSource:
             state = path.stat()
         except OSError:
             return None
-        return str(path), state.st_mtime_ns, state.st_size
+        return str(path.resolve()), state.st_mtime_ns, state.st_size

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge.camera.protocol import Camera, Shot
 from edge.capture.archive import Archive
+from edge.capture.beginning import tell_model_change
 from edge.capture.clockwatch import ClockWatch, Correction, Step
 from edge.capture.freshness import Freshness
 from edge.capture.journal import Journal
@@ -21,7 +22,7 @@ from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
 from edge.clock import Clock
 from edge.config.tree import Config
-from edge.contract.reading import Light, Outcome, Reading, Timings
+from edge.contract.reading import Light, Model, Outcome, Reading, Timings
 from edge.errors import CageclockError, CameraError, DeviceError, EndOfReplay, FrameRefused, OperatorError
 from edge.frame import Frame
 from edge.memory import over_ceiling
@@ -71,6 +72,7 @@ class CaptureProcess:
         self._settings = ObserveSettings.of(config.cage, config.quality)
         self._moved = 0
         self._refused = ""
+        self._model: Model | None = None
         self._was_failing = rungs.failed_in_a_row > 0 or rungs.restarts_in_a_row > 0
 
     def take(self, request_id: str | None = None) -> Reading:
@@ -177,7 +179,11 @@ class CaptureProcess:
         else:
             self._was_failing = True
         self._notice_movement(result)
-        self._notice_refusal(result)
+        self._notice_refusal()
+        if result.model is not None:
+            if self._model is not None:
+                tell_model_change(self.journal, self._model, result.model)
+            self._model = result.model
 
     def _notice_movement(self, result: Result) -> None:
         """Append one event when two readings in a row are flagged as moved; every one of them keeps its flag."""
@@ -189,9 +195,9 @@ class CaptureProcess:
             text = "the camera was moved against its reference view; put it back, or remove reference-*.npy to accept"
             self.journal.event("camera_moved", text, shift_px=shift)
 
-    def _notice_refusal(self, result: Result) -> None:
-        """Append one event for each new reason why there is no model."""
-        problem = self.models.problem
-        if result.outcome is Outcome.MODEL_FAULT and problem is not None and str(problem) != self._refused:
-            self._refused = str(problem)
-            self.journal.event("model_refused", self._refused)
+    def _notice_refusal(self) -> None:
+        """Append one event for each new reason why the wanted model does not run; another one may go on meanwhile."""
+        problem = str(self.models.problem or "")
+        if problem and problem != self._refused:
+            self.journal.event("model_refused", problem)
+        self._refused = problem

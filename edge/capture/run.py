@@ -18,13 +18,14 @@ from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
 from edge.capture.process import CaptureProcess
 from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, read_status, write_status
-from edge.capture.watchdog import Watchdog, watchdog_limit_s
+from edge.capture.watchdog import Watchdog
 from edge.clock import Clock, SteppedClock, SystemClock
 from edge.config.load import config_sha256
 from edge.config.tree import Config
 from edge.contract.base import Scalar
 from edge.contract.reading import Model, Outcome, Reading
 from edge.errors import BundleError, DeviceError, DiskFull, EndOfReplay, OperatorError
+from edge.notify import watchdog_limit_s
 from edge.outbox import Outbox
 from edge.outbox.requests import Requests
 from edge.schedule import Tally, make_plan, missed_slots, next_due_s

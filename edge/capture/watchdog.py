@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 
 from edge.notify import notify
@@ -39,9 +38,3 @@ class Watchdog:
     def stopping(self) -> None:
         """Tell systemd that the end is meant."""
         notify("STOPPING=1")
-
-
-def watchdog_limit_s() -> float | None:
-    """Return the unit's WatchdogSec as systemd hands it over, None without one."""
-    microseconds = os.environ.get("WATCHDOG_USEC", "")
-    return int(microseconds) / 1e6 if microseconds.isdigit() else None

@@ -98,7 +98,7 @@ mqtt:
   # tls:
   #   ca: /etc/cageclock/ca.pem
   #   certificate: null               # with key, for a client certificate
-  #   key: null
+  #   key: null                       # a file, or credential:device.key
   # station: null                     # who logs; null: the broker's acknowledgement releases a reading
   # in_flight: 100
   # max_packet_kb: 256

@@ -160,7 +160,7 @@ class Archive(Struct, frozen=True, kw_only=True):
 
 
 class Tls(Struct, frozen=True, kw_only=True):
-    """Files for TLS; a client certificate needs both `certificate` and `key`."""
+    """Files for TLS; a client certificate needs both `certificate` and `key`, which may be `credential:NAME`."""
 
     ca: str
     certificate: str | None = None

@@ -6,7 +6,6 @@ import os
 import ssl
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -14,6 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.config.tree import Config, Mqtt
 from edge.contract.topics import DeviceTopics
+from edge.credential import secret_path
 from edge.doctor.finding import Finding
 from edge.errors import OperatorError
 
@@ -86,7 +86,8 @@ def _client(config: Config, trip: _RoundTrip) -> mqtt.Client:
         client.username_pw_set(settings.username, _password(settings))
     if settings.tls is not None:
         try:
-            client.tls_set(settings.tls.ca, settings.tls.certificate, settings.tls.key)
+            key = None if settings.tls.key is None else os.fspath(secret_path(settings.tls.key, "mqtt.tls.key"))
+            client.tls_set(settings.tls.ca, settings.tls.certificate, key)
         except (OSError, ssl.SSLError, ValueError) as error:
             raise OperatorError(f"mqtt.tls: {error}") from error
     client.on_connect, client.on_subscribe = trip.on_connect, trip.on_subscribe
@@ -97,17 +98,7 @@ def _client(config: Config, trip: _RoundTrip) -> mqtt.Client:
 def _password(settings: Mqtt) -> str | None:
     if settings.password_file is None:
         return None
-    name = settings.password_file
-    if name.startswith("credential:"):
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        if folder is None:
-            text = (
-                f"mqtt.password_file: {name} is there only inside the unit; run `cageclock doctor` through systemd-run"
-            )
-            raise OperatorError(text)
-        path = Path(folder) / name.removeprefix("credential:")
-    else:
-        path = Path(name)
+    path = secret_path(settings.password_file, "mqtt.password_file")
     try:
         return path.read_text().strip()
     except OSError as error:

@@ -8,11 +8,9 @@ makes a new one. No reconnecting inside paho either: it would send its memory ag
 from __future__ import annotations
 
 import contextlib
-import os
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -21,6 +19,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.config.tree import Mqtt
+from edge.credential import secret_path
 from edge.errors import NetworkError, OperatorError
 
 NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
@@ -146,7 +145,10 @@ class Link:
         try:
             context = ssl.create_default_context(cafile=settings.tls.ca)
             if settings.tls.certificate is not None:
-                context.load_cert_chain(settings.tls.certificate, settings.tls.key)
+                key = settings.tls.key
+                context.load_cert_chain(
+                    settings.tls.certificate, None if key is None else secret_path(key, "mqtt.tls.key")
+                )
         except (OSError, ssl.SSLError) as error:
             raise OperatorError(f"mqtt.tls: a file cannot be used: {error}; look at ca, certificate and key") from error
         self._client.tls_set_context(context)
@@ -198,16 +200,7 @@ def read_secret(place: str | None) -> str | None:
     """
     if place is None:
         return None
-    kind, _, name = place.partition(":")
-    if kind == "credential":
-        folder = os.environ.get("CREDENTIALS_DIRECTORY")
-        if folder is None:
-            raise OperatorError(
-                f"mqtt.password_file: {place} needs systemd's LoadCredential={name}:<file> in the unit; none is given"
-            )
-        path = Path(folder) / name
-    else:
-        path = Path(place)
+    path = secret_path(place, "mqtt.password_file")
     try:
         return path.read_text(encoding="utf-8").strip("\r\n")
     except OSError as error:

@@ -11,8 +11,9 @@ from types import FrameType
 from edge.config.tree import Config
 from edge.errors import DeviceError, DiskFull, OperatorError
 from edge.memory import over_ceiling
-from edge.notify import notify
+from edge.notify import notify, watchdog_limit_s
 from edge.outbox.delivery import Delivery
+from edge.publish.budget import check_watchdog
 from edge.publish.publisher import Publisher
 
 WATCHDOG_S = 5.0
@@ -29,6 +30,7 @@ def run(config: Config) -> int:
             publish process runs.
         StorageError: `delivery.db` cannot be opened.
     """
+    check_watchdog(config, watchdog_limit_s())
     state_dir = Path(config.state_dir)
     try:
         state_dir.mkdir(parents=True, exist_ok=True)

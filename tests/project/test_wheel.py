@@ -48,6 +48,15 @@ def test_a_device_installed_from_the_wheel_photographs_a_simulated_cage(installe
     assert (state / "outbox.db").is_file()
 
 
+def test_the_wheel_brings_the_units_along(installed: Path, tmp_path: Path) -> None:
+    """The tree's `systemd/` is their one source; an installed program finds its own copy."""
+    (tmp_path / "card").mkdir()
+    done = run([installed / "cageclock", "install-units", "--root", tmp_path / "card"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    unit = tmp_path / "card/etc/systemd/system/cageclock-capture.service"
+    assert unit.read_text() == (ROOT / "systemd/cageclock-capture.service").read_text()
+
+
 def test_the_device_carries_neither_training_nor_station_dependencies(installed: Path) -> None:
     listed = subprocess.run(
         [installed / "python", "-m", "pip", "list", "--format=freeze"], check=True, capture_output=True, text=True

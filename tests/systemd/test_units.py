@@ -6,14 +6,25 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from edge.bundle.install import WORST_S
 from edge.capture.ladder import worst_slot_s
+from edge.capture.watchdog import IDLE_TICK_S
 from edge.config.example import EXAMPLE
 from edge.config.load import parse_config
+from edge.errors import OperatorError
+from edge.outbox.database import BUSY_MS
+from edge.publish.budget import check_watchdog, worst_cycle_s
+from edge.publish.run import WATCHDOG_S
+from station.process import WORST_CYCLE_S
 
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
+UNIT_FILES = sorted([*SERVICES, *UNITS.glob("*.path")])
+EXPOSURE = {"capture": 16, "publish": 12, "station": 12, "bundle": 5, "reboot": 16}
+"""Tenths of `systemd-analyze security`'s measure, from 0 to 100."""
 ANALYZE = shutil.which("systemd-analyze")
 needs_analyze = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed on this machine")
 
@@ -31,26 +42,55 @@ def settings(unit: str, section: str) -> dict[str, list[str]]:
 
 
 @needs_analyze
-@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+@pytest.mark.parametrize("unit", UNIT_FILES, ids=lambda path: path.name)
 def test_systemd_has_nothing_to_say_against_a_unit(unit: Path, tmp_path: Path) -> None:
     """`systemd-analyze verify` exits 0 even for unknown keys: any output is a failure."""
-    text = re.sub(r"^(ExecStart=).*$", r"\1/bin/true", unit.read_text(), flags=re.MULTILINE)
-    (tmp_path / unit.name).write_text(text)
+    for path in UNIT_FILES:
+        text = re.sub(r"^(ExecStart=).*$", r"\1/bin/true", path.read_text(), flags=re.MULTILINE)
+        (tmp_path / path.name).write_text(text)
     done = subprocess.run([ANALYZE, "verify", tmp_path / unit.name], capture_output=True, text=True)
     assert (done.stdout + done.stderr).strip() == ""
 
 
 @needs_analyze
-@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
-def test_a_unit_is_sandboxed(unit: Path) -> None:
-    command = [ANALYZE, "security", "--offline=true", "--threshold=16", unit]
+@pytest.mark.parametrize(("name", "tenths"), EXPOSURE.items())
+def test_a_unit_is_sandboxed(name: str, tenths: int) -> None:
+    unit = UNITS / f"cageclock-{name}.service"
+    command = [ANALYZE, "security", "--offline=true", f"--threshold={tenths}", unit]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-300:]
 
 
-def test_the_ladders_worst_slot_fits_the_watchdog_twice() -> None:
-    (limit,) = settings("cageclock-capture.service", "Service")["WatchdogSec"]
-    assert 2 * worst_slot_s(parse_config(EXAMPLE)) <= int(limit)
+def test_every_service_has_its_limit_of_exposure() -> None:
+    assert {path.name for path in SERVICES} == {f"cageclock-{name}.service" for name in EXPOSURE}
+
+
+def watchdog_s(name: str) -> int:
+    (limit,) = settings(f"cageclock-{name}.service", "Service")["WatchdogSec"]
+    return int(limit)
+
+
+def test_the_sum_of_all_retries_fits_into_each_watchdog() -> None:
+    """Progress feeds the watchdogs, so between two ticks lies one slot or cycle, with every wait at its bound."""
+    example = parse_config(EXAMPLE)
+    appends_s = 4 * BUSY_MS / 1000  # the reading, an event, what was taken, the maintenance
+    assert worst_slot_s(example) + appends_s + IDLE_TICK_S < watchdog_s("capture")
+    assert worst_cycle_s(example) + WATCHDOG_S < watchdog_s("publish")
+    assert watchdog_s("station") > WORST_CYCLE_S + WATCHDOG_S
+    (start_limit,) = settings("cageclock-bundle.service", "Service")["TimeoutStartSec"]
+    assert int(start_limit) > WORST_S
+
+
+def test_a_slow_camera_is_tried_twice_over_before_the_watchdog() -> None:
+    assert 2 * worst_slot_s(parse_config(EXAMPLE)) <= watchdog_s("capture")
+
+
+def test_settings_that_the_watchdog_cannot_wait_for_are_refused_at_the_start() -> None:
+    mqtt = msgspec.structs.replace(parse_config(EXAMPLE).mqtt, keepalive_s=300)
+    slow = msgspec.structs.replace(parse_config(EXAMPLE), mqtt=mqtt)
+    check_watchdog(parse_config(EXAMPLE), float(watchdog_s("publish")))
+    with pytest.raises(OperatorError, match="lower it or raise WatchdogSec"):
+        check_watchdog(slow, float(watchdog_s("publish")))
 
 
 def test_capture_has_no_network_and_publish_no_camera() -> None:
@@ -59,11 +99,15 @@ def test_capture_has_no_network_and_publish_no_camera() -> None:
     assert capture["RestrictAddressFamilies"] == ["AF_UNIX"]
     assert publish["PrivateDevices"] == ["yes"]
     assert "DeviceAllow" not in publish
-    assert capture["User"] != publish["User"]
+    bundle = settings("cageclock-bundle.service", "Service")
+    assert bundle["PrivateNetwork"] == bundle["PrivateDevices"] == ["yes"]
+    assert len({unit["User"][0] for unit in (capture, publish, bundle)}) == 3
+    for reader in (capture, publish):
+        assert "-/var/lib/cageclock/bundles" in reader["ReadOnlyPaths"][0].split()
     assert capture["Group"] == publish["Group"] == ["cageclock"]
 
 
-@pytest.mark.parametrize("name", ["capture", "publish"])
+@pytest.mark.parametrize("name", ["capture", "publish", "station"])
 def test_a_process_is_supervised(name: str) -> None:
     service = settings(f"cageclock-{name}.service", "Service")
     assert (service["Type"], service["Restart"]) == (["notify"], ["always"])

@@ -1,0 +1,89 @@
+"""`cageclock bundle install | rollback | status`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from edge.bundle.history import Entry, read_history
+from edge.bundle.install import Installer
+from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
+from edge.config.load import load_config
+from edge.config.tree import Config
+from edge.errors import BundleError, OperatorError
+
+INBOX = "inbox"
+
+
+def install(options: argparse.Namespace) -> int:
+    """Install one file, or everything in the inbox; a refused bundle ends with code 3.
+
+    Raises:
+        CageclockError: what keeps anything from being installed.
+    """
+    config = load_config(options.config)
+    if (options.file is None) == (not options.inbox):
+        raise OperatorError("bundle install: expected a FILE or --inbox, one of the two")
+    if options.inbox:
+        with Installer(config) as installer:
+            entries = installer.install_inbox(Path(config.state_dir) / INBOX)
+    else:
+        source = _open(options.file)
+        _become_owner(config)
+        with Installer(config) as installer:
+            entries = [installer.install(options.file.name, source)]
+        os.close(source)
+    for entry in entries:
+        print(_sentence(entry), file=sys.stderr if entry.result == "refused" else sys.stdout)
+    return BundleError.exit_code if any(entry.result == "refused" for entry in entries) else 0
+
+
+def roll_back(options: argparse.Namespace) -> int:
+    """Go back to the bundle before the active one."""
+    config = load_config(options.config)
+    _become_owner(config)
+    with Installer(config) as installer:
+        print(_sentence(installer.roll_back()))
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """Print what is active, what was before, and the last installations."""
+    state_dir = Path(load_config(options.config).state_dir)
+    slots = Slots(state_dir)
+    for name, link in (("active", ACTIVE), ("previous", PREVIOUS)):
+        slot = slots.target(link)
+        print(f"{name:9} {slot.name if slot is not None else 'none'}")
+    for entry in read_history(state_dir).entries[-options.last :]:
+        print(f"{entry.at.isoformat(timespec='seconds')}  {_sentence(entry)}")
+    return 0
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise OperatorError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _become_owner(config: Config) -> None:
+    """Let root go on as the owner of the bundles folder: the unit can write its files, the canary has no rights."""
+    folder = Path(config.state_dir) / FOLDER
+    if os.geteuid() != 0 or not folder.is_dir():
+        return
+    state = folder.stat()
+    if state.st_uid != 0:
+        os.setgroups([])
+        os.setgid(state.st_gid)
+        os.setuid(state.st_uid)
+        os.environ["HOME"] = "/"
+        os.umask(0o027)
+
+
+def _sentence(entry: Entry) -> str:
+    what = entry.file
+    if entry.name is not None:
+        what += f" ({entry.name} {entry.model_version}, release {entry.release} of {entry.channel})"
+    return f"{what}: {entry.result}{': ' + entry.reason if entry.reason else ''}"

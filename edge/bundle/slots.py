@@ -1,0 +1,116 @@
+"""`<state_dir>/bundles`: one file a bundle under `slots/`, and two links, `active.bundle` and `previous.bundle`.
+
+A slot file is never written again once a link names it. Every step is made durable before the next one, so that a power
+cut leaves the old link or the new one, each with a whole file behind it, and never none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from edge.model.bundle import MAX_BYTES, Bundle
+
+FOLDER = "bundles"
+ACTIVE, PREVIOUS = "active.bundle", "previous.bundle"
+_SLOTS = "slots"
+_CHUNK = 1 << 20
+
+
+class Slots:
+    """The folder of one device. Its user alone may write it; everybody in the group reads."""
+
+    def __init__(self, state_dir: Path) -> None:
+        """Nothing is made before the first write."""
+        self.folder = state_dir / FOLDER
+        self._slots = self.folder / _SLOTS
+
+    def copy_in(self, source: int) -> Path:
+        """Return a candidate: a durable copy of the open file, cut off one byte above the cap.
+
+        What is verified is this copy, so that nobody can change the file between its check and its use.
+
+        Raises:
+            OSError: it cannot be read, or there is no room for it.
+        """
+        self._slots.mkdir(mode=0o750, parents=True, exist_ok=True)
+        candidate = self._slots / ".candidate"
+        candidate.unlink(missing_ok=True)
+        with os.fdopen(os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as file:
+            left = MAX_BYTES + 1
+            while left and (chunk := os.read(source, min(_CHUNK, left))):
+                file.write(chunk)
+                left -= len(chunk)
+            file.flush()
+            os.fchmod(file.fileno(), 0o640)
+            os.fsync(file.fileno())
+        return candidate
+
+    def keep(self, candidate: Path, bundle: Bundle) -> Path:
+        """Give a verified candidate its place under `slots/` and return it."""
+        place = self._slots / f"{bundle.manifest.release:06d}-{bundle.sha256[:16]}.bundle"
+        os.replace(candidate, place)
+        _sync(self._slots)
+        return place
+
+    def activate(self, slot: Path) -> None:
+        """Make `slot` the active one; the one before it becomes `previous.bundle`. Atomic."""
+        before = self.target(ACTIVE)
+        if before is not None and before != slot:
+            self._link(PREVIOUS, before)
+        self._link(ACTIVE, slot)
+
+    def swap(self) -> None:
+        """Make the previous slot the active one, and the other way round."""
+        active, previous = self.target(ACTIVE), self.target(PREVIOUS)
+        assert active is not None
+        assert previous is not None
+        self._link(ACTIVE, previous)
+        self._link(PREVIOUS, active)
+
+    def target(self, link: str) -> Path | None:
+        """Return the slot file that a link names, None where there is none."""
+        try:
+            slot = self.folder / os.readlink(self.folder / link)
+        except OSError:
+            return None
+        return slot if slot.is_file() else None
+
+    def sweep(self) -> None:
+        """Remove what no link names: slots of long ago, half-made candidates."""
+        kept = {self.target(ACTIVE), self.target(PREVIOUS)}
+        for path in self._files():
+            if path not in kept:
+                path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[Path]:
+        return iter(sorted(self._slots.iterdir())) if self._slots.is_dir() else iter(())
+
+    def _link(self, name: str, slot: Path) -> None:
+        fresh = self.folder / f".{name}"
+        fresh.unlink(missing_ok=True)
+        # Relative, so that the state directory may be looked at from elsewhere (a card in a reader).
+        fresh.symlink_to(os.path.relpath(slot, self.folder))
+        os.replace(fresh, self.folder / name)
+        _sync(self.folder)
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a small file so that a power cut leaves the old content or the new."""
+    fresh = path.with_name(f".{path.name}")
+    with fresh.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fchmod(file.fileno(), 0o640)
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,193 @@
+"""The broker's settings as they are packaged, in a real mosquitto: who may connect, write and read what."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "edge/publish"))
+
+from certificates import Authority
+from mosquitto import find_mosquitto, free_port
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = ROOT / "firmware_config/mosquitto"
+PEOPLE = ("cage01", "cage02", "lab1", "operator", "dashboard")
+READS_ALL = {"lab1", "operator", "dashboard"}
+
+pytestmark = pytest.mark.broker
+
+
+def expected() -> Iterator[tuple[str, set[str], set[str]]]:
+    """Each topic with who may write and who may read it: the intention, written down apart from the access list."""
+    device = "cageclock/v1/cage01/"
+    said = ("availability", "info", "reading", "record", "latest", "thumbnail", "thumbnail/latest", "summary/M1")
+    for suffix in (*said, "health", "result", "model/reported"):
+        yield device + suffix, {"cage01"}, READS_ALL
+    yield device + "doctor", {"cage01"}, READS_ALL | {"cage01"}
+    for suffix in ("command/capture", "command/replay", "model/desired"):
+        yield device + suffix, {"operator"}, READS_ALL | {"cage01"}
+    yield device + "committed/lab1", {"lab1"}, READS_ALL | {"cage01"}
+    yield "cageclock/v1/station/lab1/availability", {"lab1"}, READS_ALL | {"cage01", "cage02"}
+    yield "homeassistant/device/cageclock_cage01/config", {"cage01"}, {"dashboard"}
+    yield "homeassistant/status", {"dashboard"}, set(PEOPLE)
+    for topic in ("committed/lab2", "reading/more", "anything", "command/capture/more"):
+        yield device + topic, set(), set()
+    for topic in ("cageclock/v1/station/lab2/availability", "cageclock/v2/cage01/reading", "free", "cageclock/v1"):
+        yield topic, set(), set()
+
+
+class Lab:
+    """A broker with the packaged settings, on a free port and with certificates of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = Authority(folder)
+        self.authority.issue("broker", "127.0.0.1")
+        self.port = free_port()
+        text = (SETTINGS / "cageclock.conf").read_text()
+        text = text.replace("/etc/mosquitto/certs/", f"{folder}/").replace("listener 8883", f"listener {self.port}")
+        text = text.replace("/etc/mosquitto/cageclock.acl", str(SETTINGS / "cageclock.acl"))
+        # As Debian's own file includes it, which names these two already.
+        (folder / "cageclock.conf").write_text(text)
+        main = f"user root\npersistence true\npersistence_location {folder}/\ninclude_dir {folder}/conf.d\n"
+        (folder / "conf.d").mkdir()
+        (folder / "cageclock.conf").rename(folder / "conf.d/cageclock.conf")
+        (folder / "mosquitto.conf").write_text(main)
+        self.log = (folder / "log").open("wb")
+        command = [find_mosquitto(), "-c", str(folder / "mosquitto.conf")]
+        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+
+    def client(self, name: str | None, authority: Authority | None = None) -> Client:
+        files = (authority or self.authority).issue(name) if name is not None else None
+        return Client(name or "nobody", self.port, self.authority.ca, files)
+
+    def close(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        self.log.close()
+
+
+class Client:
+    """One MQTT 5 client that hears `#` and remembers what came, and the answer to each publish."""
+
+    def __init__(self, name: str, port: int, ca: Path, files: tuple[str, str] | None) -> None:
+        self.name, self.heard = name, set[bytes]()
+        self.connected, self.answers = threading.Event(), dict[int, int]()
+        self._mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
+        context = ssl.create_default_context(cafile=str(ca))
+        if files is not None:
+            context.load_cert_chain(*files)
+        self._mqtt.tls_set_context(context)
+        self._mqtt.on_connect = lambda _c, _u, _f, _code, _p: self._mqtt.subscribe([("#", 1), ("$SYS/#", 1)])
+        self._mqtt.on_subscribe = lambda *_: self.connected.set()
+        self._mqtt.on_message = lambda _c, _u, message: self.heard.add(bytes(message.payload))
+        self._mqtt.on_publish = lambda _c, _u, mid, code, _p: self.answers.update({mid: code.value})
+        self._mqtt.connect("127.0.0.1", port)
+        self._mqtt.loop_start()
+
+    def publish(self, topic: str, payload: bytes) -> int:
+        """Return the broker's reason code."""
+        number = self._mqtt.publish(topic, payload, qos=1).mid
+        until = time.monotonic() + 10
+        while number not in self.answers:
+            assert time.monotonic() < until, f"{self.name}: no answer for {topic}"
+            time.sleep(0.002)
+        return self.answers[number]
+
+    def close(self) -> None:
+        self._mqtt.disconnect()
+        self._mqtt.loop_stop()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    made = Lab(tmp_path_factory.mktemp("broker"))
+    try:
+        for _ in range(200):
+            try:
+                made.client("probe").close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield made
+    finally:
+        made.close()
+
+
+def test_every_identity_may_do_what_is_meant_and_nothing_else(lab: Lab) -> None:
+    people = {name: lab.client(name) for name in PEOPLE}
+    try:
+        assert all(one.connected.wait(10) for one in people.values())
+        table = list(expected())
+        wrong = []
+        for topic, writers, _ in table:
+            for name, one in people.items():
+                accepted = one.publish(topic, f"{name} {topic}".encode()) in (0x00, 0x10)
+                if accepted != (name in writers):
+                    wrong.append(f"{name} {'may' if accepted else 'may not'} write {topic}")
+        time.sleep(0.5)
+        for topic, writers, readers in table:
+            for reader, one in people.items():
+                heard = {name for name in PEOPLE if f"{name} {topic}".encode() in one.heard}
+                meant = writers if reader in readers else set()
+                if heard != meant:
+                    wrong.append(f"{reader} hears {sorted(heard)} on {topic}, meant: {sorted(meant)}")
+        assert wrong == []
+    finally:
+        for one in people.values():
+            one.close()
+
+
+def test_a_name_with_a_wildcard_opens_nothing(lab: Lab) -> None:
+    """CVE-2017-7650: a user name `#` or `+` in a pattern would match everybody's topics."""
+    for name in ("#", "+", "cage01/#"):
+        try:
+            one = lab.client(name)
+        except (OSError, ssl.SSLError):
+            continue  # refused at the door
+        try:
+            if one.connected.wait(2):
+                assert one.publish("cageclock/v1/cage01/reading", b"forged") not in (0x00, 0x10)
+        except AssertionError as error:
+            assert "no answer" in str(error)  # thrown out  # noqa: PT017
+        finally:
+            one.close()
+
+
+def test_without_a_certificate_of_the_lab_nobody_is_heard(lab: Lab, tmp_path: Path) -> None:
+    for name, authority in ((None, None), ("cage01", Authority(tmp_path))):
+        try:
+            one = lab.client(name, authority)
+        except (OSError, ssl.SSLError):
+            continue
+        assert not one.connected.wait(1)
+        one.close()
+
+
+def test_every_line_of_the_settings_has_its_why() -> None:
+    """Each block of settings stands under a comment."""
+    for block in (SETTINGS / "cageclock.conf").read_text().strip().split("\n\n"):
+        lines = block.splitlines()
+        assert lines[0].startswith("#"), f"no reason is given for: {lines[0]}"
+
+
+def test_every_topic_of_a_device_is_in_the_access_list() -> None:
+    """What `docs/mqtt.md` lists, a device may do."""
+    text = (ROOT / "docs/mqtt.md").read_text()
+    listed = {re.sub(r"<[^>]+>", "+", name) for name in re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)}
+    rules = set(
+        re.findall(r"^pattern \w+ cageclock/v1/%u/(\S+)", (SETTINGS / "cageclock.acl").read_text(), re.MULTILINE)
+    )
+    missing = {name for name in listed if name not in rules and not name.startswith("command/")}
+    assert missing == set()
+    assert "command/+" in rules
