@@ -46,6 +46,7 @@ class Outbox:
         self._reserve = Reserve(state_dir, settings.reserve_mb * 1_000_000)
         self._lock = WriterLock(state_dir / "outbox.lock", str(self._path))
         self._check: damage.Check | None = None
+        self._doubt, self._check_at_s = "", float("-inf")
         self._swept = self._full = self._untold = False
 
     @classmethod
