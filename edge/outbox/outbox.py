@@ -103,11 +103,12 @@ class Outbox:
             DiskFull: not even the reserve leaves room for the reading.
             StorageError: it cannot be stored.
         """
+        attempted = self._sequence.epoch, self._sequence.last_seq + 1
         try:
             return self._append_reading(build)
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
-            return self._append_reading(build)
+            return attempted if self._is_held(*attempted) else self._append_reading(build)
 
     def append_record(self, record: Event | Lost | ClockCorrection) -> tuple[str, int]:
         """Store an event, a loss or a clock correction; return (epoch, seq).
@@ -120,11 +121,12 @@ class Outbox:
             with writing(self._connection, self._path):
                 return self._insert_record(record)
 
+        attempted = self._sequence.epoch, self._sequence.last_seq + 1
         try:
             return self._with_reserve(insert)
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
-            return self._with_reserve(insert)
+            return attempted if self._is_held(*attempted) else self._with_reserve(insert)
 
     def newest(self, most: int = 20) -> list[Reading | Event]:
         """Return the newest readings and events that are still held, the newest first; none where they are unreadable.
@@ -296,6 +298,12 @@ class Outbox:
             return insert()
         finally:
             self._reload()
+
+    def _is_held(self, epoch: str, seq: int) -> bool:
+        """Return whether a record is there: the damage may have shown only after its commit, and then it was saved."""
+        with reading(self._path):
+            found = self._connection.execute("SELECT 1 FROM records WHERE epoch = ? AND seq = ?", (epoch, seq))
+            return found.fetchone() is not None
 
     def _reload(self) -> None:
         with reading(self._path):

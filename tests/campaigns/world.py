@@ -113,6 +113,7 @@ class VirtualClock:
     def __init__(self, world: World) -> None:
         self._world = world
         self._boot = world.boot
+        self.settle: Callable[[], None] = lambda: None
 
     @property
     def boot_id(self) -> str:
@@ -130,6 +131,7 @@ class VirtualClock:
     def sleep_until(self, until_s: float, poll: Callable[[], bool]) -> bool:
         if poll():
             return False
+        self.settle()
         self._world.pass_time(until_s + self._world.booted_at_s)
         return True
 
