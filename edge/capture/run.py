@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge.board import board_serial
 from edge.camera.choose import make_camera
+from edge.camera.protocol import Camera
 from edge.capture.beginning import first_started_at, last_taken_s, tell_changes, tell_start
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
@@ -56,9 +57,15 @@ class Capture:
     """The running process: its schedule, its clock, its way to end."""
 
     def __init__(
-        self, config: Config, clock: Clock, outbox: Outbox, state_dir: Path, stepped_from: datetime | None
+        self,
+        config: Config,
+        clock: Clock,
+        outbox: Outbox,
+        state_dir: Path,
+        stepped_from: datetime | None,
+        camera: Camera | None = None,
     ) -> None:
-        """Take up where the last process left off."""
+        """Take up where the last process left off. camera: another one than the settings name."""
         self._config, self._clock, self._outbox, self._state_dir = config, clock, outbox, state_dir
         self._digest = config_sha256(config)
         self._last = read_status(state_dir)
@@ -77,7 +84,7 @@ class Capture:
             config=config,
             config_sha256=self._digest,
             clock=clock,
-            camera=make_camera(config, clock, self._begun_at),
+            camera=camera or make_camera(config, clock, self._begun_at),
             outbox=outbox,
             plan=self._plan,
             rungs=_rungs_of(self._last),
