@@ -64,9 +64,7 @@ def run(line: Line, budget: int) -> None:
             fault = _one_round(folder / "state", Refusals(folder / "state", place, count, helps), line.seed, line)
         line.done += 1
         if fault:
-            raise Fault(
-                line.seed, f"write point {place}, {refuse.count} writes, reserve {refuse.reserve_helps}: {fault}"
-            )
+            raise Fault(line.seed, f"round {number}: write point {place}, {count} writes, reserve {helps}: {fault}")
     files.refuse = lambda _step: False
 
 

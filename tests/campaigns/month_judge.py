@@ -11,6 +11,7 @@ from typing import Any
 
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
+from edge.contract.record import CLOCK_SCHEMA
 from edge.errors import StorageError
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
@@ -83,6 +84,10 @@ def _judge_boot(
     for body in readings:
         if not body["clock_synced"] and body["light"] != "unknown":
             return "a light phase is known while the time is not", 0
+    corrections = sum(body.get("schema") == CLOCK_SCHEMA for body in mine)
+    line.count("clock records", corrections)
+    if corrections > len(boot.synced_at):
+        return f"{corrections} clock records, but the time was told {len(boot.synced_at)} times", 0
     if not boot.starts:
         return "", 0
     first = math.floor(boot.starts[0] / interval_s) + 1

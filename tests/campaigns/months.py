@@ -69,12 +69,12 @@ class Life:
         # A stream of its own for each, so that a file that is longer by a digit shifts nothing else.
         self._chance, self._harm, self._deaths = (random.Random(f"{seed} {of}") for of in ("waits", "harm", "deaths"))
         self._interval_s = self._chance.choice(INTERVALS_S)
-        self._clock = VirtualClock(random.Random(f"{seed} clock"), BEGIN)
-        self._camera = VirtualCamera(random.Random(f"{seed} camera"), self._clock, rates.camera)
-        self._clock.while_waiting, self._camera.during = self._disturb, self._maybe_kill
+        self.clock = VirtualClock(random.Random(f"{seed} clock"), BEGIN)
+        self._camera = VirtualCamera(random.Random(f"{seed} camera"), self.clock, rates.camera)
+        self.clock.while_waiting, self._camera.during = self._disturb, self._maybe_kill
         self._files = watched_files()
         self._full_for, self._kept_reserve = 0, False
-        self._station = Station(self._state)
+        self.station = Station(self._state)
         self._config = parse_config(
             f"device_id: cage07\nstate_dir: {self._state}\ncage: {{id: c7}}\n"
             "camera: {backend: simulated, width: 64, height: 64, small_width: 64}\n"
@@ -91,7 +91,7 @@ class Life:
         before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         end_s = BEGIN.timestamp() + self._days * 86_400
         try:
-            while self._clock.true_s < end_s:
+            while self.clock.true_s < end_s:
                 self._one_process()
             self._full_for, self._files.refuse = 0, lambda _step: False
             self._rates = Rates(kill=0, power=0, step=0, sync=0, full=0, late=0, publish=0, damage=0, camera=0)
@@ -100,8 +100,8 @@ class Life:
             self._files.refuse = lambda _step: False
             for number, handler in before.items():
                 signal.signal(number, handler)
-        self._clock.boots[-1].ended_s = self._clock.monotonic_s()
-        self._station.listen()
+        self.clock.boots[-1].ended_s = self.clock.monotonic_s()
+        self.station.listen()
         for what, number in (self._counts | {f"camera {name}": n for name, n in self._camera.faults.items()}).items():
             line.count(what, number)
         files = [path for path in self._state.rglob("*") if path.is_file() and ".damaged" not in path.name]
@@ -110,7 +110,7 @@ class Life:
         line.keep_highest("resident MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
         if size_mb > FOLDER_LIMIT_MB:
             return f"the state folder holds {size_mb:.1f} MB"
-        return self._station.wrong or judge(self._station, self._clock.boots, self._interval_s, line)
+        return self.station.wrong or judge(self.station, self.clock.boots, self._interval_s, line)
 
     def _one_process(self) -> None:
         code = 0
@@ -122,32 +122,32 @@ class Life:
         except CageclockError as error:  # the unit starts it again
             code = error.exit_code
             self._count(f"ended by {type(error).__name__}")
-        self._clock.pass_(self._chance.uniform(2.0, 5.0))
+        self.clock.pass_(self._chance.uniform(2.0, 5.0))
         if code == EXIT_REBOOT:
             self._count("reboots")
-            self._clock.boot(self._chance.uniform(20.0, 60.0))
+            self.clock.boot(self._chance.uniform(20.0, 60.0))
         if self._powerless:
-            self._clock.boot(self._chance.choice((30.0, 600.0, 20_000.0, 200_000.0)))
+            self.clock.boot(self._chance.choice((30.0, 600.0, 20_000.0, 200_000.0)))
             self._forget_status()
         if self._chance.random() < self._rates.damage:
             self._damage()
-        self._station.listen()
+        self.station.listen()
 
     def _start(self, captures: int | None) -> int:
         self._powerless = False
-        self._clock.boots[-1].starts.append(self._clock.monotonic_s())
+        self.clock.boots[-1].starts.append(self.clock.monotonic_s())
         outbox = Outbox.open(
-            self._state, self._config.outbox, device_id="cage07", serial="s", clock=self._clock, step=self._step
+            self._state, self._config.outbox, device_id="cage07", serial="s", clock=self.clock, step=self._step
         )
         try:
-            capture = Capture(self._config, self._clock, outbox, self._state, None, camera=self._camera)
+            capture = Capture(self._config, self.clock, outbox, self._state, None, camera=self._camera)
             return capture.run(captures)
         finally:
             outbox.close()
 
     def _disturb(self, until_s: float) -> None:
         """What happens while capture waits for its next slot."""
-        chance, rates, clock = self._chance.random, self._rates, self._clock
+        chance, rates, clock = self._chance.random, self._rates, self.clock
         if self._full_for:
             self._full_for -= 1
             if not self._full_for:
@@ -162,8 +162,8 @@ class Life:
             clock.step(by_s * self._chance.random(), synced=self._chance.random() < 0.5)
             self._count("clock steps")
         if chance() < rates.publish:
-            self._station.listen()
-            self._station.promise(self._harm)
+            self.station.listen()
+            self.station.promise(self._harm)
         if chance() < rates.late:  # suspended, or starved of the processor
             clock.pass_(max(0.0, until_s - clock.monotonic_s()) + self._chance.choice((1.0, 3.5)) * self._interval_s)
             self._count("times late")
