@@ -45,12 +45,13 @@ class AgeData:
         )
 
 
-def age_data(run: Path) -> AgeData:
-    """Return the run's crops whose age is known.
+def age_data(run: Path, seed: int = 1) -> AgeData:
+    """Return the run's crops whose age is known; the seed is that of a simulation.
 
     Raises:
         OperatorError: there are no crops, no ages, or an item's score lies outside 0 to 1.
     """
+    _complete_older_run(run, seed)
     crops = Crops.load(run)
     known = crops.table["age_days"].notna().to_numpy()
     if not known.any():
@@ -92,3 +93,12 @@ def frailty_items(table: pd.DataFrame, where: Path) -> tuple[NDArray[np.float32]
             )
         found.append(scores.to_numpy(np.float32))
     return (np.stack(found, axis=1) if found else None), names
+
+
+def _complete_older_run(run: Path, seed: int) -> None:
+    """Give a simulation from before crops had a table theirs, without rendering it again."""
+    if (run / "data.npz").exists() and not (run / "crops.csv").exists():
+        from training.simulate import Dataset
+        from training.simulated_table import crops_of
+
+        crops_of(Dataset.load(run / "data.npz"), seed).save(run)

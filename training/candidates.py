@@ -56,7 +56,7 @@ def compare_candidates(run: Path, profile: str, steps: int | None = None, seed: 
     from training.quantise import import_backend
 
     chosen = PROFILES[profile]
-    data = age_data(run)
+    data = age_data(run, seed)
     import_backend()
     training = data.where(split_by_group(data.group, seed).train)
     split = split_by_group(training.group, seed)

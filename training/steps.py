@@ -88,7 +88,7 @@ def train_age(
 
     if (run / "age.keras").exists() and not again:
         return
-    data = age_data(run)
+    data = age_data(run, seed)
     import_backend()
     train = split_by_group(data.group, seed).train
     finetune(run, data.where(train), age_spec(), settings or Finetune(steps=effort.age), seed)
@@ -102,7 +102,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
     from training.finetune import load_fit
 
-    data = age_data(run)
+    data = age_data(run, seed)
     import_backend()
     split = split_by_group(data.group, seed)
     fitted = load_fit(run)
