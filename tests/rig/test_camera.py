@@ -79,7 +79,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_all_captures_came_and_the_hang_was_ended(result: dict[str, Any]) -> None:
     assert result["watchdog"]
-    assert 0 < result["hang_ended_after_s"] < 120
+    assert 0 < result["hang_ended_after_s"] < 135
     assert result["second_half"][-1]["captures"] >= CAPTURES - 6
     faults = {name: n for name, n in result["outcomes"].items() if "fault" in name or "error" in name}
     assert sum(faults.values()) <= 2, faults
@@ -93,6 +93,10 @@ def test_nothing_leaks(result: dict[str, Any], half: str) -> None:
     for key in ("files", "threads"):
         assert warm[-1][key] <= warm[0][key], [one[key] for one in warm]
     assert warm[-1]["rss_kib"] - warm[0]["rss_kib"] < 3072, [one["rss_kib"] for one in warm]
+
+
+def test_reopening_leaks_nothing(result: dict[str, Any]) -> None:
+    assert result["reopened"][-1] <= result["reopened"][1], result["reopened"]
 
 
 def test_the_kernels_oom_killer_is_survived(result: dict[str, Any]) -> None:
