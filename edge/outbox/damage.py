@@ -5,28 +5,32 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from edge.contract import identity
-from edge.errors import DatabaseDamaged, StorageError
+from edge.contract import identity, jsontext
+from edge.contract.record import Event
+from edge.errors import DatabaseDamaged, MessageError, StorageError
+from edge.outbox.carve import carve
 from edge.outbox.database import FAILURES, open_reader, translate
-from edge.outbox.sequence import COLUMNS, Row
+from edge.outbox.released import Released
+from edge.outbox.sequence import COLUMNS, Row, seal, sealed, unsound
 from edge.outbox.thumbnails import sync_folder
 
 
 class Check:
-    """A quick check on a second, read-only connection in a thread of its own, so that no capture waits for it."""
+    """A look at the whole file on a second, read-only connection in a thread of its own: no capture waits for it."""
 
     def __init__(self, path: Path) -> None:
         """Begin."""
         self._path = path
         self._finding = ""
         self._connection: sqlite3.Connection | None = None
-        self._thread = threading.Thread(target=self._run, name="quick-check", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="outbox-check", daemon=True)
         self._thread.start()
 
     def finding(self) -> str:
@@ -48,8 +52,7 @@ class Check:
     def _run(self) -> None:
         try:
             self._connection = open_reader(self._path)
-            lines = [line for (line,) in self._connection.execute("PRAGMA quick_check(5)").fetchall()]
-            self._finding = "" if lines == ["ok"] else "; ".join(lines)[:300]
+            self._finding = look_through(self._connection)
         except FAILURES as error:
             failure = translate(error, self._path)
             self._finding = str(failure) if isinstance(failure, DatabaseDamaged) else ""
@@ -61,19 +64,61 @@ class Check:
                 self._connection = None
 
 
-def set_aside(path: Path) -> Path:
-    """Rename the database with its journal, never delete it, and return the new name."""
+def look_through(connection: sqlite3.Connection) -> str:
+    """Return what is damaged, "" where nothing is: the trees and indexes by SQLite's check, the rows by their seals."""
+    lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check(5)").fetchall()]
+    if lines != ["ok"]:
+        return "; ".join(lines)[:300]
+    after = 0
+    while True:
+        query = f"SELECT id, {COLUMNS} FROM records WHERE id > ? ORDER BY id LIMIT 100"
+        found = connection.execute(query, (after,)).fetchall()
+        if not found:
+            return unsound(connection)
+        after = found[-1][0]
+        for number, *values in found:
+            if not Row(*values).sound():
+                return f"the record with id {number} is not what was written"
+
+
+def aside_name(path: Path) -> Path:
+    """Return a name beside the file that is free."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     aside, number = path.with_name(f"{path.name}.damaged-{stamp}"), 1
     while aside.exists():
         number += 1
         aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
+    return aside
+
+
+def set_aside(path: Path, aside: Path) -> None:
+    """Rename the database with its journal, never delete it; the file itself last, so that it can be done again."""
     for suffix in ("-wal", "-shm", ""):
         old = path.with_name(path.name + suffix)
         if old.exists():
             os.replace(old, aside.with_name(aside.name + suffix))
     sync_folder(path.parent)
-    return aside
+
+
+def successor_name(path: Path) -> Path:
+    """Return the name under which what takes a damaged file's place is made ready."""
+    return path.with_name(path.name + ".new")
+
+
+def remove_successor(path: Path) -> None:
+    """Delete an unfinished successor; the damaged file is still there and will be read again."""
+    for suffix in ("-wal", "-shm", ""):
+        new = successor_name(path)
+        new.with_name(new.name + suffix).unlink(missing_ok=True)
+
+
+def finish_replacement(path: Path) -> None:
+    """Put a finished successor in the place of a file that was set aside; a power cut may have come between the two."""
+    new = successor_name(path)
+    if path.exists() or not new.exists():
+        return
+    os.replace(new, path)
+    sync_folder(path.parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,45 +129,79 @@ class Saved:
     epochs: tuple[tuple[str, int], ...]
 
 
-def salvage(path: Path) -> Saved:
-    """Return what is still readable of a database that was set aside."""
+def salvage(path: Path, released: Mapping[str, Released]) -> Saved:
+    """Return what is still readable: by SQLite, and, where it refuses or its journal is broken, from the bare pages.
+
+    What was released may have been dropped on purpose; of that, only what SQLite shows is taken.
+    """
+    saved = _salvage_tables(path)
+    rows = {(row.epoch, row.seq): row for row in saved.rows}
+    last = dict(saved.epochs)
+    carved = carve(path)
+    for epoch, seq in carved.last.items():
+        last[epoch] = max(seq, last.get(epoch, 0))
+    for key, row in carved.rows.items():
+        if key not in rows and (row.epoch not in released or row.seq not in released[row.epoch].records):
+            rows[key] = row
+            last[row.epoch] = max(row.seq, last.get(row.epoch, 0))
+    for row in list(rows.values()):
+        for epoch, seq in _told_of(row):
+            last[epoch] = max(seq, last.get(epoch, 0))
+    order = {epoch: number for number, epoch in enumerate(last)}
+    inorder = sorted(rows.values(), key=lambda row: (order[row.epoch], row.seq))
+    return Saved(tuple(inorder), tuple(last.items()))
+
+
+def _told_of(row: Row) -> list[tuple[str, int]]:
+    """Return what the beginning of an epoch says of the one before: its name and last number."""
+    if b'"code":"epoch_begun"' not in row.body:
+        return []
+    with suppress(MessageError):
+        detail = jsontext.decode(row.body, Event).detail
+        before, last = detail.get("before"), detail.get("last")
+        if isinstance(before, str) and isinstance(last, int):
+            return [(before, last)]
+    return []
+
+
+def _salvage_tables(path: Path) -> Saved:
     rows: dict[tuple[str, int], Row] = {}
     last: dict[str, int] = {}
+    doubted: dict[str, int] = {}
     try:
         connection = open_reader(path)
     except StorageError:
         return Saved((), ())
     try:
-        last = {
-            epoch: seq
-            for epoch, seq in _read(connection, "SELECT epoch, last_seq FROM epochs ORDER BY number")
-            if isinstance(epoch, str) and isinstance(seq, int) and identity.is_epoch(epoch)
-        }
+        columns = COLUMNS if _has_seals(connection) else COLUMNS.replace("seal", "''")
+        for epoch, seq in _read(connection, "SELECT epoch, last_seq FROM epochs ORDER BY number"):
+            if isinstance(epoch, str) and isinstance(seq, int) and identity.is_epoch(epoch) and seq >= 0:
+                sealed_so = _read(connection, f"SELECT seal FROM epochs WHERE epoch = '{epoch}'")
+                doubtful = columns == COLUMNS and sealed_so != [(seal(epoch, seq),)]
+                (doubted if doubtful else last)[epoch] = seq
         found = _read(connection, "SELECT max(id) FROM records")
         newest = found[0][0] if found and found[0][0] is not None else 0
         for number in range(max(1, newest - 200_000), newest + 1):
-            for values in _read(connection, f"SELECT {COLUMNS} FROM records WHERE id = {number}"):
+            for values in _read(connection, f"SELECT {columns} FROM records WHERE id = {number}"):
                 row = Row(*values)
-                if _is_sound(row):
+                if row.sound() or (columns != COLUMNS and sealed(row).sound()):
+                    row = sealed(row)
                     rows[row.epoch, row.seq] = row  # a broken tree can show one row twice
                     last[row.epoch] = max(row.seq, last.get(row.epoch, 0))
     finally:
         connection.close()
+    for (
+        epoch,
+        seq,
+    ) in doubted.items():  # a little beyond what is there: better one number too many named than one too few
+        known = max((row.seq for row in rows.values() if row.epoch == epoch), default=0)
+        last[epoch] = seq if known <= seq <= known + 64 else known
     return Saved(tuple(rows.values()), tuple(last.items()))
 
 
-def _is_sound(row: Row) -> bool:
-    """Return whether the columns have their types and the body its digest."""
-    texts = (row.epoch, row.kind, row.schema, row.recorded_at, row.digest)
-    return (
-        all(isinstance(text, str) for text in texts)
-        and isinstance(row.seq, int)
-        and isinstance(row.body, bytes)
-        and isinstance(row.thumbnail_bytes, int)
-        and identity.is_epoch(row.epoch)
-        and row.seq >= 1
-        and identity.digest(row.body) == row.digest
-    )
+def _has_seals(connection: sqlite3.Connection) -> bool:
+    """Return whether the file is of a version that seals its rows."""
+    return any(column[1] == "seal" for column in _read(connection, "PRAGMA table_info(records)"))
 
 
 def _read(connection: sqlite3.Connection, query: str) -> list[Any]:

@@ -16,11 +16,12 @@ from edge.outbox.database import open_writer, reading, writing
 from edge.outbox.lock import WriterLock
 from edge.outbox.released import Released, encode_ranges, read_released
 from edge.outbox.requests import DELIVERY
-from edge.outbox.sequence import SCHEMA, Sequence, new_row
+from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal, seal_old_rows
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS watermarks(
-    epoch TEXT PRIMARY KEY, records TEXT NOT NULL, thumbnails TEXT NOT NULL) WITHOUT ROWID;
+    epoch TEXT PRIMARY KEY, records TEXT NOT NULL, thumbnails TEXT NOT NULL,
+    seal TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests(
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, received_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS quarantine(
@@ -79,13 +80,21 @@ class Delivery:
 
     def set_released(self, released: Mapping[str, Released], station_db: str) -> None:
         """Store the watermarks in place of the former ones."""
-        rows = [
+        texts = [
             (epoch, encode_ranges(held.records), encode_ranges(held.thumbnails)) for epoch, held in released.items()
         ]
+        rows = [(*text, seal(*text)) for text in texts]
         with writing(self._connection, self._path):
             self._sequence.set_meta("station_db", station_db)
             self._connection.execute("DELETE FROM watermarks")
-            self._connection.executemany("INSERT INTO watermarks VALUES (?, ?, ?)", rows)
+            self._connection.executemany(
+                "INSERT INTO watermarks(epoch, records, thumbnails, seal) VALUES (?, ?, ?, ?)", rows
+            )
+
+    def doubt(self, key: Key) -> None:
+        """Tell capture that a record of its file is not what was written, or not where it should be."""
+        with writing(self._connection, self._path):
+            self._sequence.set_meta("outbox_doubt", f"{key[0]} {key[1]} {self._clock.now().isoformat()}")
 
     def add_request(self, request: str) -> None:
         """Leave a request for capture; the same id twice is one request."""
@@ -150,7 +159,8 @@ class Delivery:
         except DatabaseDamaged as error:
             if hasattr(self, "_connection"):
                 self._connection.close()
-            aside = damage.set_aside(self._path)
+            aside = damage.aside_name(self._path)
+            damage.set_aside(self._path, aside)
             self._connect()
             self.event("database_set_aside", f"{DELIVERY} was damaged ({error}); set aside as {aside.name}")
 
@@ -161,7 +171,7 @@ class Delivery:
             DatabaseDamaged: it is not whole.
         """
         with reading(self._path):
-            lines = [str(line) for (line,) in self._connection.execute("PRAGMA quick_check(1)").fetchall()]
+            lines = [str(line) for (line,) in self._connection.execute("PRAGMA integrity_check(1)").fetchall()]
         if lines != ["ok"]:
             raise DatabaseDamaged("; ".join(lines)[:300])
 
@@ -169,10 +179,21 @@ class Delivery:
         # FULL here too: an event that was sent and then rolled back would give its number to another one.
         self._connection = open_writer(self._path, SCHEMA + _TABLES + _DOUBTS)
         with reading(self._path):
+            seal_old_rows(self._connection)
+            self._seal_old_watermarks()
             self._sequence = Sequence(self._connection)
+            self._sequence.look_sound()
         if self._sequence.epoch == "":
             with writing(self._connection, self._path):
                 self._sequence.begin_epoch("new")
+
+    def _seal_old_watermarks(self) -> None:
+        """Give those of an earlier version their seals."""
+        if any(name == "seal" for _, name, *_ in self._connection.execute("PRAGMA table_info(watermarks)").fetchall()):
+            return
+        self._connection.execute("ALTER TABLE watermarks ADD COLUMN seal TEXT NOT NULL DEFAULT ''")
+        for values in self._connection.execute("SELECT epoch, records, thumbnails FROM watermarks").fetchall():
+            self._connection.execute("UPDATE watermarks SET seal = ? WHERE epoch = ?", (seal(*values), values[0]))
 
     def _insert(self, record: Event | Lost) -> None:
         body = jsontext.encode(record)

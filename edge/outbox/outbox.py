@@ -19,16 +19,18 @@ from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, 
 from edge.outbox import damage
 from edge.outbox.database import free_bytes, open_writer, reading, writing
 from edge.outbox.lock import WriterLock
-from edge.outbox.released import Released, read_released
+from edge.outbox.released import Released, read_doubt, read_released
 from edge.outbox.requests import DELIVERY, OUTBOX
 from edge.outbox.reserve import MARGIN_BYTES, Reserve
 from edge.outbox.retention import Retention
-from edge.outbox.sequence import SCHEMA, Sequence, new_row
+from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal_old_rows
 from edge.outbox.thumbnails import Thumbnails
+from edge.outbox.wal import look_at_journal
 
 Build = Callable[[str, int], tuple[Reading, bytes | None]]
 Step = Callable[[str], None]
 T = TypeVar("T")
+CHECK_EVERY_S = 86_400.0
 _TAKEN = "CREATE TABLE IF NOT EXISTS taken(request TEXT PRIMARY KEY, taken_at TEXT NOT NULL) WITHOUT ROWID;"
 
 
@@ -182,7 +184,12 @@ class Outbox:
     def _begin(self, serial: str) -> None:
         """Open the file, replace a damaged one, and begin an epoch where the board changed."""
         self._serial = serial
+        damage.finish_replacement(self._path)
+        damage.remove_successor(self._path)
+        journal = look_at_journal(self._path)
         try:
+            if journal.damaged:
+                raise DatabaseDamaged("its journal is broken in the middle")
             try:
                 self._connect()
             except DiskFull:
@@ -203,11 +210,18 @@ class Outbox:
             self._new_epoch("another board", f"the outbox came from board {board}, this is {serial}: a cloned card?")
         else:
             self._give_way(read_released(self._state_dir / DELIVERY))
+        if journal.torn:
+            # After a power cut nothing is missing. After a flipped bit the newest record is, and a station may hold it:
+            # its number is not given to another one.
+            text = "the newest entry of the journal is broken: a power cut while it was written, or a worn card"
+            self._new_epoch("torn journal", text)
 
-    def _connect(self) -> None:
-        self._connection = open_writer(self._path, SCHEMA + _TAKEN)
+    def _connect(self, path: Path | None = None) -> None:
+        self._connection = open_writer(path or self._path, SCHEMA + _TAKEN)
         with reading(self._path):
+            seal_old_rows(self._connection)
             self._sequence = Sequence(self._connection)
+            self._sequence.look_sound()
         self._retention = Retention(self._state_dir, self._settings, self._sequence, self._thumbnails, self._clock)
 
     def _give_way(self, released: dict[str, Released]) -> None:
@@ -224,13 +238,18 @@ class Outbox:
             return self._sequence.meta("device_id"), self._sequence.meta("serial")
 
     def _new_epoch(self, reason: str, text: str) -> None:
-        before = self._sequence.epoch
         with writing(self._connection, self._path):
-            self._sequence.set_meta("device_id", self._device_id)
-            self._sequence.set_meta("serial", self._serial)
-            self._sequence.begin_epoch(reason)
-            if before:
-                self._insert_record(self._make_event("epoch_begun", text, {"reason": reason, "before": before}))
+            self._begin_epoch(reason, text, self._sequence.epoch, self._sequence.last_seq)
+
+    def _begin_epoch(self, reason: str, text: str, before: str, last: int) -> None:
+        """Begin an epoch within the caller's transaction."""
+        self._sequence.set_meta("device_id", self._device_id)
+        self._sequence.set_meta("serial", self._serial)
+        self._sequence.begin_epoch(reason)
+        if before:
+            self._insert_record(
+                self._make_event("epoch_begun", text, {"reason": reason, "before": before, "last": last})
+            )
 
     def _append_reading(self, build: Build) -> tuple[str, int]:
         epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
@@ -304,12 +323,18 @@ class Outbox:
         self._with_reserve(insert)
 
     def _look_at_health(self) -> None:
-        """Once after the start: take the reserve, sweep orphans, check the file beside the captures."""
+        """Once after the start: take the reserve, sweep orphans. Then, daily, and when publish met a row that is not
+        what was written: check the file beside the captures."""
+        asked = read_doubt(self._state_dir / DELIVERY)
+        now_s = self._clock.monotonic_s()
         if not self._swept:
             self._swept = True
             self._reserve.take_back()
             named = self._connection.execute("SELECT thumbnail FROM records WHERE thumbnail IS NOT NULL").fetchall()
             self._thumbnails.sweep({sha for (sha,) in named})
+            self._doubt, self._check_at_s = "", now_s
+        if self._check is None and (now_s >= self._check_at_s or asked != self._doubt):
+            self._doubt, self._check_at_s = asked, now_s + CHECK_EVERY_S
             self._check = damage.Check(self._path)
         if self._check is not None and self._check.finished():
             finding = self._check.finding()
@@ -318,23 +343,43 @@ class Outbox:
                 raise DatabaseDamaged(finding)
 
     def _replace_damaged(self, finding: str) -> None:
-        """Set the file aside and go on in a new epoch with what could be saved of it."""
+        """Set the file aside and go on in a new epoch with what could be saved of it.
+
+        The new file is ready before the old one is moved: a power cut in between leaves one of the two to go on with.
+        """
         if hasattr(self, "_connection"):
             self._connection.close()
-        aside = damage.set_aside(self._path)
-        saved = damage.salvage(aside)
         released = read_released(self._state_dir / DELIVERY)
+        aside, saved = damage.aside_name(self._path), damage.salvage(self._path, released)
+        try:
+            self._make_successor(finding, aside.name, saved, released)
+        except DiskFull:
+            self._note_full()  # if even the reserve is too little, the saved records stay in the file set aside
+            try:
+                self._make_successor(finding, aside.name, saved, released)
+            except DiskFull:
+                self._make_successor(finding, aside.name, damage.Saved((), saved.epochs), released)
+        damage.set_aside(self._path, aside)
+        damage.finish_replacement(self._path)
         self._connect()
-        text = f"{self._path.name} was damaged ({finding}); set aside as {aside.name}; {len(saved.rows)} records saved"
-        with writing(self._connection, self._path):
-            for epoch, last in saved.epochs:
-                self._sequence.adopt(epoch, last, "saved")
-            for row in saved.rows:
-                self._sequence.put(row)
-        self._new_epoch("damaged", text)
-        self._event("database_set_aside", text, file=aside.name, saved=len(saved.rows))
-        for lost in self._lost_with(saved, released):
-            self.append_record(lost)
+
+    def _make_successor(self, finding: str, aside: str, saved: damage.Saved, released: dict[str, Released]) -> None:
+        damage.remove_successor(self._path)
+        self._connect(damage.successor_name(self._path))
+        text = f"{self._path.name} was damaged ({finding}); set aside as {aside}; {len(saved.rows)} records saved"
+        try:
+            with writing(self._connection, self._path):
+                for epoch, last in saved.epochs:
+                    self._sequence.adopt(epoch, last, "saved")
+                for row in saved.rows:
+                    self._sequence.put(row)
+                self._begin_epoch("damaged", text, *(saved.epochs[-1] if saved.epochs else ("", 0)))
+                detail: dict[str, Scalar] = {"file": aside, "saved": len(saved.rows)}
+                self._insert_record(self._make_event("database_set_aside", text, detail))
+                for lost in self._lost_with(saved, released):
+                    self._insert_record(lost)
+        finally:
+            self._connection.close()
 
     def _lost_with(self, saved: damage.Saved, released: dict[str, Released]) -> list[Lost]:
         """Return a loss for every number that was neither saved nor released."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edge.contract.ranges import RangeSet
+from edge.errors import StorageError
 from edge.outbox.database import FAILURES, open_reader
+from edge.outbox.sequence import seal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +27,35 @@ class Released:
 
 
 def read_released(path: Path) -> dict[str, Released]:
-    """Return what is released per epoch; nothing is while `delivery.db` is missing or cannot be read."""
+    """Return what is released per epoch; nothing is while `delivery.db` is missing or cannot be read.
+
+    A row that is not what was written releases nothing: publish writes it anew with the station's next word.
+    """
+    found = {}
+    for epoch, records, pictures, was in _read(path, "SELECT epoch, records, thumbnails, seal FROM watermarks"):
+        if was == seal(epoch, records, pictures):
+            found[epoch] = Released(decode_ranges(records), decode_ranges(pictures))
+    return found
+
+
+def read_doubt(path: Path) -> str:
+    """Return which record of the outbox publish could not trust, "" while there is none; see `Delivery.doubt`."""
+    found = _read(path, "SELECT value FROM meta WHERE key = 'outbox_doubt'")
+    return str(found[0][0]) if found else ""
+
+
+def _read(path: Path, query: str) -> list[Any]:
     if not path.exists():
-        return {}
+        return []
     connection = None
     try:
         connection = open_reader(path)
-        rows = connection.execute("SELECT epoch, records, thumbnails FROM watermarks").fetchall()
-    except (*FAILURES, OSError):
-        return {}
+        return connection.execute(query).fetchall()
+    except (*FAILURES, StorageError, OSError):
+        return []
     finally:
         if connection is not None:
             connection.close()
-    return {epoch: Released(decode_ranges(records), decode_ranges(pictures)) for epoch, records, pictures in rows}
 
 
 def encode_ranges(ranges: RangeSet) -> str:

@@ -16,13 +16,16 @@ from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
 from edge.contract.record import LOST_SCHEMA, Lost
+from edge.errors import DatabaseDamaged
 from edge.outbox.database import free_bytes, writing
 from edge.outbox.released import Released
 from edge.outbox.requests import OUTBOX
-from edge.outbox.sequence import Sequence
+from edge.outbox.sequence import COLUMNS, Row, Sequence
 from edge.outbox.thumbnails import Thumbnails
 
 BATCH = 200
+MAX_PICTURE = 1 << 20
+"""No picture is larger; a flipped bit in a size must not clear the outbox."""
 LabelLost = Callable[[str, str, int, int, str], Lost]
 InsertLost = Callable[[Lost], tuple[str, int]]
 Held = tuple[int, str, int, str | None, int]
@@ -100,7 +103,7 @@ class Retention:
         ask = self._sequence.connection.execute
         pages, free = ask("PRAGMA page_count").fetchone()[0], ask("PRAGMA freelist_count").fetchone()[0]
         size = ask("PRAGMA page_size").fetchone()[0]
-        query = "SELECT coalesce(sum(thumbnail_bytes), 0) FROM records WHERE thumbnail IS NOT NULL"
+        query = f"SELECT coalesce(sum(min(thumbnail_bytes, {MAX_PICTURE})), 0) FROM records WHERE thumbnail IS NOT NULL"
         return int((pages - free) * size + ask(query).fetchone()[0])
 
     def _need(self) -> Need:
@@ -117,15 +120,17 @@ class Retention:
     def _front(self, released: Mapping[str, Released], *, released_only: bool, before: str = "9999") -> list[Held]:
         """Return some of the oldest rows: all of one epoch, without a gap, and never the newest of all."""
         found = self._sequence.connection.execute(
-            "SELECT id, epoch, seq, thumbnail, thumbnail_bytes + length(body), recorded_at FROM records "
-            "WHERE id < (SELECT max(id) FROM records) ORDER BY id LIMIT ?",
+            f"SELECT id, {COLUMNS} FROM records WHERE id < (SELECT max(id) FROM records) ORDER BY id LIMIT ?",
             (BATCH,),
         ).fetchall()
         rows: list[Held] = []
-        for *held, recorded_at in found:
-            row: Held = (held[0], held[1], held[2], held[3], held[4])
+        for number, *values in found:
+            held = Row(*values)
+            if not held.sound():  # a flipped number could pass for one that was released
+                raise DatabaseDamaged(f"{self._path}: the record with id {number} is not what was written")
+            row: Held = (number, held.epoch, held.seq, held.thumbnail, held.thumbnail_bytes + len(held.body))
             wanted = self._unreleased(row, released) or self._shows(row, released)
-            if (released_only and wanted) or recorded_at > before:
+            if (released_only and wanted) or held.recorded_at > before:
                 break
             rows.append(row)
         return rows if released_only else rows[: BATCH // 4]
@@ -177,9 +182,8 @@ class Retention:
 
     def _forget_pictures(self, rows: list[Held], gone: bool, label: LabelLost, insert: InsertLost) -> None:
         with writing(self._sequence.connection, self._path):
-            self._sequence.connection.executemany(
-                "UPDATE records SET thumbnail = NULL, thumbnail_bytes = 0 WHERE id = ?", [(row[0],) for row in rows]
-            )
+            for row in rows:
+                self._sequence.forget_picture(row[0])
             losses = Losses()
             for row in [] if gone else rows:
                 losses.add("thumbnail", row[1], row[2], row[2])

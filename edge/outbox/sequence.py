@@ -5,28 +5,34 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, datetime
 
 from edge.contract import identity
+from edge.errors import DatabaseDamaged
 
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta(key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS meta(
+    key TEXT PRIMARY KEY, value TEXT NOT NULL, seal TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS epochs(
     number INTEGER PRIMARY KEY AUTOINCREMENT, epoch TEXT NOT NULL UNIQUE, last_seq INTEGER NOT NULL,
-    begun_at TEXT NOT NULL, reason TEXT NOT NULL);
+    begun_at TEXT NOT NULL, reason TEXT NOT NULL, seal TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS records(
     id INTEGER PRIMARY KEY AUTOINCREMENT, epoch TEXT NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL,
     schema TEXT NOT NULL, recorded_at TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL,
-    thumbnail TEXT, thumbnail_bytes INTEGER NOT NULL DEFAULT 0, UNIQUE(epoch, seq));
+    thumbnail TEXT, thumbnail_bytes INTEGER NOT NULL DEFAULT 0, seal TEXT NOT NULL DEFAULT '', UNIQUE(epoch, seq));
 CREATE INDEX IF NOT EXISTS pictures ON records(thumbnail, thumbnail_bytes) WHERE thumbnail IS NOT NULL;
 CREATE INDEX IF NOT EXISTS kinds ON records(kind, id);
 """
-"""Epoch and seq are columns of the one table because a file can outlive an epoch (a cloned or restored card)."""
+"""Epoch and seq are columns of the one table because a file can outlive an epoch (a cloned or restored card).
 
-COLUMNS = "epoch, seq, kind, schema, recorded_at, body, digest, thumbnail, thumbnail_bytes"
+seal: a checksum of the row's other columns. SQLite has none of its own: a bit that flips in a text is a valid text.
+"""
+
+COLUMNS = "epoch, seq, kind, schema, recorded_at, body, digest, thumbnail, thumbnail_bytes, seal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,38 @@ class Row:
     digest: str
     thumbnail: str | None
     thumbnail_bytes: int
+    seal: str
+
+    def sound(self) -> bool:
+        """Return whether every column still is what was written: types first, a flipped bit may change even those."""
+        texts = (self.epoch, self.kind, self.schema, self.recorded_at, self.digest, self.seal)
+        return (
+            all(isinstance(text, str) for text in texts)
+            and isinstance(self.seq, int)
+            and self.seq >= 1
+            and isinstance(self.body, bytes)
+            and isinstance(self.thumbnail, str | None)
+            and isinstance(self.thumbnail_bytes, int)
+            and identity.is_epoch(self.epoch)
+            and identity.digest(self.body) == self.digest
+            and self.seal == _seal_of(self)
+        )
+
+
+def seal(*values: object) -> str:
+    """Return the checksum of a row's values: 64 bits, against chance and not against malice."""
+    return hashlib.blake2b(repr(values).encode(errors="surrogatepass"), digest_size=8).hexdigest()
+
+
+def _seal_of(row: Row) -> str:
+    # The digest stands for the body.
+    labels = (row.epoch, row.seq, row.kind, row.schema, row.recorded_at)
+    return seal(*labels, row.digest, row.thumbnail, row.thumbnail_bytes)
+
+
+def sealed(row: Row) -> Row:
+    """Return the row under the seal of what it holds now."""
+    return replace(row, seal=_seal_of(row))
 
 
 def new_row(
@@ -49,7 +87,7 @@ def new_row(
 ) -> Row:
     """Return the row of a body and, where there is one, of its picture's bytes with their sha256."""
     named, size = (None, 0) if picture is None else (sha, len(picture))
-    return Row(epoch, seq, kind, schema, _text(recorded_at), body, identity.digest(body), named, size)
+    return sealed(Row(epoch, seq, kind, schema, _text(recorded_at), body, identity.digest(body), named, size, ""))
 
 
 class Sequence:
@@ -63,47 +101,62 @@ class Sequence:
 
     def reload(self) -> None:
         """Read epoch and last seq again: after a rollback memory may be ahead of the file."""
-        found = self.connection.execute("SELECT epoch, last_seq FROM epochs ORDER BY number DESC LIMIT 1").fetchone()
-        self.epoch, self.last_seq = found if found is not None else ("", 0)
+        query = "SELECT epoch, last_seq FROM epochs ORDER BY number DESC LIMIT 1"
+        self.epoch, self.last_seq = self.connection.execute(query).fetchone() or ("", 0)
 
     def begin_epoch(self, reason: str) -> str:
         """Begin an epoch of 128 random bits, never a time, and return it."""
         self.epoch, self.last_seq = secrets.token_hex(16), 0
         self.connection.execute(
-            "INSERT INTO epochs(epoch, last_seq, begun_at, reason) VALUES (?, 0, ?, ?)",
-            (self.epoch, _text(datetime.now(UTC)), reason),
+            "INSERT INTO epochs(epoch, last_seq, begun_at, reason, seal) VALUES (?, 0, ?, ?, ?)",
+            (self.epoch, _text(datetime.now(UTC)), reason, seal(self.epoch, 0)),
         )
         return self.epoch
 
     def adopt(self, epoch: str, last_seq: int, reason: str) -> None:
         """Know an older epoch of another file, so that what was saved of it can still be sent."""
         self.connection.execute(
-            "INSERT OR IGNORE INTO epochs(epoch, last_seq, begun_at, reason) VALUES (?, ?, ?, ?)",
-            (epoch, last_seq, _text(datetime.now(UTC)), reason),
+            "INSERT OR IGNORE INTO epochs(epoch, last_seq, begun_at, reason, seal) VALUES (?, ?, ?, ?, ?)",
+            (epoch, last_seq, _text(datetime.now(UTC)), reason, seal(epoch, last_seq)),
         )
 
     def insert(self, row: Row) -> None:
         """Store the next record of the newest epoch."""
-        self.connection.execute("UPDATE epochs SET last_seq = ? WHERE epoch = ?", (row.seq, row.epoch))
+        self.connection.execute(
+            "UPDATE epochs SET last_seq = ?, seal = ? WHERE epoch = ?", (row.seq, seal(row.epoch, row.seq), row.epoch)
+        )
         self.put(row)
         self.last_seq = row.seq
 
     def put(self, row: Row) -> None:
         """Store a record under its own identity."""
-        self.connection.execute(
-            f"INSERT INTO records({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                row.epoch,
-                row.seq,
-                row.kind,
-                row.schema,
-                row.recorded_at,
-                row.body,
-                row.digest,
-                row.thumbnail,
-                row.thumbnail_bytes,
-            ),
-        )
+        marks = ", ".join("?" * len(COLUMNS.split(",")))
+        self.connection.execute(f"INSERT INTO records({COLUMNS}) VALUES ({marks})", astuple(row))
+
+    def forget_picture(self, number: int) -> None:
+        """Let the row of an id name no picture any more.
+
+        Raises:
+            DatabaseDamaged: the row is not what was written.
+        """
+        query = f"SELECT {COLUMNS} FROM records WHERE id = ?"
+        for values in self.connection.execute(query, (number,)).fetchall():
+            row = Row(*values)
+            if not row.sound():
+                raise DatabaseDamaged(f"the record with id {number} is not what was written")
+            bare = sealed(replace(row, thumbnail=None, thumbnail_bytes=0))
+            change = "UPDATE records SET thumbnail = NULL, thumbnail_bytes = 0, seal = ? WHERE id = ?"
+            self.connection.execute(change, (bare.seal, number))
+
+    def look_sound(self) -> None:
+        """Check what is small and what all depends on: the epochs, the newest record's number, what is remembered.
+
+        Raises:
+            DatabaseDamaged: something is not what was written.
+        """
+        fault = unsound(self.connection)
+        if fault:
+            raise DatabaseDamaged(fault)
 
     def meta(self, key: str) -> str | None:
         """Return a remembered text."""
@@ -112,9 +165,47 @@ class Sequence:
 
     def set_meta(self, key: str, value: str) -> None:
         """Remember a text."""
-        self.connection.execute("INSERT OR REPLACE INTO meta(key, value) VALUES (?, ?)", (key, value))
+        values = (key, value, seal(key, value))
+        self.connection.execute("INSERT OR REPLACE INTO meta(key, value, seal) VALUES (?, ?, ?)", values)
 
 
 def _text(at: datetime) -> str:
     """Return a UTC time as text that sorts by time."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def unsound(connection: sqlite3.Connection) -> str:
+    """Return what is wrong with epochs or remembered texts, "" where all is as written. Both are a few rows."""
+    for key, value, was in connection.execute("SELECT key, value, seal FROM meta").fetchall():
+        if was != seal(key, value):
+            return f"what is remembered as {key!r} is not what was written"
+    query = (
+        "SELECT epoch, last_seq, seal, (SELECT max(seq) FROM records WHERE records.epoch = epochs.epoch) FROM epochs"
+    )
+    for epoch, last, was, top in connection.execute(query).fetchall():
+        if was != seal(epoch, last):
+            return f"epoch {str(epoch)[:8]} is not what was written"
+        if top is not None and top > last:
+            return f"epoch {epoch[:8]} ends with {last}, but there is a record {top}"
+    newest = connection.execute("SELECT epoch, seq FROM records ORDER BY id DESC LIMIT 1").fetchone()
+    told = "SELECT last_seq FROM epochs WHERE epoch = ?"
+    if newest is not None and connection.execute(told, newest[:1]).fetchone() != newest[1:]:
+        return "the newest record is not the last of its epoch"
+    return ""
+
+
+def seal_old_rows(connection: sqlite3.Connection) -> None:
+    """Give a file of an earlier version its seals; what it holds then is taken as it is. One transaction."""
+    if any(name == "seal" for _, name, *_ in connection.execute("PRAGMA table_info(records)").fetchall()):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for table in ("meta", "epochs", "records"):
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN seal TEXT NOT NULL DEFAULT ''")
+    for key, value in connection.execute("SELECT key, value FROM meta").fetchall():
+        connection.execute("UPDATE meta SET seal = ? WHERE key = ?", (seal(key, value), key))
+    for epoch, last in connection.execute("SELECT epoch, last_seq FROM epochs").fetchall():
+        connection.execute("UPDATE epochs SET seal = ? WHERE epoch = ?", (seal(epoch, last), epoch))
+    for (number,) in connection.execute("SELECT id FROM records").fetchall():
+        row = Row(*connection.execute(f"SELECT {COLUMNS} FROM records WHERE id = ?", (number,)).fetchone())
+        connection.execute("UPDATE records SET seal = ? WHERE id = ?", (sealed(row).seal, number))
+    connection.execute("COMMIT")

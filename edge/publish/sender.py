@@ -70,7 +70,11 @@ class Sender:
         Raises:
             StorageError: a database is there and cannot be read.
         """
+        before = self.outbox.replaced
         outbox, own = self.outbox.changed(), self._own.changed()
+        if self.outbox.replaced != before:
+            for stream in (self.records, self.thumbnails):
+                stream.take_up()
         if outbox:
             self.epochs = self.outbox.epochs()
             self.newest = self.outbox.newest_reading()
@@ -245,7 +249,7 @@ class Sender:
     def _send_record(self, link: Link, key: Key, newest: Key | None, now_s: float) -> int:
         row = self._row(key)
         if row is None:
-            self.records.skip(key)
+            self._doubt_record(self.records, key)
             return 0
         replayed = key[1] <= self._highest_sent.get(key[0], 0) or not (
             key == newest or key[1] > self._live_above.get(key[0], 0)
@@ -253,7 +257,11 @@ class Sender:
         payload = self._payload(row, replayed)
         topic = self._topics.of(row.kind)
         if not link.fits(topic, payload):
-            self._quarantine(self.records, key, f"{len(payload)} bytes are more than the broker or max_packet_kb allow")
+            self._quarantine(
+                self.records,
+                key,
+                _too_large(payload),
+            )
             return 0
         mid = link.publish(topic, payload)
         if mid is None:
@@ -265,14 +273,22 @@ class Sender:
 
     def _send_thumbnail(self, link: Link, key: Key, now_s: float) -> int:
         row = self._row(key)
-        content = self.outbox.picture(row.thumbnail) if row is not None and row.thumbnail is not None else None
+        if row is None:
+            self._doubt_record(self.thumbnails, key)
+            return 0
+        content = self.outbox.picture(row.thumbnail) if row.thumbnail is not None else None
         if content is None:
-            self.thumbnails.skip(key)
+            if row.thumbnail is None or self._row(key) != row:  # it never had one, or retention has just taken it
+                self.thumbnails.skip(key)
+            else:
+                self._quarantine(self.thumbnails, key, "its file is gone or is not what was written")
             return 0
         topic = self._topics.of("thumbnail")
         if not link.fits(topic, content):
             self._quarantine(
-                self.thumbnails, key, f"{len(content)} bytes are more than the broker or max_packet_kb allow"
+                self.thumbnails,
+                key,
+                _too_large(content),
             )
             return 0
         mid = link.publish(topic, content, marks=_marks(key))
@@ -339,15 +355,29 @@ class Sender:
         own = any(held.epoch == key[0] for held in self.own_epochs)
         return (self._own if own else self.outbox).row(*key)
 
+    def _doubt_record(self, stream: Stream, key: Key) -> None:
+        """Pass over a number whose row is not what was written; capture is asked to check its file and replace it.
+
+        A row that retention has just dropped is passed over too, without a word.
+        """
+        stream.put_off(key)
+        held = next((of for of in self.outbox.epochs() if of.epoch == key[0]), None)
+        if held is not None and held.first_held <= key[1] <= held.last:
+            self._delivery.doubt(key)
+            self._journal.say(
+                "doubt",
+                f"outbox.db: record {key[1]} of epoch {key[0][:8]} is not what was written (a worn card?); capture "
+                "checks the file, saves what is readable and names the rest as lost",
+            )
+
     def _quarantine(self, stream: Stream, key: Key, reason: str) -> None:
         """Take one record out of the way for good: an event and a loss go out in its place."""
         self._delivery.quarantine(key, stream.name, reason)
         stream.skip(key)
         self._journal.say(
             f"quarantine {stream.name}",
-            f"mqtt: {stream.name} {key[1]} of epoch {key[0][:8]} stays on the device: {reason}; raise the broker's "
-            "limit and mqtt.max_packet_kb, or lower thumbnail.max_kb. The others are sent; the command replay sends "
-            "this one again",
+            f"mqtt: {stream.name} {key[1]} of epoch {key[0][:8]} stays on the device: {reason}. The others are sent; "
+            "the command replay sends this one again",
             state="quarantined",
         )
 
@@ -369,3 +399,10 @@ def _held(epochs: list[HeldEpoch]) -> list[Held]:
 
 def _marks(key: Key) -> dict[str, str]:
     return {"epoch": key[0], "seq": str(key[1])}
+
+
+def _too_large(payload: bytes) -> str:
+    return (
+        f"{len(payload)} bytes are more than the broker or mqtt.max_packet_kb allow; raise both, or lower "
+        "thumbnail.max_kb"
+    )

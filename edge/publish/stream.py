@@ -23,15 +23,17 @@ class Stream:
         self.paused_until_s = 0.0
         self._done: dict[str, RangeSet] = {}
         self._skipped: dict[str, RangeSet] = {}
+        self._put_off: dict[str, RangeSet] = {}
         self._strikes: dict[Key, int] = {}
 
     def set_committed(self, committed: Mapping[str, RangeSet]) -> None:
         """Take the station's word, which may be less than before: then the ring is open again."""
         self.committed = dict(committed)
         self._done = {epoch: RangeSet(ranges) for epoch, ranges in committed.items()}
-        for epoch, ranges in self._skipped.items():
-            for first, last in ranges:
-                self._done.setdefault(epoch, RangeSet()).add(first, last)
+        for passed in (self._skipped, self._put_off):
+            for epoch, ranges in passed.items():
+                for first, last in ranges:
+                    self._done.setdefault(epoch, RangeSet()).add(first, last)
         self.window.settle(self._done)
         self._clear_resolved()
 
@@ -44,6 +46,17 @@ class Stream:
         """Never send this one: it is quarantined, gone, or has no picture."""
         self._skipped.setdefault(key[0], RangeSet()).add(key[1])
         self._finish(key)
+
+    def put_off(self, key: Key) -> None:
+        """Do not send this one for now: the file does not hold it as it was written."""
+        self._put_off.setdefault(key[0], RangeSet()).add(key[1])
+        self._finish(key)
+
+    def take_up(self) -> None:
+        """Try again what was put off: the file has been replaced."""
+        if self._put_off:
+            self._put_off.clear()
+            self.set_committed(self.committed)
 
     def choose(self, held: list[Held], newest: Key | None, *, station_online: bool, now_s: float) -> list[Key]:
         """Return what to hand over now. After a connection ended under several, they go one at a time."""

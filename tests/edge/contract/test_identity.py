@@ -15,7 +15,7 @@ heads = st.builds(
     first_held=st.integers(0, 10**17),
     replayed=st.booleans(),
 )
-bodies = st.dictionaries(st.text(), st.integers() | st.text(), min_size=1).map(
+bodies = st.dictionaries(st.text(), st.integers(-(2**63), 2**63 - 1) | st.text(), min_size=1).map(
     lambda body: encode({"schema": "x/1"} | body)
 )
 

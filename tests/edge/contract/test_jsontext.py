@@ -1,5 +1,6 @@
 """Strict JSON refuses what would change a measurement in silence."""
 
+import json
 import math
 from contextlib import suppress
 
@@ -64,3 +65,16 @@ def test_an_unknown_field_names_its_struct() -> None:
 def test_a_struct_survives_a_round_trip() -> None:
     message = Committed(station_db="db", epochs=(CommittedEpoch(epoch="0" * 32, through=9, holes=((3, 4),)),))
     assert decode(encode(message), Committed) == message
+
+
+@pytest.mark.parametrize("text", ['{"a":1e400}', '{"a":-1e999}', '{"a":9223372036854775808}', '{"a":"\\ud800"}'])
+def test_what_nobody_can_store_is_refused(text):
+    with pytest.raises(MessageError):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a":1e-400}', '{"a":-9223372036854775808}', '{"a":"\\ud83d\\ude00"}', '{"a":1e100}']
+)
+def test_what_only_looks_like_it_is_read(text):
+    assert parse(text) == json.loads(text)
