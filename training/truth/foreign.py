@@ -189,7 +189,8 @@ def _other_floor(grid: bool) -> Callable[[_Stage], Scene]:
     def draw(stage: _Stage) -> Scene:
         frame, floor = stage.photograph(), stage.empty()
         apart = np.abs(frame.image.astype(np.float32) - floor.image).max(axis=2) > 34
-        mask = Image.fromarray((apart * 255).astype(np.uint8)).filter(ImageFilter.MedianFilter(7))
+        mask = Image.fromarray((apart * 255).astype(np.uint8)).filter(ImageFilter.MedianFilter(5))
+        mask = mask.filter(ImageFilter.MaxFilter(19)).filter(ImageFilter.MinFilter(19))
         mask = mask.filter(ImageFilter.GaussianBlur(2))
         alpha = np.asarray(mask, np.float32)[..., None] / 255
         base = Image.new("L", (frame.image.shape[1], frame.image.shape[0]), int(stage.rng.integers(90, 215)))
