@@ -1,10 +1,12 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need first.
-.PHONY: help demo test check unit bench demo-env test-env bench-env oldest-env clean
+.PHONY: help demo test check unit bench demo-env test-env bench-env oldest-env clean train-report train-report-full
 
 help:
 	@echo "make demo    sets everything up, then runs the main job on simulated cages (about two minutes)"
 	@echo "make test    sets everything up, then runs the whole test suite"
 	@echo "make bench   prints one table of time, memory and bytes"
+	@echo "make train-report       every figure of the training, short (under an hour of CPU, resumable)"
+	@echo "make train-report-full  the same with three seeds and more animals (overnight, resumable)"
 	@echo "make check   only the static checks: ruff, mypy, the import contract"
 	@echo "make clean   removes the virtual environments and caches"
 
@@ -20,6 +22,12 @@ check: test-env
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+
+train-report: test-env
+	@.venv/bin/python -m training.cli train-report --out runs/short $(REPORT_ARGS)
+
+train-report-full: test-env
+	@.venv/bin/python -m training.cli train-report --profile full --out runs/full $(REPORT_ARGS)
 
 bench: bench-env oldest-env
 	@sh tools/mosquitto.sh

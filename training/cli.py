@@ -10,6 +10,8 @@ cageclock-train quantise --out RUN            int8, calibrated
 cageclock-train evaluate --out RUN            the report
 cageclock-train bundle --out RUN --key KEY    sign and pack
 cageclock-train demo-bundle --out RUN         all of these
+cageclock-train truth --out RUN               the model against the simulated truth
+cageclock-train train-report --out RUN        every figure, in one resumable run
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.errors import CageclockError, OperatorError
-from training.commands import age, bundle, finetune, locator
+from training.commands import age, bundle, finetune, locator, train_report, truth
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 2 a path or an option is wrong, 3 a bundle must not be used, 4 the machine failed",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (bundle, locator, finetune, age):
+    for group in (bundle, locator, finetune, age, truth, train_report):
         group.add(commands)
     return parser
 

@@ -75,13 +75,18 @@ def measure_errors(
     stretched = (residual - day_mean) * np.sqrt(counts[index] / np.maximum(1, counts[index] - 1))
     of_reading = tuple(stretched[(where == number) & several] for number in range(_BINS))
     of_day = tuple(
-        _shrunk(day_mean[where == number], counts[index][where == number], of_reading[number]) for number in range(_BINS)
+        _shrunk(day_mean[where == number], counts[index][where == number], of_reading[number])
+        for number in range(_BINS)
     )
-    explained = {light: _explain(appearance, predicted, np.flatnonzero(white == light), light) for light in (True, False)}
+    explained = {
+        light: _explain(appearance, predicted, np.flatnonzero(white == light), light) for light in (True, False)
+    }
     return ErrorModel(explained, edges, of_day, of_reading)
 
 
-def draw_readings(model: ErrorModel, count: int, seed: int) -> tuple[Floats, Floats, NDArray[np.int32], NDArray[np.int32]]:
+def draw_readings(
+    model: ErrorModel, count: int, seed: int
+) -> tuple[Floats, Floats, NDArray[np.int32], NDArray[np.int32]]:
     """Return predictions, ages (days), animals and day numbers of `count` drawn animals' readings over one week.
 
     Each animal is seen on three days of one week, four readings a day, two in each light.
@@ -96,7 +101,7 @@ def draw_readings(model: ErrorModel, count: int, seed: int) -> tuple[Floats, Flo
     white = np.arange(per_day * len(ages)) % 2 == 0
     expected = model.predict(np.repeat(seen, per_day, axis=0), white)
     where = np.searchsorted(model.edges, expected)
-    # One animal's days share most of what the latents do not explain: its coat's pattern, its shape. So it is drawn once.
+    # One animal's days share what the latents do not explain (its coat's pattern, its shape): drawn once an animal.
     luck = np.repeat(rng.random(count), _DAYS_A_WEEK * per_day)
     day_part = np.array([np.quantile(model.of_day[bin_], share) for bin_, share in zip(where, luck, strict=True)])
     reading_part = np.array([rng.choice(model.of_reading[bin_]) for bin_ in where])

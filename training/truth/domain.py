@@ -49,7 +49,14 @@ class Judged:
 
 
 def judge_scenes(
-    folder: Path, bundle: Path, key: Path, *, cages: int, seed: int = 1, open_field: Path | None = None, workers: int = 2
+    folder: Path,
+    bundle: Path,
+    key: Path,
+    *,
+    cages: int,
+    seed: int = 1,
+    open_field: Path | None = None,
+    workers: int = 2,
 ) -> Judged:
     """Return four foreign scenes and a good one a cage, and the open field's, kept in `folder` in shards.
 

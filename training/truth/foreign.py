@@ -51,7 +51,9 @@ class _Stage:
 
     def photograph(self, strain: str = STRAIN, age_days: float | None = None, *, nest: bool = False) -> SimulatedFrame:
         """One animal of 60 to 920 days, or of this age, stretched out or walking, or asleep in the nest."""
-        animals = create_population(FIRST_POPULATION + self.key, 1, born_from=_BORN, born_until=_BORN, strains=(strain,))
+        animals = create_population(
+            FIRST_POPULATION + self.key, 1, born_from=_BORN, born_until=_BORN, strains=(strain,)
+        )
         age = float(self.rng.uniform(60, 920)) if age_days is None else age_days
         posture = ("stretched", "walking")[int(self.rng.integers(2))]
         place = Placement("curled", in_nest=True) if nest else Placement(posture)  # type: ignore[arg-type]
@@ -149,10 +151,15 @@ def _drawn(stage: _Stage) -> Scene:
     draw, scale, rng = ImageDraw.Draw(image), stage.setup.px_per_mm, stage.rng
     x, y = rng.uniform(0.3, 0.7) * image.width, rng.uniform(0.3, 0.7) * image.height
     long, wide = rng.uniform(36, 50) * scale, rng.uniform(12, 20) * scale
-    tone = tuple(int(value) for value in (rng.integers(10, 240, 3) if stage.light == "white" else [rng.integers(10, 240)] * 3))
+    tone = tuple(
+        int(value) for value in (rng.integers(10, 240, 3) if stage.light == "white" else [rng.integers(10, 240)] * 3)
+    )
     draw.ellipse((x - long, y - wide, x + long, y + wide), fill=tone)
     for side in (-1, 1):
-        draw.ellipse((x + 0.5 * long - 20, y + side * wide * 0.8 - 20, x + 0.5 * long + 20, y + side * wide * 0.8 + 20), fill=tone)
+        draw.ellipse(
+            (x + 0.5 * long - 20, y + side * wide * 0.8 - 20, x + 0.5 * long + 20, y + side * wide * 0.8 + 20),
+            fill=tone,
+        )
     draw.line((x - long, y, x - long - 160, y + rng.uniform(-60, 60)), fill=tone, width=10)
     noisy = _clip(np.asarray(image, np.float32) + rng.normal(0, 2, (image.height, image.width, 1)))
     return Scene("drawn toy", noisy, stage.light == "white", scale, (x + long, y), (x - long, y))
@@ -180,7 +187,9 @@ def _wire(stage: _Stage) -> Scene:
     step, tone = rng.uniform(7, 10) * scale, int(rng.integers(120, 215))
     for x in np.arange(rng.uniform(0, step), image.width, step):
         draw.line((x, 0, x, image.height), fill=(tone, tone, tone), width=round(2.2 * scale))
-    return stage.scene("other cage: wire lid", frame, _clip(np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)), np.float32)))
+    return stage.scene(
+        "other cage: wire lid", frame, _clip(np.asarray(image.filter(ImageFilter.GaussianBlur(0.7)), np.float32))
+    )
 
 
 def _other_floor(grid: bool) -> Callable[[_Stage], Scene]:
