@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.manifest import Intervals
+from edge.errors import OperatorError
 from edge.estimate import interval_of
 from edge.simulate import create_population
 from edge.simulate.appearance import appearance_at
@@ -28,6 +29,7 @@ FIRST_POPULATION = 4_000_000_000
 READINGS = {"reading": 1, "day": 4, "week": 12}
 _DAYS_A_WEEK = 3
 _BINS = 6
+_LEAST = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +57,16 @@ def measure_errors(
     """Return the error model of measured predictions (n,), days, of rendered readings.
 
     The explained part is fitted for each light; residuals are those of animals left out of its fit (five folds).
+
+    Raises:
+        OperatorError: fewer than five animals.
     """
     from sklearn.model_selection import GroupKFold
 
+    if len(np.unique(animals)) < 5:
+        raise OperatorError(
+            f"truth: expected at least 5 rendered animals, got {len(np.unique(animals))}; raise --cages"
+        )
     expected = np.zeros(len(predicted))
     for fit_rows, rows in GroupKFold(5).split(predicted, groups=animals):
         for light in (True, False):
@@ -73,10 +82,10 @@ def measure_errors(
     several = counts[index] > 1
     # Deviations from the mean of k readings are too small by (k - 1) / k in variance, and their mean holds 1 / k of it.
     stretched = (residual - day_mean) * np.sqrt(counts[index] / np.maximum(1, counts[index] - 1))
-    of_reading = tuple(stretched[(where == number) & several] for number in range(_BINS))
+    bins = [_enough(where == number) for number in range(_BINS)]
+    of_reading = tuple(stretched[_enough(rows & several)] for rows in bins)
     of_day = tuple(
-        _shrunk(day_mean[where == number], counts[index][where == number], of_reading[number])
-        for number in range(_BINS)
+        _shrunk(day_mean[rows], counts[index][rows], readings) for rows, readings in zip(bins, of_reading, strict=True)
     )
     explained = {
         light: _explain(appearance, predicted, np.flatnonzero(white == light), light) for light in (True, False)
@@ -147,6 +156,11 @@ def _explain(appearance: Floats, predicted: Floats, rows: NDArray[np.intp], ligh
         max_iter=120, learning_rate=0.06, max_leaf_nodes=12, min_samples_leaf=20, l2_regularization=3.0, random_state=1
     )
     return model.fit(visible(appearance[rows], light), predicted[rows])
+
+
+def _enough(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the mask, or all rows where it leaves too few to draw from."""
+    return mask if int(mask.sum()) >= _LEAST else np.ones_like(mask)
 
 
 def _shrunk(day_mean: Floats, counts: NDArray[np.intp], of_reading: Floats) -> Floats:
