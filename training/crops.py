@@ -105,6 +105,7 @@ def complete(table: pd.DataFrame) -> pd.DataFrame:
     for name in COLUMNS:
         if name not in table:
             table[name] = np.nan if name in NUMBERS else pd.NaT if name == "captured_at" else ""
+    table["captured_at"] = pd.to_datetime(table["captured_at"], utc=True)
     return table[[*COLUMNS, *(name for name in table if name not in COLUMNS)]].reset_index(drop=True)
 
 

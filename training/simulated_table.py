@@ -40,9 +40,7 @@ def crops_of(data: Dataset, seed: int) -> Crops:
         _row(population[int(cage)][int(number) % 10], int(cage), float(age), bool(white))
         for cage, number, age, white in zip(data.cage, data.animal, data.age_days, data.white, strict=True)
     ]
-    table = complete(pd.DataFrame(rows))
-    table["captured_at"] = pd.to_datetime(table["captured_at"], utc=True)
-    return Crops(data.crops, table)
+    return Crops(data.crops, complete(pd.DataFrame(rows)))
 
 
 def weight_g(appearance: Appearance, seed: int, day: int) -> float:

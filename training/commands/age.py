@@ -5,20 +5,26 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from training.commands import finetune
+from training.commands import features, finetune
 from training.commands.options import print_figures, quiet, run_command
 
 
 def add(commands: Any) -> None:
     """Add them to the parser."""
-    fit = run_command(commands, "fit", finetune.run, "train the age model into RUN/age.keras")
+    fit = run_command(commands, "fit", _fit, "train the age model into RUN/age.keras, or a regressor on features")
+    fit.add_argument("--route", choices=("finetune", "features"), default="finetune", help="(default %(default)s)")
     finetune.add_options(fit)
+    features.add_options(fit)
     fit.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
     run_command(commands, "quantise", run_quantise, "int8, temperature, intervals and domain on held-out animals")
     run_command(
         commands, "evaluate", run_evaluate, "float and int8 on the same held-out animals: RUN/report.md and a sheet"
     )
+
+
+def _fit(options: argparse.Namespace) -> int:
+    return features.run(options) if options.route == "features" else finetune.run(options)
 
 
 def run_quantise(options: argparse.Namespace) -> int:
