@@ -1,0 +1,27 @@
+"""Simulated months and clock steps; what a full run found is in docs/reliability.md."""
+
+import os
+
+import pytest
+
+from tests.campaigns import clock_steps, months
+from tests.campaigns.campaign import carry_out
+
+MONTHS = int(os.environ.get("CAGECLOCK_MONTHS", "20"))
+
+
+@pytest.mark.slow
+def test_twenty_months_of_faults_leave_no_slot_without_a_reading_or_a_word():
+    line = carry_out(months.run, "simulated months", "months", 100, MONTHS)
+    print(line.text())
+    assert line.found == []
+    assert all(
+        line.notes.get(fault, 0) > 0 for fault in ("kills", "power cuts", "times full", "flipped files", "reboots")
+    )
+
+
+def test_a_hundred_clock_steps_change_neither_numbers_nor_slots():
+    line = carry_out(clock_steps.run, "clock steps", "steps", 20261121, 100)
+    print(line.text())
+    assert line.found == []
+    assert line.notes["clock records"] > 0
