@@ -241,3 +241,12 @@ def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
     assert "did you mean 'age_weeks'?" in done.stderr
     assert "Traceback" not in done.stderr
     assert "--target COLUMN" in command(*options).stderr
+
+
+def test_an_embedding_without_a_network_says_what_to_run(tmp_path: Path) -> None:
+    from training.features.embedding import embedded
+
+    with pytest.raises(OperatorError, match=r"age\.tflite: there is no such network; run `cageclock-train quantise"):
+        embedded(tmp_path, "int8", 1)
+    with pytest.raises(OperatorError, match=r"backbone\.keras: there is no such network; run `cageclock-train pre"):
+        embedded(tmp_path, "backbone", 1, tmp_path / "other")
