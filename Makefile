@@ -1,9 +1,11 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need first.
-.PHONY: help demo test check unit bench demo-env test-env bench-env oldest-env clean
+.PHONY: help demo test test-rig test-rig-camera check unit bench demo-env test-env bench-env oldest-env clean
 
 help:
 	@echo "make demo    sets everything up, then runs the main job on simulated cages (about two minutes)"
 	@echo "make test    sets everything up, then runs the whole test suite"
+	@echo "make test-rig         boots the units in a container with real systemd (root; 2 minutes to build, 5 to run)"
+	@echo "make test-rig-camera  the camera too, in an emulated machine (root; 4 minutes to build, 15 to run)"
 	@echo "make bench   prints one table of time, memory and bytes"
 	@echo "make check   only the static checks: ruff, mypy, the import contract"
 	@echo "make clean   removes the virtual environments and caches"
@@ -14,6 +16,14 @@ demo: demo-env
 test: test-env oldest-env check
 	@sh tools/mosquitto.sh
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+test-rig: test-env
+	@bash tests/rig/build.sh container
+	@CAGECLOCK_RIG=1 .venv/bin/python -m pytest tests/rig/test_container.py $(PYTEST_ARGS)
+
+test-rig-camera: test-env
+	@bash tests/rig/build.sh vm
+	@CAGECLOCK_RIG=1 .venv/bin/python -m pytest tests/rig/test_camera.py -s $(PYTEST_ARGS)
 
 check: test-env
 	@.venv/bin/ruff check .

@@ -26,6 +26,7 @@ _DEVICE = {
     "systemd/cageclock.sysusers.conf": "etc/sysusers.d/cageclock.conf",
     "systemd/cageclock.tmpfiles.conf": "etc/tmpfiles.d/cageclock.conf",
     "firmware_config/journald.conf": "etc/systemd/journald.conf.d/cageclock.conf",
+    "firmware_config/wifi.conf": "etc/NetworkManager/conf.d/cageclock-wifi.conf",
     "firmware_config/watchdog.conf": "etc/systemd/system.conf.d/cageclock-watchdog.conf",
 }
 _STATION = {

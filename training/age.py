@@ -118,15 +118,19 @@ def quantise_age(whole: Any, crops: NDArray[np.uint8], spec: Age) -> AgeResult:
     network = embedding_of(whole)
     content = quantise(network, crops[spread(len(crops), 300)])
     opened = open_network(content)
+    filled = with_trained_head(spec, whole, spec.head)
+    return AgeResult(content, msgspec.structs.replace(filled, input=opened.input, output=opened.output), network)
+
+
+def with_trained_head(spec: Age, whole: Any, kind: HeadKind) -> Age:
+    """Return the spec with the network's head of that kind: the numbers that the device applies."""
     weights, bias = (np.asarray(value, np.float64) for value in whole.get_layer(HEAD).get_weights())
-    filled = msgspec.structs.replace(
+    return msgspec.structs.replace(
         spec,
-        input=opened.input,
-        output=opened.output,
+        head=kind,
         head_weights=tuple(tuple(np.round(row, 6).tolist()) for row in weights),
         head_bias=tuple(np.round(bias, 6).tolist()),
     )
-    return AgeResult(content, filled, network)
 
 
 def int8_embeddings(content: bytes, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

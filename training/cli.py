@@ -1,12 +1,19 @@
 """`cageclock-train`: from pictures to a signed bundle, by commands that a biologist can run.
 
-cageclock-train simulate --out RUN            render simulated mice
+cageclock-train simulate --out RUN            render simulated mice: data.npz, crops.npz, crops.csv
 cageclock-train locator --data RUN --out RUN  train and quantise the locator on them
 cageclock-train locator --dlc PROJECT --out RUN   ... on a DeepLabCut project, packed with the demo's age model
+cageclock-train pretrain --out RUN            train the age model's backbone without ages (optional)
+cageclock-train candidates --out RUN          compare networks (optional)
+cageclock-train check DATASET                 what is wrong with your pictures and their table, what will mislead
+cageclock-train crops DATASET --out RUN       your animals, cut as the device cuts them
 cageclock-train fit --out RUN                 train the age model
+cageclock-train fit --route features --table T.csv --target AGE --group SUBJECT --out RUN   ... on a table of features
 cageclock-train quantise --out RUN            int8, calibrated
 cageclock-train evaluate --out RUN            the report
 cageclock-train bundle --out RUN --key KEY    sign and pack
+cageclock-train associate --predictions P --out RUN   the age gap against phenotypes, genotype, treatment, survival
+cageclock-train power --predictions P --out RUN       animals and readings that a study needs
 cageclock-train demo-bundle --out RUN         all of these
 """
 
@@ -17,7 +24,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.errors import CageclockError, OperatorError
-from training.commands import age, bundle, locator
+from training.commands import age, associate, bundle, dataset, finetune, locator, power
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 2 a path or an option is wrong, 3 a bundle must not be used, 4 the machine failed",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (bundle, locator, age):
+    for group in (bundle, locator, dataset, finetune, age, associate, power):
         group.add(commands)
     return parser
 

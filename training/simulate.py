@@ -8,9 +8,10 @@ setup nor the date tells the age. Splits are by cage, which is coarser than by a
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +19,14 @@ from numpy.typing import NDArray
 
 from edge.errors import OperatorError
 from edge.preprocess import age_input, centres_input, parts_input, small_view
-from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame, create_population
+from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame
 from edge.simulate.activity import Posture
 from edge.simulate.truth import AnimalTruth
 from training.geometry import KEYPOINTS, age_spec, centres_spec, parts_spec
 from training.progress import progress
+from training.simulated_table import STRAIN as STRAIN
+from training.simulated_table import animals_of, crops_of
 
-STRAIN = "C57BL/6J"
 SMALL_WIDTH = 320
 MAX_CENTRES = 5
 _OUT: tuple[Posture, ...] = ("stretched", "walking", "stretched", "walking", "grooming", "rearing")
@@ -84,48 +86,73 @@ class Dataset:
         )
 
 
-def simulate(out: Path, *, cages: int, frames: int, seed: int, workers: int = 2) -> Dataset:
-    """Return `cages` x `frames` simulated photographs as cuts, kept in `out`/data.npz.
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """How a cage is photographed: at `frames` random ages on `days` days in a row, each day `repeats` times.
 
-    An existing file is used again.
+    The repeats of a day are five minutes apart, the animals having moved: what test-retest figures and the calibration
+    of days and weeks need.
+    """
+
+    frames: int = 6
+    days: int = 1
+    repeats: int = 1
+
+
+def simulate(
+    out: Path, *, cages: int, frames: int, seed: int, workers: int = 2, days: int = 1, repeats: int = 1
+) -> Dataset:
+    """Return simulated photographs as cuts, kept in `out`/data.npz, and their age crops as crops.npz and crops.csv.
+
+    Existing files are used again; an older data.npz gets its crops' table without being rendered again.
     """
     path = out / "data.npz"
     if path.exists():
-        return Dataset.load(path)
-    out.mkdir(parents=True, exist_ok=True)
-    jobs = [(seed, number, frames) for number in range(cages)]
-    with ProcessPoolExecutor(workers) as pool:
-        found = list(progress(pool.map(_render_cage, jobs, chunksize=2), cages, "simulate"))
-    data = Dataset.join(found)
-    data.save(path)
+        data = Dataset.load(path)
+    else:
+        data = _render(out, cages, Visits(frames, days, repeats), seed, workers)
+        data.save(path)
+        (out / "crops.csv").unlink(missing_ok=True)
+    if not (out / "crops.csv").exists():
+        crops_of(data, seed).save(out)
     return data
 
 
-def _render_cage(job: tuple[int, int, int]) -> Dataset:
+def _render(out: Path, cages: int, visits: Visits, seed: int, workers: int) -> Dataset:
+    out.mkdir(parents=True, exist_ok=True)
+    jobs = [(seed, number, visits) for number in range(cages)]
+    with ProcessPoolExecutor(workers) as pool:
+        found = list(progress(pool.map(_render_cage, jobs, chunksize=2), cages, "simulate"))
+    return Dataset.join(found)
+
+
+def _render_cage(job: tuple[int, int, Visits]) -> Dataset:
     """Return one cage's cuts."""
-    seed, number, frames = job
+    seed, number, visits = job
     rng = np.random.default_rng([seed, number])
     count = int(rng.choice((1, 2, 3), p=(0.2, 0.3, 0.5)))
-    animals = create_population(
-        seed * 100_003 + number,
-        count,
-        born_from=date(2020, 1, 1),
-        born_until=date(2020, 2, 1),
-        strains=(STRAIN,),
-    )
+    animals = animals_of(seed, number, count)
     setup = CageSetup.from_seed(seed * 7919 + number)
     cage = SimulatedCage(f"train-{seed}-{number}", animals, setup)
     rows: dict[str, list[object]] = {field.name: [] for field in fields(Dataset)}
-    for _ in range(frames):
-        frame = _photograph(cage, count, rng)
+    for at in _times(visits, rng):
+        frame = _photograph(cage, count, at, rng)
         _take_view(frame, number, rows)
         for index, animal in enumerate(frame.truth.animals):
             _take_animal(frame, animal, number, number * 10 + index, rng, rows)
     return _to_arrays(rows)
 
 
-def _photograph(cage: SimulatedCage, count: int, rng: np.random.Generator) -> SimulatedFrame:
-    at = datetime(2020, 1, 15, tzinfo=UTC) + timedelta(days=float(rng.uniform(45, 920)))
+def _times(visits: Visits, rng: np.random.Generator) -> Iterator[datetime]:
+    """Yield when to photograph; drawn one by one, so that a single reading a visit keeps its numbers of old."""
+    for _ in range(visits.frames):
+        first = datetime(2020, 1, 15, tzinfo=UTC) + timedelta(days=float(rng.uniform(45, 920)))
+        for day in range(visits.days):
+            for repeat in range(visits.repeats):
+                yield first + timedelta(days=day, minutes=5 * repeat)
+
+
+def _photograph(cage: SimulatedCage, count: int, at: datetime, rng: np.random.Generator) -> SimulatedFrame:
     light = "white" if rng.random() < 0.5 else "infrared"
     faults = SceneFaults(
         empty=bool(rng.random() < 0.04),

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from edge.contract.manifest import AGE, PARTS, Age, Parts, Validity
@@ -20,6 +22,9 @@ from training.pack import NOTICE, Calibration, Label, load_struct, pack_run, sav
 from training.quantise import import_backend
 from training.simulate import STRAIN, Dataset
 from training.split import Split, split_by_group
+
+if TYPE_CHECKING:
+    from training.finetune import AgeData, Finetune
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,28 +78,42 @@ def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = Fal
     return figures | {"likelihood_a": spec.likelihood_a, "likelihood_b": spec.likelihood_b}
 
 
-def train_age(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) -> None:
-    """Train the age model on the run's training cages and keep it as age.keras."""
-    from training.age import fit_age
+def train_age(
+    run: Path, effort: Effort, seed: int = 1, *, again: bool = False, settings: Finetune | None = None
+) -> None:
+    """Train the age model on the run's training cages and keep it as age.keras, with age-fit.json beside it."""
+    from training.finetune import Finetune, finetune
 
     if (run / "age.keras").exists() and not again:
         return
     data = open_data(run)
     import_backend()
     train = split_by_group(data.cage, seed).train
-    whole = fit_age(data.crops[train], data.age_days[train], age_spec(), Recipe(effort.age, 32, 3e-3), seed)
-    whole.save(run / "age.keras")
+    finetune(run, age_data(data).where(train), age_spec(), settings or Finetune(steps=effort.age), seed)
+
+
+def age_data(data: Dataset) -> AgeData:
+    """Return what the age model is trained on."""
+    from training.finetune import AgeData
+
+    return AgeData(data.crops, data.age_days, data.animal, data.cage)
 
 
 def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     """Make age.tflite, age.json and calibration.json of age.keras."""
-    from training.age import distributions, int8_embeddings, quantise_age
+    from training.age import distributions, int8_embeddings
+    from training.aware import quantise_carefully
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
+    from training.finetune import load_fit
 
     data = open_data(run)
     import_backend()
     split = split_by_group(data.cage, seed)
-    result = quantise_age(_load_age(run), data.crops[split.train], age_spec())
+    fitted = load_fit(run)
+    spec = msgspec.structs.replace(age_spec(), head=fitted["head"])
+    result, rounding = quantise_carefully(
+        _load_age(run), data.crops[split.train], data.age_days[split.train], spec, seed=seed
+    )
     held = split.calibration
     embeddings = int8_embeddings(result.content, data.crops[held])
     spec = fit_temperature(embeddings, data.age_days[held], result.spec)
@@ -112,7 +131,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
             max_sd_days=220.0,
             min_px_per_mm=3.9,
         ),
-        training=_provenance(data, split, seed),
+        training={**_provenance(data, split, seed), **fitted, **rounding},
     )
     (run / AGE).write_bytes(result.content)
     save_struct(run / "age.json", spec)

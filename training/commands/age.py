@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from training.commands.options import positive, print_figures, quiet, run_command
+from training.commands import features, finetune
+from training.commands.options import print_figures, quiet, run_command
 
 
 def add(commands: Any) -> None:
     """Add them to the parser."""
-    fit = run_command(commands, "fit", _fit, "train the age model into RUN/age.keras")
-    fit.add_argument("--steps", type=positive, default=3000, help="training steps of 32 crops (default %(default)s)")
+    fit = run_command(commands, "fit", _fit, "train the age model into RUN/age.keras, or a regressor on features")
+    fit.add_argument("--route", choices=("finetune", "features"), default="finetune", help="(default %(default)s)")
+    finetune.add_options(fit)
+    features.add_options(fit)
     fit.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
     run_command(commands, "quantise", run_quantise, "int8, temperature, intervals and domain on held-out animals")
@@ -21,12 +24,7 @@ def add(commands: Any) -> None:
 
 
 def _fit(options: argparse.Namespace) -> int:
-    quiet()
-    from training.steps import Effort, train_age
-
-    train_age(options.out, Effort(age=options.steps), options.seed, again=options.again)
-    print(options.out / "age.keras")
-    return 0
+    return features.run(options) if options.route == "features" else finetune.run(options)
 
 
 def run_quantise(options: argparse.Namespace) -> int:

@@ -15,6 +15,8 @@ def add(commands: Any) -> None:
     simulate = run_command(commands, "simulate", _simulate, "render simulated mice into RUN/data.npz")
     simulate.add_argument("--cages", type=positive, default=500, help="cages of 1-3 animals (default %(default)s)")
     simulate.add_argument("--frames", type=positive, default=6, help="photographs a cage (default %(default)s)")
+    simulate.add_argument("--days", type=positive, default=1, help="days in a row a photograph (default %(default)s)")
+    simulate.add_argument("--repeats", type=positive, default=1, help="photographs a day (default %(default)s)")
     simulate.add_argument("--workers", type=positive, default=2, help="processes (default %(default)s)")
 
     bundle = run_command(commands, "bundle", _bundle, "sign and pack")
@@ -41,7 +43,15 @@ def _simulate(options: argparse.Namespace) -> int:
     from training.simulate import simulate
 
     again = " (there already, used again; remove it for another)" if (options.out / "data.npz").exists() else ""
-    data = simulate(options.out, cages=options.cages, frames=options.frames, seed=options.seed, workers=options.workers)
+    data = simulate(
+        options.out,
+        cages=options.cages,
+        frames=options.frames,
+        seed=options.seed,
+        workers=options.workers,
+        days=getattr(options, "days", 1),
+        repeats=getattr(options, "repeats", 1),
+    )
     found = f"{len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
     print(f"{options.out / 'data.npz'}: {found}{again}")
     return 0

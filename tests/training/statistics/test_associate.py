@@ -1,0 +1,200 @@
+"""`cageclock-train associate` and `power` as a person runs them: known effects are found, wrong input is one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.training.conftest import command
+from tests.training.statistics.study import write_study
+from training.cli import main
+from training.statistics.associate import associate_files
+from training.statistics.panel import Plan
+
+PLAN = Plan(
+    continuous=("frailty", "weight_g"),
+    binary=("cataract",),
+    genotype=("genotype",),
+    treatment="treatment",
+    survival=(("end_days", "fate", None),),
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    folder = tmp_path_factory.mktemp("study")
+    return folder, *write_study(folder, 1)
+
+
+def test_known_effects_are_found_and_replicate(study: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    _, predictions, table = study
+    again = write_study(tmp_path / "again", 2, site="B")
+    out = tmp_path / "out"
+    done = command(
+        *("associate", "--predictions", predictions, "--phenotypes", table, "--out", out),
+        *("--validate", f"{again[0]},{again[1]}", "--continuous", "frailty,weight_g", "--binary", "cataract"),
+        *("--genotype", "genotype", "--treatment", "treatment", "--survival", "end_days,fate"),
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads((out / "report.json").read_text())
+    rows = {(row["name"], row["cohort"]): row for row in report["associations"]}
+    assert len(rows) == 12
+    for name in ("frailty", "cataract", "genotype, per allele", "death (end_days)"):
+        assert rows[name, "discovery"]["p_bh"] < 0.05
+        assert rows[name, "validation"]["replicated"] is True
+    assert rows["weight_g", "validation"]["replicated"] is None
+    allele = rows["genotype, per allele", "discovery"]
+    assert allele["low"] < 40 < allele["high"]
+    assert rows["death (end_days)", "discovery"]["estimate"] > 1.3
+    assert "left-truncated" in rows["death (end_days)", "discovery"]["method"]
+    one = report["interventions"][0]
+    assert one["low"] < 0.7 < one["high"] < 1
+    assert one["bootstrap_low"] == pytest.approx(one["low"], abs=0.05)
+    assert sum(report["at_risk"]["discovery, end_days"]["looks old"].values()) > 0
+    assert "associations hold" in done.stdout
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 3
+    assert (out / "forest.png").stat().st_size > 20_000
+
+
+def test_cohorts_by_column_and_the_tables_own_columns(study: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    _, predictions, table = study
+    known = pd.read_csv(table)
+    known["batch"] = ["spring" if number % 3 else "autumn" for number in range(len(known))]
+    whole = pd.read_csv(predictions).merge(known, on="subject")
+    whole.to_csv(tmp_path / "whole.csv", index=False)
+    lines = associate_files(tmp_path / "out", tmp_path / "whole.csv", None, Plan(continuous=("frailty",)), by="batch")
+    assert lines[0].startswith("spring: 60 animals")
+    assert any(line.startswith("1 of 1 replicate in autumn") for line in lines)
+
+
+def test_arms_given_to_whole_cages_make_the_cage_the_unit(tmp_path: Path) -> None:
+    predictions, table = write_study(tmp_path, 3, per_cage=3)
+    associate_files(tmp_path / "out", predictions, table, Plan(treatment="treatment"))
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["associations"][0]["n"] == 30
+    assert report["interventions"][0]["unit"] == "cage"
+    assert report["interventions"][0]["units_treated"] == 15
+
+
+def test_several_examinations_make_a_mixed_model(study: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    _, predictions, table = study
+    readings, known = pd.read_csv(predictions), pd.read_csv(table).set_index("subject")["frailty"]
+    exams = readings[["subject", "age_days"]].iloc[::3].copy()
+    exams["frailty"] = exams["subject"].map(known) + 0.001 * exams["age_days"] + (exams.index % 7) * 0.005
+    exams.to_csv(tmp_path / "exams.csv", index=False)
+    associate_files(tmp_path / "out", predictions, tmp_path / "exams.csv", Plan(continuous=("frailty",)))
+    row = json.loads((tmp_path / "out" / "report.json").read_text())["associations"][0]
+    assert row["method"] == "mixed (animal)"
+    assert row["estimate"] > 0
+
+
+def test_the_stations_export_is_read_with_true_ages_from_births(study: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    _, predictions, table = study
+    readings, known = pd.read_csv(predictions), pd.read_csv(table)
+    born = pd.Timestamp("2025-01-01", tz="UTC")
+    animals = pd.DataFrame(
+        {
+            "subject": readings["subject"],
+            "cage": readings["cage"],
+            "captured_at": (born + pd.to_timedelta(readings["age_days"], unit="D")).dt.strftime(
+                "%Y-%m-%dT%H:%M:%S.000Z"
+            ),
+            "accepted": readings["accepted"],
+            "age_days": readings["predicted_days"],
+            "estimate_days": readings["predicted_days"],
+        }
+    )
+    animals.loc[animals["subject"] == "A003", "subject"] = ""  # alone in its cage: the cage names it
+    animals.to_csv(tmp_path / "animals.csv", index=False)
+    subjects = readings.drop_duplicates("subject")[["subject", "cage"]].assign(
+        sex="female", date_of_birth="2025-01-01", arm=known["treatment"].to_numpy()
+    )
+    subjects.to_csv(tmp_path / "subjects.csv", index=False)
+    plan = Plan(continuous=("frailty",), treatment="treatment")
+    lines = associate_files(tmp_path / "out", tmp_path, table, plan)
+    direct = associate_files(tmp_path / "direct", predictions, table, plan)
+    assert lines[0] == direct[0]
+    assert lines[-1] == direct[-1]
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (["--continuous", "fraility"], "table.csv: column fraility: there is none; columns are "),
+        (["--continuous", "constant"], "table.csv: column constant: expected values that differ"),
+        (["--continuous", "fate"], "table.csv: row 2, column fate: expected a number, got"),
+        (["--binary", "weight_g"], "table.csv: column weight_g: expected two values that differ"),
+        (["--genotype", "treatment"], "column treatment: expected 0, 1, 2, or +/+"),
+        (["--treatment", "genotype"], "which arm is the control?"),
+        (["--survival", "end_days,frailty"], "column frailty: expected dead, culled or 1"),
+        ([], "nothing to relate the gap to"),
+        (["--continuous", "frailty", "--cohort", "constant"], "column constant: expected '3.0' and another cohort"),
+    ],
+)
+def test_a_wrong_column_is_one_line_that_names_file_and_column(
+    study: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str], asked: list[str], said: str
+) -> None:
+    folder, predictions, table = study
+    line = ["associate", "--predictions", str(predictions), "--phenotypes", str(table), "--out", str(folder / "bad")]
+    assert main([*line, *asked]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.assign(predicted_days=float("nan")), "column predicted_days: expected values, all 630 rows are"),
+        (lambda t: t.drop(columns="age_days"), "column age_days: there is none"),
+        (lambda t: t[t["subject"] == "A000"], "expected at least 3 animals, got 1"),
+        (lambda t: t.iloc[:0], "expected rows below the header"),
+        (lambda t: t.assign(accepted=0), "no accepted reading"),
+        (lambda t: t.assign(subject="Z" + t["subject"]), "none of its 90 names is in"),
+        (lambda t: t.assign(age_days=[-3.0, *t["age_days"][1:]]), "row 2, column age_days: expected an age from 0"),
+        (lambda t: t.assign(predicted_days=t["age_days"] + 5), "the age gap does not vary"),
+    ],
+)
+def test_wrong_readings_are_one_line(
+    study: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], change: object, said: str
+) -> None:
+    _, predictions, table = study
+    assert callable(change)
+    change(pd.read_csv(predictions)).to_csv(tmp_path / "p.csv", index=False)
+    line = ["associate", "--predictions", tmp_path / "p.csv", "--phenotypes", table, "--continuous", "frailty"]
+    assert main([*map(str, line), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_no_deaths_are_said(study: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, predictions, table = study
+    pd.read_csv(table).assign(fate="alive").to_csv(tmp_path / "t.csv", index=False)
+    line = ["associate", "--predictions", predictions, "--phenotypes", tmp_path / "t.csv", "--out", tmp_path / "out"]
+    assert main([*map(str, line), "--survival", "end_days,fate"]) == 2
+    assert "t.csv: column fate: expected deaths or culls, got none" in capsys.readouterr().err
+
+
+def test_power_from_a_run_and_from_figures(
+    study: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _, _ = study
+    effort = ["--studies", "300", "--out"]
+    assert (
+        main(["power", "--report", str(folder), "--from-days", "200", "--until-days", "550", *effort, str(tmp_path)])
+        == 0
+    )
+    found = json.loads((tmp_path / "power.json").read_text())
+    assert found["power_simulated"] == pytest.approx(0.8, abs=0.08)
+    animals = pd.read_csv(tmp_path / "power.csv")["animals_per_arm"].to_list()
+    assert animals == sorted(animals, reverse=True)
+    assert (tmp_path / "power.png").stat().st_size > 10_000
+    assert main(["power", "--sem", "60", "--icc", "0.6", *effort, str(tmp_path / "two")]) == 0
+    capsys.readouterr()
+    assert main(["power", "--sem", "60", "--out", str(tmp_path)]) == 2
+    assert "give --report RUN, or --sem and --icc" in capsys.readouterr().err

@@ -1,0 +1,235 @@
+"""Route `features`: tables as people keep them, folds by animal, honest figures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge.errors import OperatorError
+from tests.training.conftest import command
+from training.features.folds import group_folds
+from training.features.prepare import FeatureTable, prepare
+from training.features.read import as_numbers, read_table
+from training.features.route import figures, fit_features
+from training.features.validate import Validated, cross_conformal, quantile_by_animal, validate, validate_rows
+
+
+def written(path: Path, table: pd.DataFrame, **options: object) -> Path:
+    """Write the table and return its path."""
+    table.to_csv(path, index=False, **options)
+    return path
+
+
+def animals(seed: int = 0, count: int = 40, rows: int = 3) -> pd.DataFrame:
+    """Return a table of animals with a feature of age, one of the individual, a sex and gaps."""
+    rng = np.random.default_rng(seed)
+    subject = np.repeat(np.arange(count), rows)
+    age = rng.uniform(10, 130, count)[subject] + rng.normal(0, 1, count * rows)
+    return pd.DataFrame(
+        {
+            "mouse": [f"m{number}" for number in subject],
+            "age_weeks": age.round(2),
+            "grey": age + rng.normal(0, 15, len(age)),
+            "print": rng.normal(0, 1, count)[subject],
+            "noise": np.where(rng.random(len(age)) < 0.1, np.nan, rng.normal(0, 1, len(age))),
+            "sex": rng.choice(["F", "M"], count)[subject],
+        }
+    )
+
+
+def test_a_split_by_row_flatters_and_the_index_says_so(tmp_path: Path) -> None:
+    """Where only the individual can be told, rows of one animal on both sides look like knowledge of age."""
+    rng = np.random.default_rng(1)
+    subject = np.repeat(np.arange(40), 6)
+    table = pd.DataFrame(rng.normal(0, 1, (40, 6))[subject] + rng.normal(0, 0.05, (240, 6)), columns=list("abcdef"))
+    table = table.assign(mouse=[f"m{one}" for one in subject], age=rng.uniform(0, 100, 40)[subject])
+    ready = prepare(written(tmp_path / "t.csv", table), "age", "mouse")
+    by_animal = validate(ready, 1, weigh=False, names=("forest",))
+    by_row = validate_rows(ready, 1, weigh=False, names=("forest",))
+    found = figures(ready, by_animal, by_row)
+    assert found["mae_group_split"] > 0.9 * found["mae_constant"]
+    assert found["mae_row_split"] < 0.3 * found["mae_constant"]
+    assert found["leakage_index"] == pytest.approx(found["mae_group_split"] / found["mae_row_split"])
+
+
+def test_figures_are_those_of_scikit_learn(tmp_path: Path) -> None:
+    from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
+
+    table = prepare(written(tmp_path / "t.csv", animals()), "age_weeks", "mouse")
+    found = validate(table, 1, weigh=False, names=("ridge-1",))
+    said = figures(table, found, found)
+    assert said["mae"] == pytest.approx(mean_absolute_error(table.target, found.predicted))
+    assert said["rmse"] == pytest.approx(root_mean_squared_error(table.target, found.predicted))
+    assert said["r2"] == pytest.approx(r2_score(table.target, found.predicted))
+    slope = np.linalg.lstsq(np.c_[table.target, np.ones(len(table.target))], found.predicted - table.target, rcond=None)
+    assert said["gap_slope"] == pytest.approx(slope[0][0])
+
+
+def test_diabetes_is_predicted_as_well_as_is_known() -> None:
+    """Ridge on scikit-learn's diabetes data: mean absolute error near 44, always guessing near 66 (its examples)."""
+    from sklearn.datasets import load_diabetes
+
+    data = load_diabetes(as_frame=True)
+    names = np.array([f"p{number}" for number in range(len(data.target))], dtype=object)
+    table = FeatureTable(data.data, (), data.target.to_numpy(float), names, np.arange(len(names)), "progression")
+    found = validate(table, 1, weigh=False, names=("ridge-1", "ridge-30"))
+    said = figures(table, found, found)
+    assert 42 < said["mae"] < 47
+    assert 62 < said["mae_constant"] < 70
+    assert 0.85 < said["coverage_90"] < 0.95
+
+
+def test_the_interval_covers_nine_of_ten_new_animals() -> None:
+    """Over many draws the mean coverage of unseen animals is at least 90%, however unequal their rows."""
+    rng = np.random.default_rng(3)
+    covered = []
+    for _ in range(150):
+        counts = rng.integers(1, 12, 40)
+        names = np.repeat(np.arange(40), counts).astype(str).astype(object)
+        errors = np.abs(np.repeat(rng.normal(0, 2, 40), counts) + rng.normal(0, 1, counts.sum()))
+        width = quantile_by_animal(errors, names)
+        covered.append((np.abs(rng.normal(0, 2, 400) + rng.normal(0, 1, 400)) <= width).mean())
+    assert 0.89 < np.mean(covered) < 0.94
+
+
+def test_too_few_animals_for_an_interval_give_an_endless_one() -> None:
+    assert quantile_by_animal(np.arange(5.0), np.array(list("abcde"), object)) == np.inf
+    assert quantile_by_animal(np.arange(9.0), np.array(list("abcdefghi"), object)) == 8
+
+
+def test_an_interval_never_comes_from_the_animals_own_fold() -> None:
+    names = np.array([f"a{number}" for number in range(40)], object)
+    fold = np.arange(40) % 2
+    width = cross_conformal(np.where(fold == 0, 1.0, 9.0), names, fold)
+    assert set(width[fold == 0]) == {9.0}
+    assert set(width[fold == 1]) == {1.0}
+
+
+@given(st.lists(st.integers(0, 12), min_size=5, max_size=60), st.integers(2, 6), st.integers(0, 9))
+def test_no_animal_is_on_two_sides(owners: list[int], folds: int, seed: int) -> None:
+    names = np.array([f"m{owner}" for owner in owners], object)
+    tested = []
+    for train, test in group_folds(names, np.arange(len(names), dtype=float), folds, seed):
+        assert not set(names[train]) & set(names[test])
+        tested += test.tolist()
+    assert sorted(tested) == list(range(len(names)))
+
+
+def test_the_same_seed_gives_the_same_predictions(tmp_path: Path) -> None:
+    table = prepare(written(tmp_path / "t.csv", animals()), "age_weeks", "mouse")
+    first, second = (validate(table, 5, weigh=True, names=("ridge-1", "forest")) for _ in range(2))
+    assert isinstance(first, Validated)
+    assert np.array_equal(first.predicted, second.predicted)
+    assert first.chosen == second.chosen
+
+
+def test_columns_that_give_the_age_away_are_left_out_and_named(tmp_path: Path) -> None:
+    table = animals().assign(AgeGroup=1, date_of_birth="2020-01-05", TestDate="2021-03-04", row=range(120), average=1.5)
+    table["AgeGroup"] = (table.age_weeks // 20).astype(int)
+    table["average"] = table.grey
+    ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse")
+    assert set(ready.left_out) == {"AgeGroup", "date_of_birth", "TestDate", "row"}
+    assert "average" in ready.features
+    kept = prepare(tmp_path / "t.csv", "age_weeks", "mouse", keep=["AgeGroup"])
+    assert "AgeGroup" in kept.features
+    dropped = prepare(tmp_path / "t.csv", "age_weeks", "mouse", drop=["grey", "AgeGroup"])
+    assert "grey" not in dropped.features
+    assert "AgeGroup" not in dropped.left_out
+
+
+def test_a_leak_under_another_name_is_warned_of(tmp_path: Path) -> None:
+    table = animals().assign(sessions=lambda one: one.age_weeks * 2 + 1)
+    ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse")
+    assert any("'sessions' alone nearly gives the target" in text for text in ready.warnings)
+
+
+def test_tables_of_all_dialects_are_the_same_table(tmp_path: Path) -> None:
+    table = animals()
+    expected = prepare(written(tmp_path / "a.csv", table), "age_weeks", "mouse")
+    continental = written(tmp_path / "b.csv", table, sep=";", decimal=",", encoding="utf-8-sig", na_rep="n/a")
+    found = prepare(continental, "age_weeks", "mouse")
+    assert found.features.equals(expected.features)
+    assert np.array_equal(found.target, expected.target)
+
+
+def test_booleans_infinities_and_stray_texts_are_read(tmp_path: Path) -> None:
+    table = animals().assign(flag=["TRUE", "false"] * 60, wild=[np.inf, *range(1, 240, 2)][:120])
+    table["typo"] = ["12..5", *map(str, table.grey[1:])]
+    ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse")
+    assert set(ready.features.flag) == {0.0, 1.0}
+    assert ready.features[["wild", "typo"]].isna().sum().tolist() == [1, 1]
+    assert any("line 2, column 'typo'" in text and "12..5" in text for text in ready.warnings)
+    assert ready.categories == ("sex",)
+
+
+def test_a_thousands_separator_is_no_decimal_comma() -> None:
+    assert as_numbers(pd.Series(["1,5", "2,25"])).tolist() == [1.5, 2.25]
+    assert as_numbers(pd.Series(["1,234,567", "2,25"])).isna().all()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda table: table.assign(age_weeks=7), "column 'age_weeks': constant, 7 in every line"),
+        (lambda table: table.assign(mouse="m1"), "all lines are of one animal"),
+        (lambda table: table.assign(empty=np.nan), "column 'empty': no value in any line"),
+        (lambda table: table.assign(age_weeks=np.nan), "column 'age_weeks': no value in any line"),
+        (lambda table: table.rename(columns={"age_weeks": "age_wekks"}), "did you mean 'age_wekks'?"),
+        (lambda table: table.assign(age_weeks=["old", *table.age_weeks[1:]]), "line 2, column 'age_weeks': expected a"),
+        (lambda table: table.assign(mouse=[None, *table.mouse[1:]]), "line 2, column 'mouse': expected the animal's"),
+        (lambda table: table.iloc[:0], "the table is empty"),
+        (lambda table: table[["mouse", "age_weeks"]], "no feature column is left"),
+    ],
+)
+def test_what_is_wrong_is_named_with_line_and_column(tmp_path: Path, change, said: str) -> None:
+    path = written(tmp_path / "t.csv", change(animals()))
+    with pytest.raises(OperatorError) as error:
+        prepare(path, "age_weeks", "mouse")
+    assert str(path) in str(error.value)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"a,b\n1,2\n1\n", "line 3: expected 2 cells, got 1"),
+        (b"a,a\n1,2\n", "column 'a' is there 2 times"),
+        (b"PK\0\0", "binary"),
+    ],
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "t.csv").write_bytes(content)
+    with pytest.raises(OperatorError, match=said):
+        read_table(tmp_path / "t.csv")
+
+
+def test_a_run_leaves_report_predictions_and_model(tmp_path: Path) -> None:
+    import joblib
+
+    table = prepare(written(tmp_path / "t.csv", animals(count=24, rows=2)), "age_weeks", "mouse")
+    report = fit_features(table, tmp_path / "run", 1)
+    kept = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert {"mae", "rmse", "r2", "r", "mae_constant", "mae_row_split", "mae_group_split"} <= kept.keys()
+    assert {"leakage_index", "coverage_90", "width_90", "gap_slope", "model", "folds", "seed"} <= kept.keys()
+    assert report["mae"] < 0.7 * report["mae_constant"]
+    predictions = pd.read_csv(tmp_path / "run" / "predictions.csv")
+    assert (predictions.predicted - predictions.truth).abs().mean() == pytest.approx(report["mae"])
+    model = joblib.load(tmp_path / "run" / "model.joblib")
+    assert np.corrcoef(model.predict(table.features), table.target)[0, 1] > 0.8
+
+
+def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", animals())
+    options = ("fit", "--route", "features", "--table", path, "--out", tmp_path / "run")
+    done = command(*options, "--target", "age_week", "--group", "mouse")
+    assert done.returncode == 2
+    assert "did you mean 'age_weeks'?" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "--target COLUMN" in command(*options).stderr

@@ -1,0 +1,85 @@
+"""`power`: how many animals and readings a study needs to see a change of the ageing rate."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from training.commands.options import positive, run_command, scale
+
+
+def add(commands: Any) -> None:
+    """Add it to the parser."""
+    text = "animals and readings that a study needs, from the model's test-retest figures: power.csv, power.png"
+    command = run_command(commands, "power", _power, text)
+    command.add_argument(
+        "--report", "--predictions", type=Path, metavar="RUN", help="a run with predictions.csv, or the table"
+    )
+    command.add_argument("--sem", type=scale, help="SD, days, of an animal's repeated animal-days")
+    command.add_argument("--icc", type=_between(0, 1), help="share of the gap's variance that is the animal's")
+    command.add_argument("--rate-sd", type=_between(-1e-9, 5), default=0.2, help="SD of slopes (default %(default)s)")
+    command.add_argument("--shrinkage", type=_between(0, 5), default=0.75, help="slope of looks (default %(default)s)")
+    command.add_argument("--change", type=_between(0, 1), default=0.2, help="change of rate (default %(default)s)")
+    command.add_argument("--power", type=_between(0.05, 1), default=0.8, help="wanted (default %(default)s)")
+    command.add_argument("--readings", type=positive, default=12, help="days with a reading (default %(default)s)")
+    command.add_argument("--pictures", type=positive, default=4, help="pictures a day (default %(default)s)")
+    command.add_argument("--from-days", type=scale, default=250.0, help="age at the start (default %(default)s)")
+    command.add_argument("--until-days", type=_between(0, 2000), default=650.0, help="at the end (default %(default)s)")
+    command.add_argument("--missed", type=_between(-1e-9, 1), default=0.15, help="share of days without a reading")
+    command.add_argument("--dropout", type=_between(-1e-9, 1), default=0.2, help="share of animals that leave early")
+    command.add_argument("--per-cage", type=positive, default=1, help="animals a cage; with more, the cage is the unit")
+    command.add_argument("--cage-sd", type=_between(-1e-9, 1), default=0.0, help="SD of cages' rates")
+    command.add_argument("--studies", type=positive, default=1000, help="simulated, as a check (default %(default)s)")
+
+
+def _between(low: float, high: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low < value < high:
+            raise argparse.ArgumentTypeError(f"expected a number between {max(low, 0):g} and {high:g}, got {text}")
+        return value
+
+    return number
+
+
+def _power(options: argparse.Namespace) -> int:
+    from edge.errors import OperatorError
+    from training.statistics.errors import fit_errors
+    from training.statistics.gaps import read_gaps
+    from training.statistics.power import from_figures, plan_study
+    from training.statistics.studies import Design
+
+    if options.report is not None:
+        errors = fit_errors(read_gaps(options.report)[0], str(options.report))
+    elif options.sem is not None and options.icc is not None:
+        errors = from_figures(options.sem, options.icc, options.rate_sd, options.shrinkage)
+    else:
+        raise OperatorError("power: give --report RUN, or --sem and --icc")
+    if options.readings < 3:
+        raise OperatorError(f"--readings: expected 3 or more days for a slope, got {options.readings}")
+    if options.until_days <= options.from_days:
+        raise OperatorError(f"--until-days: expected more than --from-days {options.from_days:g}")
+    design = Design(
+        readings=options.readings,
+        first_days=options.from_days,
+        last_days=options.until_days,
+        readings_a_day=options.pictures,
+        missed=options.missed,
+        dropout=options.dropout,
+        per_cage=options.per_cage,
+        cage_rate_sd=options.cage_sd,
+        cage_unit=options.per_cage > 1,
+    )
+    found = plan_study(options.out, errors, design, options.change, options.power, options.studies, options.seed)
+    for row in found["table"]:
+        animals = row["animals_per_arm"] or "more than 2000"
+        print(f"{row['readings']:4} days with a reading: {animals} animals an arm")
+    if found["power_simulated"] is not None:
+        print(f"simulated power with {options.readings} days: {found['power_simulated']:.2f}")
+    print(options.out / "power.png")
+    return 0

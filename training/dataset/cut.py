@@ -1,0 +1,130 @@
+"""Pictures of a dataset to aligned crops, cut by the device's own code; the rest is listed with its reason."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from edge.errors import CageclockError, OperatorError
+from edge.frame import Frame, Image
+from edge.image import read_image
+from edge.model.loaded import LoadedModel
+from edge.observe import CURLED_BELOW_MM, PARTIAL_BELOW
+from edge.preprocess import age_input, small_view
+from training.crops import COLUMNS, Crops, complete
+from training.dataset.finding import Finding
+from training.dataset.table import ITEM, read_animals
+from training.geometry import age_spec
+from training.progress import progress
+
+Points = tuple[float, float, float, float]
+"""Snout x, y and tail base x, y, pixels of the picture."""
+
+
+class Unusable(Exception):
+    """Why one picture gives no crop; an expected outcome, listed and passed over."""
+
+
+def cut_dataset(
+    dataset: Path, bundle: Path | None, trust: Path | None, *, px_per_mm: float | None = None, ready: bool = False
+) -> tuple[Crops, list[Finding]]:
+    """Return the dataset's crops and what was not usable, by line of the table.
+
+    px_per_mm: for lines that give none. ready: the pictures are crops already.
+
+    Raises:
+        OperatorError: the table has errors (run `check`), or a locator is needed and none is given.
+        BundleError: the bundle cannot be trusted.
+    """
+    table, findings = read_animals(dataset)
+    errors = [finding for finding in findings if finding.severity == "error"]
+    if errors:
+        raise OperatorError(
+            f"{dataset}: {errors[0]} (and {len(errors) - 1} more errors); `cageclock-train check {dataset}` lists all"
+        )
+    model = _open(bundle, trust) if bundle is not None else None
+    shared = table.groupby("picture").subject.transform("nunique")
+    pixels, rows, unusable = [], [], []
+    for line, row in progress(list(table.iterrows()), len(table), "crops"):
+        try:
+            picture = read_image(dataset / str(row.picture))
+            if ready:
+                pixels.append(_ready(picture))
+            else:
+                scale = row.get("px_per_mm", np.nan)
+                scale = float(scale) if pd.notna(scale) else px_per_mm
+                pixels.append(_cut(picture, row, scale, model, several=shared[line] > 1))
+            rows.append(line)
+        except (Unusable, CageclockError) as error:
+            unusable.append(Finding(int(line), "picture", f"{row.picture}: {error}", "not usable"))
+    kept = [name for name in table if name in COLUMNS or name.startswith(ITEM)]
+    spec = age_spec()
+    stacked = np.stack(pixels) if pixels else np.zeros((0, spec.height, spec.width, 1), np.uint8)
+    return Crops(stacked, complete(table.loc[rows, kept])), unusable
+
+
+def _open(bundle: Path, trust: Path | None) -> LoadedModel:
+    from edge.model.loaded import load_model
+    from training.footage import open_trusted
+
+    if trust is None:
+        raise OperatorError("--bundle needs --trust, the bundle's public key (PEM)")
+    return load_model(open_trusted(bundle, trust))
+
+
+def _ready(picture: Image) -> Image:
+    from PIL import Image as Pillow
+
+    spec = age_spec()
+    if picture.shape[:2] != (spec.height, spec.width):
+        got = f"{picture.shape[1]} x {picture.shape[0]}"
+        raise Unusable(f"expected a crop of {spec.width} x {spec.height} pixels, got {got}")
+    return np.asarray(Pillow.fromarray(picture).convert("L"))[..., None]
+
+
+def _cut(picture: Image, row: pd.Series, scale: float | None, model: LoadedModel | None, *, several: bool) -> Image:
+    if scale is None:
+        raise Unusable("no scale: give px_per_mm in the table or --px-per-mm, for size is a sign of age")
+    given = [row.get(name, np.nan) for name in ("snout_x", "snout_y", "tail_base_x", "tail_base_y")]
+    if pd.notna(given).all():
+        points: Points = (float(given[0]), float(given[1]), float(given[2]), float(given[3]))
+    elif model is not None:
+        points = _located(picture, row, scale, model, several=several)
+    else:
+        raise Unusable("no snout and tail base in the table; give a --bundle whose locator finds them")
+    if math.dist(points[:2], points[2:]) < CURLED_BELOW_MM * scale:
+        raise Unusable("curled: snout and tail base are less than 45 mm apart")
+    crop = age_input(picture, points[:2], points[2:], scale, age_spec())
+    if crop.inside < PARTIAL_BELOW:
+        raise Unusable(f"partial: {crop.inside:.0%} of the crop lie within the picture, expected 85%")
+    return crop.pixels
+
+
+def _located(picture: Image, row: pd.Series, scale: float, model: LoadedModel, *, several: bool) -> Points:
+    """Return snout and tail base of the line's animal: the one in its box, or the only one in the picture."""
+    from edge.contract.reading import CameraState
+    from edge.locate import find_animals
+    from edge.observe import without_phantoms
+
+    height, width = picture.shape[:2]
+    state = CameraState(backend="file", model="file", width=width, height=height)
+    animals = find_animals(Frame(picture, small_view(picture, 320), 0.0, 0.0, state, scale), model, 6)
+    least = model.manifest.parts.min_likelihood
+    box = [row.get(name, np.nan) for name in ("x0", "y0", "x1", "y1")]
+    if pd.notna(box).all():
+        x0, y0, x1, y1 = map(float, box)
+        animals = [one for one in animals if x0 <= one.centre[0] < x1 and y0 <= one.centre[1] < y1]
+    elif several:
+        raise Unusable("several animals are named for the picture; say which by a box or by snout and tail base")
+    animals = without_phantoms(animals, 1, least)
+    if not animals:
+        raise Unusable("no animal found")
+    if len(animals) > 1:
+        raise Unusable(f"{len(animals)} animals found, and the line does not say which one it means")
+    snout, tail_base = animals[0].part("snout"), animals[0].part("tail_base")
+    if snout is None or tail_base is None or min(snout.likelihood, tail_base.likelihood) < least:
+        raise Unusable("snout or tail base is not seen surely")
+    return snout.x, snout.y, tail_base.x, tail_base.y

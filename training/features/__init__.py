@@ -1,0 +1,1 @@
+"""Route `features`: a table of numbers per reading, a light regressor, figures by animal."""

@@ -1,0 +1,235 @@
+"""One association, estimated: linear, logistic, Cox and mixed models from statsmodels and lifelines, and what to do
+
+where they fail.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from edge.errors import OperatorError
+
+Floats = NDArray[np.float64]
+Scale = Literal["days", "sd", "odds", "hazard"]
+FEW_EVENTS = 10
+"""Events a parameter below which a Cox or logistic model is warned of (Peduzzi et al., 1995)."""
+FEW_CAGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one model says of x. estimate, low, high: 95%; natural logarithm where scale is odds or hazard.
+
+    n: animals, or cages where they are the unit; events: deaths, or the rarer of two outcomes.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    p: float
+    n: int
+    scale: Scale
+    method: str
+    events: int | None = None
+    warnings: list[str] = field(default_factory=list)
+
+
+def design(table: pd.DataFrame, x: str, covariates: list[str]) -> pd.DataFrame:
+    """Return intercept, x and covariates as numbers: text becomes indicators, what does not vary is left out."""
+    parts: dict[str, Floats] = {"intercept": np.ones(len(table)), x: table[x].to_numpy(float)}
+    for name in covariates:
+        values = table[name]
+        if pd.api.types.is_numeric_dtype(values):
+            parts[name] = values.to_numpy(float) - float(values.mean())
+        else:
+            for level in sorted(values.unique())[1:]:
+                parts[f"{name} {level}"] = (values == level).to_numpy(float)
+    kept = {name: part for name, part in parts.items() if name == "intercept" or np.ptp(part) > 0}
+    return pd.DataFrame(kept, index=table.index)
+
+
+def check(matrix: pd.DataFrame, x: str) -> list[str]:
+    """Return warnings on collinearity.
+
+    Raises:
+        OperatorError: x does not vary, is told by the covariates, or there are too few animals for the model.
+    """
+    if x not in matrix:
+        raise OperatorError(f"column {x}: expected values that differ, got one value only")
+    if len(matrix) < matrix.shape[1] + 2:
+        raise OperatorError(f"column {x}: expected at least {matrix.shape[1] + 2} animals, got {len(matrix)}")
+    others = matrix.drop(columns=[x]).to_numpy()
+    values = matrix[x].to_numpy()
+    left = values - others @ np.linalg.lstsq(others, values, rcond=None)[0]
+    inflation = float(np.var(values) / max(float(np.var(left)), 1e-300))
+    if inflation > 1e8:
+        raise OperatorError(f"column {x}: the covariates tell it exactly, so that its effect cannot be told apart")
+    return [f"collinear with the covariates (variance inflation {inflation:.1f})"] if inflation > 5 else []
+
+
+def linear(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | None, scale: Scale) -> Effect:
+    """Return ordinary least squares, with cluster-robust errors (t of cages - 1) where animals share cages."""
+    import statsmodels.api as sm
+
+    said = check(matrix, x)
+    model = sm.OLS(outcome, matrix)
+    clusters = _clusters(cages)
+    if clusters is None:
+        fit, name = model.fit(), "linear (OLS)"
+    else:
+        fit = model.fit(cov_type="cluster", cov_kwds={"groups": clusters, "df_correction": True}, use_t=True)
+        name = "linear (OLS), errors by cage"
+        said += _few_cages(clusters)
+    low, high = fit.conf_int().loc[x]
+    return Effect(float(fit.params[x]), low, high, float(fit.pvalues[x]), len(matrix), scale, name, None, said)
+
+
+def logistic(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | None) -> Effect:
+    """Return logistic regression; Firth's penalised one (1993) where the outcome is separated or none converges."""
+    import statsmodels.api as sm
+    from statsmodels.tools.sm_exceptions import PerfectSeparationError
+
+    said = check(matrix, x)
+    events = int(min(outcome.sum(), (1 - outcome).sum()))
+    if events / (matrix.shape[1] - 1) < FEW_EVENTS:
+        said.append(f"few events: {events} for {matrix.shape[1] - 1} parameters, fewer than {FEW_EVENTS} each")
+    clusters = _clusters(cages)
+    arguments = {} if clusters is None else {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            fit = sm.Logit(outcome, matrix).fit(disp=False, maxiter=100, **arguments)
+            scaled = np.abs(fit.params * matrix.std(ddof=0))
+            sound = fit.mle_retvals["converged"] and np.isfinite(fit.bse[x]) and scaled.max() < 10
+        except (PerfectSeparationError, np.linalg.LinAlgError):
+            sound = False
+    if not sound:
+        said.append("the outcome is (almost) separated or the model did not converge: Firth's penalised one instead")
+        estimate, error = firth(outcome, matrix.to_numpy(), list(matrix).index(x))
+        reach = 1.96 * error
+        p = float(2 * stats.norm.sf(abs(estimate / error)))
+        name = "logistic (Firth)"
+        return Effect(estimate, estimate - reach, estimate + reach, p, len(matrix), "odds", name, events, said)
+    low, high = fit.conf_int().loc[x]
+    name = "logistic" if clusters is None else "logistic, errors by cage"
+    return Effect(float(fit.params[x]), low, high, float(fit.pvalues[x]), len(matrix), "odds", name, events, said)
+
+
+def firth(outcome: Floats, matrix: Floats, number: int) -> tuple[float, float]:
+    """Return one coefficient of Firth's logistic regression and its standard error (Heinze and Schemper, 2002)."""
+    spread = np.maximum(matrix.std(axis=0), 1e-12)
+    spread[np.ptp(matrix, axis=0) == 0] = 1.0
+    scaled = matrix / spread
+    beta = np.zeros(scaled.shape[1])
+    inverse = np.eye(len(beta))
+    for _ in range(200):
+        chance = 1 / (1 + np.exp(-np.clip(scaled @ beta, -30, 30)))
+        weight = chance * (1 - chance)
+        inverse = np.linalg.pinv((scaled * weight[:, None]).T @ scaled)
+        leverage = weight * np.einsum("ij,jk,ik->i", scaled, inverse, scaled)
+        step = inverse @ (scaled.T @ (outcome - chance + leverage * (0.5 - chance)))
+        beta = beta + np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-8:
+            break
+    return float(beta[number] / spread[number]), float(np.sqrt(inverse[number, number]) / spread[number])
+
+
+def cox(
+    time: Floats, event: Floats, entry: Floats | None, matrix: pd.DataFrame, x: str, cages: pd.Series | None
+) -> Effect:
+    """Return Cox regression with left truncation at `entry`; ridge-penalised where it does not converge."""
+    from lifelines import CoxPHFitter
+    from lifelines.exceptions import ConvergenceError
+    from lifelines.statistics import proportional_hazard_test
+
+    said = check(matrix, x)
+    events = int(event.sum())
+    table = matrix.drop(columns=["intercept"]).assign(_time=time, _event=event)
+    parameters = table.shape[1] - 2
+    if events / parameters < FEW_EVENTS:
+        said.append(f"few events: {events} for {parameters} parameters, fewer than {FEW_EVENTS} each")
+    arguments = {"duration_col": "_time", "event_col": "_event"}
+    if entry is not None:
+        table["_entry"] = entry
+        arguments["entry_col"] = "_entry"
+    clusters = _clusters(cages)
+    if clusters is not None:
+        table["_cage"] = clusters
+        arguments["cluster_col"] = "_cage"
+        said += _few_cages(clusters)
+    name = "Cox" + (", left-truncated" if entry is not None else "") + (", errors by cage" if "_cage" in table else "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            fit = CoxPHFitter().fit(table, **arguments)
+            sound = bool(np.isfinite(fit.summary.loc[x, "se(coef)"])) and abs(fit.params_[x]) * table[x].std() < 10
+        except (ConvergenceError, np.linalg.LinAlgError, ValueError):
+            sound = False
+        if not sound:
+            said.append("the model did not converge: a ridge-penalised one (0.1) instead, its effect is too small")
+            fit, name = CoxPHFitter(penalizer=0.1).fit(table, **arguments), f"{name} (ridge)"
+        elif entry is None:
+            test = proportional_hazard_test(fit, table, time_transform="rank").summary
+            if float(test.loc[x, "p"]) < 0.05:
+                said.append(f"the hazard ratio changes with time (Schoenfeld residuals, p {test.loc[x, 'p']:.3f})")
+    row = fit.summary.loc[x]
+    low, high = row["coef lower 95%"], row["coef upper 95%"]
+    return Effect(float(row["coef"]), low, high, float(row["p"]), len(table), "hazard", name, events, said)
+
+
+def mixed(outcome: Floats, matrix: pd.DataFrame, x: str, subjects: pd.Series, cages: pd.Series | None) -> Effect | None:
+    """Return a linear mixed model, random intercepts of animals (within cages where shared); None if none converges."""
+    import statsmodels.api as sm
+
+    shared = cages is not None and cages.nunique() >= 5 and cages.nunique() < subjects.nunique()
+    said = check(matrix, x)
+    table = matrix.reset_index(drop=True)
+    arguments = {"groups": subjects.to_numpy()}
+    if shared and cages is not None:
+        indicators = {"animal": "0 + C(subject)"}
+        arguments = {"groups": cages.to_numpy(), "re_formula": "1", "vc_formula": indicators}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            if "vc_formula" in arguments:
+                names = {name: f"x{number}" for number, name in enumerate(table)}
+                frame = table.rename(columns=names).assign(y=outcome, subject=subjects.to_numpy())
+                formula = f"y ~ 0 + {' + '.join(names.values())}"
+                fit = sm.MixedLM.from_formula(formula, data=frame, **arguments).fit(reml=True, method=["lbfgs", "cg"])
+                key = names[x]
+            else:
+                fit = sm.MixedLM(outcome, table, **arguments).fit(reml=True, method=["lbfgs", "cg"])
+                key = x
+        except (np.linalg.LinAlgError, ValueError):
+            return None
+    if not fit.converged or not np.isfinite(fit.bse[key]):
+        return None
+    # Wald's normal test is too sure with few animals: t with as many degrees of freedom as units beyond the parameters.
+    units = int(cages.nunique()) if shared and cages is not None else int(subjects.nunique())
+    freedom = max(1, units - matrix.shape[1])
+    estimate, error = float(fit.params[key]), float(fit.bse[key])
+    reach = float(stats.t.ppf(0.975, freedom)) * error
+    p = float(2 * stats.t.sf(abs(estimate / error), freedom))
+    name = "mixed (animal in cage)" if shared else "mixed (animal)"
+    count = int(subjects.nunique())
+    return Effect(estimate, estimate - reach, estimate + reach, p, count, "days", name, None, said)
+
+
+def _clusters(cages: pd.Series | None) -> NDArray[np.intp] | None:
+    """Return cage numbers where animals share cages, else None."""
+    if cages is None or cages.eq("").any() or cages.nunique() == len(cages) or cages.nunique() < 3:
+        return None
+    codes: NDArray[np.intp] = pd.factorize(cages)[0]
+    return codes
+
+
+def _few_cages(clusters: NDArray[np.intp]) -> list[str]:
+    count = len(np.unique(clusters))
+    return [f"{count} cages: errors by cage are too small below about {FEW_CAGES}"] if count < FEW_CAGES else []

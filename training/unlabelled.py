@@ -1,0 +1,86 @@
+"""Crops without ages to pretrain on: of a run, of a folder of pictures, of a video."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge import image
+from edge.camera.pictures import open_pictures
+from edge.contract.manifest import Age
+from edge.errors import CameraError, OperatorError
+from training.split import split_by_group
+
+
+def unlabelled_crops(source: Path, spec: Age, *, most: int, seed: int = 1) -> NDArray[np.uint8]:
+    """Return up to `most` crops uint8 (n, height, width, channels) of a run, a folder of pictures or a video.
+
+    A run's crops are those of its training cages. Pictures of the crop's own size are taken as they are. Of any other
+    a window of that size is cut, anywhere and at any angle, at its own resolution (enlarged where it is smaller).
+
+    Raises:
+        OperatorError: there is no picture, one is damaged, or the run's crops have another size.
+    """
+    for name in ("crops.npz", "data.npz"):
+        if (source / name).is_file():
+            return _of_run(source / name, spec, most, seed)
+    return _of_pictures(source, spec, most, seed)
+
+
+def _of_run(path: Path, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            name = "crops" if "crops" in arrays else "pixels"
+            crops: NDArray[np.uint8] = arrays[name]
+            if "cage" in arrays:  # pictures of held-out animals stay unseen, with or without their ages
+                crops = crops[split_by_group(arrays["cage"], seed).train]
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise OperatorError(f"{path}: expected the crops of a run, got something else ({error})") from error
+    shape = (spec.height, spec.width, spec.channels)
+    if crops.ndim != 4 or crops.shape[1:] != shape or crops.dtype != np.uint8 or len(crops) < 2:
+        raise OperatorError(f"{path}: expected at least 2 crops uint8 {shape}, got {crops.dtype} {crops.shape}")
+    return crops[_some(len(crops), most, seed)]
+
+
+def _of_pictures(source: Path, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
+    """Read all pictures one after the other, keep a random sample of them (reservoir sampling: Vitter, 1985)."""
+    rng = np.random.default_rng([seed, 41])
+    kept: list[NDArray[np.uint8]] = []
+    try:
+        pictures = open_pictures(source, 30.0)
+        for number, _ in pictures.numbered():
+            place = number if number < most else int(rng.integers(0, number + 1))
+            if place >= most:
+                continue
+            window = _window(pictures.current(), spec, rng)
+            if place == len(kept):
+                kept.append(window)
+            else:
+                kept[place] = window
+    except CameraError as error:
+        raise OperatorError(f"--crops: {str(error).removeprefix('camera.replay.path: ')}") from error
+    if len(kept) < 2:
+        raise OperatorError(f"--crops {source}: expected at least 2 pictures, got {len(kept)}")
+    return np.stack(kept)
+
+
+def _window(picture: NDArray[np.uint8], spec: Age, rng: np.random.Generator) -> NDArray[np.uint8]:
+    height, width = picture.shape[:2]
+    grey = spec.channels == 1
+    if (height, width) == (spec.height, spec.width):
+        to_old = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+    else:
+        angle = rng.uniform(-math.pi, math.pi)
+        zoom = min(1.0, width / spec.width, height / spec.height)
+        turn = zoom * np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+        middle = np.array([rng.uniform(0.25, 0.75) * width, rng.uniform(0.25, 0.75) * height])
+        to_old = np.column_stack([turn, middle - turn @ (np.array([spec.width, spec.height]) / 2)])
+    cut = image.cut(picture, to_old, spec.width, spec.height, grey=grey)
+    return np.asarray(cut, np.uint8).reshape(spec.height, spec.width, spec.channels)
+
+
+def _some(count: int, most: int, seed: int) -> NDArray[np.intp]:
+    return np.sort(np.random.default_rng([seed, 43]).permutation(count)[:most])
