@@ -17,7 +17,8 @@ import numpy as np
 
 from edge.model.runtime import open_network
 from training.age import Plan, distributions, int8_embeddings, quantise_age
-from training.finetune import AgeData, Finetune, score, scores_of, train, write_json
+from training.age_data import AgeData, age_data
+from training.finetune import Finetune, score, scores_of, train, write_json
 from training.geometry import age_spec
 from training.split import split_by_group
 
@@ -50,22 +51,20 @@ PROFILES = {
 }
 
 
-def compare_candidates(run: Path, profile: str, steps: int | None = None, seed: int = 1) -> str:
+def compare_candidates(run: Path, profile: Profile, steps: int | None = None, seed: int = 1) -> str:
     """Return the table (Markdown), kept with candidates.json in the run; finished candidates are not trained again."""
     from training.quantise import import_backend
-    from training.steps import age_data, open_data
 
-    chosen = PROFILES[profile]
-    data = age_data(open_data(run))
+    data = age_data(run, seed)
     import_backend()
     training = data.where(split_by_group(data.group, seed).train)
     split = split_by_group(training.group, seed)
     inner, held = training.where(split.train | split.test), training.where(split.calibration)
     rows = []
-    for name, reduce in chosen.networks:
-        settings = Finetune(steps=steps or chosen.steps, plan=Plan(name, reduce))
+    for name, reduce in profile.networks:
+        settings = Finetune(steps=steps or profile.steps, plan=Plan(name, reduce))
         rows.append(_measured(run / "candidates", inner, held, settings, seed))
-    write_json(run / "candidates.json", {"seed": seed, "profile": profile, "candidates": rows})
+    write_json(run / "candidates.json", {"seed": seed, "candidates": rows})
     text = table(rows)
     (run / "candidates.md").write_text(text)
     return text

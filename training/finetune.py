@@ -16,6 +16,7 @@ from edge.contract.base import Scalar
 from edge.contract.manifest import Age, HeadKind
 from edge.errors import OperatorError
 from training.age import Plan, distributions, fit_age, float_embeddings, with_trained_head
+from training.age_data import AgeData
 from training.age_networks import embedding_of
 from training.fitting import Recipe
 from training.heads import HEADS
@@ -40,33 +41,6 @@ class Finetune:
     weights: Weights | None = None
     batch: int = 32
     learning_rate: float = 3e-3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AgeData:
-    """Crops uint8 (n, h, w, c) with age_days float32 (n,), animal and group int32 (n,), frailty items (n, k) or None.
-
-    The group is what is never split: the cage, or the animal where each lives alone.
-    """
-
-    crops: NDArray[np.uint8]
-    age_days: NDArray[np.float32]
-    animal: NDArray[np.int32]
-    group: NDArray[np.int32]
-    items: NDArray[np.float32] | None = None
-    item_names: tuple[str, ...] = ()
-
-    def where(self, mask: NDArray[np.bool_]) -> AgeData:
-        """Return the rows of a mask (n,)."""
-        items = None if self.items is None else self.items[mask]
-        return replace(
-            self,
-            crops=self.crops[mask],
-            age_days=self.age_days[mask],
-            animal=self.animal[mask],
-            group=self.group[mask],
-            items=items,
-        )
 
 
 def finetune(run: Path, data: AgeData, spec: Age, settings: Finetune, seed: int = 1) -> dict[str, Scalar]:

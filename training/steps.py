@@ -24,7 +24,8 @@ from training.simulate import STRAIN, Dataset
 from training.split import Split, split_by_group
 
 if TYPE_CHECKING:
-    from training.finetune import AgeData, Finetune
+    from training.age_data import AgeData
+    from training.finetune import Finetune
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,33 +83,28 @@ def train_age(
     run: Path, effort: Effort, seed: int = 1, *, again: bool = False, settings: Finetune | None = None
 ) -> None:
     """Train the age model on the run's training cages and keep it as age.keras, with age-fit.json beside it."""
+    from training.age_data import age_data
     from training.finetune import Finetune, finetune
 
     if (run / "age.keras").exists() and not again:
         return
-    data = open_data(run)
+    data = age_data(run, seed)
     import_backend()
-    train = split_by_group(data.cage, seed).train
-    finetune(run, age_data(data).where(train), age_spec(), settings or Finetune(steps=effort.age), seed)
-
-
-def age_data(data: Dataset) -> AgeData:
-    """Return what the age model is trained on."""
-    from training.finetune import AgeData
-
-    return AgeData(data.crops, data.age_days, data.animal, data.cage)
+    train = split_by_group(data.group, seed).train
+    finetune(run, data.where(train), age_spec(), settings or Finetune(steps=effort.age), seed)
 
 
 def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     """Make age.tflite, age.json and calibration.json of age.keras."""
     from training.age import distributions, int8_embeddings
+    from training.age_data import age_data
     from training.aware import quantise_carefully
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
     from training.finetune import load_fit
 
-    data = open_data(run)
+    data = age_data(run, seed)
     import_backend()
-    split = split_by_group(data.cage, seed)
+    split = split_by_group(data.group, seed)
     fitted = load_fit(run)
     spec = msgspec.structs.replace(age_spec(), head=fitted["head"])
     result, rounding = quantise_carefully(
@@ -123,11 +119,11 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
         intervals=fit_intervals(predicted, data.age_days[held], data.animal[held], seed),
         domain=fit_domain(int8_embeddings(result.content, data.crops[some]), embeddings),
         validity=Validity(
-            strains=(STRAIN,),
-            min_age_days=50.0,
-            max_age_days=930.0,
+            strains=data.strains or (STRAIN,),
+            min_age_days=float(max(0, np.floor(data.age_days[split.train].min() / 10) * 10)),
+            max_age_days=float(np.ceil(data.age_days[split.train].max() / 10) * 10),
             view="top",
-            lights=("white", "infrared"),
+            lights=data.lights,
             max_sd_days=220.0,
             min_px_per_mm=3.9,
         ),
@@ -220,7 +216,7 @@ def _embedding_network(run: Path):  # type: ignore[no-untyped-def]
     return keras.Model(whole.input, whole.get_layer("embedding").output)
 
 
-def _provenance(data: Dataset, split: Split, seed: int) -> dict[str, str | int | float | bool | None]:
+def _provenance(data: AgeData, split: Split, seed: int) -> dict[str, str | int | float | bool | None]:
     import hashlib
 
     fingerprint = hashlib.sha256(data.age_days.tobytes() + data.animal.tobytes()).hexdigest()
@@ -228,4 +224,5 @@ def _provenance(data: Dataset, split: Split, seed: int) -> dict[str, str | int |
         f"{name}_animals": len(np.unique(data.animal[mask]))
         for name, mask in (("train", split.train), ("calibration", split.calibration), ("test", split.test))
     }
-    return {"source": "simulated cages", "seed": seed, "split": "by cage", "data_sha256": fingerprint, **counts}
+    source = "simulated cages" if data.simulated else "own animals"
+    return {"source": source, "seed": seed, "split": "by cage", "data_sha256": fingerprint, **counts}

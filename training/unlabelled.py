@@ -12,6 +12,7 @@ from edge import image
 from edge.camera.pictures import open_pictures
 from edge.contract.manifest import Age
 from edge.errors import CameraError, OperatorError
+from training.crops import Crops
 from training.split import split_by_group
 
 
@@ -24,24 +25,18 @@ def unlabelled_crops(source: Path, spec: Age, *, most: int, seed: int = 1) -> ND
     Raises:
         OperatorError: there is no picture, one is damaged, or the run's crops have another size.
     """
-    for name in ("crops.npz", "data.npz"):
-        if (source / name).is_file():
-            return _of_run(source / name, spec, most, seed)
+    if (source / "crops.csv").is_file():
+        return _of_run(source, spec, most, seed)
     return _of_pictures(source, spec, most, seed)
 
 
-def _of_run(path: Path, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            name = "crops" if "crops" in arrays else "pixels"
-            crops: NDArray[np.uint8] = arrays[name]
-            if "cage" in arrays:  # pictures of held-out animals stay unseen, with or without their ages
-                crops = crops[split_by_group(arrays["cage"], seed).train]
-    except (ValueError, KeyError, OSError, EOFError) as error:
-        raise OperatorError(f"{path}: expected the crops of a run, got something else ({error})") from error
+def _of_run(run: Path, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
+    """Return crops of the run's training cages: pictures of held-out animals stay unseen, with or without ages."""
+    found = Crops.load(run)
+    crops = found.pixels[split_by_group(found.groups(), seed).train]
     shape = (spec.height, spec.width, spec.channels)
-    if crops.ndim != 4 or crops.shape[1:] != shape or crops.dtype != np.uint8 or len(crops) < 2:
-        raise OperatorError(f"{path}: expected at least 2 crops uint8 {shape}, got {crops.dtype} {crops.shape}")
+    if crops.shape[1:] != shape or len(crops) < 2:
+        raise OperatorError(f"{run / 'crops.npz'}: expected at least 2 crops {shape}, got {crops.shape}")
     return crops[_some(len(crops), most, seed)]
 
 

@@ -11,20 +11,32 @@ from edge.clock import Clock
 from edge.config.tree import Config
 from edge.contract.base import Scalar
 from edge.contract.reading import Model, Reading, Trigger
+from edge.contract.record import Event
 from edge.version import VERSION
 
+THROUGH = "through_s"
+"""In a `gap` event: the due time, by the boot's monotonic clock, of the newest slot that it tells of."""
 _CAMERA_KEYS = ("backend", "model", "tuning_file", "path", "seed", "width", "height")
 
 
-def last_taken_s(last: CaptureStatus | None, newest: Sequence[Reading], clock: Clock) -> float | None:
-    """Return the monotonic time of the newest slot that was taken in this boot, or None.
+def last_settled_s(last: CaptureStatus | None, newest: Sequence[Reading | Event], clock: Clock) -> float | None:
+    """Return the monotonic time of this boot's newest slot that was taken, or told as missed; None without one.
 
     By the status file, or by the outbox where the process was killed before it could write that.
     """
-    known = [one.monotonic_s for one in newest if one.boot_id == clock.boot_id and one.trigger is Trigger.SCHEDULE]
+    known = [time_s for record in newest if (time_s := _settled_s(record, clock.boot_id)) is not None]
     if last is not None and last.boot_id == clock.boot_id and last.last_due_s is not None:
         known.append(last.last_due_s)
     return max(known, default=None)
+
+
+def _settled_s(record: Reading | Event, boot_id: str) -> float | None:
+    if record.boot_id != boot_id:
+        return None
+    if isinstance(record, Reading):
+        return record.monotonic_s if record.trigger is Trigger.SCHEDULE else None
+    through_s = record.detail.get(THROUGH)
+    return float(through_s) if record.code == "gap" and isinstance(through_s, int | float) else None
 
 
 def tell_start(
@@ -33,11 +45,11 @@ def tell_start(
     config: Config,
     config_sha256: str,
     last: CaptureStatus | None,
-    missed: int | None,
+    missed: Sequence[float] | None,
 ) -> None:
     """Append the `start` event, and `gap` and `config_changed` where they hold. The camera is not yet open.
 
-    missed: due slots of this boot that nobody took, None where the last process was of another boot.
+    missed: due times of this boot that nobody took, None where the last process was of another boot.
     """
     ended = "first start" if last is None else last.ended or "killed or power cut"
     journal.event(
@@ -57,7 +69,7 @@ def tell_start(
         since = last.updated_at.isoformat(timespec="seconds")
         detail: dict[str, Scalar] = {"since": since, "gap_s": gap_s, "same_boot": missed is not None}
         if missed is not None:
-            detail["missed_slots"] = missed
+            detail |= {"missed_slots": len(missed), THROUGH: missed[-1]}
         journal.event("gap", f"nothing was captured {shown}, since {since}", **detail)
     if last.config_sha256 != config_sha256:
         text = "the settings have changed"

@@ -13,7 +13,7 @@ from pathlib import Path
 from edge.board import board_serial
 from edge.camera.choose import make_camera
 from edge.camera.protocol import Camera
-from edge.capture.beginning import first_started_at, last_taken_s, tell_changes, tell_start
+from edge.capture.beginning import THROUGH, first_started_at, last_settled_s, tell_changes, tell_start
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
 from edge.capture.process import CaptureProcess
@@ -22,6 +22,7 @@ from edge.capture.watchdog import Watchdog
 from edge.clock import Clock, SteppedClock, SystemClock
 from edge.config.load import config_sha256
 from edge.config.tree import Config
+from edge.contract.base import Scalar
 from edge.contract.reading import Model, Outcome, Reading
 from edge.errors import BundleError, DeviceError, DiskFull, EndOfReplay, OperatorError
 from edge.notify import watchdog_limit_s
@@ -30,7 +31,6 @@ from edge.outbox.requests import Requests
 from edge.schedule import Tally, make_plan, missed_slots, next_due_s
 from edge.version import VERSION
 
-_RIGHT_NOW_S = 1e-3
 _MISSED_LIMIT = 100_000
 
 
@@ -65,7 +65,7 @@ class Capture:
         stepped_from: datetime | None,
         camera: Camera | None = None,
     ) -> None:
-        """Take up where the last process left off. camera: another one than the settings name."""
+        """Take up where the last process left off. camera: another than the settings', for simulations."""
         self._config, self._clock, self._outbox, self._state_dir = config, clock, outbox, state_dir
         self._digest = config_sha256(config)
         self._last = read_status(state_dir)
@@ -76,7 +76,7 @@ class Capture:
         self._started_at = clock.now()
         self._begun_at = first_started_at(self._last, stepped_from, clock)
         self._due_s: float | None = None
-        self._last_taken_s: float | None = None
+        self._last_settled_s: float | None = None
         self._unsaved = 0
         self._full_told = False
         self._changes_untold = True
@@ -97,7 +97,7 @@ class Capture:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         journal = self._process.journal
-        self._last_taken_s = last_taken_s(self._last, self._outbox.newest_readings(), self._clock)
+        self._last_settled_s = last_settled_s(self._last, self._outbox.newest(), self._clock)
         missed = self._missed_before()
         self._kept(lambda: tell_start(journal, self._clock, self._config, self._digest, self._last, missed))
         code, ended = 0, "stopped"
@@ -127,7 +127,7 @@ class Capture:
                 self._due_s = due_s
                 kept = self._kept(self._take_due)
                 taken += 1
-                due_s = self._next_due_s(max(due_s, self._clock.monotonic_s() - _RIGHT_NOW_S))
+                due_s = self._next_due_s(due_s)  # it may have passed already: then it is taken late, or told as missed
             else:
                 kept = self._kept(self._take_requested)
             code = self._process.exit_code() if kept else None
@@ -189,17 +189,17 @@ class Capture:
     def _first_due_s(self) -> float:
         """Return when the first slot is due: at once, unless an earlier process of this boot has just taken one."""
         now_s = self._clock.monotonic_s()
-        if self._last_taken_s is None:
+        if self._last_settled_s is None:
             return now_s
-        return max(now_s, self._next_due_s(self._last_taken_s))
+        return max(now_s, self._next_due_s(self._last_settled_s))
 
-    def _missed_before(self) -> int | None:
-        """Return how many due slots of this boot passed before the start, but for the newest: it is taken at once."""
-        if self._last_taken_s is None:
+    def _missed_before(self) -> list[float] | None:
+        """Return the due times of this boot that passed before the start, but for the newest: it is taken at once."""
+        if self._last_settled_s is None:
             return None
-        due_s, now_s = self._next_due_s(self._last_taken_s), self._clock.monotonic_s()
+        due_s, now_s = self._next_due_s(self._last_settled_s), self._clock.monotonic_s()
         passed = missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._process.tally)
-        return sum(1 for _ in islice(passed, _MISSED_LIMIT))
+        return list(islice(passed, _MISSED_LIMIT))
 
     def _next_due_s(self, after_s: float) -> float:
         return next_due_s(self._plan, after_s, self._epoch_offset_s(), self._process.tally)
@@ -212,7 +212,8 @@ class Capture:
         )
         if passed:
             due_s = self._next_due_s(passed[-1])
-            self._process.journal.event("gap", f"{len(passed)} due slots passed unseen", missed_slots=len(passed))
+            detail: dict[str, Scalar] = {"missed_slots": len(passed), THROUGH: passed[-1]}
+            self._process.journal.event("gap", f"{len(passed)} due slots passed unseen", **detail)
         return due_s
 
     def _epoch_offset_s(self) -> float | None:

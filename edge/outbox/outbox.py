@@ -13,8 +13,9 @@ from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.ranges import RangeSet
+from edge.contract.reading import SCHEMA as READING_SCHEMA
 from edge.contract.reading import Reading
-from edge.contract.record import ClockCorrection, Event, EventCode, Lost
+from edge.contract.record import EVENT_SCHEMA, ClockCorrection, Event, EventCode, Lost
 from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, StorageError
 from edge.outbox import damage
 from edge.outbox.database import free_bytes, open_writer, reading, writing
@@ -45,6 +46,7 @@ class Outbox:
         self._reserve = Reserve(state_dir, settings.reserve_mb * 1_000_000)
         self._lock = WriterLock(state_dir / "outbox.lock", str(self._path))
         self._check: damage.Check | None = None
+        self._doubt, self._check_at_s = "", float("-inf")
         self._swept = self._full = self._untold = False
 
     @classmethod
@@ -101,11 +103,12 @@ class Outbox:
             DiskFull: not even the reserve leaves room for the reading.
             StorageError: it cannot be stored.
         """
+        attempted = self._sequence.epoch, self._sequence.last_seq + 1
         try:
             return self._append_reading(build)
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
-            return self._append_reading(build)
+            return attempted if self._is_held(*attempted) else self._append_reading(build)
 
     def append_record(self, record: Event | Lost | ClockCorrection) -> tuple[str, int]:
         """Store an event, a loss or a clock correction; return (epoch, seq).
@@ -118,23 +121,24 @@ class Outbox:
             with writing(self._connection, self._path):
                 return self._insert_record(record)
 
+        attempted = self._sequence.epoch, self._sequence.last_seq + 1
         try:
             return self._with_reserve(insert)
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
-            return self._with_reserve(insert)
+            return attempted if self._is_held(*attempted) else self._with_reserve(insert)
 
-    def newest_readings(self, most: int = 20) -> list[Reading]:
-        """Return the newest readings that are still held, the newest first; none where the file cannot be read.
+    def newest(self, most: int = 20) -> list[Reading | Event]:
+        """Return the newest readings and events that are still held, the newest first; none where they are unreadable.
 
-        The status file is written after a reading: a kill between the two must not have the slot taken twice.
+        The status file is written after a record: a kill between the two must not have a slot taken or told twice.
         """
-        query = "SELECT body FROM records WHERE kind = 'reading' ORDER BY id DESC LIMIT ?"
+        query = "SELECT schema, body FROM records ORDER BY id DESC LIMIT ?"
+        kinds: dict[str, type[Reading | Event]] = {READING_SCHEMA: Reading, EVENT_SCHEMA: Event}
         try:
             with reading(self._path):
-                return [
-                    jsontext.decode(body, Reading) for (body,) in self._connection.execute(query, (most,)).fetchall()
-                ]
+                rows = self._connection.execute(query, (most,)).fetchall()
+            return [jsontext.decode(body, kinds[schema]) for schema, body in rows if schema in kinds]
         except (StorageError, MessageError):
             return []
 
@@ -294,6 +298,12 @@ class Outbox:
             return insert()
         finally:
             self._reload()
+
+    def _is_held(self, epoch: str, seq: int) -> bool:
+        """Return whether a record is there: the damage may have shown only after its commit, and then it was saved."""
+        with reading(self._path):
+            found = self._connection.execute("SELECT 1 FROM records WHERE epoch = ? AND seq = ?", (epoch, seq))
+            return found.fetchone() is not None
 
     def _reload(self) -> None:
         with reading(self._path):

@@ -111,6 +111,30 @@ def probe(name: str) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in Path("/run/probe.out").read_text().splitlines())
 
 
+REOPENING = """
+import os
+from edge.camera.picamera import PiCamera
+from edge.camera.protocol import Shot
+from edge.clock import SystemClock
+from edge.config.load import parse_config
+from edge.contract.reading import Light
+config, clock = parse_config(open("/etc/cageclock/cageclock.yaml").read()), SystemClock()
+camera, counts = PiCamera(config.camera, clock), []
+for _ in range(8):
+    camera.open()
+    camera.capture(Shot(clock.monotonic_s(), Light.UNKNOWN))
+    counts.append(len(os.listdir("/proc/self/fd")))
+camera.close()
+print(*counts)
+"""
+"""One process that opens the camera eight times, as the recovery ladder does; descriptors after each capture."""
+
+
+def reopen() -> list[int]:
+    Path("/run/reopen.py").write_text(REOPENING)
+    return [int(word) for word in shell(f"{PROGRAM}/python /run/reopen.py").splitlines()[-1].split()]
+
+
 def main() -> None:
     captures = int(os.environ.get("CAPTURES", "100"))
     shell(f"{PROGRAM}/pip install -q --no-index --no-deps /input/cageclock-*.whl")
@@ -120,6 +144,7 @@ def main() -> None:
     drop_in.parent.mkdir(parents=True)
     drop_in.write_text(f"[Service]\nWatchdogSec={WATCHDOG_S}\nTimeoutAbortSec=5\n")
     result: dict[str, object] = {"probes": {name: probe(name)["camera"] for name in ("capture", "publish", "bundle")}}
+    result["reopened"] = reopen()
     begin = time.monotonic()
     shell(f"systemctl daemon-reload; systemctl start {UNIT}")
     result["first_half"] = follow(captures // 2, 1200)

@@ -95,6 +95,10 @@ def test_nothing_leaks(result: dict[str, Any], half: str) -> None:
     assert warm[-1]["rss_kib"] - warm[0]["rss_kib"] < 3072, [one["rss_kib"] for one in warm]
 
 
+def test_reopening_leaks_nothing(result: dict[str, Any]) -> None:
+    assert result["reopened"][-1] <= result["reopened"][1], result["reopened"]
+
+
 def test_the_kernels_oom_killer_is_survived(result: dict[str, Any]) -> None:
     assert result["oom_killed"]
     assert 0 < result["after_oom_s"] < 240

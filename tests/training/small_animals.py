@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
+import pandas as pd
 
 from edge.contract.manifest import Age
-from training.finetune import AgeData
+from training.age_data import AgeData
+from training.crops import Crops, complete
 from training.geometry import age_spec
 
 SPEC: Age = msgspec.structs.replace(age_spec(), width=96, height=64, embedding_size=8)
@@ -21,3 +23,10 @@ def small_animals(animals: int = 12, each: int = 6, seed: int = 1) -> AgeData:
     crops = (noise + (age / 900 * 200)[:, None, None, None]).astype(np.uint8)
     animal = np.repeat(np.arange(animals, dtype=np.int32), each)
     return AgeData(crops, age, animal, animal)
+
+
+def small_crops(data: AgeData, **columns: object) -> Crops:
+    """Return the same as crops with a table, one animal a cage; columns: more of them."""
+    subject = [f"m{animal}" for animal in data.animal]
+    table = pd.DataFrame({"subject": subject, "cage": subject, "age_days": data.age_days, **columns})
+    return Crops(data.crops, complete(table))

@@ -21,7 +21,7 @@ _SCRIPT = """
 import sys
 from pathlib import Path
 import numpy as np
-from tests.training.small_animals import SPEC, small_animals
+from tests.training.small_animals import SPEC, small_animals, small_crops
 from training.age import Plan
 from training.finetune import Finetune, finetune, pretrain_run
 from training.weights import find_weights
@@ -29,7 +29,7 @@ import keras
 assert keras.backend.backend() == sys.argv[2], keras.backend.backend()
 run = Path(sys.argv[1])
 data = small_animals(8)
-np.savez(run / "data.npz", crops=data.crops, cage=data.group)
+small_crops(data).save(run)
 for method in ("simsiam", "vicreg"):
     pretrain_run(run, run, SPEC, Plan("plain-0.3"), method=method, steps=3, batch=8, most=99, licence="CC0")
 settings = Finetune(steps=3, plan=Plan("plain-0.3"), head="auto", head_steps=2, batch=8,

@@ -103,6 +103,14 @@ def test_too_few_animals_for_an_interval_give_an_endless_one() -> None:
     assert quantile_by_animal(np.arange(9.0), np.array(list("abcdefghi"), object)) == 8
 
 
+def test_a_handful_of_animals_is_fitted_and_the_endless_interval_said(tmp_path: Path) -> None:
+    table = animals(count=6).assign(rare=[1.0, *[np.nan] * 17], coat=["a", None, "b"] * 6)
+    ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse")
+    found = validate(ready, 1, weigh=True, names=("ridge-1",))
+    assert np.isfinite(found.predicted).all()
+    assert np.isinf(figures(ready, found, found)["width_90"])
+
+
 def test_an_interval_never_comes_from_the_animals_own_fold() -> None:
     names = np.array([f"a{number}" for number in range(40)], object)
     fold = np.arange(40) % 2
@@ -123,7 +131,7 @@ def test_no_animal_is_on_two_sides(owners: list[int], folds: int, seed: int) -> 
 
 def test_the_same_seed_gives_the_same_predictions(tmp_path: Path) -> None:
     table = prepare(written(tmp_path / "t.csv", animals()), "age_weeks", "mouse")
-    first, second = (validate(table, 5, weigh=True, names=("ridge-1", "forest")) for _ in range(2))
+    first, second = (validate(table, 5, weigh=True, names=("ridge-1", "svr-1")) for _ in range(2))
     assert isinstance(first, Validated)
     assert np.array_equal(first.predicted, second.predicted)
     assert first.chosen == second.chosen
@@ -233,3 +241,12 @@ def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
     assert "did you mean 'age_weeks'?" in done.stderr
     assert "Traceback" not in done.stderr
     assert "--target COLUMN" in command(*options).stderr
+
+
+def test_an_embedding_without_a_network_says_what_to_run(tmp_path: Path) -> None:
+    from training.features.embedding import embedded
+
+    with pytest.raises(OperatorError, match=r"age\.tflite: there is no such network; run `cageclock-train quantise"):
+        embedded(tmp_path, "int8", 1)
+    with pytest.raises(OperatorError, match="backbone.keras: there is no such network; run `cageclock-train pretrain"):
+        embedded(tmp_path, "backbone", 1, tmp_path / "other")

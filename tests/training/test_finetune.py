@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge.errors import OperatorError
-from tests.training.small_animals import SPEC, small_animals
+from tests.training.small_animals import SPEC, small_animals, small_crops
 from training.age import Plan, distributions, float_embeddings, reduced, reduced_spec, with_trained_head
 from training.age_networks import HEAD, age_network, backbone_of, check_name, embedding_of
 from training.finetune import Finetune, finetune, load_fit, pretrain_run, train
@@ -73,7 +73,7 @@ def test_a_reduced_network_averages_the_crop_itself() -> None:
 def test_pretraining_lowers_its_loss_and_its_weights_are_taken_up(tmp_path: Path, method: str) -> None:
     """The backbone of `pretrain` is the one that training starts from; digest, licence and normalisation are told."""
     data = small_animals(8, 4)
-    np.savez(tmp_path / "data.npz", crops=data.crops, cage=data.group)
+    small_crops(data).save(tmp_path)
     plan = Plan("plain-0.3")
     said = pretrain_run(
         tmp_path, tmp_path, SPEC, plan, method=method, steps=25, batch=8, most=100, licence="CC0", seed=1

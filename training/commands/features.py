@@ -23,6 +23,7 @@ def add_options(fit: argparse.ArgumentParser) -> None:
     )
     route.add_argument("--weigh-animals", action="store_true", help="animals count equally, not their readings")
     route.add_argument("--run", dest="embedding_run", type=Path, metavar="RUN", help="instead of a table: RUN's crops")
+    route.add_argument("--network-from", type=Path, metavar="RUN", help="the run whose network embeds (default: --run)")
     route.add_argument(
         "--embedding",
         choices=("int8", "float", "backbone"),
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         quiet()
         from training.features.embedding import embedded
 
-        table = embedded(options.embedding_run, options.embedding, options.seed)
+        table = embedded(options.embedding_run, options.embedding, options.seed, options.network_from)
         source = f"{options.embedding} embedding"
     elif options.table is None or options.target is None or options.group is None or options.embedding_run is not None:
         raise OperatorError(

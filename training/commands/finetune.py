@@ -111,8 +111,8 @@ def _pretrain(options: argparse.Namespace) -> int:
 
 def _candidates(options: argparse.Namespace) -> int:
     quiet()
-    from training.candidates import compare_candidates
+    from training.candidates import PROFILES, compare_candidates
 
-    print(compare_candidates(options.out, options.profile, options.steps, options.seed))
+    print(compare_candidates(options.out, PROFILES[options.profile], options.steps, options.seed))
     print(options.out / "candidates.md")
     return 0

@@ -17,22 +17,26 @@ from training.split import split_by_group
 EMBEDDINGS = ("int8", "float", "backbone")
 
 
-def embedded(run: Path, kind: str, seed: int) -> FeatureTable:
+def embedded(run: Path, kind: str, seed: int, network: Path | None = None) -> FeatureTable:
     """Return the embedding of RUN's crops with age_days as the target.
 
     kind: "int8" (age.tflite, what the device computes), "float" (age.keras) or "backbone" (backbone.keras of
     `pretrain`, which saw no ages). The age network has seen the ages of its training animals, so with the first two
-    only held-out animals are used. Animals that ever shared a cage stay on one side.
+    only held-out animals are used, unless the network comes from another run (`network`). Animals that ever shared a
+    cage stay on one side.
 
     Raises:
         OperatorError: the network or the crops are not there, or too few animals are left.
     """
     name = {"int8": AGE, "float": "age.keras", "backbone": "backbone.keras"}[kind]
-    if not (run / name).exists():
+    path = (network or run) / name
+    if not path.exists():
         first = "pretrain" if kind == "backbone" else "fit" if kind == "float" else "quantise"
-        raise OperatorError(f"{run / name}: there is no such network; run `cageclock-train {first} --out {run}` first")
+        raise OperatorError(
+            f"{path}: there is no such network; run `cageclock-train {first} --out {path.parent}` first"
+        )
     crops = Crops.load(run)
-    if kind != "backbone":
+    if kind != "backbone" and path.parent.resolve() == run.resolve():
         crops = crops.at(~split_by_group(_split_of(run, crops), seed).train)
     crops = crops.at(crops.table.age_days.notna().to_numpy())
     groups = crops.groups()
@@ -41,7 +45,7 @@ def embedded(run: Path, kind: str, seed: int) -> FeatureTable:
             f"{run / 'crops.csv'}: expected at least {LEAST_ANIMALS} animals or cages that the network has not seen, "
             f"got {len(np.unique(groups))}"
         )
-    vectors = _vectors(run / name, kind, crops.pixels)
+    vectors = _vectors(path, kind, crops.pixels)
     return FeatureTable(
         features=pd.DataFrame(vectors, columns=[f"e{number:03d}" for number in range(vectors.shape[1])]).astype(float),
         categories=(),

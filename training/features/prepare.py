@@ -167,9 +167,10 @@ def _suspects(columns: dict[str, pd.Series], truth: pd.Series, categories: Seque
     """Return warnings of columns that alone nearly give the target: an age in disguise, perhaps."""
     found = []
     for name, column in columns.items():
-        if name in categories:
+        there = column.notna()
+        if name in categories or there.sum() < 10 or min(column[there].nunique(), truth[there].nunique()) < 2:
             continue
-        r = column.corr(truth, method="spearman") if column.nunique() > 1 else 0.0
+        r = column.corr(truth, method="spearman")
         if abs(r) > 0.98:
             found.append(f"column '{name}' alone nearly gives the target (rank correlation {r:.3f}): is it a leak?")
     return found

@@ -52,7 +52,7 @@ def fit_features(table: FeatureTable, out: Path, seed: int, *, weigh: bool = Fal
         "target": table.name,
         "source": source,
         "columns_left_out": table.left_out,
-        "warnings": list(table.warnings),
+        "warnings": [*table.warnings, *_endless(report)],
     }
     _write(out / "report.json", json.dumps(_finite(report), indent=1) + "\n")
     _write(out / "report.md", markdown(report))
@@ -129,6 +129,15 @@ def markdown(report: dict[str, Any]) -> str:
     lines += ["", "All figures come from raw predictions; no correction that needs the true age was applied.", ""]
     lines += [f"- warning: {text}" for text in report["warnings"]]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _endless(report: dict[str, Any]) -> list[str]:
+    """Return a warning where there are too few animals for any finite 90% interval (below nine in the other folds)."""
+    if np.isfinite(report["width_90"]):
+        return []
+    return [
+        f"{report['n_animals']} animals are too few for a 90% interval: its width is infinite (null in report.json)"
+    ]
 
 
 def _per_fold(table: FeatureTable, found: Validated) -> list[dict[str, Any]]:

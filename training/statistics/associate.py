@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from edge.errors import OperatorError
 from training.statistics.cohort import Cohort, read_cohort, split_cohort
@@ -70,8 +71,12 @@ def associate_files(
 
 
 def _intervene(cohort: Cohort, plan: Plan, seed: int) -> list[dict[str, Any]]:
-    """Return the ratios of ageing rates; none where no animal was read on two days."""
+    """Return the ratios of ageing rates, p corrected for several arms; none where no animal was read on two days."""
     if plan.treatment is None:
         return []
     days: pd.Series = cohort.readings.groupby("subject")["age_days"].agg(lambda ages: ages.round().nunique())
-    return intervene(cohort, plan.treatment, plan.control, seed) if (days >= 2).any() else []
+    if not (days >= 2).any():
+        return []
+    found = intervene(cohort, plan.treatment, plan.control, seed)
+    corrected = multipletests([one["p"] for one in found], method="holm")[1]
+    return [one | {"p_holm": float(p)} for one, p in zip(found, corrected, strict=True)]

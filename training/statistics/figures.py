@@ -106,9 +106,9 @@ def _lines(
                     continue
                 one = cohort[number]
                 low, high = (one["low"], one["high"]) if one["low"] is not None else (-np.inf, np.inf)
-                text = f"{one['ratio']:.2f} [{low:.2f}, {high:.2f}]   {_p(one['p'])}   "
+                text = f"{one['ratio']:.2f} [{low:.2f}, {high:.2f}]   {_p(one['p_holm'])}   "
                 text += f"{one['units_treated']}+{one['units_control']} {one['unit']}s"
-                points.append((which, one["ratio"], low, high, one["p"] < ALPHA, text))
+                points.append((which, one["ratio"], low, high, one["p_holm"] < ALPHA, text))
             lines.append((f"{found['treated']} / {found['control']}", points))
         return lines
     lines = []

@@ -111,7 +111,7 @@ def _lines(
         ends = f"{one['low']:.2f} to {one['high']:.2f}" if one["low"] is not None else "unbounded"
         lines.append(
             f"{one['cohort']}: animals on {one['treated']} come to look older at {one['ratio']:.2f} times the rate of "
-            f"{one['control']} (95% interval {ends}, p {one['p']:.3g} for no difference)."
+            f"{one['control']} (95% interval {ends}, p {one['p_holm']:.3g} for no difference)."
         )
     return lines
 

@@ -80,6 +80,34 @@ def test_arms_given_to_whole_cages_make_the_cage_the_unit(tmp_path: Path) -> Non
     assert report["interventions"][0]["units_treated"] == 15
 
 
+def test_phenotypes_of_cages_make_the_cage_the_animal(tmp_path: Path) -> None:
+    predictions, table = write_study(tmp_path, 4, per_cage=3)
+    known = pd.read_csv(table).merge(pd.read_csv(predictions).drop_duplicates("subject")[["subject", "cage"]])
+    cages = known.groupby("cage").agg({"frailty": "mean", "treatment": "first"}).reset_index()
+    cages.to_csv(tmp_path / "cages.csv", index=False)
+    plan = Plan(continuous=("frailty",), treatment="treatment")
+    associate_files(tmp_path / "out", predictions, tmp_path / "cages.csv", plan)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert [row["n"] for row in report["associations"]] == [30, 30]
+    assert report["interventions"][0]["units_control"] == 15
+    assert report["interventions"][0]["ratio"] == pytest.approx(0.7, abs=0.15)
+
+
+def test_several_arms_are_each_compared_with_the_control_and_corrected(tmp_path: Path) -> None:
+    predictions, table = write_study(tmp_path, 6)
+    known = pd.read_csv(table)
+    known["treatment"] = [
+        "water" if arm == "vehicle" and number % 6 == 0 else arm for number, arm in enumerate(known["treatment"])
+    ]
+    known.to_csv(table, index=False)
+    associate_files(tmp_path / "out", predictions, table, Plan(treatment="treatment", control="vehicle"))
+    drug, water = json.loads((tmp_path / "out" / "report.json").read_text())["interventions"]
+    assert (drug["treated"], water["treated"]) == ("rapamycin", "water")
+    assert drug["p_holm"] == pytest.approx(2 * drug["p"])
+    assert water["p_holm"] == pytest.approx(water["p"])
+    assert drug["high"] < 1 < water["high"]
+
+
 def test_several_examinations_make_a_mixed_model(study: tuple[Path, Path, Path], tmp_path: Path) -> None:
     _, predictions, table = study
     readings, known = pd.read_csv(predictions), pd.read_csv(table).set_index("subject")["frailty"]
