@@ -1,5 +1,5 @@
 #!/bin/bash
-# build.sh container|vm - make the trees that the rig boots, from Debian's packages and PyPI only. What exists is kept.
+# build.sh container|vm|has-vm - make the trees that the rig boots, from Debian's packages and PyPI only. What exists is kept.
 #
 #   container   $RIG/container: Debian trixie with systemd, mosquitto and what the program needs, for systemd-nspawn
 #   vm          $RIG/vm.img, vmlinux, initrd.img: the same, with a kernel, libcamera, unmodified picamera2 and a virtual
@@ -110,7 +110,7 @@ vimc() {
 
 vm() {
 	need debootstrap=debootstrap qemu-system-x86_64=qemu-system-x86 mke2fs=e2fsprogs zstd=zstd
-	[ -e "$RIG/vm.img" ] && [ "$(cat "$RIG/vm.stamp" 2>/dev/null)" = "$(stamp)" ] && return
+	has_vm && return
 	container
 	vimc
 	say "vm: kernel, libcamera"
@@ -159,8 +159,13 @@ vm() {
 	rm -rf "$r"
 }
 
+has_vm() {   # succeeds where an image is there that was made from this very script and these dependencies
+	[ -e "$RIG/vm.img" ] && [ "$(cat "$RIG/vm.stamp" 2>/dev/null)" = "$(stamp)" ]
+}
+
 case ${1:-} in
 container | vm) "$1" ;;
+has-vm) has_vm; exit ;;
 *) sed -n '2,10p' "$0"; exit 2 ;;
 esac
 say "$1: done"

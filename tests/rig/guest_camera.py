@@ -16,7 +16,7 @@ from pathlib import Path
 UNIT = "cageclock-capture"
 STATE = Path("/var/lib/cageclock")
 PROGRAM = "/opt/cageclock/bin"
-WATCHDOG_S = 60
+WATCHDOG_S = 75
 SETTINGS = """\
 device_id: rig
 state_dir: /var/lib/cageclock
@@ -25,7 +25,7 @@ camera:
   backend: picamera
   width: 640
   height: 480
-  picamera: {settle_timeout_s: 1, capture_timeout_s: 8}
+  picamera: {settle_timeout_s: 1, capture_timeout_s: 12}
 schedule: {interval_light_s: 1, interval_dark_s: 1, phase_offset_s: 0}
 bundle: {trusted_keys: [/input/tiny.pub], path: /input/tiny.bundle}
 """
@@ -118,7 +118,8 @@ from edge.camera.protocol import Shot
 from edge.clock import SystemClock
 from edge.config.load import parse_config
 from edge.contract.reading import Light
-config, clock = parse_config(open("/etc/cageclock/cageclock.yaml").read()), SystemClock()
+text = open("/etc/cageclock/cageclock.yaml").read().replace("capture_timeout_s: 12", "capture_timeout_s: 60")
+config, clock = parse_config(text), SystemClock()
 camera, counts = PiCamera(config.camera, clock), []
 for _ in range(8):
     camera.open()

@@ -79,7 +79,7 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_all_captures_came_and_the_hang_was_ended(result: dict[str, Any]) -> None:
     assert result["watchdog"]
-    assert 0 < result["hang_ended_after_s"] < 120
+    assert 0 < result["hang_ended_after_s"] < 135
     assert result["second_half"][-1]["captures"] >= CAPTURES - 6
     faults = {name: n for name, n in result["outcomes"].items() if "fault" in name or "error" in name}
     assert sum(faults.values()) <= 2, faults

@@ -248,5 +248,5 @@ def test_an_embedding_without_a_network_says_what_to_run(tmp_path: Path) -> None
 
     with pytest.raises(OperatorError, match=r"age\.tflite: there is no such network; run `cageclock-train quantise"):
         embedded(tmp_path, "int8", 1)
-    with pytest.raises(OperatorError, match="backbone.keras: there is no such network; run `cageclock-train pretrain"):
+    with pytest.raises(OperatorError, match=r"backbone\.keras: there is no such network; run `cageclock-train pre"):
         embedded(tmp_path, "backbone", 1, tmp_path / "other")
