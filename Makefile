@@ -1,5 +1,6 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need first.
-.PHONY: help campaigns demo test test-rig test-rig-camera check unit bench demo-env test-env bench-env oldest-env clean
+.PHONY: help campaigns demo test test-rig test-rig-camera check unit bench demo-env test-env bench-env oldest-env clean train-report \
+	train-report-full
 
 help:
 	@echo "make demo    sets everything up, then runs the main job on simulated cages (about two minutes)"
@@ -8,6 +9,8 @@ help:
 	@echo "make test-rig-camera  the camera too, in an emulated machine (root; 4 minutes to build, 15 to run)"
 	@echo "make bench   prints one table of time, memory and bytes"
 	@echo "make campaigns  the campaigns that try to lose a reading, as long as with every change; docs/reliability.md"
+	@echo "make train-report       every figure of the training, short (under an hour of CPU, resumable)"
+	@echo "make train-report-full  the same with three seeds and more animals (overnight, resumable)"
 	@echo "make check   only the static checks: ruff, mypy, the import contract"
 	@echo "make clean   removes the virtual environments and caches"
 
@@ -35,6 +38,12 @@ check: test-env
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
+
+train-report: test-env
+	@.venv/bin/python -m training.cli train-report --out runs/short $(REPORT_ARGS)
+
+train-report-full: test-env
+	@.venv/bin/python -m training.cli train-report --profile full --out runs/full $(REPORT_ARGS)
 
 bench: bench-env oldest-env
 	@sh tools/mosquitto.sh

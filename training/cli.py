@@ -15,6 +15,8 @@ cageclock-train bundle --out RUN --key KEY    sign and pack
 cageclock-train associate --predictions P --out RUN   the age gap against phenotypes, genotype, treatment, survival
 cageclock-train power --predictions P --out RUN       animals and readings that a study needs
 cageclock-train demo-bundle --out RUN         all of these
+cageclock-train truth --out RUN               the model against the simulated truth
+cageclock-train train-report --out RUN        every figure, in one resumable run
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.errors import CageclockError, OperatorError
-from training.commands import age, associate, bundle, dataset, finetune, locator, power
+from training.commands import age, associate, bundle, dataset, finetune, locator, power, train_report, truth
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 2 a path or an option is wrong, 3 a bundle must not be used, 4 the machine failed",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (bundle, locator, dataset, finetune, age, associate, power):
+    for group in (bundle, locator, dataset, finetune, age, associate, power, truth, train_report):
         group.add(commands)
     return parser
 

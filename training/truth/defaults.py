@@ -1,0 +1,6 @@
+"""Where things lie unless told otherwise."""
+
+from pathlib import Path
+
+OPEN_FIELD = Path("../shared/data/openfield")
+"""The real open-field recordings, beside a checkout; they are never part of the repository."""
