@@ -1,5 +1,5 @@
 #!/bin/bash
-# build.sh container|vm|has-vm - make the trees that the rig boots, from Debian's packages and PyPI only. What exists is kept.
+# build.sh container|vm|has-container|has-vm - make the trees that the rig boots, from Debian's packages and PyPI only. What exists is kept.
 #
 #   container   $RIG/container: Debian trixie with systemd, mosquitto and what the program needs, for systemd-nspawn
 #   vm          $RIG/vm.img, vmlinux, initrd.img: the same, with a kernel, libcamera, unmodified picamera2 and a virtual
@@ -73,7 +73,7 @@ program_in() {   # program_in ROOT: the environment with everything that the pro
 }
 
 container() {
-	[ "$(cat "$RIG/container/.complete" 2>/dev/null)" = "$(stamp)" ] && return
+	has_container && return
 	need debootstrap=debootstrap systemd-nspawn=systemd-container
 	base
 	say "container: packages"
@@ -159,12 +159,17 @@ vm() {
 	rm -rf "$r"
 }
 
+has_container() {
+	[ "$(cat "$RIG/container/.complete" 2>/dev/null)" = "$(stamp)" ]
+}
+
 has_vm() {   # succeeds where an image is there that was made from this very script and these dependencies
 	[ -e "$RIG/vm.img" ] && [ "$(cat "$RIG/vm.stamp" 2>/dev/null)" = "$(stamp)" ]
 }
 
 case ${1:-} in
 container | vm) "$1" ;;
+has-container) has_container; exit ;;
 has-vm) has_vm; exit ;;
 *) sed -n '2,10p' "$0"; exit 2 ;;
 esac
