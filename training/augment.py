@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -42,9 +43,30 @@ def random_affine(
 
 
 def mirror_order(keypoints: Sequence[str]) -> list[int]:
-    """Return where each part goes when the picture is mirrored: left and right change places."""
-    swapped = [name.replace("left", "\0").replace("right", "left").replace("\0", "right") for name in keypoints]
-    return [keypoints.index(name) if name in keypoints else index for index, name in enumerate(swapped)]
+    """Return where each part goes when the picture is mirrored: left and right change places.
+
+    Sides are told by the words left and right, or by a lone L or R (`ear_L`, `L-ear`, `earL`), whatever their case.
+    """
+    sided = [_sides(name) for name in keypoints]
+    other = {(stem, side): index for index, (stem, side) in enumerate(sided)}
+    return [other.get((stem, -side), index) for index, (stem, side) in enumerate(sided)]
+
+
+def _sides(name: str) -> tuple[str, int]:
+    """Return the name without its side, and the side: -1 left, 1 right, 0 none."""
+    for pattern, side in _SIDES:
+        found = re.search(pattern, name)
+        if found:
+            return f"{name[: found.start()]}|{name[found.end() :]}".lower(), side
+    return name.lower(), 0
+
+
+_SIDES = (
+    *((r"(?i)left", -1), (r"(?i)right", 1)),
+    *((r"(?<![A-Za-z])[Ll](?![A-Za-z])", -1), (r"(?<![A-Za-z])[Rr](?![A-Za-z])", 1)),
+    *((r"(?<=[a-z])L(?![A-Za-z])", -1), (r"(?<=[a-z])R(?![A-Za-z])", 1)),
+    *((r"(?<![A-Za-z])L(?=[A-Z])", -1), (r"(?<![A-Za-z])R(?=[A-Z])", 1)),
+)
 
 
 def change_light(pixels: NDArray[np.float32], rng: np.random.Generator, noise: float) -> NDArray[np.float32]:
@@ -56,6 +78,68 @@ def change_light(pixels: NDArray[np.float32], rng: np.random.Generator, noise: f
     return np.clip(changed, 0, 1, dtype=np.float32)
 
 
+class Augmented(Iterator[Batch]):
+    """Batches for ever: pictures 0..1, float32 (batch, h, w, c), and points (batch, k, 2 or 3, 1) moved along.
+
+    The last axis gives truth and logits the same rank: Keras would squeeze a map of one channel otherwise.
+    Each batch depends on (seed, step) alone, and each pass over the pictures takes every one once: set `step` to go on.
+    """
+
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        points: NDArray[np.float32],
+        *,
+        batch: int,
+        ranges: Ranges,
+        order: Sequence[int] | None,
+        seed: int,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        """Take pictures uint8 (n, h, w, c) with points (n, k, 2 or 3) in their pixels.
+
+        order: the parts' order in a mirrored picture, or None where points have no sides.
+        size: (width, height) of the result, cut from the middle, by default the pictures' own. From larger pictures,
+        turning and shifting shows what is really there instead of black corners.
+        """
+        self.step = 0
+        self._pixels, self._points = pixels, points
+        self._batch, self._ranges, self._order, self._seed = batch, ranges, order, seed
+        self._size = size or (pixels.shape[2], pixels.shape[1])
+
+    def __next__(self) -> Batch:
+        rng = np.random.default_rng([self._seed, self.step])
+        pictures, moved = [], []
+        for place in range(self.step * self._batch, (self.step + 1) * self._batch):
+            picture, target = self._one(self._chosen(place), rng)
+            pictures.append(picture)
+            moved.append(target)
+        self.step += 1
+        return np.stack(pictures), np.stack(moved)[..., None]
+
+    def _chosen(self, place: int) -> int:
+        """Return the picture at a place of the endless order: a permutation a pass."""
+        turn, within = divmod(place, len(self._pixels))
+        return int(np.random.default_rng([self._seed, 7, turn]).permutation(len(self._pixels))[within])
+
+    def _one(self, index: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        width, height = self._size
+        source = self._pixels[index]
+        mirrored = bool(self._ranges.mirror and rng.random() < 0.5)
+        to_old = random_affine((width, height), self._ranges, rng, mirrored)
+        to_old[:, 2] += (source.shape[1] - width) / 2, (source.shape[0] - height) / 2
+        old = source[:, :, 0] if source.shape[2] == 1 else source
+        picture = image.cut(old, to_old, width, height).reshape(height, width, source.shape[2])
+        target = self._points[index].copy()
+        to_new = np.linalg.inv(to_old[:, :2])
+        target[:, :2] = (target[:, :2] - to_old[:, 2]) @ to_new.T
+        if mirrored and self._order is not None:
+            target = target[list(self._order)]
+        if target.shape[1] == 3:
+            target[:, 2] *= ((target[:, :2] >= 0) & (target[:, :2] < (width, height))).all(axis=1)
+        return change_light(picture.astype(np.float32) / 255, rng, self._ranges.noise), target
+
+
 def augmented(
     pixels: NDArray[np.uint8],
     points: NDArray[np.float32],
@@ -64,31 +148,7 @@ def augmented(
     ranges: Ranges,
     order: Sequence[int] | None,
     seed: int,
-) -> Iterator[Batch]:
-    """Yield batches for ever: pictures 0..1 (batch, h, w, c) and points (batch, k, 2 or 3, 1) moved along.
-
-    The last axis gives truth and logits the same rank: Keras would squeeze a map of one channel otherwise.
-
-    order: the parts' order in a mirrored picture, or None where points have no sides.
-    """
-    rng = np.random.default_rng(seed)
-    height, width = pixels.shape[1:3]
-    while True:
-        chosen = rng.integers(0, len(pixels), batch)
-        pictures, moved = [], []
-        for index in chosen:
-            mirrored = bool(ranges.mirror and rng.random() < 0.5)
-            to_old = random_affine((width, height), ranges, rng, mirrored)
-            old = pixels[index, :, :, 0] if pixels.shape[3] == 1 else pixels[index]
-            picture = image.cut(old, to_old, width, height).reshape(pixels.shape[1:])
-            pictures.append(change_light(picture.astype(np.float32) / 255, rng, ranges.noise))
-            target = points[index].copy()
-            to_new = np.linalg.inv(to_old[:, :2])
-            target[:, :2] = (target[:, :2] - to_old[:, 2]) @ to_new.T
-            if mirrored and order is not None:
-                target = target[list(order)]
-            if target.shape[1] == 3:
-                inside = ((target[:, :2] >= 0) & (target[:, :2] < (width, height))).all(axis=1)
-                target[:, 2] *= inside
-            moved.append(target)
-        yield np.stack(pictures), np.stack(moved)[..., None]
+    size: tuple[int, int] | None = None,
+) -> Augmented:
+    """Return the batches; see Augmented."""
+    return Augmented(pixels, points, batch=batch, ranges=ranges, order=order, seed=seed, size=size)

@@ -3,6 +3,8 @@
 cageclock-train simulate --out RUN            render simulated mice: data.npz, crops.npz, crops.csv
 cageclock-train locator --data RUN --out RUN  train and quantise the locator on them
 cageclock-train locator --dlc PROJECT --out RUN   ... on a DeepLabCut project, packed with the demo's age model
+cageclock-train locator-report --dlc PROJECT --out RUN   cross-validate it
+cageclock-train suggest --run RUN SOURCE --out PROJECT   frames to label next
 cageclock-train pretrain --out RUN            train the age model's backbone without ages (optional)
 cageclock-train candidates --out RUN          compare networks (optional)
 cageclock-train check DATASET                 what is wrong with your pictures and their table, what will mislead
@@ -26,7 +28,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.errors import CageclockError, OperatorError
-from training.commands import age, associate, bundle, dataset, finetune, locator, power, train_report, truth
+from training.commands import age, associate, bundle, dataset, finetune, locator, power, suggest, train_report, truth
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="exit codes: 0 done, 2 a path or an option is wrong, 3 a bundle must not be used, 4 the machine failed",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (bundle, locator, dataset, finetune, age, associate, power, truth, train_report):
+    for group in (bundle, locator, suggest, dataset, finetune, age, associate, power, truth, train_report):
         group.add(commands)
     return parser
 

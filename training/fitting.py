@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import OperatorError
+from training.checkpoint import Checkpoint
 from training.progress import progress
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -30,8 +31,14 @@ class Recipe:
     average: float = 0.997
 
 
-def fit(network: Any, loss: Any, batches: Iterator[Batch], recipe: Recipe, what: str) -> list[float]:
-    """Train in place and return the loss of every step."""
+def fit(
+    network: Any, loss: Any, batches: Iterator[Batch], recipe: Recipe, what: str, checkpoint: Checkpoint | None = None
+) -> list[float]:
+    """Train in place and return the loss of every step.
+
+    With a checkpoint, `batches` has a settable `step` (training.augment.Augmented), and a training that was
+    interrupted goes on where it stood.
+    """
     import keras
 
     warmup = min(recipe.warmup_steps, max(1, recipe.steps // 10))
@@ -46,12 +53,25 @@ def fit(network: Any, loss: Any, batches: Iterator[Batch], recipe: Recipe, what:
         ema_momentum=min(recipe.average, 1 - 4 / max(8, recipe.steps)),
     )
     network.compile(optimizer=optimizer, loss=loss)
-    losses = []
-    for _ in progress(range(recipe.steps), recipe.steps, what):
-        pixels, truth = next(batches)
-        losses.append(float(network.train_on_batch(pixels, truth)))
-        if not np.isfinite(losses[-1]):
-            raise OperatorError(f"{what}: the loss became {losses[-1]} at step {len(losses)}; lower the learning rate")
+    losses: list[float] = []
+    if checkpoint is not None:
+        losses = checkpoint.restore(network, optimizer)
+        batches.step = len(losses)  # type: ignore[attr-defined]
+    try:
+        for _ in progress(range(len(losses), recipe.steps), recipe.steps, what, done=len(losses)):
+            pixels, truth = next(batches)
+            losses.append(float(network.train_on_batch(pixels, truth)))
+            if not np.isfinite(losses[-1]):
+                raise OperatorError(
+                    f"{what}: the loss became {losses[-1]} at step {len(losses)}; lower the learning rate"
+                )
+            if checkpoint is not None:
+                checkpoint.save(network, optimizer, losses)
+    except KeyboardInterrupt:
+        # A step that was cut short may have changed half of the variables: what was saved before it is whole.
+        if checkpoint is not None and checkpoint.path.exists():
+            print(f"{what}: --resume goes on from {checkpoint.path}")
+        raise
     optimizer.finalize_variable_values(network.trainable_variables)
     return losses
 

@@ -7,10 +7,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge.contract.manifest import CENTRES, PARTS, Manifest, Parts
+from edge.contract.manifest import CENTRES, PARTS, Centres, Manifest, Parts
 from edge.errors import OperatorError
 from edge.model.bundle import Bundle, read_bundle
+from training.checkpoint import fingerprint
+from training.labelled import LocatorData
 
 DEMO = Path(__file__).parents[1] / "edge/demo/bundle"
 HELD_OUT_EVERY = 5
@@ -20,52 +23,51 @@ HELD_OUT_EVERY = 5
 def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     """Train both stages on the project, pack them with an age model, and return the figures on held-out frames."""
     from training.dlc import read_project
-    from training.fitting import Recipe
-    from training.geometry import centres_spec, parts_spec
-    from training.labelled import cut_project
-    from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage, with_likelihood
+    from training.geometry import KEYPOINTS, centres_spec, parts_spec
+    from training.labelled import cut_project, scale_of
+    from training.locator import centre_scores, part_errors, save_stage, with_likelihood
+    from training.mixing import joined_parts, with_parts
     from training.pack import Label, load_struct, repack, signing_key
     from training.quantise import import_backend
 
     run: Path = options.out
     source = _age_source(options.age_from)
     project = read_project(options.dlc)
-    specs = centres_spec(), parts_spec(project.keypoints, options.px_per_mm)
-    data = cut_project(project, *specs)
+    scale = scale_of(project)
+    keypoints = joined_parts(project.keypoints, KEYPOINTS) if options.data else project.keypoints
+    specs = centres_spec(), parts_spec(keypoints, options.px_per_mm / scale)
+    data = with_parts(cut_project(project, *specs, scale), project.keypoints, keypoints)
     held_view = np.arange(len(data.views)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
     held_crop = held_view[data.frame]
     if not held_crop.any() or held_crop.all():
         raise OperatorError(f"{options.dlc}: expected at least {HELD_OUT_EVERY} labelled frames, got {len(data.views)}")
-    if options.again or not (run / PARTS).exists():
+    if options.again or not (run / PARTS).exists() or not (run / CENTRES).exists():
         import_backend()
-        first = fit_centres(
-            data.views[~held_view],
-            data.centres[~held_view],
-            specs[0],
-            Recipe(options.centre_steps or 800, 16),
-            options.seed,
+        _train(options, data, held_view, specs)
+    content, crops, points = (run / PARTS).read_bytes(), data.crops[held_crop], data.keypoints[held_crop]
+    spec = load_struct(run / "parts.json", Parts)
+    if spec.keypoints != keypoints:
+        raise OperatorError(
+            f"{run / 'parts.json'}: expected a locator of {', '.join(keypoints)}, got {', '.join(spec.keypoints)}; "
+            "train with --again, or into another folder"
         )
-        save_stage(run, "centres", first.content, first.spec)
-        second = fit_parts(
-            data.crops[~held_crop],
-            data.keypoints[~held_crop],
-            specs[1],
-            Recipe(options.steps or 2500, 16),
-            options.seed,
-        )
-        save_stage(run, "parts", second.content, second.spec)
-    content, crops, keypoints = (run / PARTS).read_bytes(), data.crops[held_crop], data.keypoints[held_crop]
-    spec = with_likelihood(content, load_struct(run / "parts.json", Parts), crops, keypoints)
+    # The likelihood is fitted on the held-out frames: no figure below depends on it, and the calibration that
+    # `locator-report` states is fitted on the other folds.
+    spec = with_likelihood(content, spec, crops, points)
     save_stage(run, "parts", content, spec)
-    errors, _ = part_errors(content, spec, crops, keypoints)
+    errors = part_errors(content, spec, crops, points)[0] * scale
+    known = [index for index in range(len(keypoints)) if not np.isnan(errors[:, index]).all()]
     figures = {
         "held_out_frames": float(held_view.sum()),
         "mean_error_px": float(np.nanmean(errors)),
         "median_error_px": float(np.nanmedian(errors)),
         "root_mean_square_px": float(np.sqrt(np.nanmean(errors**2))),
-        **{f"mean_error_px_{name}": float(np.nanmean(errors[:, i])) for i, name in enumerate(project.keypoints)},
+        **{f"mean_error_px_{keypoints[index]}": float(np.nanmean(errors[:, index])) for index in known},
         **centre_scores((run / CENTRES).read_bytes(), specs[0], data.views[held_view], data.centres[held_view]),
     }
+    if scale != 1:
+        figures["picture_px_per_crop_px"] = scale
+        print("the animals are too large or too small for native pixels: give the device camera.px_per_mm")
     (run / "locator-report.json").write_text(json.dumps(figures, indent=1) + "\n")
     label = Label("own-locator", "0.1.0", 1, source.manifest.notice, "own")
     with np.load(_as_file(source)) as golden:
@@ -76,6 +78,33 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     repack(source, run, run / "own-locator.bundle", label, samples, card, signing_key(key))
     print(f"{run / 'own-locator.bundle'}; trust it with bundle.trusted_keys: [{key.with_suffix('.pub')}]")
     return figures
+
+
+def _train(
+    options: argparse.Namespace, data: LocatorData, held: NDArray[np.bool_], specs: tuple[Centres, Parts]
+) -> None:
+    """Train both stages on the frames that are not held out, beside simulated ones where --data names them."""
+    from training.fitting import Recipe
+    from training.geometry import KEYPOINTS
+    from training.locator import Kept, fit_centres, fit_parts, save_stage
+    from training.mixing import Lessons, with_simulated
+    from training.steps import open_data
+
+    seen = ~held[data.frame]
+    lessons = Lessons(data.views[~held], data.centres[~held], data.wide[seen], data.wide_keypoints[seen])
+    if options.data:
+        lessons = with_simulated(lessons, specs[1].keypoints, open_data(options.data), KEYPOINTS, options.seed)
+    kept = Kept(options.out, options.resume, options.checkpoint_every)
+    recipes = Recipe(options.centre_steps or 800, 16), Recipe(options.steps or 2500, 16)
+    done = options.out / "centres.done"
+    # Without this mark, an interrupted second stage would train the first one again.
+    wanted = fingerprint(lessons.views, lessons.centres, recipes[0], options.seed)
+    if not (options.resume and done.exists() and done.read_text() == wanted and (options.out / CENTRES).exists()):
+        first = fit_centres(lessons.views, lessons.centres, specs[0], recipes[0], options.seed, kept)
+        save_stage(options.out, "centres", first.content, first.spec)
+        done.write_text(wanted)
+    second = fit_parts(lessons.wide, lessons.keypoints, specs[1], recipes[1], options.seed, kept)
+    save_stage(options.out, "parts", second.content, second.spec)
 
 
 def _age_source(path: Path | None) -> Bundle:

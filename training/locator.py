@@ -16,6 +16,7 @@ from edge.model.runtime import open_network
 from edge.preprocess import Crop
 from training.augment import Ranges, augmented, mirror_order
 from training.calibrate import fit_likelihood
+from training.checkpoint import Checkpoint, fingerprint
 from training.fitting import Recipe, fit, refresh_statistics, seeded
 from training.losses.keypoints import centre_loss, keypoint_loss
 from training.networks import centres_network, parts_network
@@ -24,6 +25,15 @@ from training.quantise import quantise, spread
 HIT_MM = 3.0
 """A part is found where it is visible and this near: its likelihood is the probability of that."""
 _NO_SHIFT = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a training keeps its checkpoint, how often (seconds), and whether it goes on from one that is there."""
+
+    folder: Path
+    resume: bool = True
+    every_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,36 +55,65 @@ class PartsResult:
 
 
 def fit_centres(
-    views: NDArray[np.uint8], centres: NDArray[np.float32], spec: Centres, recipe: Recipe, seed: int = 1
+    views: NDArray[np.uint8],
+    centres: NDArray[np.float32],
+    spec: Centres,
+    recipe: Recipe,
+    seed: int = 1,
+    kept: Kept | None = None,
 ) -> CentresResult:
     """Return the first stage trained on views uint8 (n, h, w, c) with centres (n, k, 2) in view pixels.
 
-    NaN for none.
+    NaN for none. kept: where its checkpoint lies, if it is to have one.
     """
     seeded(seed)()
     network = centres_network(spec)
     ranges = Ranges(zoom=0.15, shift_px=10.0)
     batches = augmented(views, centres, batch=recipe.batch, ranges=ranges, order=None, seed=seed)
-    fit(network, centre_loss(spec.stride), batches, recipe, "centres")
-    refresh_statistics(network, batches, 40)
+    checkpoint = _checkpoint(kept, "centres", views, centres, recipe, seed)
+    fit(network, centre_loss(spec.stride), batches, recipe, "centres", checkpoint)
+    refresh_statistics(network, batches, min(40, recipe.steps))
     content = quantise(network, views[spread(len(views), 150)])
+    if checkpoint is not None:
+        checkpoint.remove()
     opened = open_network(content)
     return CentresResult(content, msgspec.structs.replace(spec, input=opened.input, output=opened.output), network)
 
 
 def fit_parts(
-    crops: NDArray[np.uint8], keypoints: NDArray[np.float32], spec: Parts, recipe: Recipe, seed: int = 1
+    crops: NDArray[np.uint8],
+    keypoints: NDArray[np.float32],
+    spec: Parts,
+    recipe: Recipe,
+    seed: int = 1,
+    kept: Kept | None = None,
 ) -> PartsResult:
-    """Return the second stage trained on crops uint8 (n, size, size, c) with keypoints (n, parts, 3): x, y, visible."""
+    """Return the second stage trained on crops uint8 (n, s, s, c) with keypoints (n, parts, 3): x, y, visible.
+
+    s is `spec.size` or more: what is around the crops is turned and shifted into view.
+    kept: where its checkpoint lies, if it is to have one.
+    """
     seeded(seed)()
     network = parts_network(spec)
     order = mirror_order(spec.keypoints)
-    batches = augmented(crops, keypoints, batch=recipe.batch, ranges=Ranges(), order=order, seed=seed)
-    fit(network, keypoint_loss(spec.stride), batches, recipe, "parts")
-    refresh_statistics(network, batches, 40)
-    content = quantise(network, crops[spread(len(crops), 150)])
+    size = (spec.size, spec.size)
+    batches = augmented(crops, keypoints, batch=recipe.batch, ranges=Ranges(), order=order, seed=seed, size=size)
+    checkpoint = _checkpoint(kept, "parts", crops, keypoints, recipe, seed)
+    fit(network, keypoint_loss(spec.stride), batches, recipe, "parts", checkpoint)
+    refresh_statistics(network, batches, min(40, recipe.steps))
+    margin = (crops.shape[1] - spec.size) // 2
+    middle = crops[:, margin : margin + spec.size, margin : margin + spec.size]
+    content = quantise(network, middle[spread(len(crops), 150)])
     opened = open_network(content)
+    if checkpoint is not None:
+        checkpoint.remove()
     return PartsResult(content, msgspec.structs.replace(spec, input=opened.input, output=opened.output), network)
+
+
+def _checkpoint(kept: Kept | None, name: str, *parts: object) -> Checkpoint | None:
+    if kept is None:
+        return None
+    return Checkpoint(kept.folder / f"{name}.checkpoint.npz", fingerprint(name, *parts), kept.resume, kept.every_s)
 
 
 def part_errors(
@@ -84,7 +123,7 @@ def part_errors(
 
     NaN where the part is not visible.
     """
-    found = _found_parts(content, spec, crops)
+    found = found_parts(content, spec, crops)
     seen = keypoints[..., 2] > 0
     errors = np.hypot(found[..., 0] - keypoints[..., 0], found[..., 1] - keypoints[..., 1])
     return np.where(seen, errors, np.nan), np.where(seen, found[..., 2], np.nan)
@@ -96,7 +135,7 @@ def with_likelihood(content: bytes, spec: Parts, crops: NDArray[np.uint8], keypo
     A hit is a visible part that is found within HIT_MM.
     """
     plain = msgspec.structs.replace(spec, likelihood_a=0.0, likelihood_b=1.0)
-    found = _found_parts(content, plain, crops)
+    found = found_parts(content, plain, crops)
     errors = np.hypot(found[..., 0] - keypoints[..., 0], found[..., 1] - keypoints[..., 1])
     hits = (keypoints[..., 2] > 0) & (errors <= HIT_MM * spec.px_per_mm)
     masses = np.clip(found[..., 2], 1e-4, 1 - 1e-4)
@@ -104,7 +143,7 @@ def with_likelihood(content: bytes, spec: Parts, crops: NDArray[np.uint8], keypo
     return msgspec.structs.replace(spec, likelihood_a=a, likelihood_b=b)
 
 
-def _found_parts(content: bytes, spec: Parts, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
+def found_parts(content: bytes, spec: Parts, crops: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Return (n, parts, 3): x, y in crop pixels and likelihood, as the device decodes them."""
     network = open_network(content)
     found = np.empty((len(crops), len(spec.keypoints), 3))

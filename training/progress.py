@@ -10,16 +10,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def progress(items: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """Yield the items, telling how many of `total` are done and how long the rest takes."""
+def progress(items: Iterable[T], total: int, what: str, done: int = 0) -> Iterator[T]:
+    """Yield the items, telling how many of `total` are done and how long the rest takes; `done` were done before."""
     begin = shown = time.monotonic()
     live = sys.stderr.isatty()
-    for number, item in enumerate(items, 1):
+    for number, item in enumerate(items, done + 1):
         yield item
         now = time.monotonic()
         if now - shown > (0.5 if live else 20) or number == total:
             shown = now
-            left = (now - begin) / number * (total - number)
+            left = (now - begin) / (number - done) * (total - number)
             sys.stderr.write(
                 f"{what}: {number}/{total}, {left:.0f} s left" + ("\r" if live and number < total else "\n")
             )

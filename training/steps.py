@@ -18,6 +18,7 @@ from edge.contract.manifest import AGE, PARTS, Age, Parts, Validity
 from edge.errors import OperatorError
 from training.fitting import Recipe
 from training.geometry import age_spec, centres_spec, parts_spec
+from training.locator import Kept
 from training.pack import NOTICE, Calibration, Label, load_struct, pack_run, save_struct, signing_key
 from training.quantise import import_backend
 from training.simulate import STRAIN, Dataset
@@ -48,8 +49,13 @@ def open_data(run: Path) -> Dataset:
     return Dataset.load(run / "data.npz")
 
 
-def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = False) -> dict[str, float]:
-    """Train and quantise both stages on the run's simulated data; return their figures on held-out cages."""
+def train_locator(
+    run: Path, effort: Effort, seed: int = 1, *, again: bool = False, kept: Kept | None = None
+) -> dict[str, float]:
+    """Train and quantise both stages on the run's simulated data; return their figures on held-out cages.
+
+    kept: where their checkpoints lie, if they are to have any.
+    """
     from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage, with_likelihood
 
     data = open_data(run)
@@ -59,13 +65,13 @@ def train_locator(run: Path, effort: Effort, seed: int = 1, *, again: bool = Fal
     figures: dict[str, float] = {}
     if again or not (run / "centres.json").exists():
         stage = fit_centres(
-            data.views[views.train], data.centres[views.train], centres_spec(), Recipe(effort.centres, 16), seed
+            data.views[views.train], data.centres[views.train], centres_spec(), Recipe(effort.centres, 16), seed, kept
         )
         save_stage(run, "centres", stage.content, stage.spec)
         figures |= centre_scores(stage.content, stage.spec, data.views[views.test], data.centres[views.test])
     if again or not (run / "parts.json").exists():
         second = fit_parts(
-            data.parts[parts.train], data.keypoints[parts.train], parts_spec(), Recipe(effort.parts, 16), seed
+            data.parts[parts.train], data.keypoints[parts.train], parts_spec(), Recipe(effort.parts, 16), seed, kept
         )
         save_stage(run, "parts", second.content, second.spec)
         errors, _ = part_errors(second.content, second.spec, data.parts[parts.test], data.keypoints[parts.test])

@@ -114,6 +114,7 @@ class Life:
 
     def _one_process(self) -> None:
         code = 0
+        self._fuller()
         try:
             code = self._start(captures=None)
         except Killed:
@@ -148,11 +149,7 @@ class Life:
     def _disturb(self, until_s: float) -> None:
         """What happens while capture waits for its next slot."""
         chance, rates, clock = self._chance.random, self._rates, self.clock
-        if self._full_for:
-            self._full_for -= 1
-            if not self._full_for:
-                self._files.refuse = lambda _step: False
-        elif chance() < rates.full:
+        if not self._fuller() and chance() < rates.full:
             self._fill_disk()
         if not clock.synced() and chance() < rates.sync:
             clock.sync()
@@ -189,6 +186,15 @@ class Life:
         self._count("kills")
         shutil.copytree(self._state, self._folder / "at the kill")
         raise Killed
+
+    def _fuller(self) -> bool:
+        """Return whether the disk was full until now; after some waits or starts somebody makes space."""
+        if not self._full_for:
+            return False
+        self._full_for -= 1
+        if not self._full_for:
+            self._files.refuse = lambda _step: False
+        return True
 
     def _fill_disk(self) -> None:
         """Refuse the outbox's writes for some slots; half of the time giving up the reserve helps."""

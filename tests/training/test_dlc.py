@@ -11,7 +11,7 @@ from PIL import Image
 from edge.errors import OperatorError
 from training.dlc import read_project
 from training.geometry import centres_spec, parts_spec
-from training.labelled import cut_project
+from training.labelled import MARGIN, cut_project, scale_of
 
 SINGLE = """scorer,Ann,Ann,Ann,Ann
 bodyparts,snout,snout,tailbase,tailbase
@@ -73,10 +73,15 @@ def test_missing_labels_are_nan(tmp_path: Path) -> None:
     [
         (SINGLE + "labeled-data/m1/img0.png,1,2,three,4\n", r"row 4, column 4 \(tailbase x\).*'three'"),
         (SINGLE + "labeled-data/m1/img0.png,1,inf,3,4\n", r"row 4, column 3 \(snout y\).*finite"),
-        (SINGLE + "labeled-data/m1/gone.png,1,2,3,4\n", r"row 4: expected the image .*gone\.png"),
+        (SINGLE + "labeled-data/m1/gone.png,1,2,3,4\n", r"row 4, column 1: expected the image .*gone\.png"),
         (SINGLE, "expected labelled frames"),
         ("frame,x,y\n1,2,3\n", "expected header rows"),
         ("", "expected header rows"),
+        (SINGLE + "labeled-data/m1/img0.png,1,2,3,4\n" * 2, "row 5: expected each picture once.*row 4"),
+        (SINGLE.replace("coords,x,y,x,y", "coords,x,y,x,z"), r"row coords, column 5 \(tailbase\).*'z'"),
+        (SINGLE.replace("coords,x,y,x,y", "coords,x,y,x,x"), r"column 5 \(tailbase\).*twice"),
+        (SINGLE.replace("tailbase,tailbase", "tailbase,tail"), r"column 4 \(tailbase\).*y is missing"),
+        (SINGLE.replace("tailbase,tailbase", "tailbase"), r"column 5 \(no body part\)"),
         ("scorer,A\nbodyparts,snout\ncoords,likelihood\nlabeled-data/m1/img0.png,1\n", "expected columns x and y"),
     ],
 )
@@ -85,6 +90,50 @@ def test_a_bad_table_is_named_with_row_and_column(tmp_path: Path, text: str, whe
     with pytest.raises(OperatorError, match=where) as raised:
         read_project(project(tmp_path, text))
     assert "CollectedData_Ann.csv" in str(raised.value)
+
+
+def test_a_project_with_h5_alone_is_told_how_to_get_csv(tmp_path: Path) -> None:
+    """Labels stored only as HDF5 give one error that says what to do."""
+    (tmp_path / "labeled-data/m1").mkdir(parents=True)
+    (tmp_path / "labeled-data/m1/CollectedData_Ann.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(OperatorError, match=r"CollectedData_Ann\.h5: expected its labels as CSV"):
+        read_project(tmp_path)
+
+
+def test_a_truncated_picture_is_named_with_its_row(tmp_path: Path) -> None:
+    """A picture that breaks off gives an error that names the table, the row and the picture."""
+    folder = project(tmp_path, SINGLE + "labeled-data/m1/img0.png,1,2,3,4\n")
+    path = folder / "labeled-data/m1/img0.png"
+    path.write_bytes(path.read_bytes()[:60])
+    found = read_project(folder)
+    with pytest.raises(OperatorError, match=r"Ann\.csv: row 4, column 1: .*img0\.png: expected a whole image"):
+        cut_project(found, centres_spec(), parts_spec(found.keypoints))
+
+
+def test_several_videos_of_other_sizes_and_orders_of_parts(tmp_path: Path) -> None:
+    """Videos may differ in size, colour and order of the columns; Windows' paths are read; unlabelled rows left out."""
+    project(tmp_path, SINGLE + "labeled-data\\m1\\img0.png,1,2,3,4\nlabeled-data\\m1\\img1.png,,,,\n")
+    header = SINGLE.replace("snout,snout,tailbase,tailbase", "tailbase,tailbase,snout,snout")
+    project(tmp_path, header + "labeled-data/m2/img0.png,30,40,10,20\n", video="m2", size=(400, 100))
+    Image.new("L", (400, 100), 9).save(tmp_path / "labeled-data/m2/img0.png")
+    found = read_project(tmp_path)
+    assert len(found.frames) == 2
+    np.testing.assert_array_equal(found.frames[1].animals[0], [[10, 20], [30, 40]])
+    data = cut_project(found, centres_spec(), parts_spec(found.keypoints))
+    assert data.crops.shape == (2, 192, 192, 1)
+    middle = slice(MARGIN, -MARGIN)
+    np.testing.assert_array_equal(data.wide[:, middle, middle], data.crops)
+
+
+def test_a_large_animal_is_scaled_into_its_crop(tmp_path: Path) -> None:
+    """Where an animal spans more than a crop, the pictures are scaled, and its labels with them."""
+    folder = project(tmp_path, SINGLE + "labeled-data/m1/img0.png,100,100,700,500\n", size=(800, 600))
+    found = read_project(folder)
+    scale = scale_of(found)
+    assert scale == 5.0
+    data = cut_project(found, centres_spec(), parts_spec(found.keypoints), scale)
+    assert data.keypoints[0, :, 2].tolist() == [1, 1]
+    np.testing.assert_allclose(np.diff(data.keypoints[0, :, :2], axis=0)[0], (120, 80))
 
 
 def test_a_folder_without_labels_says_what_it_expected(tmp_path: Path) -> None:
@@ -102,9 +151,9 @@ def test_tables_must_agree_on_the_body_parts(tmp_path: Path) -> None:
 
 
 def test_a_label_outside_its_image_is_refused(tmp_path: Path) -> None:
-    """A label beyond the picture is an error that names image, part, size and position."""
+    """A label beyond the picture is an error that names table, row, column, image, part, size and position."""
     found = read_project(project(tmp_path, SINGLE + "labeled-data/m1/img0.png,1,2,300,4\n"))
-    with pytest.raises(OperatorError, match=r"img0\.png: tailbase: .*64x48.*300\.0"):
+    with pytest.raises(OperatorError, match=r"Ann\.csv: row 4, column 4 \(tailbase\).*img0\.png, 64x48.*300\.0"):
         cut_project(found, centres_spec(), parts_spec(found.keypoints))
 
 

@@ -1,4 +1,4 @@
-"""`locator` trains a locator; `contact-sheet` shows what a bundle finds."""
+"""`locator` trains a locator, `locator-report` judges one; `contact-sheet` shows what a bundle finds."""
 
 from __future__ import annotations
 
@@ -6,21 +6,52 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from edge.errors import OperatorError
 from training.commands.options import positive, print_figures, quiet, run_command, scale
+
+PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1500)}
+"""Steps of the second stage, of the first, and of a point of the learning curve."""
 
 
 def add(commands: Any) -> None:
     """Add them to the parser."""
     locator = run_command(commands, "locator", _locator, "train and quantise the two stages of the locator")
-    source = locator.add_mutually_exclusive_group()
-    source.add_argument("--dlc", type=Path, metavar="PROJECT", help="a DeepLabCut project; else RUN's simulated data")
-    source.add_argument("--data", type=Path, metavar="RUN", help="simulated data of another run (default: --out)")
+    locator.add_argument("--dlc", type=Path, metavar="PROJECT", help="a DeepLabCut project; else RUN's simulated data")
+    locator.add_argument(
+        *("--dataset", "--data"),
+        dest="data",
+        type=Path,
+        metavar="RUN",
+        help="simulated data of another run, or own labelled data (laid out as a DeepLabCut project); with --dlc both "
+        "are mixed (default: --out)",
+    )
+    locator.add_argument("--resume", action="store_true", help="go on with a training that was interrupted")
+    locator.add_argument(
+        "--checkpoint-every", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default 60)"
+    )
     locator.add_argument("--steps", type=positive, help="steps of the second stage (default 2500; simulated 2000)")
     locator.add_argument("--centre-steps", type=positive, help="steps of the first stage (default 800; simulated 900)")
     locator.add_argument("--px-per-mm", type=scale, default=1.3, help="scale of its images (default %(default)s)")
     locator.add_argument("--age-from", type=Path, help="bundle whose age model is packed in (default: the demo's)")
     locator.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
     locator.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
+
+    report = run_command(commands, "locator-report", _report, "cross-validate a project: errors, calibration, suspects")
+    report.add_argument("--dlc", type=Path, metavar="PROJECT", required=True, help="a DeepLabCut project")
+    report.add_argument(
+        "--profile", choices=tuple(PROFILES), default="long", help="defaults of the three numbers below"
+    )
+    report.add_argument("--steps", type=positive, help="steps of the second stage (short 600, long 2500)")
+    report.add_argument("--centre-steps", type=positive, help="steps of the first stage (short 250, long 800)")
+    report.add_argument("--curve-steps", type=int, help="steps a point of the learning curve, 0: none (250, 1500)")
+    report.add_argument("--folds", type=positive, default=5, help="default %(default)s")
+    report.add_argument(
+        "--split",
+        choices=("shuffled", "blocks"),
+        default="shuffled",
+        help="blocks: neighbouring frames of a video stay in one fold (default %(default)s)",
+    )
+    report.add_argument("--px-per-mm", type=scale, default=1.3, help="scale of its images (default %(default)s)")
 
     sheet = commands.add_parser("contact-sheet", help="draw what a bundle finds in a video or folder")
     sheet.add_argument("--bundle", type=Path, required=True)
@@ -35,16 +66,46 @@ def add(commands: Any) -> None:
 
 def _locator(options: argparse.Namespace) -> int:
     quiet()
+    from training.mixing import is_project
+
+    if options.data is not None and is_project(options.data):
+        if options.dlc is not None:
+            raise OperatorError(
+                f"{options.data}: expected simulated data beside --dlc, got a second project; put both projects' "
+                "labeled-data folders into one"
+            )
+        options.dlc, options.data = options.data, None
     if options.dlc is not None:
         from training.footage import train_on_project
 
         figures = train_on_project(options)
     else:
+        from training.locator import Kept
         from training.steps import Effort, train_locator
 
         effort = Effort(centres=options.centre_steps or 900, parts=options.steps or 2000)
-        figures = train_locator(options.data or options.out, effort, options.seed, again=options.again)
+        run = options.data or options.out
+        kept = Kept(run, options.resume, options.checkpoint_every)
+        figures = train_locator(run, effort, options.seed, again=options.again, kept=kept)
     print_figures(figures)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    quiet()
+    from training.folds import Plan
+    from training.locator_report import Options, report
+
+    if options.folds < 2:
+        raise OperatorError(f"--folds: expected at least 2, got {options.folds}")
+    steps, centre_steps, curve_steps = PROFILES[options.profile]
+    plan = Plan(
+        options.folds, options.steps or steps, options.centre_steps or centre_steps, options.split, options.seed
+    )
+    curve = curve_steps if options.curve_steps is None else options.curve_steps
+    figures = report(Options(options.dlc, options.out, plan, options.px_per_mm, curve))
+    print_figures(figures["int8"])
+    print(options.out / "locator-report.md")
     return 0
 
 

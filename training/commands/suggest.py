@@ -1,0 +1,73 @@
+"""`suggest`: the frames most worth labelling next, as a DeepLabCut project."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from edge.errors import OperatorError
+from training.commands.options import positive, scale
+
+
+def add(commands: Any) -> None:
+    """Add it to the parser."""
+    text = "choose the frames most worth labelling next and write them as a DeepLabCut project"
+    suggest = commands.add_parser("suggest", help=text, description=text)
+    whose = suggest.add_mutually_exclusive_group(required=True)
+    whose.add_argument("--run", dest="trained", type=Path, metavar="RUN", help="folder of `locator --dlc`")
+    whose.add_argument("--bundle", type=Path, help="bundle whose locator is asked")
+    suggest.add_argument("--trust", type=Path, help="public key of --bundle (PEM; default: the .pub beside it)")
+    suggest.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="a video file or a folder of images")
+    suggest.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="a new folder")
+    suggest.add_argument("--count", type=positive, default=20, help="frames to choose (default %(default)s)")
+    suggest.add_argument(
+        "--look-at", type=positive, default=400, help="evenly spaced frames judged a source (default %(default)s)"
+    )
+    suggest.add_argument("--px-per-mm", type=scale, default=None, help="scale of the pictures, if calibrated")
+    suggest.add_argument("--scorer", default="cageclock", help="who labels (default %(default)s)")
+    suggest.add_argument("--no-labels", action="store_true", help="give no predicted labels to start from")
+    suggest.set_defaults(run=_suggest)
+
+
+def _suggest(options: argparse.Namespace) -> int:
+    from edge.model.loaded import load_model
+    from training.dlc_write import Suggestion, write_project
+    from training.footage import open_trusted
+    from training.suggest import candidates, choose, pictures
+
+    bundle = options.trained / "own-locator.bundle" if options.trained else options.bundle
+    key = options.trained / "key.pub" if options.trained else options.trust or bundle.with_suffix(".pub")
+    stems = [source.stem for source in options.sources]
+    for stem in stems:
+        if stems.count(stem) > 1:
+            raise OperatorError(f"SOURCE: expected different names, got {stem!r} {stems.count(stem)} times")
+    if options.out.exists() and any(options.out.iterdir()):
+        raise OperatorError(f"{options.out}: expected a new or empty folder for the project, it holds something")
+    if not options.scorer.replace("-", "").isalnum():
+        raise OperatorError(f"--scorer: expected letters and digits, got {options.scorer!r}")
+    model = load_model(open_trusted(bundle, key))
+    found = [one for source in options.sources for one in candidates(source, model, options.px_per_mm, options.look_at)]
+    chosen = choose(found, options.count)
+    rows = []
+    for source in options.sources:
+        mine = {one.number: one for one in chosen if one.source == source}
+        for number, name, pixels in pictures(source, options.look_at, frozenset(mine)):
+            rows.append(Suggestion(source.stem, name, pixels, mine[number].doubt.points))
+    keypoints = model.manifest.parts.keypoints
+    write_project(options.out, rows, keypoints, options.sources, options.scorer, labels=not options.no_labels)
+    why = [
+        {
+            "source": one.source.name,
+            "picture": one.name,
+            "doubt": round(one.doubt.total, 4),
+            "unlikely": round(one.doubt.unlikely, 4),
+            "spread": round(one.doubt.spread, 4),
+            "unstable": round(one.doubt.unstable, 4),
+        }
+        for one in chosen
+    ]
+    (options.out / "suggestions.json").write_text(json.dumps(why, indent=1) + "\n")
+    print(f"{options.out / 'config.yaml'}: {len(chosen)} of {len(found)} frames")
+    return 0
