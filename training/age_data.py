@@ -74,6 +74,12 @@ def age_data(run: Path, seed: int = 1) -> AgeData:
     )
 
 
+def known_ages(run: Path) -> pd.DataFrame:
+    """Return the table of the run's crops whose age is known, in the order of `age_data`."""
+    table = Crops.load(run).table
+    return table[table["age_days"].notna()].reset_index(drop=True)
+
+
 def frailty_items(table: pd.DataFrame, where: Path) -> tuple[NDArray[np.float32] | None, tuple[str, ...]]:
     """Return the scores float32 (n, items), NaN where missing, and their names; None where there is no such column.
 

@@ -43,16 +43,22 @@ def score(
     bins = np.array(spec.bin_centres_days)
     probabilities = distributions(int8, spec)
     predicted = probabilities @ bins
-    spread = np.sqrt(np.maximum(0, (probabilities * (bins - predicted[:, None]) ** 2).sum(axis=1)))
     return Scored(
         truth=age_days.astype(np.float64),
         int8=predicted,
         float32=distributions(float32, spec) @ bins,
-        spread=spread,
+        spread=spread_of(probabilities, bins),
         domain=domain_scores(int8, domain),
         animals=animals,
         white=white,
     )
+
+
+def spread_of(probabilities: Floats, bins: Floats) -> Floats:
+    """Return the standard deviation (n,), days, of distributions (n, bins)."""
+    middle = probabilities @ bins
+    found: Floats = np.sqrt(np.maximum(0, (probabilities * (bins - middle[:, None]) ** 2).sum(axis=1)))
+    return found
 
 
 def metrics_of(scored: Scored, train_median: float, intervals: tuple[Intervals, ...], bins: Floats) -> dict[str, float]:

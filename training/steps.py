@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from training.finetune import Finetune
 
 
+OWN_TITLE = "The age model on held-out animals"
+OWN_NOTICE = "figures of the animals in this dataset; another colony, strain or camera needs its own"
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """Training steps of each network."""
@@ -141,34 +145,49 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
 
 
 def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
-    """Return the figures on the test cages, float32 and int8 alike; writes report.json, report.md and worst.png."""
+    """Return the figures on the test animals, float32 and int8 alike.
+
+    Writes report.json, report.md, contact-sheet.png, and predictions.csv with the calibration animals beside them.
+    """
     import json
 
+    from training import predictions
     from training.age import float_embeddings, int8_embeddings
+    from training.age_data import age_data, known_ages
     from training.evaluate import contact_sheet, finite, markdown, metrics_of, score
 
-    data = open_data(run)
+    data = age_data(run, seed)
+    table = known_ages(run)
     import_backend()
-    split = split_by_group(data.cage, seed)
+    split = split_by_group(data.group, seed)
     spec, calibration = load_struct(run / "age.json", Age), load_struct(run / "calibration.json", Calibration)
-    test = split.test
-    crops = data.crops[test]
-    network = _embedding_network(run)
+    held = split.calibration | split.test
+    int8 = int8_embeddings((run / AGE).read_bytes(), data.crops[held])
+    float32 = float_embeddings(_embedding_network(run), data.crops[held])
+    told = predictions.predict(
+        table[held], int8, float32, spec, calibration.domain, calibration.intervals, calibration.validity
+    )
+    told.insert(0, "split", np.where(split.test[held], "test", "calibration"))
+    predictions.write(run, predictions.with_corrected_gap(told))
+    test = split.test[held]
+    white = (table["light"] == "white").to_numpy()[held]
     scored = score(
-        int8_embeddings((run / AGE).read_bytes(), crops),
-        float_embeddings(network, crops),
-        data.age_days[test],
-        data.animal[test],
-        data.white[test],
+        int8[test],
+        float32[test],
+        data.age_days[split.test],
+        data.animal[split.test],
+        white[test],
         spec,
         calibration.domain,
     )
     median = float(np.median(data.age_days[split.train]))
     metrics = metrics_of(scored, median, calibration.intervals, np.array(spec.bin_centres_days))
-    metrics |= finite(_locator_metrics(run, data, seed))
+    if (run / "data.npz").exists():
+        metrics |= finite(_locator_metrics(run, open_data(run), seed))
     (run / "report.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    (run / "report.md").write_text(markdown(metrics, "The demo model on held-out simulated mice", NOTICE))
-    contact_sheet(run / "contact-sheet.png", crops, scored)
+    title, notice = ("The demo model on held-out simulated mice", NOTICE) if data.simulated else (OWN_TITLE, OWN_NOTICE)
+    (run / "report.md").write_text(markdown(metrics, title, notice))
+    contact_sheet(run / "contact-sheet.png", data.crops[split.test], scored)
     return metrics
 
 
