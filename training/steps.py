@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from training.finetune import Finetune
 
 
+EVALUATED = "evaluated.json"
+"""The digest of the network that report.json speaks of."""
 OWN_TITLE = "The age model on held-out animals"
 OWN_NOTICE = "figures of the animals in this dataset; another colony, strain or camera needs its own"
 
@@ -185,6 +187,7 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     if (run / "data.npz").exists():
         metrics |= finite(_locator_metrics(run, open_data(run), seed))
     (run / "report.json").write_text(json.dumps(metrics, indent=1) + "\n")
+    (run / EVALUATED).write_text(json.dumps({AGE: _sha256(run / AGE)}) + "\n")
     title, notice = ("The demo model on held-out simulated mice", NOTICE) if data.simulated else (OWN_TITLE, OWN_NOTICE)
     (run / "report.md").write_text(markdown(metrics, title, notice))
     contact_sheet(run / "contact-sheet.png", data.crops[split.test], scored)
@@ -200,6 +203,7 @@ def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1) -> str:
     data = open_data(run)
     if not (run / "report.json").exists():
         raise OperatorError(f"{run / 'report.json'}: a bundle is signed with its figures; run evaluate first")
+    _check_report_is_current(run)
     metrics = json.loads((run / "report.json").read_text())
     split = split_by_group(data.cage, seed)
     chosen = np.flatnonzero(split.test)
@@ -207,6 +211,24 @@ def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1) -> str:
     samples = {"centres": data.views[:3], "parts": data.parts[:3], "age": data.crops[spread]}
     card = model_card(label, metrics, load_struct(run / "calibration.json", Calibration))
     return pack_run(run, out, label, samples, metrics, card, signing_key(key))
+
+
+def _check_report_is_current(run: Path) -> None:
+    """Raise OperatorError where the report speaks of another network: no model is signed with another one's figures."""
+    import json
+
+    path = run / EVALUATED
+    told = json.loads(path.read_text()).get(AGE) if path.exists() else None
+    if told != _sha256(run / AGE):
+        raise OperatorError(
+            f"{run / 'report.json'}: its figures are of another age.tflite than {run / AGE}; run evaluate again"
+        )
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _locator_metrics(run: Path, data: Dataset, seed: int) -> dict[str, float]:

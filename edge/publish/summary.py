@@ -2,7 +2,7 @@
 
 The estimate is the median of the accepted ages. Its interval is the median of the readings' own lower bounds to the
 median of their upper bounds: readings of one animal share most of their error, so that averaging does not narrow an
-interval, and the device must not claim what only the bundle's calibration of days and weeks (applied by the station)
+interval, and the device must not claim what only the bundle's calibration of days and weeks (used by nobody yet)
 may claim. It is therefore wider than that, never narrower on average.
 """
 

@@ -54,3 +54,15 @@ def test_own_animals_are_evaluated_without_a_simulation(run: Path, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "held-out animals" in (own / "report.md").read_text()
     assert (own / "predictions.csv").exists()
+
+
+def test_nothing_is_signed_with_another_models_figures(run: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(run, other, ignore=shutil.ignore_patterns("*.bundle"))
+    network = other / "age.tflite"
+    network.write_bytes(network.read_bytes() + b"\0")
+    done = command("bundle", "--out", other)
+    assert done.returncode == 2
+    assert "figures are of another age.tflite" in done.stderr
+    assert "run evaluate again" in done.stderr
+    assert not list(other.glob("*.bundle"))
