@@ -90,12 +90,24 @@ def examine(path: Path, trusted_keys: Sequence[bytes]) -> Verdict:
         before_ms = model.invoked_ms
         check_golden(model, bundle)
         fastest_ms = min(fastest_ms, model.invoked_ms - before_ms)
-    memory_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    memory_mb = _peak_mb()
     if fastest_ms > budget.invoke_ms:
         problems.append(f"budget: one invocation took {fastest_ms:.0f} ms, at most {budget.invoke_ms:.0f} allowed")
     if memory_mb > budget.memory_mb:
         problems.append(f"budget: {memory_mb:.0f} MB of memory, at most {budget.memory_mb:.0f} allowed")
     return Verdict(problems=tuple(problems), invoke_ms=round(fastest_ms, 3), memory_mb=round(memory_mb, 1))
+
+
+def _peak_mb() -> float:
+    """Return the most memory that was resident, MB of 2^20 bytes.
+
+    By the kernel's count for this program: `ru_maxrss` goes on over fork and exec, and would be that of whoever asks.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) / 1024
+    except (OSError, StopIteration, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main() -> int:

@@ -7,7 +7,6 @@ JSON is needed: `DSSEv1 <len type> <type> <len body> <body>`.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 from typing import Any
@@ -98,7 +97,7 @@ def _open(envelope: bytes) -> tuple[bytes, list[bytes]]:
             raise BundleError(f"envelope: expected type {PAYLOAD_TYPE}, got {outer['payloadType']!r}")
         body = base64.b64decode(outer["payload"], validate=True)
         signatures = [base64.b64decode(entry["sig"], validate=True) for entry in outer["signatures"][:8]]
-    except (MessageError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+    except (MessageError, KeyError, TypeError, AttributeError, ValueError) as error:  # b64decode raises two kinds
         raise BundleError(f"envelope: expected a DSSE envelope, got {type(error).__name__}: {error}") from error
     return body, signatures
 

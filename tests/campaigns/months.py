@@ -83,6 +83,7 @@ class Life:
             "thumbnail: {width: 64}\n"
             "bundle: {path: /nowhere/none.bundle}\n"  # a reading without a model is a reading, and quickly made
             "outbox: {max_mb: 16, min_free_mb: 0, keep_days: 5, reserve_mb: 1}\n"
+            "memory: {capture_mb: 100000}\n"  # the process is the campaign's
         )
         self._counts: dict[str, int] = {}
 

@@ -53,6 +53,7 @@ def _signals() -> Iterator[None]:
 
 def test_one_clock_record_corrects_the_labels_of_the_boot(tmp_path: Path) -> None:
     more = "schedule: {interval_light_s: 600, interval_dark_s: 600, phase_offset_s: 0}\n"
+    more += "memory: {capture_mb: 100000}\n"  # here it runs within the tests' own process
     settings = write_settings(tmp_path, more=more)
     config = load_config(settings)
     state = tmp_path / "state"

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edge.contract import jsontext
+from edge.contract.manifest import PAYLOAD_TYPE
 from edge.errors import BundleError, OperatorError
 from edge.model.bundle import ORDER, Bundle, read_bundle, write_bundle
-from edge.model.envelope import new_key_pair
+from edge.model.envelope import new_key_pair, verify
 from edge.model.golden import check_golden
 from edge.model.keys import read_signing_key, read_trusted_keys, write_key_pair
 from edge.model.loaded import load_model
@@ -155,3 +157,11 @@ def test_the_script_still_makes_the_tiny_bundle(tmp_path: Path, tiny_bundle: Bun
     subprocess.run(command, check=True, capture_output=True, env=env, timeout=200)
     made = read_bundle(tmp_path / "tiny.bundle", [(tmp_path / "tiny.pub").read_bytes()])
     assert check_golden(load_model(made), tiny_bundle) == []
+
+
+@pytest.mark.parametrize("signature", ["\u00b2", "no base64!", "AAAA"])
+def test_a_signature_that_is_none_is_refused(signature: str) -> None:
+    _, public = new_key_pair()
+    outer = {"payloadType": PAYLOAD_TYPE, "payload": "e30=", "signatures": [{"keyid": "a", "sig": signature}]}
+    with pytest.raises(BundleError):
+        verify(jsontext.encode(outer), [public])
