@@ -23,12 +23,22 @@ from edge.outbox.sequence import Row
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """An accepted estimate without its distribution and embedding: a week of them is held in memory."""
+
+    age_days: float
+    interval_low_days: float
+    interval_high_days: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
 class Glance:
     """What a summary needs of one reading."""
 
     at: datetime
     light: str
-    accepted: tuple[tuple[str | None, float, Estimate], ...]
+    accepted: tuple[tuple[str | None, Span], ...]
     identity_method: str
     model_sha256: str | None
 
@@ -36,13 +46,17 @@ class Glance:
 def glance(reading: Reading) -> Glance:
     """Return a reading without what summaries do not need."""
     accepted = tuple(
-        (animal.subject, animal.estimate.age_days, animal.estimate)
+        (animal.subject, _span(animal.estimate))
         for animal in reading.animals
         if animal.accepted and animal.estimate is not None
     )
     method = reading.animals[0].identity_method if reading.animals else "none"
     sha = reading.model.sha256 if reading.model is not None else None
     return Glance(reading.captured_at, reading.light.value, accepted, method, sha)
+
+
+def _span(of: Estimate) -> Span:
+    return Span(of.age_days, of.interval_low_days, of.interval_high_days, of.coverage)
 
 
 def look_over(rows: Iterable[Row]) -> list[Glance]:
@@ -62,7 +76,7 @@ def summarise(device_id: str, cage_id: str, housed: str | None, glances: Sequenc
     """Return a summary per name: each subject that was seen, the housed one, or the cage where nothing is named."""
     if not glances:
         return {}
-    subjects = {subject for seen in glances for subject, _, _ in seen.accepted} or {housed}
+    subjects = {subject for seen in glances for subject, _ in seen.accepted} or {housed}
     newest = max(glances, key=lambda seen: seen.at)
     method = next((seen.identity_method for seen in reversed(glances) if seen.accepted), newest.identity_method)
     return {
@@ -85,7 +99,7 @@ def _window(
     kind: Literal["day", "week"], end: datetime, span: timedelta, subject: str | None, glances: Iterable[Glance]
 ) -> Window:
     inside = [seen for seen in glances if end - span < seen.at <= end]
-    hits = [(seen.light, estimate) for seen in inside for name, _, estimate in seen.accepted if name == subject]
+    hits = [(seen.light, estimate) for seen in inside for name, estimate in seen.accepted if name == subject]
     estimates = [estimate for _, estimate in hits]
     return Window(
         kind=kind,

@@ -10,32 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract import identity, jsontext
-from edge.contract.reading import SCHEMA, Estimate, Reading
+from edge.contract.reading import SCHEMA, Reading
 from edge.contract.schema_files import EXAMPLES, FOLDER
 from edge.outbox.sequence import new_row
-from edge.publish.summary import Glance, glance, look_over, summarise
+from edge.publish.summary import Glance, Span, glance, look_over, summarise
 
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
 
 
 def seen(hours_ago: float, light: str, *ages: float, subject: str | None = "m1") -> Glance:
     """Return a reading with so many accepted animals; each interval goes from 10 days below to 20 above."""
-    accepted = tuple((subject, age, _estimate(age)) for age in ages)
+    accepted = tuple((subject, _estimate(age)) for age in ages)
     return Glance(NOON - timedelta(hours=hours_ago), light, accepted, "housed", "c" * 64)
 
 
-def _estimate(age: float) -> Estimate:
-    low, high = age - 10, age + 20
-    return Estimate(
-        age_days=age,
-        sd_days=8.0,
-        interval_low_days=low,
-        interval_high_days=high,
-        coverage=0.9,
-        domain_score=0.1,
-        distribution=(1.0,),
-        embedding=(),
-    )
+def _estimate(age: float) -> Span:
+    return Span(age_days=age, interval_low_days=age - 10, interval_high_days=age + 20, coverage=0.9)
 
 
 def test_day_and_week_are_medians_of_what_was_accepted_in_them_with_counts_by_light() -> None:
@@ -82,7 +72,7 @@ def test_the_week_holds_the_day_and_an_interval_holds_its_estimate(captures) -> 
         assert day.readings <= week.readings
         assert 1 <= day.captures <= week.captures
         for window, days in ((day, 1), (week, 7)):
-            ages = [age for of in glances if of.at > newest - timedelta(days=days) for _, age, _ in of.accepted]
+            ages = [one.age_days for of in glances if of.at > newest - timedelta(days=days) for _, one in of.accepted]
             assert window.readings == len(ages)
             assert window.age_days == (median(ages) if ages else None)
             if window.age_days is not None:
