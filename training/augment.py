@@ -138,17 +138,3 @@ class Augmented(Iterator[Batch]):
         if target.shape[1] == 3:
             target[:, 2] *= ((target[:, :2] >= 0) & (target[:, :2] < (width, height))).all(axis=1)
         return change_light(picture.astype(np.float32) / 255, rng, self._ranges.noise), target
-
-
-def augmented(
-    pixels: NDArray[np.uint8],
-    points: NDArray[np.float32],
-    *,
-    batch: int,
-    ranges: Ranges,
-    order: Sequence[int] | None,
-    seed: int,
-    size: tuple[int, int] | None = None,
-) -> Augmented:
-    """Return the batches; see Augmented."""
-    return Augmented(pixels, points, batch=batch, ranges=ranges, order=order, seed=seed, size=size)

@@ -14,7 +14,7 @@ from edge.contract.manifest import Centres, Parts
 from edge.locate import decode_centres, decode_parts
 from edge.model.runtime import open_network
 from edge.preprocess import Crop
-from training.augment import Ranges, augmented, mirror_order
+from training.augment import Augmented, Ranges, mirror_order
 from training.calibrate import fit_likelihood
 from training.checkpoint import Checkpoint, fingerprint
 from training.fitting import Recipe, fit, refresh_statistics, seeded
@@ -69,7 +69,7 @@ def fit_centres(
     seeded(seed)()
     network = centres_network(spec)
     ranges = Ranges(zoom=0.15, shift_px=10.0)
-    batches = augmented(views, centres, batch=recipe.batch, ranges=ranges, order=None, seed=seed)
+    batches = Augmented(views, centres, batch=recipe.batch, ranges=ranges, order=None, seed=seed)
     checkpoint = _checkpoint(kept, "centres", views, centres, recipe, seed)
     fit(network, centre_loss(spec.stride), batches, recipe, "centres", checkpoint)
     refresh_statistics(network, batches, min(40, recipe.steps))
@@ -97,7 +97,7 @@ def fit_parts(
     network = parts_network(spec)
     order = mirror_order(spec.keypoints)
     size = (spec.size, spec.size)
-    batches = augmented(crops, keypoints, batch=recipe.batch, ranges=Ranges(), order=order, seed=seed, size=size)
+    batches = Augmented(crops, keypoints, batch=recipe.batch, ranges=Ranges(), order=order, seed=seed, size=size)
     checkpoint = _checkpoint(kept, "parts", crops, keypoints, recipe, seed)
     fit(network, keypoint_loss(spec.stride), batches, recipe, "parts", checkpoint)
     refresh_statistics(network, batches, min(40, recipe.steps))

@@ -24,7 +24,7 @@ from edge.outbox.sequence import Row
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """An accepted estimate without its distribution and embedding: a week of them is held in memory."""
+    """An accepted estimate without its distribution and embedding: a summary looks at up to 5,000 readings at once."""
 
     age_days: float
     interval_low_days: float

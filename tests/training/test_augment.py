@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.augment import Ranges, augmented, mirror_order
+from training.augment import Augmented, Ranges, mirror_order
 
 
 def test_a_mirrored_mouse_exchanges_its_ears() -> None:
@@ -24,7 +24,7 @@ def test_a_label_follows_its_blob(seed: int) -> None:
     picture[0, 40:47, 50:57] = 255
     points = np.array([[[53.5, 43.5, 1.0]]], np.float32)
     pixels, moved = next(
-        augmented(picture, points, batch=1, ranges=Ranges(shift_px=8, noise=0.0), order=[0], seed=seed)
+        Augmented(picture, points, batch=1, ranges=Ranges(shift_px=8, noise=0.0), order=[0], seed=seed)
     )
     x, y, visible = moved[0, 0, :, 0]
     light = np.clip(pixels[0, :, :, 0] - np.median(pixels), 0, None)
@@ -38,7 +38,7 @@ def test_a_label_moved_out_of_the_picture_no_longer_counts() -> None:
     """A part outside the augmented picture is marked invisible."""
     picture = np.zeros((1, 64, 64, 1), np.uint8)
     corner = np.array([[[0.5, 0.5, 1.0]]], np.float32)
-    batches = augmented(picture, corner, batch=16, ranges=Ranges(), order=[0], seed=3)
+    batches = Augmented(picture, corner, batch=16, ranges=Ranges(), order=[0], seed=3)
     _, moved = next(batches)
     inside = ((moved[:, 0, :2, 0] >= 0) & (moved[:, 0, :2, 0] < 64)).all(axis=1)
     assert not inside.all()

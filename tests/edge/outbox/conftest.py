@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from edge.contract.reading import Light, Outcome, Reading, Thumbnail, Trigger
+from edge.contract.reading import Reading, Thumbnail
+from tests.campaigns.synthetic import plain_reading
 
 Build = Callable[[str, int], tuple[Reading, bytes | None]]
 
@@ -23,31 +24,7 @@ def make_reading(
         thumbnail = None
         if content is not None:
             thumbnail = Thumbnail(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content), width=320, height=240)
-        return Reading(
-            device_id="cage07",
-            cage_id="c7",
-            captured_at=datetime.now(UTC) - timedelta(days=days_ago),
-            boot_id="b" * 32,
-            monotonic_s=1.0,
-            clock_synced=True,
-            light=Light.DARK,
-            zeitgeber_h=13.0,
-            trigger=Trigger.SCHEDULE,
-            outcome=Outcome.NO_MOUSE,
-            detail=detail,
-            accepted=False,
-            age_days=None,
-            animals=(),
-            expected_animals=1,
-            strain=None,
-            frames=1,
-            px_per_mm=None,
-            quality=None,
-            camera=None,
-            model=None,
-            thumbnail=thumbnail,
-            config_sha256="0" * 64,
-        ), content
+        return plain_reading(datetime.now(UTC) - timedelta(days=days_ago), detail, thumbnail), content
 
     return build
 
