@@ -40,7 +40,7 @@ from edge.model.bundle import read_bundle
 from edge.model.loaded import LoadedModel, load_model
 from edge.observe import ObserveSettings, observe
 from edge.outbox import Outbox
-from edge.preprocess import age_input, centres_input, parts_input, small_view
+from edge.preprocess import age_input, centres_input, grey_view, parts_input, small_view
 from edge.quality import judge_quality, measure_quality, reference_view
 from edge.schedule import Tally, make_plan
 from edge.simulate import Activity, CageSetup, Placement, SimulatedCage, create_population
@@ -65,10 +65,11 @@ class ReadyCamera:
     def capture(self, shot: Shot) -> Frame:
         """Return the picture."""
         self.taken += 1
-        small = small_view(self.frame.main, self.config.camera.small_width)
+        grey = grey_view(self.frame.main)
+        small = small_view(grey, self.config.camera.small_width)
         state = CameraState(backend="replay", model="", width=WIDTH, height=HEIGHT, source=str(self.taken))
         at_s = shot.triggered_at_s
-        return replace(self.frame, small=small, triggered_at_s=at_s, exposed_at_s=at_s, state=state)
+        return replace(self.frame, small=small, grey=grey, triggered_at_s=at_s, exposed_at_s=at_s, state=state)
 
     def flush(self) -> None:
         """Nothing is queued."""
@@ -123,7 +124,8 @@ def walking_mouse() -> Frame:
         at=BEGINS_AT, light="white", zeitgeber_h=11.0, seed=1, activity=Activity((placement,))
     )
     state = CameraState(backend="simulated", model="simulated cage", width=WIDTH, height=HEIGHT)
-    return Frame(seen.image, small_view(seen.image, 320), 0.0, 0.0, state, PX_PER_MM)
+    grey = grey_view(seen.image)
+    return Frame(seen.image, small_view(grey, 320), 0.0, 0.0, state, PX_PER_MM, grey)
 
 
 def settings(folder: Path, bundle: str, key: str) -> tree.Config:
@@ -160,10 +162,11 @@ def stages(frame: Frame, model: LoadedModel, config: tree.Config, outbox: Outbox
     whole_view = centres_input(frame.small, manifest.centres)
     centre_logits = model.centres.run(whole_view)
     centre = (WIDTH / 2, HEIGHT / 2)
-    crop = parts_input(frame.main, centre, PX_PER_MM, manifest.parts)
+    plane = frame.planes(1)
+    crop = parts_input(plane, centre, PX_PER_MM, manifest.parts)
     part_logits = model.parts.run(crop.pixels)
     snout, tail_base = (centre[0] + 100.0, centre[1] + 50.0), (centre[0] - 100.0, centre[1] - 50.0)
-    aligned = age_input(frame.main, snout, tail_base, PX_PER_MM, manifest.age)
+    aligned = age_input(plane, snout, tail_base, PX_PER_MM, manifest.age)
     embedding = model.age.run(aligned.pixels)
     thumbnail = config.thumbnail
     room = thumbnail.max_kb * 1024 - EXIF_BYTES
@@ -187,15 +190,15 @@ def stages(frame: Frame, model: LoadedModel, config: tree.Config, outbox: Outbox
         return outbox.append_reading(lambda _epoch, _seq: made)
 
     return {
-        "small view": lambda: small_view(frame.main, config.camera.small_width),
+        "grey and small view": lambda: small_view(grey_view(frame.main), config.camera.small_width),
         "quality gate with reference": lambda: judge_quality(measure_quality(frame.small, limits, reference), limits),
         "centres input": lambda: centres_input(frame.small, manifest.centres),
         "invoke centres": lambda: model.centres.run_raw(whole_view),
         "decode centres": lambda: decode_centres(centre_logits, manifest.centres, 2),
-        "parts input": lambda: parts_input(frame.main, centre, PX_PER_MM, manifest.parts),
+        "parts input": lambda: parts_input(plane, centre, PX_PER_MM, manifest.parts),
         "invoke parts": lambda: model.parts.run_raw(crop.pixels),
         "decode parts": lambda: decode_parts(part_logits, manifest.parts, crop),
-        "age input": lambda: age_input(frame.main, snout, tail_base, PX_PER_MM, manifest.age),
+        "age input": lambda: age_input(plane, snout, tail_base, PX_PER_MM, manifest.age),
         "invoke age": lambda: model.age.run_raw(aligned.pixels),
         "estimate": lambda: estimate_age(embedding, model),
         "thumbnail JPEG": encode_thumbnail,

@@ -22,6 +22,7 @@ class Frame:
         before its trigger is stale.
     state: what the frame really had.
     px_per_mm: calibrated scale of `main`, None where the camera is not calibrated.
+    grey: uint8 (height, width): `main` in grey, where the small view was made of it; cuts need not make it again.
     """
 
     main: Image
@@ -30,3 +31,8 @@ class Frame:
     exposed_at_s: float
     state: CameraState
     px_per_mm: float | None
+    grey: Image | None = None
+
+    def planes(self, channels: int) -> Image:
+        """Return what a network of so many channels is cut from: `grey` for one, where it is there, else `main`."""
+        return self.grey if channels == 1 and self.grey is not None else self.main

@@ -49,15 +49,19 @@ def encode_png(pixels: Image) -> bytes:
     return out.getvalue()
 
 
+def to_grey(pixels: Image) -> Image:
+    """Return uint8 (h, w) grey (ITU-R 601 luma) of a picture, uint8 (h, w, 3); itself where it is grey already."""
+    return pixels if pixels.ndim == 2 else np.asarray(_grey(pixels))
+
+
 def grey_reduced(pixels: Image, width: int) -> Image:
-    """Return uint8 (h, w) grey of an RGB picture, reduced to `width` with its shape kept.
+    """Return uint8 (h, w) grey of a picture, uint8 (h, w[, 3]), reduced to `width` with its shape kept.
 
     Whole factors take Pillow's box reduction, which is six times faster than a general resize; one plane instead of
     three makes it faster again.
     """
     height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
-    grey = Pillow.fromarray(pixels).convert("L")
-    return np.asarray(_resized(grey, width, height))
+    return np.asarray(_resized(_grey(pixels), width, height))
 
 
 def resize(pixels: Image, width: int, height: int) -> Image:
@@ -68,16 +72,19 @@ def resize(pixels: Image, width: int, height: int) -> Image:
 
 
 def cut(pixels: Image, to_main: NDArray[np.float64], width: int, height: int, *, grey: bool = False) -> Image:
-    """Return the width x height picture whose point (u, v) is the bilinear value at `to_main @ (u, v, 1)`.
+    """Return the width x height picture whose pixel (u, v) lies at `to_main @ (u, v, 1)`; black outside.
 
-    Black outside. grey: uint8 (h, w) of an RGB picture (ITU-R 601 luma).
+    Each is the mean of the four pixels nearest to the middles of its quarters: no coarser than bilinear interpolation
+    where the scale stays, smoother where it falls, and in Pillow's whole-number arithmetic half its time.
+    grey: uint8 (h, w), made before the cut: a third of the work.
     """
-    picture = Pillow.fromarray(np.ascontiguousarray(pixels))
-    if grey:  # before the cut: a third of the work
-        picture = picture.convert("L")
-    affine = tuple(to_main.ravel().tolist())
-    size = (width, height)
-    return np.asarray(picture.transform(size, Pillow.Transform.AFFINE, affine, Pillow.Resampling.BILINEAR))
+    pixels = np.ascontiguousarray(pixels)
+    picture = _grey(pixels) if grey else Pillow.fromarray(pixels)
+    quarters = to_main.copy()
+    quarters[:, :2] /= 2
+    size = (2 * width, 2 * height)
+    affine = tuple(quarters.ravel().tolist())
+    return np.asarray(picture.transform(size, Pillow.Transform.AFFINE, affine, Pillow.Resampling.NEAREST).reduce(2))
 
 
 def encode_jpeg(pixels: Image, *, width: int, quality: int, max_bytes: int) -> bytes:
@@ -119,6 +126,11 @@ def _exif(description: str, *, software: str, taken_at: str) -> bytes:
     end = struct.pack("<I", 0)
     folders = struct.pack("<H", 3) + entries[0] + entries[1] + link + end + struct.pack("<H", 1) + entries[2] + end
     return b"Exif\0\0II*\0" + struct.pack("<I", first) + folders + b"".join(texts)
+
+
+def _grey(pixels: Image) -> Pillow.Image:
+    picture = Pillow.fromarray(pixels)
+    return picture if picture.mode == "L" else picture.convert("L")
 
 
 def _resized(picture: Pillow.Image, width: int, height: int) -> Pillow.Image:

@@ -69,7 +69,7 @@ def distinct(located: list[Located], same_px: float) -> list[Located]:
 def find_parts(frame: Frame, centre: Point, likelihood: float, model: LoadedModel) -> Located:
     """Return the animal at `centre` (main-stream pixels) with its body parts."""
     spec = model.manifest.parts
-    crop = parts_input(frame.main, centre, frame.px_per_mm, spec)
+    crop = parts_input(frame.planes(spec.channels), centre, frame.px_per_mm, spec)
     keypoints = decode_parts(model.parts.run(crop.pixels), spec, crop)
     return Located(centre, likelihood, keypoints, crop.inside)
 
@@ -108,18 +108,17 @@ def decode_parts(logits: Logits, spec: Parts, crop: Crop) -> tuple[Keypoint, ...
 
     Likelihood: the softmax mass within two cells of the position, calibrated by the bundle.
     """
-    height, width, count = logits.shape
-    flat = logits.reshape(-1, count).T  # one row a part
-    weights = np.exp(flat - flat.max(axis=1, keepdims=True))
-    weights /= weights.sum(axis=1, keepdims=True)
-    maps = weights.reshape(count, height, width)
-    columns, rows = maps.sum(axis=1), maps.sum(axis=2)
-    u = columns @ (np.arange(width, dtype=np.float32) + 0.5)
-    v = rows @ (np.arange(height, dtype=np.float32) + 0.5)
+    height, width, _ = logits.shape
+    weights = np.exp(logits - logits.max(axis=(0, 1)))
+    columns, rows = weights.sum(axis=0), weights.sum(axis=1)  # (w, parts), (h, parts)
+    whole = columns.sum(axis=0)
+    u = (np.arange(width, dtype=np.float32) + 0.5) @ columns / whole
+    v = (np.arange(height, dtype=np.float32) + 0.5) @ rows / whole
     points = []
     for index, name in enumerate(spec.keypoints):
         column, row = int(u[index]), int(v[index])
-        mass = float(maps[index, max(0, row - 2) : row + 3, max(0, column - 2) : column + 3].sum())
+        near = weights[max(0, row - 2) : row + 3, max(0, column - 2) : column + 3, index]
+        mass = float(near.sum() / whole[index])
         mass = min(max(mass, 1e-4), 1 - 1e-4)
         likelihood = _sigmoid(spec.likelihood_a + spec.likelihood_b * math.log(mass / (1 - mass)))
         x, y = crop.point_in_main(float(u[index]) * spec.stride, float(v[index]) * spec.stride)

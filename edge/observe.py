@@ -220,7 +220,8 @@ def _age_crop(animal: Located, frame: Frame, model: LoadedModel) -> Crop | None:
     if snout is None or tail_base is None:
         return None
     scale = frame.px_per_mm or model.manifest.parts.px_per_mm
-    return age_input(frame.main, (snout.x, snout.y), (tail_base.x, tail_base.y), scale, model.manifest.age)
+    spec = model.manifest.age
+    return age_input(frame.planes(spec.channels), (snout.x, snout.y), (tail_base.x, tail_base.y), scale, spec)
 
 
 def _box(animal: Located, frame: Frame) -> tuple[float, float, float, float]:

@@ -1,7 +1,8 @@
 """From a frame to what the networks see. The only copy of the preprocessing: training imports it.
 
 A network sees pixels as they are, 0-255: float models divide by 255, int8 models have scale 1/255 and zero point -128,
-so that their input is pixel - 128 exactly. All cuts are affine maps in the main stream's pixel coordinates.
+so that their input is pixel - 128 exactly. All cuts are affine maps in the main stream's pixel coordinates. Where a
+network sees one channel they may be made of the main stream's grey view: the same pixels for a third of the work.
 """
 
 from __future__ import annotations
@@ -43,8 +44,13 @@ class Crop:
         return float((e * (x - c) - b * (y - f)) / determinant), float((a * (y - f) - d * (x - c)) / determinant)
 
 
+def grey_view(main: Image) -> Image:
+    """Return a main stream (height, width, 3) in grey, uint8 (height, width): ITU-R 601 luma."""
+    return image.to_grey(main)
+
+
 def small_view(main: Image, small_width: int) -> Image:
-    """Return the small stream, uint8 grey, of a main stream (height, width, 3)."""
+    """Return the small stream, uint8 grey, of a main stream (height, width, 3) or of its grey view (height, width)."""
     return image.grey_reduced(main, small_width)
 
 

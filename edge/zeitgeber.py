@@ -55,4 +55,9 @@ def zeitgeber_h(at: datetime, cycle: LightCycle) -> float:
 
 def light_at(at: datetime, cycle: LightCycle) -> Light:
     """Return the phase of the animals' day at an instant."""
-    return Light.LIGHT if zeitgeber_h(at, cycle) < cycle.light_hours else Light.DARK
+    return phase_at(zeitgeber_h(at, cycle), cycle)
+
+
+def phase_at(hour: float, cycle: LightCycle) -> Light:
+    """Return the phase of the animals' day at an hour since lights-on."""
+    return Light.LIGHT if hour < cycle.light_hours else Light.DARK

@@ -23,7 +23,7 @@ from edge.contract.base import Scalar
 from edge.contract.reading import CameraState, Light
 from edge.errors import CameraBusy, CameraError, CameraMissing, CameraTimeout, FrameRefused
 from edge.frame import Frame
-from edge.preprocess import small_view
+from edge.preprocess import grey_view, small_view
 
 
 class PiCamera:
@@ -227,9 +227,11 @@ class PiCamera:
             settled=settled and (not self._wanted or is_settled(self._wanted, metadata)),
             not_applied=self._not_applied,
         )
+        grey = grey_view(main)
         return Frame(
             main=main,
-            small=small_view(main, self._settings.small_width),
+            small=small_view(grey, self._settings.small_width),
+            grey=grey,
             triggered_at_s=shot.triggered_at_s,
             exposed_at_s=exposed_at_s,
             state=state,

@@ -17,7 +17,7 @@ from edge.contract.base import Scalar
 from edge.contract.reading import CameraState
 from edge.errors import CameraMissing, EndOfReplay
 from edge.frame import Frame
-from edge.preprocess import small_view
+from edge.preprocess import grey_view, small_view
 
 
 class ReplayCamera:
@@ -62,9 +62,11 @@ class ReplayCamera:
         height, width = main.shape[:2]
         self._size = (width, height)
         source = self._name if self._passes == 1 else f"{self._name} (pass {self._passes})"
+        grey = grey_view(main)
         return Frame(
             main=main,
-            small=small_view(main, min(self._camera.small_width, width)),
+            small=small_view(grey, min(self._camera.small_width, width)),
+            grey=grey,
             triggered_at_s=shot.triggered_at_s,
             exposed_at_s=self._clock.monotonic_s(),
             state=CameraState(backend="replay", model="stored pictures", width=width, height=height, source=source),

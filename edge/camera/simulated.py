@@ -12,7 +12,7 @@ from edge.config.tree import Config
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState, Light
 from edge.frame import Frame
-from edge.preprocess import small_view
+from edge.preprocess import grey_view, small_view
 from edge.simulate import CageSetup, SceneFaults, SimulatedAnimal, SimulatedCage, create_population
 from edge.zeitgeber import light_at, zeitgeber_h
 
@@ -82,9 +82,11 @@ class SimulatedCamera:
             faults=SCENES.get(self._script.at(self._captures) or "", SceneFaults()),
         )
         height, width = seen.image.shape[:2]
+        grey = grey_view(seen.image)
         return Frame(
             main=seen.image,
-            small=small_view(seen.image, self._config.camera.small_width),
+            small=small_view(grey, self._config.camera.small_width),
+            grey=grey,
             triggered_at_s=shot.triggered_at_s,
             exposed_at_s=self._clock.monotonic_s(),
             state=CameraState(backend="simulated", model="simulated cage", width=width, height=height),

@@ -8,7 +8,7 @@ from datetime import datetime
 from edge.clock import Clock
 from edge.config.tree import LightCycle
 from edge.contract.reading import Light, Trigger
-from edge.zeitgeber import light_at, zeitgeber_h
+from edge.zeitgeber import phase_at, zeitgeber_h
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,14 @@ class Slot:
 def begin_slot(clock: Clock, cycle: LightCycle, request_id: str | None = None) -> Slot:
     """Return the labels of a slot that begins now; the phase is unknown while the time is."""
     now, synced = clock.now(), clock.synced()
+    hour = zeitgeber_h(now, cycle) if synced else None
     return Slot(
         captured_at=now,
         boot_id=clock.boot_id,
         monotonic_s=clock.monotonic_s(),
         clock_synced=synced,
-        light=light_at(now, cycle) if synced else Light.UNKNOWN,
-        zeitgeber_h=zeitgeber_h(now, cycle) if synced else None,
+        light=Light.UNKNOWN if hour is None else phase_at(hour, cycle),
+        zeitgeber_h=hour,
         trigger=Trigger.SCHEDULE if request_id is None else Trigger.COMMAND,
         request_id=request_id,
     )

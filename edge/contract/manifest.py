@@ -15,7 +15,7 @@ from edge.contract.base import Count, Fraction, NotNegative, Positive, Sequence,
 
 MANIFEST_SCHEMA: Final = "cageclock/manifest/1"
 PAYLOAD_TYPE: Final = "application/vnd.cageclock.manifest+json"
-PREPROCESS_VERSION: Final = "1"
+PREPROCESS_VERSION: Final = "2"
 CENTRES, PARTS, AGE = "centres.tflite", "parts.tflite", "age.tflite"
 GOLDEN_INPUTS, GOLDEN_OUTPUTS, CARD = "golden.npz", "golden.json", "MODEL_CARD.md"
 

@@ -295,9 +295,14 @@ class Outbox:
         except DiskFull:
             self._note_full()
             self._reload()
-            return insert()
-        finally:
+        except BaseException:  # after a rollback memory may be ahead of the file
             self._reload()
+            raise
+        try:
+            return insert()
+        except BaseException:
+            self._reload()
+            raise
 
     def _is_held(self, epoch: str, seq: int) -> bool:
         """Return whether a record is there: the damage may have shown only after its commit, and then it was saved."""

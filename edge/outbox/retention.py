@@ -7,6 +7,7 @@ Readings that nobody else holds go only for the outbox's own ceiling, never beca
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -119,20 +120,19 @@ class Retention:
 
     def _front(self, released: Mapping[str, Released], *, released_only: bool, before: str = "9999") -> list[Held]:
         """Return some of the oldest rows: all of one epoch, without a gap, and never the newest of all."""
-        found = self._sequence.connection.execute(
-            f"SELECT id, {COLUMNS} FROM records WHERE id < (SELECT max(id) FROM records) ORDER BY id LIMIT ?",
-            (BATCH,),
-        ).fetchall()
+        query = f"SELECT id, {COLUMNS} FROM records WHERE id < (SELECT max(id) FROM records) ORDER BY id LIMIT ?"
         rows: list[Held] = []
-        for number, *values in found:
-            held = Row(*values)
-            if not held.sound():  # a flipped number could pass for one that was released
-                raise DatabaseDamaged(f"{self._path}: the record with id {number} is not what was written")
-            row: Held = (number, held.epoch, held.seq, held.thumbnail, held.thumbnail_bytes + len(held.body))
-            wanted = self._unreleased(row, released) or self._shows(row, released)
-            if (released_only and wanted) or held.recorded_at > before:
-                break
-            rows.append(row)
+        # Row by row: mostly the first one is still wanted, and nothing after it needs to be read.
+        with closing(self._sequence.connection.execute(query, (BATCH,))) as found:
+            for number, *values in found:
+                held = Row(*values)
+                if not held.sound():  # a flipped number could pass for one that was released
+                    raise DatabaseDamaged(f"{self._path}: the record with id {number} is not what was written")
+                row: Held = (number, held.epoch, held.seq, held.thumbnail, held.thumbnail_bytes + len(held.body))
+                wanted = self._unreleased(row, released) or self._shows(row, released)
+                if (released_only and wanted) or held.recorded_at > before:
+                    break
+                rows.append(row)
         return rows if released_only else rows[: BATCH // 4]
 
     def _drop_records(

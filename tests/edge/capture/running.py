@@ -64,3 +64,9 @@ def outcomes(settings: Path) -> list[str]:
 def events(settings: Path) -> list[str]:
     """Return the events' codes in sequence."""
     return [record["code"] for record in records(settings, "record") if "code" in record]
+
+
+def cpu_s(process: subprocess.Popen[str]) -> float:
+    """Return the seconds of CPU that a running process has used: a busy machine changes them less than the clock's."""
+    ticks = (Path("/proc") / str(process.pid) / "stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")

