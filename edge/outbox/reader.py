@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +85,16 @@ class Reader:
         found = self._sound(self._fetch(query))
         return found[0] if found else None
 
-    def readings_between(self, until: datetime, days: float) -> list[Row]:
-        """Return the readings recorded in the days up to a time, oldest first, the newest 5000 at most."""
-        begin = (until - timedelta(days=days)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        query = (
-            f"SELECT {COLUMNS} FROM records WHERE kind = 'reading' AND recorded_at >= ? "
-            "AND id > (SELECT max(id) FROM records) - 5000 ORDER BY id"
-        )
-        return self._sound(self._fetch(query, begin))
+    def last_number(self) -> int:
+        """Return the id of the newest row, 0 where there is none; ids only rise within one file."""
+        found = self._fetch("SELECT coalesce(max(id), 0) FROM records")
+        return int(found[0][0]) if found else 0
+
+    def readings_after(self, number: int, most: int) -> tuple[int, list[Row]]:
+        """Return the next readings after the row with an id, oldest first, and the id of the last one looked at."""
+        query = f"SELECT id, {COLUMNS} FROM records WHERE kind = 'reading' AND id > ? ORDER BY id LIMIT ?"
+        found = self._fetch(query, number, most)
+        return (found[-1][0] if found else number), self._sound([values[1:] for values in found])
 
     def count(self) -> int:
         """Return how many records are held."""

@@ -30,8 +30,9 @@ from edge.publish.health import Backlog, make_health
 from edge.publish.journal import Journal
 from edge.publish.link import TAKEN_OVER, Link
 from edge.publish.machine import look_at_machine, machine_name
+from edge.publish.recent import Recent
 from edge.publish.sender import Sender, jitter
-from edge.publish.summary import look_over, summarise
+from edge.publish.summary import summarise
 from edge.version import VERSION
 
 IDLE_S = 0.25
@@ -41,7 +42,6 @@ SETTLE_S = 0.3
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 20.0
 STABLE_S = 10.0
 QUICK_END_S, QUICK_ENDS = 5.0, 5
-SUMMARY_DAYS = 8.0
 
 
 class Publisher:
@@ -68,6 +68,7 @@ class Publisher:
         self._quick_ends: list[float] = []
         self._duplicate_told_s = float("-inf")
         self._info = b""
+        self._recent = Recent(self._sender.outbox)
         self._summaries: dict[str, bytes] = {}
         self._summarised: tuple[str, int] | None = None
         self._station_topic = None if config.mqtt.station is None else station_availability(config.mqtt.station)
@@ -291,8 +292,7 @@ class Publisher:
         if newest is None or (newest.epoch, newest.seq) == self._summarised:
             return
         self._summarised = (newest.epoch, newest.seq)
-        until = datetime.fromisoformat(newest.recorded_at)
-        glances = look_over(self._sender.outbox.readings_between(until, SUMMARY_DAYS))
+        glances = self._recent.until(datetime.fromisoformat(newest.recorded_at))
         cage = self._config.cage
         for name, summary in summarise(self._config.device_id, cage.id, cage.subject, glances).items():
             payload = jsontext.encode(summary)
