@@ -46,6 +46,8 @@ def test_printed_figures_are_read_back_and_put_into_one_table() -> None:
     """Lines that are no figures are passed over."""
     found = figures_in("mae_days          99.5\nturned away: nest    1\nruns/short/report.md\nage 3 days\n")
     assert found == {"mae_days": 99.5, "turned away: nest": 1.0}
+    told = figures_in("greying: 0.43 deviations more (n 3)\n  12 days: 45 animals an arm\npower with 12 days: 0.8\n")
+    assert told == {"greying": 0.43, "12 days": 45.0, "power with 12 days": 0.8}
     table = table_of([{"name": "truth", "figures": found, "cpu_s": 90.0}])
     assert "| truth | mae_days | 99.5 |" in table
     assert "| truth | CPU minutes | 1.5 |" in table
@@ -54,7 +56,7 @@ def test_printed_figures_are_read_back_and_put_into_one_table() -> None:
 def test_both_profiles_name_their_seeds(tmp_path: Path) -> None:
     """Short takes one, full takes three; every command is given its own."""
     short, full = (steps_of(tmp_path, profile, 5, tmp_path / "none") for profile in ("short", "full"))
-    assert [step.name for step in short] == ["model-5", "truth-5"]
+    assert [step.name for step in short] == ["model-5", "truth-5", "studies", "power", "associate", "features"]
     assert {"model-5", "model-6", "model-7", "candidates"} <= {step.name for step in full}
     assert all("--seed" in step.arguments for step in [*short, *full])
     assert json.dumps(short[0].arguments) == json.dumps(steps_of(tmp_path, "short", 5, tmp_path)[0].arguments)

@@ -1,19 +1,34 @@
-"""`power`: how many animals and readings a study needs to see a change of the ageing rate."""
+"""`power`: how large a study must be to see a change of the ageing rate; `studies`: what its statistics then keep."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from training.commands.options import positive, run_command, scale
+from training.commands.options import positive, print_figures, run_command, scale
+
+if TYPE_CHECKING:
+    from training.statistics.errors import ErrorModel
+    from training.statistics.studies import Design
 
 
 def add(commands: Any) -> None:
-    """Add it to the parser."""
+    """Add them to the parser."""
     text = "animals and readings that a study needs, from the model's test-retest figures: power.csv, power.png"
     command = run_command(commands, "power", _power, text)
+    command.add_argument("--power", type=_between(0.05, 1), default=0.8, help="wanted (default %(default)s)")
+    command.add_argument("--studies", type=positive, default=1000, help="simulated, as a check (default %(default)s)")
+    _add_errors_and_design(command)
+    text = "simulate whole studies from a model's errors: coverage, false positives and power of the slope ratio"
+    command = run_command(commands, "studies", _studies, f"{text}: studies.json")
+    command.add_argument("--animals", type=positive, default=40, help="an arm (default %(default)s)")
+    command.add_argument("--studies", type=positive, default=1000, help="(default %(default)s)")
+    _add_errors_and_design(command)
+
+
+def _add_errors_and_design(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--report", "--predictions", type=Path, metavar="RUN", help="a run with predictions.csv, or the table"
     )
@@ -22,7 +37,6 @@ def add(commands: Any) -> None:
     command.add_argument("--rate-sd", type=_between(-1e-9, 5), default=0.2, help="SD of slopes (default %(default)s)")
     command.add_argument("--shrinkage", type=_between(0, 5), default=0.75, help="slope of looks (default %(default)s)")
     command.add_argument("--change", type=_between(0, 1), default=0.2, help="change of rate (default %(default)s)")
-    command.add_argument("--power", type=_between(0.05, 1), default=0.8, help="wanted (default %(default)s)")
     command.add_argument("--readings", type=positive, default=12, help="days with a reading (default %(default)s)")
     command.add_argument("--pictures", type=positive, default=4, help="pictures a day (default %(default)s)")
     command.add_argument("--from-days", type=scale, default=250.0, help="age at the start (default %(default)s)")
@@ -31,7 +45,6 @@ def add(commands: Any) -> None:
     command.add_argument("--dropout", type=_between(-1e-9, 1), default=0.2, help="share of animals that leave early")
     command.add_argument("--per-cage", type=positive, default=1, help="animals a cage; with more, the cage is the unit")
     command.add_argument("--cage-sd", type=_between(-1e-9, 1), default=0.0, help="SD of cages' rates")
-    command.add_argument("--studies", type=positive, default=1000, help="simulated, as a check (default %(default)s)")
 
 
 def _between(low: float, high: float) -> Callable[[str], float]:
@@ -48,23 +61,56 @@ def _between(low: float, high: float) -> Callable[[str], float]:
 
 
 def _power(options: argparse.Namespace) -> int:
+    from training.statistics.power import plan_study
+
+    errors, design = _errors(options), _design(options)
+    found = plan_study(options.out, errors, design, options.change, options.power, options.studies, options.seed)
+    for row in found["table"]:
+        animals = row["animals_per_arm"] or "more than 2000"
+        print(f"{row['readings']:4} days with a reading: {animals} animals an arm")
+    if found["power_simulated"] is not None:
+        print(f"simulated power with {options.readings} days: {found['power_simulated']:.2f}")
+    print(options.out / "power.png")
+    return 0
+
+
+def _studies(options: argparse.Namespace) -> int:
+    import json
+    from dataclasses import replace
+
+    from training.statistics.studies import run
+
+    design = replace(_design(options), animals=options.animals)
+    found = run(_errors(options), studies=options.studies, change=options.change, design=design, seed=options.seed)
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "studies.json").write_text(json.dumps(found, indent=1) + "\n")
+    print_figures({name: value for name, value in found.items() if isinstance(value, float)})
+    print(options.out / "studies.json")
+    return 0
+
+
+def _errors(options: argparse.Namespace) -> ErrorModel:
     from edge.errors import OperatorError
     from training.statistics.errors import fit_errors
     from training.statistics.gaps import read_gaps
-    from training.statistics.power import from_figures, plan_study
-    from training.statistics.studies import Design
+    from training.statistics.power import from_figures
 
     if options.report is not None:
-        errors = fit_errors(read_gaps(options.report)[0], str(options.report))
-    elif options.sem is not None and options.icc is not None:
-        errors = from_figures(options.sem, options.icc, options.rate_sd, options.shrinkage)
-    else:
-        raise OperatorError("power: give --report RUN, or --sem and --icc")
+        return fit_errors(read_gaps(options.report)[0], str(options.report))
+    if options.sem is not None and options.icc is not None:
+        return from_figures(options.sem, options.icc, options.rate_sd, options.shrinkage)
+    raise OperatorError("expected the errors of a model: give --report RUN, or --sem and --icc")
+
+
+def _design(options: argparse.Namespace) -> Design:
+    from edge.errors import OperatorError
+    from training.statistics.studies import Design
+
     if options.readings < 3:
         raise OperatorError(f"--readings: expected 3 or more days for a slope, got {options.readings}")
     if options.until_days <= options.from_days:
         raise OperatorError(f"--until-days: expected more than --from-days {options.from_days:g}")
-    design = Design(
+    return Design(
         readings=options.readings,
         first_days=options.from_days,
         last_days=options.until_days,
@@ -75,11 +121,3 @@ def _power(options: argparse.Namespace) -> int:
         cage_rate_sd=options.cage_sd,
         cage_unit=options.per_cage > 1,
     )
-    found = plan_study(options.out, errors, design, options.change, options.power, options.studies, options.seed)
-    for row in found["table"]:
-        animals = row["animals_per_arm"] or "more than 2000"
-        print(f"{row['readings']:4} days with a reading: {animals} animals an arm")
-    if found["power_simulated"] is not None:
-        print(f"simulated power with {options.readings} days: {found['power_simulated']:.2f}")
-    print(options.out / "power.png")
-    return 0

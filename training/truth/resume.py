@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import OperatorError
+
+_TOLD = re.compile(r"\s*([^:]+): (-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)[ ,]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +64,19 @@ def table_of(records: Sequence[dict[str, object]]) -> str:
 
 
 def figures_in(text: str) -> dict[str, float]:
-    """Return the figures that a command printed, one a line: a name, then a number."""
+    """Return the figures that a command printed, one a line: a name, then a number, or after a colon a number first."""
     found = {}
     for line in text.splitlines():
+        told = _TOLD.match(line)
         name, _, value = line.rpartition(" ")
         try:
             number = float(value)
         except ValueError:
-            continue
+            if told is None:
+                continue
+            name, number = told[1], float(told[2])
         if name.strip():
-            found[name.strip()] = number
+            found[name.strip().removesuffix(":")] = number
     return found
 
 

@@ -225,4 +225,9 @@ def test_power_from_a_run_and_from_figures(
     assert main(["power", "--sem", "60", "--icc", "0.6", *effort, str(tmp_path / "two")]) == 0
     capsys.readouterr()
     assert main(["power", "--sem", "60", "--out", str(tmp_path)]) == 2
+    assert main(["studies", "--sem", "60", "--icc", "0.6", "--studies", "300", "--out", str(tmp_path / "three")]) == 0
+    kept = json.loads((tmp_path / "three" / "studies.json").read_text())
+    assert 0.9 < kept["coverage"] < 0.99
+    assert kept["false_positives"] < 0.1
+    assert main(["studies", "--out", str(tmp_path)]) == 2
     assert "give --report RUN, or --sem and --icc" in capsys.readouterr().err
