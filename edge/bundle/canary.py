@@ -77,11 +77,14 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def examine(path: Path, trusted_keys: Sequence[bytes]) -> Verdict:
     """Return what running the bundle here shows: golden outputs, time of one invocation, memory."""
+    from edge.bundle.rules import check_runtime
     from edge.model.bundle import read_bundle
     from edge.model.golden import check_golden
     from edge.model.loaded import load_model
+    from edge.model.runtime import runtime_name
 
     bundle = read_bundle(path, trusted_keys)
+    check_runtime(bundle.manifest.runtime_min, runtime_name())
     model = load_model(bundle)
     problems = check_golden(model, bundle)
     budget = bundle.manifest.budget

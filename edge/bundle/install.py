@@ -11,6 +11,7 @@ import msgspec
 
 from edge.bundle.canary import LIMIT_S, ask_canary
 from edge.bundle.history import Entry, History, now, read_history, write_history
+from edge.bundle.rules import check_release, check_target
 from edge.bundle.slots import ACTIVE, PREVIOUS, Slots
 from edge.capture.model import trusted_keys
 from edge.config.tree import Config
@@ -42,6 +43,7 @@ class Installer:
                 "remove bundle.path first"
             )
         self._keys = trusted_keys(config)
+        self._groups = config.bundle.target_groups
         self._state_dir = Path(config.state_dir)
         self._slots = Slots(self._state_dir)
         self._lock: WriterLock | None = None
@@ -110,7 +112,8 @@ class Installer:
             bundle = read_bundle(candidate, self._keys)
             if self._is_active(bundle):
                 return self._note(history, _entry("active already", file, bundle))
-            _check_rules(history, bundle)
+            check_release(history, bundle)
+            check_target(bundle.manifest, self._groups)
             self._examined(candidate)
             slot = self._slots.keep(candidate, bundle)
         except BundleError as error:
@@ -171,18 +174,6 @@ class Installer:
         except OSError as error:
             raise DeviceError(f"{self._slots.folder}: {error.strerror}; the history could not be written") from error
         return entry
-
-
-def _check_rules(history: History, bundle: Bundle) -> None:
-    manifest = bundle.manifest
-    floor = history.floors.get(manifest.channel, 0)
-    if bundle.sha256 in history.refused:
-        raise BundleError(f"sha256 {bundle.sha256[:12]} was rolled back on this device; sign a new release")
-    if manifest.release <= floor:
-        raise BundleError(
-            f"release: expected more than {floor}, which channel {manifest.channel!r} had already, got "
-            f"{manifest.release}; going back is a new release with the old content, or `cageclock bundle rollback`"
-        )
 
 
 def _entry(result: str, file: str, bundle: Bundle, reason: str = "") -> Entry:

@@ -112,6 +112,9 @@ bundle:
   # path: null                        # a bundle file; null: the active one, else the demo's (simulated mice only)
   # trusted_keys: null                # PEM files; null: only the demo bundle's own key
   # threads: 1
+  # target_groups: []                 # the groups that this device belongs to; bundles for `any` fit every device
+  # trial_captures: 20                # a new model is on trial for so many captures with it,
+  # trial_minutes: 10.0               # and so many minutes of work; a failure goes back to the model before
 
 memory:                               # MB resident at which a process ends itself between captures, to start anew
   # capture_mb: 300

@@ -17,6 +17,7 @@ from edge.contract.manifest import GOLDEN_OUTPUTS, Budget
 from edge.model.bundle import Bundle, read_bundle, write_bundle
 from edge.model.envelope import new_key_pair
 from edge.model.golden import GoldenOutputs
+from edge.model.runtime import runtime_name
 from tests.edge.capture.running import events, outcomes, start, write_settings
 
 PRIVATE, PUBLIC = new_key_pair()
@@ -28,9 +29,8 @@ class Device:
     def __init__(self, folder: Path, bundle: Bundle) -> None:
         self.folder, self._bundle = folder, bundle
         (folder / "lab.pub").write_bytes(PUBLIC)
-        more = (
-            f"bundle: {{trusted_keys: [{folder / 'lab.pub'}]}}\nschedule: {{interval_light_s: 1, interval_dark_s: 1}}\n"
-        )
+        trusted = f"trusted_keys: [{folder / 'lab.pub'}], target_groups: [test, albino]"
+        more = f"bundle: {{{trusted}}}\nschedule: {{interval_light_s: 1, interval_dark_s: 1}}\n"
         self.settings = write_settings(folder, more=more)
         self.state = folder / "state"
         (self.state / "inbox").mkdir(parents=True)
@@ -93,6 +93,14 @@ REFUSED = {
     "too slow": (lambda d, b: d.make(9, budget=Budget(invoke_ms=1e-6, memory_mb=900)), "budget: one invocation"),
     "too large": (lambda d, b: d.make(9, budget=Budget(invoke_ms=1e6, memory_mb=1)), "MB of memory, at most 1"),
     "no network": (lambda d, b: d.make(9, files={"age.tflite": b"TFL3" * 100}), "cannot load it"),
+    "for other devices": (
+        lambda d, b: d.make(9, target_group="rats"),
+        "target_group: the bundle is for 'rats', this device is in 'test', 'albino'",
+    ),
+    "a newer runtime": (
+        lambda d, b: d.make(9, runtime_min="ai-edge-litert 99.1 / tflite-runtime 99"),
+        f"runtime_min: the bundle needs ai-edge-litert 99.1 / tflite-runtime 99, this device has {runtime_name()}",
+    ),
     "another preprocessing": (lambda d, b: d.make(9, preprocess_version="77"), "expected preprocessing version"),
 }
 

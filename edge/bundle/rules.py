@@ -1,0 +1,81 @@
+"""What a bundle must fulfil beside its signature: release, target group, runtime."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from edge.bundle.history import History
+from edge.contract.manifest import Manifest
+from edge.errors import BundleError
+from edge.model.bundle import Bundle
+
+ANY = "any"
+"""The target group of a bundle that is for every device."""
+_NAMED = re.compile(r"(?:([A-Za-z][A-Za-z0-9_-]*) )?([0-9]+(?:\.[0-9]+)*)")
+
+
+def check_release(history: History, bundle: Bundle) -> None:
+    """Refuse what was condemned on this device, and a release that does not rise.
+
+    Raises:
+        BundleError: it says which rule.
+    """
+    manifest = bundle.manifest
+    floor = history.floors.get(manifest.channel, 0)
+    if bundle.sha256 in history.refused:
+        raise BundleError(f"sha256 {bundle.sha256[:12]} was rolled back on this device; sign a new release")
+    if manifest.release <= floor:
+        raise BundleError(
+            f"release: expected more than {floor}, which channel {manifest.channel!r} had already, got "
+            f"{manifest.release}; going back is a new release with the old content, or `cageclock bundle rollback`"
+        )
+
+
+def check_target(manifest: Manifest, groups: Sequence[str]) -> None:
+    """Refuse a bundle that is for other devices. groups: those that this device belongs to.
+
+    Raises:
+        BundleError: the bundle is neither for one of them nor for `any`.
+    """
+    if manifest.target_group == ANY or manifest.target_group in groups:
+        return
+    device = f"in {', '.join(map(repr, groups))}" if groups else "in no group"
+    raise BundleError(
+        f"target_group: the bundle is for {manifest.target_group!r}, this device is {device}; send a bundle for "
+        "it, or correct bundle.target_groups in the settings"
+    )
+
+
+def check_runtime(runtime_min: str, runtime: str) -> None:
+    """Refuse a bundle that needs a newer or another runtime than the device has.
+
+    runtime_min: alternatives such as `ai-edge-litert 1.4 / tflite-runtime 2.14`; a version without a name is for any
+    runtime. runtime: for example `ai-edge-litert 2.3.0`.
+
+    Raises:
+        BundleError: none of the alternatives holds, or one cannot be read.
+    """
+    name, _, version = runtime.rpartition(" ")
+    for alternative in runtime_min.split("/"):
+        found = _NAMED.fullmatch(alternative.strip())
+        if found is None:
+            raise BundleError(
+                f"runtime_min: expected alternatives such as 'ai-edge-litert 1.4 / tflite-runtime 2.14', got "
+                f"{runtime_min[:100]!r}; make the bundle again"
+            )
+        if found[1] in (None, name) and _numbers(version) >= _numbers(found[2]):
+            return
+    raise BundleError(
+        f"runtime_min: the bundle needs {runtime_min[:100]}, this device has {runtime}; update the program's "
+        "runtime or send a bundle made for it"
+    )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return the release part of a version, trailing zeros dropped: 2.0 is not above 2."""
+    found = re.match(r"[0-9]+(?:\.[0-9]+)*", version)
+    numbers = [int(part) for part in found[0].split(".")] if found is not None else []
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
