@@ -10,10 +10,12 @@ from pathlib import Path
 import msgspec
 
 from edge.bundle.canary import LIMIT_S, ask_canary
-from edge.bundle.history import Entry, History, now, read_history, write_history
+from edge.bundle.history import Entry, History, entry_of, now, read_history, write_history
 from edge.bundle.rules import check_release, check_target
 from edge.bundle.slots import ACTIVE, PREVIOUS, Slots
+from edge.bundle.verdict import displaces, settle
 from edge.capture.model import trusted_keys
+from edge.capture.trial import read_trials
 from edge.config.tree import Config
 from edge.errors import BundleError, DeviceError, OperatorError
 from edge.model.bundle import Bundle, read_bundle
@@ -73,7 +75,7 @@ class Installer:
             BundleError: the history is damaged.
             DeviceError: the card failed or is full; the active bundle is what it was.
         """
-        history = read_history(self._state_dir)
+        history, _ = self._settled()
         try:
             return self._install(history, file, source)
         except BundleError as error:
@@ -83,6 +85,7 @@ class Installer:
 
     def install_inbox(self, inbox: Path) -> list[Entry]:
         """Take every `*.bundle` of the inbox, oldest first; none that was taken is left behind."""
+        self._settled()
         until_s = time.monotonic() + INBOX_S
         waiting = sorted(inbox.glob("*.bundle"), key=_age_of)
         return [self._take(path) for path in waiting if time.monotonic() < until_s]
@@ -90,28 +93,44 @@ class Installer:
     def roll_back(self) -> Entry:
         """Make the previous bundle the active one and refuse the present one from now on.
 
+        Where the present one has just failed its trial, that is carried out instead: it goes to the same bundle.
+
         Raises:
             OperatorError: there is no previous bundle.
             BundleError: the previous one no longer passes, or the history is damaged.
         """
+        history, settled = self._settled()
         active, previous = self._slots.target(ACTIVE), self._slots.target(PREVIOUS)
+        if settled is not None and settled.result == "rolled back":
+            return settled
         if active is None or previous is None:
             raise OperatorError(f"{self._slots.folder}: there is no previous bundle to go back to; install one")
-        history = read_history(self._state_dir)
         bundle = self._examined(previous)
+        reason = read_trials(self._state_dir).reason(bundle.sha256)
+        if reason is not None:
+            raise BundleError(f"{previous}: it failed its trial on this device: {reason}; install another")
         bad = read_bundle(active, self._keys).sha256
         history = msgspec.structs.replace(history, refused=tuple(sorted({*history.refused, bad} - {bundle.sha256})))
         # The refusal first: after a power cut between the two the rolled back one must not come back by itself.
         write_history(self._state_dir, history)
         self._slots.swap()
-        return self._note(history, _entry("rolled back", active.name, bundle, f"went back from {bad[:12]}"))
+        entry = entry_of("rolled back", active.name, bundle, f"went back from {bad[:12]}")
+        return self._note(history, msgspec.structs.replace(entry, left=bad))
+
+    def _settled(self) -> tuple[History, Entry | None]:
+        """Carry out what capture's trial decided since the last run; return the history and what was done."""
+        history = read_history(self._state_dir)
+        try:
+            return settle(self._state_dir, self._slots, self._keys, history, read_trials(self._state_dir))
+        except OSError as error:
+            raise DeviceError(f"{self._slots.folder}: {error.strerror}; the links are what they were") from error
 
     def _install(self, history: History, file: str, source: int) -> Entry:
         candidate = self._slots.copy_in(source)
         try:
             bundle = read_bundle(candidate, self._keys)
-            if self._is_active(bundle):
-                return self._note(history, _entry("active already", file, bundle))
+            if bundle.sha256 not in history.refused and self._is_active(bundle):
+                return self._note(history, entry_of("active already", file, bundle))
             check_release(history, bundle)
             check_target(bundle.manifest, self._groups)
             self._examined(candidate)
@@ -125,15 +144,16 @@ class Installer:
         history = history.raised(bundle.manifest.channel, bundle.manifest.release)
         write_history(self._state_dir, history)
         before = self._slots.target(ACTIVE)
-        self._slots.activate(slot)
+        displace = displaces(self._slots, self._keys, read_trials(self._state_dir))
+        self._slots.activate(slot, displace=displace)
         try:
             read_bundle(self._slots.folder / ACTIVE, self._keys)
         except BundleError:
             if before is not None:
-                self._slots.activate(before)  # what was written cannot be read back: the card
+                self._slots.activate(before, displace=False)  # what was written cannot be read back: the card
             raise
         self._slots.sweep()
-        return self._note(history, _entry("installed", file, bundle))
+        return self._note(history, entry_of("installed", file, bundle))
 
     def _examined(self, path: Path) -> Bundle:
         """Return the bundle once the canary has met its golden outputs.
@@ -174,21 +194,6 @@ class Installer:
         except OSError as error:
             raise DeviceError(f"{self._slots.folder}: {error.strerror}; the history could not be written") from error
         return entry
-
-
-def _entry(result: str, file: str, bundle: Bundle, reason: str = "") -> Entry:
-    manifest = bundle.manifest
-    return Entry(
-        at=now(),
-        result=result,  # type: ignore[arg-type]
-        file=file,
-        reason=reason,
-        sha256=bundle.sha256,
-        name=manifest.name,
-        model_version=manifest.model_version,
-        channel=manifest.channel,
-        release=manifest.release,
-    )
 
 
 def _age_of(path: Path) -> tuple[float, str]:

@@ -54,12 +54,24 @@ class Slots:
         _sync(self._slots)
         return place
 
-    def activate(self, slot: Path) -> None:
-        """Make `slot` the active one; the one before it becomes `previous.bundle`. Atomic."""
+    def activate(self, slot: Path, *, displace: bool = True) -> None:
+        """Make `slot` the active one. Atomic.
+
+        displace: the one before it becomes `previous.bundle`; else that stays what it is.
+        """
         before = self.target(ACTIVE)
-        if before is not None and before != slot:
+        if displace and before is not None and before != slot:
             self._link(PREVIOUS, before)
         self._link(ACTIVE, slot)
+
+    def go_back(self) -> None:
+        """Make the previous slot the active one for good; there is no previous one afterwards."""
+        previous = self.target(PREVIOUS)
+        assert previous is not None
+        self._link(ACTIVE, previous)
+        (self.folder / PREVIOUS).unlink(missing_ok=True)
+        _sync(self.folder)
+        self.sweep()
 
     def swap(self) -> None:
         """Make the previous slot the active one, and the other way round."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.capture.trial import Trial
 from edge.config.tree import Config
 from edge.demo.bundle_path import DEMO_BUNDLE
 from edge.errors import BundleError, OperatorError
 
 if TYPE_CHECKING:
+    from edge.model.bundle import Bundle
     from edge.model.loaded import LoadedModel
 
 ACTIVE = "bundles/active.bundle"
@@ -44,14 +49,18 @@ def load(config: Config, path: Path | None = None) -> LoadedModel:
         OperatorError: there is no bundle or key file where the settings say.
         BundleError: the bundle must not be used.
     """
-    from edge.model.bundle import read_bundle
     from edge.model.loaded import load_model
 
-    path = path or bundle_path(config)
+    return load_model(_read(config, path or bundle_path(config)), config.bundle.threads)
+
+
+def _read(config: Config, path: Path) -> Bundle:
+    from edge.model.bundle import read_bundle
+
     if not path.is_file():
         raise OperatorError(f"bundle.path: there is no model bundle at {path}; copy one there or correct the path")
     try:
-        return load_model(read_bundle(path, trusted_keys(config)), config.bundle.threads)
+        return read_bundle(path, trusted_keys(config))
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -60,48 +69,105 @@ class ModelSource:
     """Loads the model when it is first needed, and anew when another file stands where the settings or the link point.
 
     There is always a working one, as long as there ever was: where the new file cannot be loaded, the model in memory
-    goes on, and after a start the bundle before it. `problem` says why; None when the wanted model runs.
+    goes on, and after a start the bundle before it. An installed bundle is on trial first (`edge.capture.trial`); a
+    condemned one gives way to the one before it. `problem` says why; None when the wanted model runs.
     """
 
-    def __init__(self, config: Config) -> None:
-        """Nothing is loaded yet."""
+    def __init__(self, config: Config, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is loaded yet; what the last process left at work is counted."""
         self._config = config
+        self._state_dir = Path(config.state_dir)
         self._model: LoadedModel | None = None
+        self._installed = False
         self._tried: tuple[str, int, int] | None = None
         self._ever_tried = False
         self.problem: OperatorError | BundleError | None = None
+        self.trial = Trial(self._state_dir, config.bundle, monotonic_s)
 
     def get(self) -> LoadedModel | None:
         """Return the model, or None with `problem` set."""
         seen = self._fingerprint()
         if not self._ever_tried or seen != self._tried:
             self._ever_tried, self._tried = True, seen
+            path = bundle_path(self._config)
             try:
-                self._model, self.problem = load(self._config), None
-                self._tell(self._model)
+                self._take_up(path, installed=path == self._state_dir / ACTIVE)
+                self.problem = None
             except (OperatorError, BundleError) as error:
                 self.problem = error
                 if self._model is None:
-                    self._model = self._load_previous()
+                    self._take_up_previous()
+                if self._model is None and self._fingerprint() != seen:
+                    return self.get()  # the links were moved meanwhile
         return self._model
 
-    def _load_previous(self) -> LoadedModel | None:
-        previous = Path(self._config.state_dir) / PREVIOUS
-        if self._config.bundle.path is not None or not previous.is_file():
-            return None
-        try:
-            model = load(self._config, previous)
-        except (OperatorError, BundleError):
-            return None
-        self._tell(model)
-        return model
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Run the model within: on trial, how that ends is counted. A condemned one is let go of.
 
-    @staticmethod
-    def _tell(model: LoadedModel) -> None:
-        """Log what runs, and on which runtime: it decides speed and, between kernels, the last bit."""
-        said = model.describe()
+        Raises:
+            Exception: whatever was raised within.
+        """
+        model = self._model
+        if model is None or not self._installed or not self.trial.on_trial(model.sha256):
+            yield
+            return
+        before_ms = model.invoked_ms
+        self.trial.begin(model.sha256)
+        try:
+            yield
+        except Exception as error:
+            self.trial.ended_badly(model.sha256, f"{type(error).__name__}: {error}")
+            if not self.trial.on_trial(model.sha256):
+                self._model, self._ever_tried = None, False
+            raise
+        self.trial.ended_well(model.sha256, invoked=model.invoked_ms > before_ms)
+
+    def _take_up_previous(self) -> None:
+        previous = self._state_dir / PREVIOUS
+        if self._config.bundle.path is None and previous.is_file():
+            with contextlib.suppress(OperatorError, BundleError):
+                self._take_up(previous, installed=True)
+
+    def _take_up(self, path: Path, *, installed: bool) -> None:
+        """Load a bundle and let it be the one that runs."""
+        self._model = self._try(path) if installed else load(self._config, path)
+        self._installed = installed
+        # What runs, and on which runtime: it decides speed and, between kernels, the last bit.
+        said = self._model.describe()
         text = f"cageclock: model {said.name} {said.model_version}, release {said.release}, on {said.runtime}"
         print(text, flush=True)
+
+    def _try(self, path: Path) -> LoadedModel:
+        """Return the model of an installed bundle; on trial it must meet its golden outputs here, too.
+
+        Raises:
+            BundleError: it is condemned, or cannot be loaded.
+        """
+        from edge.model.golden import check_golden
+        from edge.model.loaded import load_model
+
+        bundle = _read(self._config, path)
+        reason = self.trial.state.reason(bundle.sha256)
+        if reason is not None:
+            raise BundleError(f"sha256 {bundle.sha256[:12]} failed its trial on this device: {reason}")
+        if not self.trial.on_trial(bundle.sha256):
+            return load_model(bundle, self._config.bundle.threads)
+        self.trial.begin(bundle.sha256)
+        try:
+            model = load_model(bundle, self._config.bundle.threads)
+            wrong = check_golden(model, bundle)
+        except OperatorError:
+            self.trial.ended_well(bundle.sha256, invoked=False)
+            raise
+        except Exception as error:
+            self.trial.ended_badly(bundle.sha256, str(error) or type(error).__name__)
+            raise BundleError(f"{path}: {error}") from error
+        if wrong:
+            self.trial.condemn(bundle.sha256, wrong[0])
+            raise BundleError(f"sha256 {bundle.sha256[:12]} failed its trial on this device: {wrong[0]}")
+        self.trial.ended_well(bundle.sha256, invoked=False)
+        return model
 
     def _fingerprint(self) -> tuple[str, int, int] | None:
         path = bundle_path(self._config)

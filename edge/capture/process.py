@@ -59,7 +59,7 @@ class CaptureProcess:
         self.config, self.clock, self.plan, self.rungs, self.clock_watch = config, clock, plan, rungs, clock_watch
         self.camera, self.outbox = camera, outbox
         self.journal = Journal(outbox, clock, config.device_id)
-        self.models = ModelSource(config)
+        self.models = ModelSource(config, clock.monotonic_s)
         self.tally = tally
         self.fresh = Fresh()
         self.problem = ""
@@ -147,7 +147,8 @@ class CaptureProcess:
             if model is None:
                 assert self.models.problem is not None
                 raise self.models.problem
-            seen = observe(frames, model, self._settings, reference, slot.light)
+            with self.models.at_work():
+                seen = observe(frames, model, self._settings, reference, slot.light)
         except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the slot yields its reading
             fault = self._fault(Outcome.MODEL_FAULT, error)
             quality = measure_quality(frames[0].small, self.config.quality, reference)
