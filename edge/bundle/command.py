@@ -10,9 +10,12 @@ from pathlib import Path
 from edge.bundle.history import Entry, read_history
 from edge.bundle.install import Installer
 from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
+from edge.capture.model import trusted_keys
+from edge.capture.trial import BAD_ENDS, Trials, read_trials
 from edge.config.load import load_config
 from edge.config.tree import Config
-from edge.errors import BundleError, OperatorError
+from edge.errors import BundleError, CageclockError, OperatorError
+from edge.model.bundle import read_bundle
 
 INBOX = "inbox"
 
@@ -50,12 +53,15 @@ def roll_back(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Print what is active, what was before, and the last installations."""
-    state_dir = Path(load_config(options.config).state_dir)
-    slots = Slots(state_dir)
+    """Print what is active, what was before, how their trials stand, and the last installations."""
+    config = load_config(options.config)
+    state_dir = Path(config.state_dir)
+    slots, trials = Slots(state_dir), read_trials(state_dir)
     for name, link in (("active", ACTIVE), ("previous", PREVIOUS)):
         slot = slots.target(link)
-        print(f"{name:9} {slot.name if slot is not None else 'none'}")
+        print(f"{name:9} {'none' if slot is None else f'{slot.name}  {_standing(config, trials, slot)}'}")
+    for one in trials.condemned:
+        print(f"condemned {one.sha256[:16]}  bundle_rolled_back: {one.reason}")
     for entry in read_history(state_dir).entries[-options.last :]:
         print(f"{entry.at.isoformat(timespec='seconds')}  {_sentence(entry)}")
     return 0
@@ -80,6 +86,23 @@ def _become_owner(config: Config) -> None:
         os.setuid(state.st_uid)
         os.environ["HOME"] = "/"
         os.umask(0o027)
+
+
+def _standing(config: Config, trials: Trials, slot: Path) -> str:
+    """Return how far a slot's trial is, in words."""
+    try:
+        sha256 = read_bundle(slot, trusted_keys(config)).sha256
+    except CageclockError as error:
+        return f"unusable: {error}"
+    if trials.reason(sha256) is not None:
+        return "CONDEMNED by its trial; capture runs the one before it"
+    if sha256 in trials.good:
+        return "GOOD"
+    one, wanted = trials.of(sha256), config.bundle
+    return (
+        f"PENDING: {one.captures} of {wanted.trial_captures} captures, {one.minutes:.1f} of "
+        f"{wanted.trial_minutes:g} minutes, {one.bad_ends} of {BAD_ENDS} bad ends"
+    )
 
 
 def _sentence(entry: Entry) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from edge.bundle.canary import LIMIT_S, ask_canary
+from edge.bundle.canary import LIMIT_S, Verdict, ask_canary
 from edge.bundle.history import Entry, History, entry_of, now, read_history, write_history
 from edge.bundle.rules import check_release, check_target
 from edge.bundle.slots import ACTIVE, PREVIOUS, Slots
@@ -33,8 +34,8 @@ WORST_S = INBOX_S + STILL_LIMIT_S + LIMIT_S + 20.0
 class Installer:
     """The one writer of a device's `bundles` folder. Use as a context manager: it holds the writer's lock."""
 
-    def __init__(self, config: Config) -> None:
-        """Look at the settings.
+    def __init__(self, config: Config, canary: Callable[[Path, Sequence[bytes]], Verdict] = ask_canary) -> None:
+        """Look at the settings. canary: tries a bundle file, trusted keys given, before it is activated.
 
         Raises:
             OperatorError: the settings name a bundle of their own, or a trusted key cannot be read.
@@ -45,6 +46,7 @@ class Installer:
                 "remove bundle.path first"
             )
         self._keys = trusted_keys(config)
+        self._canary = canary
         self._groups = config.bundle.target_groups
         self._state_dir = Path(config.state_dir)
         self._slots = Slots(self._state_dir)
@@ -162,7 +164,7 @@ class Installer:
             BundleError: it has not.
         """
         bundle = read_bundle(path, self._keys)
-        verdict = ask_canary(path, self._keys)
+        verdict = self._canary(path, self._keys)
         if verdict.problems:
             raise BundleError("; ".join(verdict.problems))
         return bundle

@@ -14,6 +14,7 @@ from edge.capture.archive import Archive
 from edge.capture.beginning import tell_model_change
 from edge.capture.clockwatch import ClockWatch, Correction, Step
 from edge.capture.freshness import Freshness
+from edge.capture.installs import Installs
 from edge.capture.journal import Journal
 from edge.capture.ladder import Ladder, Rungs, exit_code_after
 from edge.capture.model import ModelSource
@@ -69,6 +70,7 @@ class CaptureProcess:
         self._composer = Composer(config, config_sha256)
         self._reference = Reference(state_dir)
         self._archive = Archive(state_dir, config.archive)
+        self._installs = Installs(state_dir, self.journal, self.models.trial, outbox)
         self._settings = ObserveSettings.of(config.cage, config.quality)
         self._moved = 0
         self._refused = ""
@@ -185,6 +187,7 @@ class CaptureProcess:
             if self._model is not None:
                 tell_model_change(self.journal, self._model, result.model)
             self._model = result.model
+        self._installs.tell()
 
     def _notice_movement(self, result: Result) -> None:
         """Append one event when two readings in a row are flagged as moved; every one of them keeps its flag."""

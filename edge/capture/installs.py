@@ -1,0 +1,104 @@
+"""What happened to bundles becomes events: what the bundle unit did, and the verdicts of capture's own trial.
+
+The bundle unit has no network and no outbox: its `bundles/history.json` is what it leaves behind, with a number for
+each attempt. Capture looks after each reading whether that file is another one, and notes in `trial.json` up to which
+number it has told. Each is told once; a kill between an event and that note is found in the outbox at the next start.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge.bundle.history import NAME, Entry, read_history
+from edge.bundle.slots import FOLDER
+from edge.capture.journal import Journal
+from edge.capture.trial import Trial
+from edge.contract.base import Scalar
+from edge.contract.record import Event, EventCode
+from edge.errors import BundleError
+from edge.outbox import Outbox
+
+_CODES: dict[str, EventCode] = {
+    "installed": "bundle_installed",
+    "refused": "bundle_refused",
+    "rolled back": "bundle_rolled_back",
+}
+
+
+class Installs:
+    """Tells what is new, whenever it is asked."""
+
+    def __init__(self, state_dir: Path, journal: Journal, trial: Trial, outbox: Outbox) -> None:
+        """Remember what the last process told without noting it."""
+        self._state_dir, self._journal, self._trial = state_dir, journal, trial
+        self._path = state_dir / FOLDER / NAME
+        self._seen: tuple[int, int, int] | None = None
+        self._told = {_identity(event) for event in outbox.newest() if isinstance(event, Event)}
+
+    def tell(self) -> None:
+        """Append an event for each verdict and each installation that has none yet.
+
+        Raises:
+            StorageError: the outbox cannot keep it; it is told next time.
+        """
+        for one in self._trial.state.condemned:
+            if not one.told:
+                text = f"bundle {one.sha256[:12]} failed its trial and does not run again here: {one.reason}"
+                self._append("bundle_rolled_back", text, sha256=one.sha256, reason=one.reason, by="trial")
+                self._trial.told(condemned=one.sha256)
+        try:
+            found = self._path.stat()
+        except OSError:
+            return
+        seen = (found.st_ino, found.st_mtime_ns, found.st_size)
+        if seen != self._seen:
+            self._tell_history()
+            self._seen = seen
+
+    def _tell_history(self) -> None:
+        try:
+            entries = read_history(self._state_dir).entries
+        except BundleError:
+            return  # whoever installs the next one is told
+        told = self._trial.state.told_installs
+        newest = entries[-1].number if entries else 0
+        if newest < told:
+            told = 0  # the history was moved aside: it counts from 1 again
+        for entry in entries:
+            if entry.number > told and entry.by != "trial" and entry.result in _CODES:
+                self._append(_CODES[entry.result], _sentence(entry), **_detail(entry))
+        if newest != self._trial.state.told_installs:
+            self._trial.told(installs=newest)
+
+    def _append(self, code: EventCode, text: str, **detail: Scalar) -> None:
+        if (code, detail.get("sha256"), detail.get("number")) not in self._told:
+            self._journal.event(code, text, **detail)
+
+
+def _identity(event: Event) -> tuple[str, Scalar, Scalar]:
+    return event.code, event.detail.get("sha256"), event.detail.get("number")
+
+
+def _sentence(entry: Entry) -> str:
+    what = entry.file
+    if entry.name is not None:
+        what = f"bundle {entry.name} {entry.model_version}, release {entry.release} of {entry.channel}"
+    ended = {"rolled back": "runs again", "installed": "was installed", "refused": "was refused"}[entry.result]
+    return f"{what}, {ended}{': ' + entry.reason if entry.reason else ''}"
+
+
+def _detail(entry: Entry) -> dict[str, Scalar]:
+    """Return the particulars. sha256: of the bundle that the event is about; after a way back, of the one left."""
+    detail: dict[str, Scalar] = {
+        "sha256": entry.left or entry.sha256,
+        "number": entry.number,
+        "at": entry.at.isoformat(timespec="seconds"),
+        "file": entry.file,
+        "release": entry.release,
+        "channel": entry.channel,
+        "reason": entry.reason,
+        "by": entry.by,
+    }
+    if entry.left is not None:
+        detail["runs"] = entry.sha256
+    return detail
