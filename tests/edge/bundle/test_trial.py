@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from edge.bundle.canary import Verdict
 from edge.bundle.history import read_history
 from edge.bundle.install import Installer
+from edge.bundle.slots import ACTIVE, PREVIOUS
 from edge.capture.model import ModelSource
-from edge.capture.trial import BAD_ENDS
+from edge.capture.trial import BAD_ENDS, FILE
 from edge.config.load import load_config
 from edge.contract.manifest import GOLDEN_OUTPUTS
 from edge.model.bundle import Bundle
@@ -141,6 +142,7 @@ def test_a_single_kill_condemns_nobody_and_three_do(tmp_path: Path, tiny_bundle:
     first = world.model().sha256
     world.install("good")
     second = world.model().sha256
+    assert BAD_ENDS > 1
     for count in range(1, BAD_ENDS):
         world.killed_at_work()
         assert world.model().sha256 == second
@@ -174,3 +176,56 @@ def test_of_unproven_bundles_none_takes_the_place_of_the_proven_one(tmp_path: Pa
         world.install(kind)
     world.captures(3 * BAD_ENDS)
     assert world.model().sha256 == first
+
+
+def test_a_verdict_is_carried_out_at_the_next_run(tmp_path: Path, tiny_bundle: Bundle) -> None:
+    world = World(tmp_path, tiny_bundle)
+    first = world.model().sha256
+    world.install("wrong golden")
+    assert world.model().sha256 == first
+    assert world.device.active() == 2, "capture may not move the links"
+    entry = world.put(world.files[-1])
+    assert entry.result == "refused"
+    assert "was rolled back on this device" in entry.reason
+    assert world.device.active() == 1
+    assert world.device.slots.target(PREVIOUS) is None, "nobody can go back to what was condemned"
+    carried_out = read_history(world.device.state).entries[-2]
+    assert (carried_out.result, carried_out.by, carried_out.sha256) == ("rolled back", "trial", first)
+    assert "golden input 0" in carried_out.reason
+    assert world.model().sha256 == first
+    assert world.source.problem is None
+
+
+def test_without_one_before_it_a_condemned_bundle_is_refused_and_the_next_one_runs(
+    tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    world = World(tmp_path, tiny_bundle)
+    for link in (ACTIVE, PREVIOUS):
+        (world.device.slots.folder / link).unlink(missing_ok=True)
+    world.install("wrong golden")
+    world.restart()
+    assert world.source.get() is None
+    assert "failed its trial" in str(world.source.problem)
+    world.settle()
+    entry = read_history(world.device.state).entries[-1]
+    assert (entry.result, entry.by) == ("refused", "trial")
+    world.settle()
+    assert read_history(world.device.state).entries[-1] == entry, "it is noted once"
+    world.install("good")
+    assert world.kinds[world.model().sha256] == "good"
+    assert world.device.slots.target(PREVIOUS) is None
+
+
+def test_a_trial_on_a_full_disk_or_with_a_damaged_file_keeps_the_model(tmp_path: Path, tiny_bundle: Bundle) -> None:
+    world = World(tmp_path, tiny_bundle)
+    world.install("good")
+    second = world.model().sha256
+    (world.device.state / FILE).write_bytes(b'{"pending": [')
+    world.restart()
+    assert world.model().sha256 == second
+    (world.device.state / FILE).unlink()
+    (world.device.state / FILE).mkdir()  # nothing can be written there
+    for _ in range(2 * BAD_ENDS):
+        world.killed_at_work()
+        world.killed.clear()  # what cannot be marked is not counted
+    assert world.model().sha256 == second

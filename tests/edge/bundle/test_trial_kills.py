@@ -1,0 +1,158 @@
+"""Real capture processes, killed with signal 9 while a new model is on trial."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge.bundle.slots import PREVIOUS, write_durably
+from edge.capture.trial import BAD_ENDS, FILE, Trials, read_trials
+from edge.contract import jsontext
+from edge.contract.manifest import GOLDEN_OUTPUTS
+from edge.model.bundle import Bundle, read_bundle
+from tests.edge.bundle.device import PUBLIC, Device, golden_of_another
+from tests.edge.capture.running import outcomes, records, run, start
+
+SHORT, LONG = "trial_captures: 5,", "trial_captures: 500,"
+SEED = int(os.environ.get("CAGECLOCK_KILL_SEED", "20261121"))
+
+
+@pytest.fixture
+def device(tmp_path: Path, tiny_bundle: Bundle) -> Device:
+    """A device whose first model has proved itself."""
+    device = Device(tmp_path, tiny_bundle, f", {SHORT} trial_minutes: 0")
+    assert device.install(device.make(1, "first")) == 0
+    assert run(device.settings, "--stepped", "--captures", "5")[0] == 0
+    assert read_trials(device.state).good == (digest(device.folder / "first.bundle"),)
+    device.settings.write_text(device.settings.read_text().replace(SHORT, LONG))
+    return device
+
+
+def test_kills_at_random_moments_count_only_while_the_model_works(device: Device) -> None:
+    chance, sha256, counted, at_work = random.Random(SEED), install_second(device), 0, False
+    for _ in range(8):
+        process = start(device.settings, "--stepped")
+        before = read_trials(device.state)
+        wait_for(lambda before=before: progressed(device, before, sha256), process)
+        time.sleep(chance.uniform(0, 0.1))
+        at_work = kill(process, device, sha256)
+        state = read_trials(device.state)
+        if state.pending:
+            assert state.of(sha256).bad_ends == counted
+        counted += at_work
+        if not state.pending or counted == BAD_ENDS:
+            break
+    assert run(device.settings, "--stepped", "--captures", "2")[0] == 0
+    state = read_trials(device.state)
+    assert (state.reason(sha256) is not None) == (counted == BAD_ENDS)
+    if sha256 not in state.good and counted < BAD_ENDS:
+        assert state.of(sha256).bad_ends == counted
+    assert "model_fault" not in outcomes(device.settings)
+
+
+def test_a_model_that_ends_capture_each_time_gives_way_and_stays_away(
+    device: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sha256 = install_second(device)
+    for count in range(BAD_ENDS):
+        for _ in range(50):
+            process = start(device.settings, "--stepped")
+            before = read_trials(device.state)
+            wait_for(lambda before=before: progressed(device, before, sha256), process)
+            wait_for(lambda: read_trials(device.state).of(sha256).begun, process)
+            if kill(process, device, sha256):
+                break
+        assert read_trials(device.state).of(sha256).bad_ends == count
+    assert run(device.settings, "--stepped", "--captures", "3")[0] == 0
+    first = digest(device.folder / "first.bundle")
+    readings = records(device.settings, "reading")
+    assert [reading["model"]["sha256"] for reading in readings[-3:]] == [first] * 3
+    (event,) = told(device, "bundle_rolled_back")
+    assert event["detail"]["sha256"] == sha256
+    assert f"{BAD_ENDS} times" in event["detail"]["reason"]
+
+    capsys.readouterr()
+    assert device.run("status") == 0
+    said = capsys.readouterr().out
+    assert "CONDEMNED" in said
+    assert f"bundle_rolled_back: {event['detail']['reason']}" in said
+    assert device.install(device.folder / "second.bundle") == 3
+    assert device.active() == 1
+    assert device.slots.target(PREVIOUS) is None
+    assert run(device.settings, "--stepped", "--captures", "3")[0] == 0
+    assert len(told(device, "bundle_rolled_back")) == 1, "told once, whoever carried it out"
+    assert [event["detail"]["number"] for event in told(device, "bundle_refused")] == [4]
+    assert "model_fault" not in outcomes(device.settings)
+
+
+def test_what_was_installed_and_refused_is_told_once(device: Device) -> None:
+    (device.state / "inbox/rubbish.bundle").write_bytes(b"rubbish")
+    assert device.run("install", "--inbox") == 3
+    sha256 = install_second(device)
+    for _ in range(2):
+        assert run(device.settings, "--stepped", "--captures", "2")[0] == 0
+    first, second = told(device, "bundle_installed")
+    assert [first["detail"]["release"], second["detail"]["release"]] == [1, 2]
+    assert second["detail"]["sha256"] == sha256
+    (refused,) = told(device, "bundle_refused")
+    assert refused["detail"]["file"] == "rubbish.bundle"
+    assert "rubbish.bundle, was refused: " in refused["text"]
+    state = read_trials(device.state)
+    assert state.told_installs == 3
+    # As after a kill between an event and its note.
+    write_durably(device.state / FILE, jsontext.encode(msgspec.structs.replace(state, told_installs=1)))
+    assert run(device.settings, "--stepped", "--captures", "1")[0] == 0
+    assert [len(told(device, code)) for code in ("bundle_installed", "bundle_refused")] == [2, 1]
+    assert read_trials(device.state).told_installs == 3
+
+
+def test_a_wrong_golden_output_on_the_device_gives_way_at_once(device: Device, tiny_bundle: Bundle) -> None:
+    """A canary that met the outputs (on another runtime, say) is made by putting the file in its slot by hand."""
+    path = device.make(2, "wrong", files={GOLDEN_OUTPUTS: golden_of_another(tiny_bundle)})
+    with path.open("rb") as file:
+        candidate = device.slots.copy_in(file.fileno())
+    device.slots.activate(device.slots.keep(candidate, read_bundle(candidate, [PUBLIC])))
+    assert run(device.settings, "--stepped", "--captures", "2")[0] == 0
+    assert "model_fault" not in outcomes(device.settings)
+    assert "golden input 0" in (read_trials(device.state).reason(digest(path)) or "")
+    (event,) = told(device, "bundle_rolled_back")
+    assert "golden input 0" in event["text"]
+
+
+def install_second(device: Device) -> str:
+    path = device.make(2, "second")
+    assert device.install(path) == 0
+    return digest(path)
+
+
+def digest(path: Path) -> str:
+    return read_bundle(path, [PUBLIC]).sha256
+
+
+def told(device: Device, code: str) -> list[dict]:
+    return [record for record in records(device.settings, "record") if record.get("code") == code]
+
+
+def progressed(device: Device, before: Trials, sha256: str) -> bool:
+    now = read_trials(device.state)
+    return now.of(sha256).captures > before.of(sha256).captures or now.pending == ()
+
+
+def kill(process: subprocess.Popen[str], device: Device, sha256: str) -> bool:
+    """Kill the process and return whether it was at work with the model."""
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=30)
+    return read_trials(device.state).of(sha256).begun
+
+
+def wait_for(condition, process: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < until
+        time.sleep(0.0005)
