@@ -47,6 +47,7 @@ mqtt:
     key: credential:device.key
 bundle:
   trusted_keys: [/rig/tiny.pub]
+  target_groups: [test]
 """
 NOT_HERE = (
     "apt-get ",
