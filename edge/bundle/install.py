@@ -78,6 +78,7 @@ class Installer:
             DeviceError: the card failed or is full; the active bundle is what it was.
         """
         history, _ = self._settled()
+        file = _printable(file)
         try:
             return self._install(history, file, source)
         except BundleError as error:
@@ -181,7 +182,9 @@ class Installer:
             source = _open_still(path)
         except BundleError as error:
             history = read_history(self._state_dir)
-            entry = self._note(history, Entry(at=now(), result="refused", file=path.name, reason=str(error)))
+            entry = self._note(
+                history, Entry(at=now(), result="refused", file=_printable(path.name), reason=str(error))
+            )
         else:
             try:
                 entry = self.install(path.name, source)
@@ -196,6 +199,11 @@ class Installer:
         except OSError as error:
             raise DeviceError(f"{self._slots.folder}: {error.strerror}; the history could not be written") from error
         return entry
+
+
+def _printable(name: str) -> str:
+    """Return a file's name as text that can be written; a name may be any bytes."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _age_of(path: Path) -> tuple[float, str]:

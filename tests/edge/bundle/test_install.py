@@ -124,6 +124,15 @@ def test_everything_leaves_the_inbox_whatever_it_is(device: Device, capsys: pyte
     assert [entry.result for entry in read_history(device.state).entries] == ["installed", *["refused"] * 4]
 
 
+def test_a_name_that_is_no_text_does_not_stay_in_the_inbox(device: Device) -> None:
+    inbox = device.state / "inbox"
+    (inbox / os.fsdecode(b"\xff.bundle")).write_bytes(b"rubbish")
+    (inbox / os.fsdecode(b"\xfe.bundle")).symlink_to("/etc/hostname")
+    assert device.run("install", "--inbox") == 3
+    assert list(inbox.iterdir()) == []
+    assert {entry.file for entry in read_history(device.state).entries} == {"\\xff.bundle", "\\xfe.bundle"}
+
+
 def test_a_file_that_still_grows_is_waited_for(device: Device) -> None:
     content = device.make(1).read_bytes()
     path = device.state / "inbox/slow.bundle"
