@@ -4,12 +4,13 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.bundle.canary import Verdict
-from edge.bundle.history import read_history
+from edge.bundle.history import read_history, write_history
 from edge.bundle.install import Installer
 from edge.bundle.slots import ACTIVE, PREVIOUS
 from edge.capture.model import ModelSource
@@ -229,3 +230,19 @@ def test_a_trial_on_a_full_disk_or_with_a_damaged_file_keeps_the_model(tmp_path:
         world.killed_at_work()
         world.killed.clear()  # what cannot be marked is not counted
     assert world.model().sha256 == second
+
+
+def test_a_power_cut_between_the_refusal_and_the_links_is_made_good(tmp_path: Path, tiny_bundle: Bundle) -> None:
+    world = World(tmp_path, tiny_bundle)
+    first = world.model().sha256
+    world.install("wrong golden")
+    assert world.model().sha256 == first
+    (condemned,) = (one.sha256 for one in world.source.trial.state.condemned)
+    history = read_history(world.device.state)
+    write_history(world.device.state, msgspec.structs.replace(history, refused=(condemned,)))
+    assert world.device.active() == 2
+    world.restart()
+    assert world.model().sha256 == first
+    world.settle()
+    assert world.device.active() == 1
+    assert world.model().sha256 == first
