@@ -103,6 +103,12 @@ class Mosquitto:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    @property
+    def pid(self) -> int:
+        """The number of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
     def log(self) -> str:
         """Return what it has written so far."""
         path = self.folder / "mosquitto.log"

@@ -58,6 +58,7 @@ class Sender:
         self._user = f"the user {mqtt.username}" if mqtt.username is not None else f"this device ({config.device_id})"
         self._denied: set[str] = set()
         self._live_above: dict[str, int] = {}
+        self._fresh_above: dict[str, int] = {}
         self._highest_sent: dict[str, int] = {}
         self._latest: Key | None = None
         self._claims: dict[str, Released] = {}
@@ -89,7 +90,8 @@ class Sender:
         for stream in (self.records, self.thumbnails):
             stream.paused_until_s = 0.0  # whoever denied it may have changed their mind with the connection
         self.station_online = self._station is None
-        self._live_above = {held.epoch: held.last for held in self.epochs + self.own_epochs}
+        self._live_above = self._last()
+        self._fresh_above = self._last()
 
     def lost_link(self, *, suspicious: bool) -> None:
         """Take back what was unacknowledged; quarantine what keeps ending connections."""
@@ -107,6 +109,7 @@ class Sender:
         if online and not self.station_online:
             self.records.window.hurry(now_s, _GRACE_S)
             self.thumbnails.window.hurry(now_s, _GRACE_S)
+            self._fresh_above = self._last()
         self.station_online = online
 
     def committed(self, message: Committed) -> None:
@@ -129,7 +132,7 @@ class Sender:
         A claim beyond the last number says that the card was set back. What it has held since is sent once; the station
         keeps another content under a known number as a conflict. Capture begins a new epoch when it reads the claim.
         """
-        last = {held.epoch: held.last for held in self.epochs + self.own_epochs}
+        last = self._last()
         for epoch in [epoch for epoch, claim in records.items() if claim.highest > last.get(epoch, claim.highest)]:
             self._claims[epoch] = Released(records[epoch], pictures[epoch])
             records[epoch] = self.records.committed.get(epoch, RangeSet())
@@ -169,11 +172,14 @@ class Sender:
         sent = 0
         newest = (self.newest.epoch, self.newest.seq) if self.newest is not None else None
         held = _held(self.epochs + self.own_epochs)
-        for key in self.records.choose(held, newest, station_online=self.station_online, now_s=now_s):
+        online, fresh = self.station_online, self._fresh_above
+        for key in self.records.choose(held, newest, station_online=online, now_s=now_s, fresh_above=fresh):
             sent += self._send_record(link, key, newest, now_s)
         pictures = _held(self.epochs)
         newest_picture = newest if self.newest is not None and self.newest.thumbnail is not None else None
-        for key in self.thumbnails.choose(pictures, newest_picture, station_online=self.station_online, now_s=now_s):
+        for key in self.thumbnails.choose(
+            pictures, newest_picture, station_online=online, now_s=now_s, fresh_above=fresh
+        ):
             sent += self._send_thumbnail(link, key, now_s)
         sent += self._show_latest(link)
         return sent + self._send_replays(link)
@@ -346,6 +352,9 @@ class Sender:
                     return None
                 mids.append(mid)
         return mids
+
+    def _last(self) -> dict[str, int]:
+        return {held.epoch: held.last for held in self.epochs + self.own_epochs}
 
     def _payload(self, row: Row, replayed: bool) -> bytes:
         first = next((held.first_held for held in self.epochs + self.own_epochs if held.epoch == row.epoch), row.seq)

@@ -58,7 +58,15 @@ class Stream:
             self._put_off.clear()
             self.set_committed(self.committed)
 
-    def choose(self, held: list[Held], newest: Key | None, *, station_online: bool, now_s: float) -> list[Key]:
+    def choose(
+        self,
+        held: list[Held],
+        newest: Key | None,
+        *,
+        station_online: bool,
+        now_s: float,
+        fresh_above: Mapping[str, int] | None = None,
+    ) -> list[Key]:
         """Return what to hand over now. After a connection ended under several, they go one at a time."""
         if now_s < self.paused_until_s:
             return []
@@ -66,7 +74,9 @@ class Stream:
             if any(not sent.acked for sent in self.window.in_flight.values()):
                 return []
             return [min(self.suspects)]
-        return self.window.choose(held, self._done, newest=newest, station_online=station_online, now_s=now_s)
+        return self.window.choose(
+            held, self._done, newest=newest, station_online=station_online, now_s=now_s, fresh_above=fresh_above
+        )
 
     def lose_link(self, *, suspicious: bool) -> Key | None:
         """Take back what was unacknowledged; return a record that keeps ending connections, if one is found."""

@@ -16,15 +16,20 @@ Key = tuple[str, int]
 """Epoch and sequence number."""
 
 MAX_BACKOFF_S = 300.0
+_OVERTAKEN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sending:
-    """One record in flight. attempts: how often it was handed over; acked: by the broker; resend_at_s: not before."""
+    """One record in flight.
+
+    attempts: how often it was handed over; acked: by the broker; resend_at_s: not before; order: of handing over.
+    """
 
     attempts: int
     acked: bool
     resend_at_s: float
+    order: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Window:
     jitter: Callable[[], float]
     in_flight: dict[Key, Sending] = field(default_factory=dict)
     passed: Key | None = None
+    _overtaken: set[Key] = field(default_factory=set)
+    _handed_over: int = 0
 
     def choose(
         self,
@@ -58,16 +65,19 @@ class Window:
         newest: Key | None,
         station_online: bool,
         now_s: float,
+        fresh_above: Mapping[str, int] | None = None,
     ) -> list[Key]:
         """Return the keys to hand over now: due resends, then records in order, and always the newest reading.
 
         done: per epoch what is committed, or will never be sent.
+        fresh_above: per epoch the last number of the backlog; what came after it does not queue up behind it.
         """
         chosen: list[Key] = []
+        self._bring_forward(now_s)
         if station_online:
             chosen = [key for key, sent in self.in_flight.items() if sent.acked and sent.resend_at_s <= now_s]
         room = self.limit - len(self.in_flight)
-        chosen += islice(self._new(held, done), max(0, room))
+        chosen += islice(self._new(_fresh_first(held, fresh_above or {}), done), max(0, room))
         if newest is not None and self._passes(newest, done) and newest not in chosen:
             chosen.append(newest)
         return chosen
@@ -83,7 +93,8 @@ class Window:
             return
         attempts = 1 if before is None else before.attempts + 1
         wait_s = min(MAX_BACKOFF_S, self.resend_after_s * 2.0 ** min(attempts - 1, 10)) * self.jitter()
-        self.in_flight[key] = Sending(attempts, False, now_s + wait_s)
+        self._handed_over += 1
+        self.in_flight[key] = Sending(attempts, False, now_s + wait_s, self._handed_over)
 
     def acked(self, key: Key) -> None:
         """Note the broker's acknowledgement, which is no delivery."""
@@ -103,17 +114,30 @@ class Window:
         return lost
 
     def settle(self, committed: Mapping[str, RangeSet]) -> list[Key]:
-        """Take out of flight what is committed, and return it."""
+        """Take out of flight what is committed, and return it.
+
+        A broker hands one subscriber its messages in order, so what was handed over before the last of these and is
+        not among them was dropped on the way (mosquitto keeps 1,000 for a slow subscriber): it does not wait for its
+        full time, as in TCP's fast retransmit (RFC 5681).
+        """
         done = [key for key in self.in_flight if key[1] in committed.get(key[0], _EMPTY)]
+        last = max((self.in_flight[key].order for key in done), default=0)
         for key in done:
             del self.in_flight[key]
+        self._overtaken |= {key for key, sent in self.in_flight.items() if sent.order < last}
         return done
 
     def hurry(self, now_s: float, grace_s: float) -> None:
         """Make everything due after a short grace: the station came back and may have missed it all."""
         for key, sent in self.in_flight.items():
             soon_s = now_s + grace_s * self.jitter()
-            self.in_flight[key] = Sending(1, sent.acked, min(sent.resend_at_s, soon_s))
+            self.in_flight[key] = replace(sent, attempts=1, resend_at_s=min(sent.resend_at_s, soon_s))
+
+    def _bring_forward(self, now_s: float) -> None:
+        for key in self._overtaken & self.in_flight.keys():
+            sent, soon_s = self.in_flight[key], now_s + _OVERTAKEN_S * self.jitter()
+            self.in_flight[key] = replace(sent, resend_at_s=min(sent.resend_at_s, soon_s))
+        self._overtaken.clear()
 
     def _new(self, held: Iterable[Held], done: Mapping[str, RangeSet]) -> Iterator[Key]:
         for epoch in held:
@@ -121,6 +145,16 @@ class Window:
                 for seq in range(first, last + 1):
                     if (epoch.epoch, seq) not in self.in_flight:
                         yield epoch.epoch, seq
+
+
+def _fresh_first(held: Iterable[Held], fresh_above: Mapping[str, int]) -> list[Held]:
+    """Split each epoch where its backlog ends, and put what came after in front."""
+    fresh, backlog = [], []
+    for of in held:
+        last = fresh_above.get(of.epoch, 0)  # an epoch that began since is fresh
+        fresh.append(Held(of.epoch, max(of.first, last + 1), of.last))
+        backlog.append(Held(of.epoch, of.first, min(of.last, last)))
+    return [of for of in fresh + backlog if of.first <= of.last]
 
 
 def _gaps(held: Held, committed: RangeSet) -> Iterator[tuple[int, int]]:

@@ -79,3 +79,37 @@ def test_a_watermark_that_went_back_opens_the_ring_again():
     full = {EPOCH: RangeSet([(1, 3)])}
     assert window.choose(held, full, newest=(EPOCH, 3), station_online=True, now_s=0) == []
     assert len(window.choose(held, {}, newest=(EPOCH, 3), station_online=True, now_s=0)) == 3
+
+
+def test_what_was_appended_since_the_connection_goes_before_the_backlog_and_all_of_it_not_only_the_newest():
+    window = Window(4, 10.0, lambda: 1.0)
+    done = {EPOCH: RangeSet()}
+    first = window.choose([Held(EPOCH, 1, 900)], done, newest=None, station_online=True, now_s=0)
+    assert [seq for _, seq in first] == [1, 2, 3, 4]
+    for key in first:
+        window.sent(key, 0)
+        window.acked(key)
+    done[EPOCH].add(1, 3)
+    window.settle(done)
+    chosen = window.choose(
+        [Held(EPOCH, 1, 902)],
+        done,
+        newest=(EPOCH, 902),
+        station_online=True,
+        now_s=0.2,
+        fresh_above={EPOCH: 900},
+    )
+    assert [seq for _, seq in chosen] == [901, 902, 5]
+
+
+def test_a_record_that_later_ones_have_overtaken_is_sent_again_soon():
+    window = Window(5, 100.0, lambda: 1.0)
+    held, done = [Held(EPOCH, 1, 4)], {EPOCH: RangeSet()}
+    for key in window.choose(held, done, newest=None, station_online=True, now_s=0):
+        window.sent(key, 0)
+        window.acked(key)
+    done[EPOCH].add(1)
+    done[EPOCH].add(3)
+    window.settle(done)
+    assert window.choose(held, done, newest=None, station_online=True, now_s=5) == []
+    assert window.choose(held, done, newest=None, station_online=True, now_s=6.1) == [(EPOCH, 2)], "4 is on its way"
