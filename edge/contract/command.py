@@ -9,6 +9,7 @@ import msgspec
 from edge.contract.base import Epoch, Scalar, Sequence, Struct
 
 RESULT_SCHEMA: Final = "cageclock/result/1"
+StationName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 RequestId = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,64}$")]
 
 
@@ -19,12 +20,16 @@ class CaptureRequest(Struct, frozen=True, kw_only=True):
 
 
 class ReplayRequest(Struct, frozen=True, kw_only=True):
-    """Send the held records first_seq..last_seq of an epoch again, marked as replayed."""
+    """Send the held records first_seq..last_seq of an epoch again, marked as replayed.
+
+    station: what this station has not stored is sent until it has; without one, all is sent once.
+    """
 
     id: RequestId
     epoch: Epoch
     first_seq: Sequence
     last_seq: Sequence
+    station: StationName | None = None
 
 
 class Result(Struct, frozen=True, kw_only=True):

@@ -55,11 +55,10 @@ class Commands:
         return bool(self._open)
 
     def finish(self) -> None:
-        """Say of each replay that has come to its end how much of it the broker took."""
+        """Say of each replay that has come to its end how much of it the broker took, or the named station stored."""
         replay = self._sender.finished_replay()
         while replay is not None:
-            text = f"{replay.acknowledged} of {replay.records} records were sent again and acknowledged"
-            detail: dict[str, Scalar] = {"records": replay.records, "acknowledged": replay.acknowledged}
+            text, detail = replay.report()
             self._answer(Result(id=replay.request, command="replay", status="done", text=text, detail=detail))
             replay = self._sender.finished_replay()
 
@@ -76,7 +75,7 @@ class Commands:
     def _replay(self, payload: bytes) -> None:
         try:
             request = jsontext.decode(payload, ReplayRequest)
-            count = self._sender.replay(request.id, request.epoch, request.first_seq, request.last_seq)
+            count = self._sender.replay(request)
         except MessageError as error:
             self._refuse("replay", payload, str(error))
             return

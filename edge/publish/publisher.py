@@ -19,7 +19,7 @@ from edge.contract.command import Result
 from edge.contract.delivery import Committed
 from edge.contract.record import EventCode
 from edge.contract.status import Info, OpenEpoch
-from edge.contract.topics import DeviceTopics, station_availability
+from edge.contract.topics import ROOT, DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, StorageError
 from edge.outbox.delivery import Delivery
 from edge.outbox.requests import OUTBOX
@@ -209,16 +209,25 @@ class Publisher:
     def _arrived(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take in a message; one that cannot be read is said and passed over."""
         try:
-            if topic == self._station_topic:
-                self._sender.station_said(payload == b"online", time.monotonic())
+            if topic.startswith(f"{ROOT}/station/"):
+                station, online, now_s = topic.split("/")[-2], payload == b"online", time.monotonic()
+                if topic == self._station_topic:
+                    self._sender.station_said(online, now_s)
+                self._sender.other_station_said(station, online, now_s)
             elif topic.startswith(self._topics.of("command/")):
                 self._commands.take(topic.rpartition("/")[2], payload, retained)
             elif topic.startswith(self._topics.of("committed/")):
-                self._sender.committed(jsontext.decode(payload, Committed))
+                self._take_watermark(topic.rpartition("/")[2], jsontext.decode(payload, Committed))
             elif self._config.mqtt.home_assistant and payload == b"online" and self._link is not None:
                 self._discover(self._link)
         except (MessageError, StorageError) as error:
             self._journal.say(f"message {topic}", f"mqtt: {topic}: passed over: {error}")
+
+    def _take_watermark(self, station: str, message: Committed) -> None:
+        """Only the station named in the settings releases records; another's steers a replay that is for it."""
+        if station == self._config.mqtt.station:
+            self._sender.committed(message)
+        self._sender.other_committed(station, message)
 
     def _answer(self, result: Result) -> None:
         """Publish a result, on the next connection again if this one ends before the broker has it."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from edge.contract.base import Scalar
 from edge.publish.window import Key
 
 
@@ -39,6 +40,11 @@ class Replay:
         if key not in self.pending.values() and key not in self.refused:
             self.acknowledged += 1
         return True
+
+    def report(self) -> tuple[str, dict[str, Scalar]]:
+        """Return what became of it, in words and as numbers."""
+        text = f"{self.acknowledged} of {self.records} records were sent again and acknowledged"
+        return text, {"records": self.records, "acknowledged": self.acknowledged}
 
     def lose_link(self) -> None:
         """Put what was not answered back to the front."""

@@ -105,8 +105,8 @@ class FleetRig(Rig):
         return client
 
     def ask_replay(self, client: paho.Client, last: int) -> None:
-        """Ask for the readings 1..last again."""
-        body = {"id": "again", "epoch": self.outbox.epoch, "first_seq": 1, "last_seq": last}
+        """Ask for the readings 1..last again, for the second station."""
+        body = {"id": "again", "epoch": self.outbox.epoch, "first_seq": 1, "last_seq": last, "station": LATE}
         client.publish(f"cageclock/v1/{DEVICE}/command/replay", json.dumps(body), 1).wait_for_publish(10)
 
     def replayed(self) -> bool:
@@ -208,7 +208,9 @@ def catch_up(rig: FleetRig, held: int, line: Line) -> list[str]:
     return faults
 
 
-def replay_to_a_late_station(rig: FleetRig, held: int, line: Line, *, stalled: list[Part]) -> list[str]:
+def replay_to_a_late_station(
+    rig: FleetRig, held: int, line: Line, *, stalled: list[Part], stall_s: float = STALL_S
+) -> list[str]:
     """Bring up the second station, replay to it, stop some stations in the middle; return what was wrong."""
     rig.late.start()
     wait_until(lambda: "connected to" in rig.late.log(), 30, rig.late)
@@ -224,18 +226,19 @@ def replay_to_a_late_station(rig: FleetRig, held: int, line: Line, *, stalled: l
             time.sleep(0.02)
 
     began_s = time.monotonic()
-    rig.ask_replay(client, held)
+    before = rig.append()  # what comes after the second station is sent to both anyway
+    rig.ask_replay(client, before)
     go_on(lambda: len(rig.stored(rig.late_data)) > held / 10, 60)
     for part in stalled:
         os.kill(part.pid, signal.SIGSTOP)
     stopped_s = time.monotonic()
-    go_on(lambda: time.monotonic() > stopped_s + STALL_S, 2 * STALL_S)
+    go_on(lambda: time.monotonic() > stopped_s + stall_s, 2 * stall_s)
     for part in stalled:
         os.kill(part.pid, signal.SIGCONT)
     if rig.parts["station"] in stalled:
         live.held_up_s = time.monotonic()
     go_on(rig.replayed, 60 + held / TIMES_REAL)
-    line.notes["replayed, readings/s"] = round(held / (time.monotonic() - began_s))
+    line.notes["replayed, readings/s"] = round(before / (time.monotonic() - began_s))
     live.finish()
     live.note(line, "replay")
     client.disconnect()
