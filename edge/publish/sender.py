@@ -101,8 +101,10 @@ class Sender:
     def lost_link(self, *, suspicious: bool) -> None:
         """Take back what was unacknowledged; quarantine what keeps ending connections."""
         self._mids.clear()
-        for replay in (*self._replays, *self._addressed):
+        for replay in self._replays:
             replay.lose_link()
+        for addressed in self._addressed:
+            addressed.lose_link()
         for stream in (self.records, self.thumbnails):
             poison = stream.lose_link(suspicious=suspicious)
             if poison is not None:

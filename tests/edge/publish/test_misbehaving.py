@@ -1,0 +1,157 @@
+"""A broker that accepts and says nothing, or answers what paho cannot parse: both sides are back within a minute."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.config.tree import Mqtt
+from edge.publish.link import Link
+from tests.campaigns.backlog import FleetRig
+from tests.mosquitto import Mosquitto
+from tests.system.rig import query, wait_until
+
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(180)]
+BACK_WITHIN_S = 60.0
+
+
+class Twister:
+    """A relay to a broker. `mute`: what the broker says is swallowed; `twist`: the next PUBACK gets the reason 0x95."""
+
+    def __init__(self, port: int) -> None:
+        self._target, self.mute, self.twist, self.twisted, self.swallowed = port, False, False, 0, 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                return
+            for source, sink, answers in ((near, far, False), (far, near, True)):
+                threading.Thread(target=self._pump, args=(source, sink, answers), daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
+        try:
+            while data := source.recv(65536):
+                if answers and self.mute:
+                    self.swallowed += len(data)
+                    continue
+                if answers and self.twist and data[:2] in (b"\x40\x02", b"\x40\x03"):
+                    self.twist, end = False, 2 + data[1]
+                    self.twisted += 1
+                    data = b"\x40\x03" + data[2:4] + b"\x95" + data[end:]
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+
+class TwistedRig(FleetRig):
+    """The rig with a relay before publish and one before the station."""
+
+    def __init__(self, folder: Path) -> None:
+        self.relays: list[Twister] = []
+        super().__init__(folder, seed=1)
+        self.broker.start()
+        self.relays = [Twister(self.broker.port) for _ in range(2)]
+        config = folder / "cageclock.yaml"
+        config.write_text(config.read_text().replace(f"port: {self.broker.port}", f"port: {self.relays[0].port}"))
+        command = ["-m", "station.cli", "run", "--host", "127.0.0.1", "--port", str(self.relays[1].port)]
+        self.parts["station"] = self.part("station", [*command, "--name", "lab1", "--data", str(self.data)])
+
+    def end(self) -> None:
+        super().end()
+        for relay in self.relays:
+            relay.close()
+
+    def reconnects(self) -> int:
+        """Return what the device's newest health record at the station says."""
+        rows = query(self.data / "station.db", "SELECT body FROM device_state WHERE what = 'health'")
+        return int(json.loads(rows[0][0])["reconnects"]) if rows else 0
+
+    def arrives(self) -> None:
+        """Append a reading and wait until the station has it."""
+        seq = self.append()
+        wait_until(lambda: seq in self.stored(self.data), BACK_WITHIN_S, self.parts["publish"])
+
+
+@pytest.fixture
+def rig(tmp_path: Path):
+    made = TwistedRig(tmp_path)
+    yield made
+    made.end()
+
+
+def _begin(rig: TwistedRig) -> None:
+    for part in rig.parts.values():
+        part.start()
+
+
+def test_a_broker_that_accepts_and_never_answers_is_left_and_found_again(rig: TwistedRig) -> None:
+    rig.relays[0].mute = True
+    _begin(rig)
+    wait_until(lambda: rig.relays[0].swallowed > 0, 30, rig.parts["publish"])
+    time.sleep(2.0)
+    rig.relays[0].mute = False  # the connection that was never answered stays so: its CONNACK is gone
+    rig.arrives()
+
+
+def test_a_connection_that_falls_silent_is_made_anew_and_counted_in_health(rig: TwistedRig) -> None:
+    _begin(rig)
+    rig.arrives()
+    rig.relays[0].mute = True
+    seq = rig.append()
+    wait_until(lambda: "no longer answers" in rig.parts["publish"].log(), BACK_WITHIN_S, rig.parts["publish"])
+    rig.relays[0].mute = False
+    wait_until(lambda: seq in rig.stored(rig.data), BACK_WITHIN_S, rig.parts["publish"])
+    rig.arrives()
+    wait_until(lambda: rig.reconnects() >= 1, 30, rig.parts["publish"])
+
+
+def test_an_answer_that_paho_cannot_parse_is_survived_by_the_device_and_counted_in_health(rig: TwistedRig) -> None:
+    _begin(rig)
+    rig.arrives()
+    rig.relays[0].twist = True
+    rig.arrives()
+    assert rig.relays[0].twisted == 1
+    wait_until(lambda: rig.reconnects() >= 1, 30, rig.parts["publish"])
+
+
+def test_an_answer_that_paho_cannot_parse_is_survived_by_the_station(rig: TwistedRig) -> None:
+    _begin(rig)
+    rig.arrives()
+    rig.relays[1].twist = True
+    rig.arrives()
+    assert rig.relays[1].twisted == 1
+    wait_until(lambda: rig.parts["station"].log().count("connected to") >= 2, BACK_WITHIN_S, rig.parts["station"])
+    rig.arrives()
+
+
+def test_a_callback_that_raises_ends_the_connection_and_says_so(tmp_path: Path) -> None:
+    def fail(topic: str, payload: bytes, retained: bool) -> None:
+        raise ZeroDivisionError(topic)
+
+    with Mosquitto(tmp_path) as broker:
+        link = Link(Mqtt(host=broker.host, port=broker.port), "one", "will", fail, lambda mid, code: None)
+        deadline_s = time.monotonic() + 10
+        while not link.connected and time.monotonic() < deadline_s:
+            link.turn(0.05)
+        link.subscribe(["here"])
+        link.publish("here", b"x")
+        while link.ended is None and time.monotonic() < deadline_s:
+            link.turn(0.05)
+        assert link.ended is not None
+        assert "ZeroDivisionError" in link.ended.text
+        assert not link.connected
