@@ -61,7 +61,7 @@ class FleetRig(Rig):
         self.results: list[dict[str, object]] = []
 
     def append(self) -> int:
-        """Append one reading, every tenth with a picture's worth of detail, and return its number."""
+        """Append one reading without a picture and return its number."""
         return self.outbox.append_reading(make_reading(None, self.chance))[1]
 
     def end(self) -> None:
