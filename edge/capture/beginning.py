@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from edge.capture.journal import Journal
@@ -16,7 +17,34 @@ from edge.version import VERSION
 
 THROUGH = "through_s"
 """In a `gap` event: the due time, by the boot's monotonic clock, of the newest slot that it tells of."""
+_OUTBOXES_OWN = ("epoch_begun", "database_set_aside")
+"""Events of an outbox that is opened, perhaps of this very start: they tell nothing of the process before."""
 _CAMERA_KEYS = ("backend", "model", "tuning_file", "path", "seed", "width", "height")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The last that is known of an earlier process: when, by both clocks, and whether the wall clock was right."""
+
+    boot_id: str
+    at: datetime
+    monotonic_s: float
+    clock_synced: bool
+
+
+def last_word(last: CaptureStatus | None, newest: Sequence[Reading | Event], clock: Clock) -> Word | None:
+    """Return the earlier process's last word: its status file's, or, where a power cut took that, its newest record's.
+
+    None on a device that never ran.
+    """
+    if last is not None:
+        return Word(last.boot_id, last.updated_at, last.monotonic_s, last.clock_synced)
+    for one in newest:
+        if isinstance(one, Reading):
+            return Word(one.boot_id, one.captured_at, one.monotonic_s, one.clock_synced)
+        if one.code not in _OUTBOXES_OWN:
+            return Word(one.boot_id, one.recorded_at, one.monotonic_s, one.clock_synced)
+    return Word("", clock.now(), 0.0, clock_synced=False) if newest else None
 
 
 def last_settled_s(last: CaptureStatus | None, newest: Sequence[Reading | Event], clock: Clock) -> float | None:
@@ -45,13 +73,19 @@ def tell_start(
     config: Config,
     config_sha256: str,
     last: CaptureStatus | None,
+    word: Word | None,
     missed: Sequence[float] | None,
 ) -> None:
-    """Append the `start` event, and `gap` and `config_changed` where they hold. The camera is not yet open.
+    """Append `gap`, `start` and `config_changed` where they hold. The camera is not yet open.
 
-    missed: due times of this boot that nobody took, None where the last process was of another boot.
+    The gap comes first: what is told twice after a failure between two of them is the start. word: the earlier
+    process's last one. missed: due times of this boot that nobody took, None where it was of another boot.
     """
-    ended = "first start" if last is None else last.ended or "killed or power cut"
+    ended = "first start" if word is None else "killed or power cut"
+    if last is not None and last.ended:
+        ended = last.ended
+    if word is not None:
+        _tell_gap(journal, clock, config, word, missed)
     journal.event(
         "start",
         f"capture {VERSION} started; before: {ended}",
@@ -60,31 +94,32 @@ def tell_start(
         backend=config.camera.backend,
         before=ended,
     )
-    if last is None:
-        return
-    gap_s = seconds_since(last, clock)
-    shortest_s = min(config.schedule.interval_light_s, config.schedule.interval_dark_s)
-    if missed or (missed is None and (gap_s is None or gap_s > shortest_s)):
-        shown = "for an unknown time" if gap_s is None else f"for {gap_s:.0f} s"
-        since = last.updated_at.isoformat(timespec="seconds")
-        detail: dict[str, Scalar] = {"since": since, "gap_s": gap_s, "same_boot": missed is not None}
-        if missed is not None:
-            detail |= {"missed_slots": len(missed), THROUGH: missed[-1]}
-        journal.event("gap", f"nothing was captured {shown}, since {since}", **detail)
-    if last.config_sha256 != config_sha256:
+    if last is not None and last.config_sha256 != config_sha256:
         text = "the settings have changed"
         journal.event("config_changed", text, before=last.config_sha256, now=config_sha256)
 
 
-def seconds_since(last: CaptureStatus, clock: Clock) -> float | None:
-    """Return the time since the last process's last word: by the monotonic clock within a boot, else by the wall clock.
+def _tell_gap(journal: Journal, clock: Clock, config: Config, word: Word, missed: Sequence[float] | None) -> None:
+    gap_s = seconds_since(word, clock)
+    shortest_s = min(config.schedule.interval_light_s, config.schedule.interval_dark_s)
+    if missed or (missed is None and (gap_s is None or gap_s > shortest_s)):
+        shown = "for an unknown time" if gap_s is None else f"for {gap_s:.0f} s"
+        since = word.at.isoformat(timespec="seconds")
+        detail: dict[str, Scalar] = {"since": since, "gap_s": gap_s, "same_boot": missed is not None}
+        if missed is not None:
+            detail |= {"missed_slots": len(missed), THROUGH: missed[-1]}
+        journal.event("gap", f"nothing was captured {shown}, since {since}", **detail)
+
+
+def seconds_since(word: Word, clock: Clock) -> float | None:
+    """Return the time since a word: by the monotonic clock within a boot, else by the wall clock.
 
     None where another boot's wall clock cannot be believed.
     """
-    if last.boot_id == clock.boot_id:
-        return max(0.0, clock.monotonic_s() - last.monotonic_s)
-    if last.clock_synced and clock.synced():
-        return max(0.0, (clock.now() - last.updated_at).total_seconds())
+    if word.boot_id == clock.boot_id:
+        return max(0.0, clock.monotonic_s() - word.monotonic_s)
+    if word.clock_synced and clock.synced():
+        return max(0.0, (clock.now() - word.at).total_seconds())
     return None
 
 

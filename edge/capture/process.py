@@ -65,6 +65,7 @@ class CaptureProcess:
         self.fresh = Fresh()
         self.problem = ""
         self.last_outcome: Outcome | None = None
+        self.taken = 0
         state_dir = Path(config.state_dir)
         self._ladder = Ladder(camera, rungs, Freshness())
         self._composer = Composer(config, config_sha256)
@@ -95,6 +96,7 @@ class CaptureProcess:
             return reading, jpeg
 
         self.outbox.append_reading(build)
+        self.taken += 1
         self._remember(slot, result)
         return made[-1]
 

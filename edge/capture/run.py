@@ -7,22 +7,23 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 from edge.board import board_serial
 from edge.camera.choose import make_camera
 from edge.camera.protocol import Camera
-from edge.capture.beginning import THROUGH, first_started_at, last_settled_s, tell_changes, tell_start
+from edge.capture.beginning import first_started_at, last_settled_s, last_word, tell_changes, tell_start
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
+from edge.capture.owed import DISK_FULL, UNSEEN, Owed
 from edge.capture.process import CaptureProcess
 from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, read_status, write_status
 from edge.capture.watchdog import Watchdog
 from edge.clock import Clock, SteppedClock, SystemClock
 from edge.config.load import config_sha256
 from edge.config.tree import Config
-from edge.contract.base import Scalar
 from edge.contract.reading import Model, Outcome, Reading
 from edge.errors import BundleError, DeviceError, DiskFull, EndOfReplay, OperatorError
 from edge.notify import watchdog_limit_s
@@ -77,7 +78,7 @@ class Capture:
         self._begun_at = first_started_at(self._last, stepped_from, clock)
         self._due_s: float | None = None
         self._last_settled_s: float | None = None
-        self._unsaved = 0
+        self._refused = False
         self._full_told = False
         self._changes_untold = True
         self._process = CaptureProcess(
@@ -91,15 +92,18 @@ class Capture:
             clock_watch=ClockWatch(clock.boot_id, _unsynced_of(self._last)),
             tally=_tally_of(self._last, self._digest),
         )
+        self._owed = Owed(self._process.journal)
 
     def run(self, captures: int | None) -> int:
         """Take slots until the end and return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
         journal = self._process.journal
-        self._last_settled_s = last_settled_s(self._last, self._outbox.newest(), self._clock)
-        missed = self._missed_before()
-        self._kept(lambda: tell_start(journal, self._clock, self._config, self._digest, self._last, missed))
+        newest = self._outbox.newest()
+        self._last_settled_s = last_settled_s(self._last, newest, self._clock)
+        word, missed = last_word(self._last, newest, self._clock), self._missed_before()
+        self._owed.event(lambda: tell_start(journal, self._clock, self._config, self._digest, self._last, word, missed))
+        self._kept(self._owed.tell)
         code, ended = 0, "stopped"
         try:
             code = self._take_slots(captures)
@@ -110,7 +114,8 @@ class Capture:
         finally:
             self._watchdog.stopping()
             self._process.close()
-        self._kept(lambda: journal.event("stop", f"capture ended: {ended}", exit_code=code))
+        self._owed.event(lambda: journal.event("stop", f"capture ended: {ended}", exit_code=code))
+        self._kept(self._owed.tell)
         self._write_status(ended)
         return code
 
@@ -124,8 +129,7 @@ class Capture:
                 return 0
             if arrived:
                 due_s = self._pass_missed(due_s)
-                self._due_s = due_s
-                kept = self._kept(self._take_due)
+                kept = self._kept(partial(self._take_due, due_s))
                 taken += 1
                 due_s = self._next_due_s(due_s)  # it may have passed already: then it is taken late, or told as missed
             else:
@@ -135,8 +139,17 @@ class Capture:
                 return code
         return self._final_code(captures)
 
-    def _take_due(self) -> None:
-        self._look_after(self._process.take())
+    def _take_due(self, due_s: float) -> None:
+        before = self._process.taken
+        try:
+            self._owed.tell()
+            reading = self._process.take()
+        except DiskFull:
+            if self._process.taken == before:
+                self._owed.slots(1, due_s, DISK_FULL)
+            raise
+        self._due_s = due_s
+        self._look_after(reading)
 
     def _take_requested(self) -> None:
         request = self._requests.take()
@@ -151,16 +164,13 @@ class Capture:
         try:
             append()
         except DiskFull as error:
-            if self._unsaved == 0:
+            if not self._refused:
                 print(f"cageclock: {error}. Readings cannot be kept until there is space", file=sys.stderr, flush=True)
-            self._unsaved += 1
+            self._refused = True
             self._outbox.maintain()
             return False
+        self._refused = False
         self._say_full()
-        if self._unsaved:
-            missed, self._unsaved = self._unsaved, 0
-            text = f"{missed} records could not be kept: the disk was full"
-            self._process.journal.event("gap", text, missed_slots=missed)
         return True
 
     def _say_full(self) -> None:
@@ -205,15 +215,14 @@ class Capture:
         return next_due_s(self._plan, after_s, self._epoch_offset_s(), self._process.tally)
 
     def _pass_missed(self, due_s: float) -> float:
-        """Return the newest slot that is due; older ones that passed unseen (suspended, overrun) become one event."""
+        """Return the newest slot that is due; older ones that passed unseen (suspended, overrun) are owed."""
         now_s = self._clock.monotonic_s()
         passed = list(
             islice(missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._process.tally), _MISSED_LIMIT)
         )
         if passed:
             due_s = self._next_due_s(passed[-1])
-            detail: dict[str, Scalar] = {"missed_slots": len(passed), THROUGH: passed[-1]}
-            self._process.journal.event("gap", f"{len(passed)} due slots passed unseen", **detail)
+            self._owed.slots(len(passed), passed[-1], UNSEEN)
         return due_s
 
     def _epoch_offset_s(self) -> float | None:

@@ -25,3 +25,15 @@ def test_a_hundred_clock_steps_change_neither_numbers_nor_slots():
     print(line.text())
     assert line.found == []
     assert line.notes["clock records"] > 0
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(3010, id="a power cut during a capture took the status file with it"),
+        pytest.param(3030, id="it took the outbox too, whose own events then looked like a sign of life"),
+        pytest.param(3066, id="killed between the first reading after a full disk and the word about the slots before"),
+    ],
+)
+def test_a_month_that_once_had_a_hole_has_none(seed):
+    assert carry_out(months.run, "simulated months", "months", seed, 1).found == []
