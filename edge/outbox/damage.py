@@ -1,14 +1,12 @@
-"""A damaged database: noticed, set aside under the owner's lock, and what can still be read of it saved."""
+"""A damaged database: noticed, and what can still be read of it saved."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ from edge.outbox.carve import carve
 from edge.outbox.database import FAILURES, open_reader, translate
 from edge.outbox.released import Released
 from edge.outbox.sequence import COLUMNS, Row, seal, sealed, unsound
-from edge.outbox.thumbnails import sync_folder
 
 
 class Check:
@@ -89,46 +86,6 @@ def _compare(connection: sqlite3.Connection) -> str:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-
-
-def aside_name(path: Path) -> Path:
-    """Return a name beside the file that is free."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    aside, number = path.with_name(f"{path.name}.damaged-{stamp}"), 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.damaged-{stamp}-{number}")
-    return aside
-
-
-def set_aside(path: Path, aside: Path) -> None:
-    """Rename the database with its journal, never delete it; the file itself last, so that it can be done again."""
-    for suffix in ("-wal", "-shm", ""):
-        old = path.with_name(path.name + suffix)
-        if old.exists():
-            os.replace(old, aside.with_name(aside.name + suffix))
-    sync_folder(path.parent)
-
-
-def successor_name(path: Path) -> Path:
-    """Return the name under which what takes a damaged file's place is made ready."""
-    return path.with_name(path.name + ".new")
-
-
-def remove_successor(path: Path) -> None:
-    """Delete an unfinished successor; the damaged file is still there and will be read again."""
-    for suffix in ("-wal", "-shm", ""):
-        new = successor_name(path)
-        new.with_name(new.name + suffix).unlink(missing_ok=True)
-
-
-def finish_replacement(path: Path) -> None:
-    """Put a finished successor in the place of a file that was set aside; a power cut may have come between the two."""
-    new = successor_name(path)
-    if path.exists() or not new.exists():
-        return
-    os.replace(new, path)
-    sync_folder(path.parent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.record import Event, EventCode, Lost
 from edge.errors import DatabaseDamaged
-from edge.outbox import damage
+from edge.outbox import replace
 from edge.outbox.database import open_writer, reading, writing
+from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
 from edge.outbox.released import Released, encode_ranges, read_released
 from edge.outbox.requests import DELIVERY
@@ -45,7 +46,8 @@ class Delivery:
 
     def __init__(self, state_dir: Path, device_id: str, clock: Clock) -> None:
         """Use `open`."""
-        self._path, self._device_id, self._clock = state_dir / DELIVERY, device_id, clock
+        self._path, self._clock = state_dir / DELIVERY, clock
+        self._labels = Labels(device_id, clock)
         self._lock = WriterLock(state_dir / "delivery.lock", str(self._path))
 
     @classmethod
@@ -123,8 +125,8 @@ class Delivery:
                 "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?)",
                 (epoch, seq, stream, reason, datetime.now(UTC).isoformat()),
             )
-            self._insert(self._event_of("record_quarantined", text, {"epoch": epoch, "seq": seq, "stream": stream}))
-            self._insert(self._lost_of(key, stream, reason))
+            self._insert(self._labels.event("record_quarantined", text, {"epoch": epoch, "seq": seq, "stream": stream}))
+            self._insert(self._labels.lost(stream, epoch, seq, seq, f"quarantined on the device: {reason}"))
 
     def quarantined(self) -> set[tuple[str, int, str]]:
         """Return (epoch, seq, stream) of what is not sent any more."""
@@ -145,7 +147,7 @@ class Delivery:
     def event(self, code: EventCode, text: str, **detail: Scalar) -> None:
         """Append an event of publish's own."""
         with writing(self._connection, self._path):
-            self._insert(self._event_of(code, text, detail))
+            self._insert(self._labels.event(code, text, detail))
 
     def close(self) -> None:
         """Close the file and let the next writer in."""
@@ -159,8 +161,8 @@ class Delivery:
         except DatabaseDamaged as error:
             if hasattr(self, "_connection"):
                 self._connection.close()
-            aside = damage.aside_name(self._path)
-            damage.set_aside(self._path, aside)
+            aside = replace.aside_name(self._path)
+            replace.set_aside(self._path, aside)
             self._connect()
             self.event("database_set_aside", f"{DELIVERY} was damaged ({error}); set aside as {aside.name}")
 
@@ -199,31 +201,3 @@ class Delivery:
         body = jsontext.encode(record)
         epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
         self._sequence.insert(new_row(epoch, seq, "record", record.schema, record.recorded_at, body, None, ""))
-
-    def _event_of(self, code: EventCode, text: str, detail: dict[str, Scalar]) -> Event:
-        clock = self._clock
-        return Event(
-            device_id=self._device_id,
-            recorded_at=clock.now(),
-            boot_id=clock.boot_id,
-            monotonic_s=clock.monotonic_s(),
-            clock_synced=clock.synced(),
-            code=code,
-            text=text,
-            detail=detail,
-        )
-
-    def _lost_of(self, key: Key, stream: str, reason: str) -> Lost:
-        clock = self._clock
-        return Lost(
-            device_id=self._device_id,
-            recorded_at=clock.now(),
-            boot_id=clock.boot_id,
-            monotonic_s=clock.monotonic_s(),
-            clock_synced=clock.synced(),
-            what="thumbnail" if stream == "thumbnail" else "record",
-            of_epoch=key[0],
-            first_seq=key[1],
-            last_seq=key[1],
-            reason=f"quarantined on the device: {reason}",
-        )

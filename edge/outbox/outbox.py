@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from datetime import UTC
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from edge.clock import Clock, SystemClock
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.base import Scalar
-from edge.contract.ranges import RangeSet
 from edge.contract.reading import SCHEMA as READING_SCHEMA
 from edge.contract.reading import Reading
 from edge.contract.record import EVENT_SCHEMA, ClockCorrection, Event, EventCode, Lost
 from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, StorageError
-from edge.outbox import damage
+from edge.outbox import damage, replace
 from edge.outbox.database import free_bytes, open_writer, reading, writing
+from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
 from edge.outbox.released import Released, read_doubt, read_released
 from edge.outbox.requests import DELIVERY, OUTBOX
@@ -42,6 +41,7 @@ class Outbox:
         """Use `open`."""
         self._state_dir, self._settings, self._device_id, self._clock = state_dir, settings, device_id, clock
         self._path, self._step = state_dir / OUTBOX, step
+        self._labels = Labels(device_id, clock)
         self._thumbnails = Thumbnails(state_dir, step)
         self._reserve = Reserve(state_dir, settings.reserve_mb * 1_000_000)
         self._lock = WriterLock(state_dir / "outbox.lock", str(self._path))
@@ -171,7 +171,7 @@ class Outbox:
         self._look_at_health()
         released = read_released(self._state_dir / DELIVERY)
         self._give_way(released)
-        for done in self._retention.tidy(released, self._label_lost, self._insert_record):
+        for done in self._retention.tidy(released, self._labels.lost, self._insert_record):
             self._step(done)
         roomy = self._reserve.take_back() and free_bytes(self._state_dir) >= MARGIN_BYTES
         if roomy and self._full and not self._untold:
@@ -188,8 +188,8 @@ class Outbox:
     def _begin(self, serial: str) -> None:
         """Open the file, replace a damaged one, and begin an epoch where the board changed."""
         self._serial = serial
-        damage.finish_replacement(self._path)
-        damage.remove_successor(self._path)
+        replace.finish_replacement(self._path)
+        replace.remove_successor(self._path)
         journal = look_at_journal(self._path)
         try:
             if journal.damaged:
@@ -252,7 +252,7 @@ class Outbox:
         self._sequence.begin_epoch(reason)
         if before:
             self._insert_record(
-                self._make_event("epoch_begun", text, {"reason": reason, "before": before, "last": last})
+                self._labels.event("epoch_begun", text, {"reason": reason, "before": before, "last": last})
             )
 
     def _append_reading(self, build: Build) -> tuple[str, int]:
@@ -271,7 +271,7 @@ class Outbox:
                 self._sequence.insert(row)
                 self._step("row inserted")
                 if jpeg is not None and kept is None:
-                    self._insert_record(self._label_lost("thumbnail", epoch, seq, seq, "the disk is full"))
+                    self._insert_record(self._labels.lost("thumbnail", epoch, seq, seq, "the disk is full"))
 
         self._with_reserve(insert)
         self._step("committed")
@@ -332,7 +332,7 @@ class Outbox:
 
         def insert() -> None:
             with writing(self._connection, self._path):
-                self._insert_record(self._make_event(code, text, {}))
+                self._insert_record(self._labels.event(code, text, {}))
                 self._sequence.set_meta("full", full)
 
         self._with_reserve(insert)
@@ -358,57 +358,31 @@ class Outbox:
                 raise DatabaseDamaged(finding)
 
     def _replace_damaged(self, finding: str) -> None:
-        """Set the file aside and go on in a new epoch with what could be saved of it.
-
-        The new file is ready before the old one is moved: a power cut in between leaves one of the two to go on with.
-        """
+        """Set the file aside and go on in a new epoch with what could be saved of it."""
         if hasattr(self, "_connection"):
             self._connection.close()
         released = read_released(self._state_dir / DELIVERY)
-        aside, saved = damage.aside_name(self._path), damage.salvage(self._path, released)
-        try:
-            self._make_successor(finding, aside.name, saved, released)
-        except DiskFull:
-            self._note_full()  # if even the reserve is too little, the saved records stay in the file set aside
-            try:
-                self._make_successor(finding, aside.name, saved, released)
-            except DiskFull:
-                self._make_successor(finding, aside.name, damage.Saved((), saved.epochs), released)
-        damage.set_aside(self._path, aside)
-        damage.finish_replacement(self._path)
+
+        def make(aside: str, saved: damage.Saved) -> None:
+            self._make_successor(finding, aside, saved, released)
+
+        replace.replace_damaged(self._path, released, make, self._note_full)
         self._connect()
 
     def _make_successor(self, finding: str, aside: str, saved: damage.Saved, released: dict[str, Released]) -> None:
-        damage.remove_successor(self._path)
-        self._connect(damage.successor_name(self._path))
+        replace.remove_successor(self._path)
+        self._connect(replace.successor_name(self._path))
         text = f"{self._path.name} was damaged ({finding}); set aside as {aside}; {len(saved.rows)} records saved"
         try:
             with writing(self._connection, self._path):
-                for epoch, last in saved.epochs:
-                    self._sequence.adopt(epoch, last, "saved")
-                for row in saved.rows:
-                    self._sequence.put(row)
+                replace.take_over(self._sequence, saved)
                 self._begin_epoch("damaged", text, *(saved.epochs[-1] if saved.epochs else ("", 0)))
                 detail: dict[str, Scalar] = {"file": aside, "saved": len(saved.rows)}
-                self._insert_record(self._make_event("database_set_aside", text, detail))
-                for lost in self._lost_with(saved, released):
+                self._insert_record(self._labels.event("database_set_aside", text, detail))
+                for lost in replace.losses(saved, released, self._labels.lost):
                     self._insert_record(lost)
         finally:
             self._connection.close()
-
-    def _lost_with(self, saved: damage.Saved, released: dict[str, Released]) -> list[Lost]:
-        """Return a loss for every number that was neither saved nor released."""
-        losses = []
-        for epoch, last in saved.epochs:
-            known = RangeSet((row.seq, row.seq) for row in saved.rows if row.epoch == epoch)
-            if epoch in released:
-                for first, end in released[epoch].records:
-                    known.add(first, end)
-            if last > known.highest:
-                known.add(last + 1)
-            for first, end in known.watermark(cap=10_000)[1]:
-                losses.append(self._label_lost("record", epoch, first, end, "the database was damaged"))
-        return losses
 
     def _insert_record(self, record: Event | Lost | ClockCorrection) -> tuple[str, int]:
         """Insert within the caller's transaction."""
@@ -416,29 +390,3 @@ class Outbox:
         body = jsontext.encode(record)
         self._sequence.insert(new_row(epoch, seq, "record", record.schema, record.recorded_at, body, None, ""))
         return epoch, seq
-
-    def _event(self, code: EventCode, text: str, **detail: Scalar) -> None:
-        self.append_record(self._make_event(code, text, detail))
-
-    def _make_event(self, code: EventCode, text: str, detail: dict[str, Scalar]) -> Event:
-        return Event(device_id=self._device_id, code=code, text=text, detail=detail, **self._label())
-
-    def _label_lost(self, what: str, epoch: str, first: int, last: int, reason: str) -> Lost:
-        return Lost(
-            device_id=self._device_id,
-            what="thumbnail" if what == "thumbnail" else "record",
-            of_epoch=epoch,
-            first_seq=first,
-            last_seq=last,
-            reason=reason,
-            **self._label(),
-        )
-
-    def _label(self) -> dict[str, Any]:
-        clock = self._clock
-        return {
-            "recorded_at": clock.now().astimezone(UTC),
-            "boot_id": clock.boot_id,
-            "monotonic_s": clock.monotonic_s(),
-            "clock_synced": clock.synced(),
-        }
