@@ -17,6 +17,7 @@ from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost
 from edge.errors import DatabaseDamaged, DiskFull, OperatorError, StorageError
 from station import aside, rows, schema
+from station.compare import tell_known
 from station.ledger import Account, Ledger, missing
 from station.message import STATES, Arrival, Content, Picture, Record, Unreadable, read_picture, read_record
 from station.picture import sync_folders, write_picture
@@ -85,7 +86,7 @@ class Store:
 
     def committed(self, device: str) -> Committed:
         """Return the promise to the device: what is accounted for in committed transactions."""
-        return self._ledger.committed(device, self.station_db)
+        return tell_known(self._connection, device, self._ledger.committed(device, self.station_db))
 
     def take(self, arrivals: Sequence[Arrival]) -> Taken:
         """Return what became of the messages, all of them durable: pictures first, then one transaction.

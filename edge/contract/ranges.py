@@ -48,6 +48,10 @@ class RangeSet:
         """Return how many numbers are in the set."""
         return sum(last - first + 1 for first, last in self)
 
+    def up_to(self, last: int) -> RangeSet:
+        """Return the numbers of the set that are not above `last`."""
+        return RangeSet((first, min(end, last)) for first, end in self if first <= last)
+
     @property
     def highest(self) -> int:
         """The highest number, 0 for the empty set."""

@@ -18,6 +18,7 @@ EventCode = Literal[
     "stop",
     "gap",
     "epoch_begun",
+    "restored_card",
     "database_set_aside",
     "database_damaged",
     "camera_recovered",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from edge.contract.base import Count, Epoch, Fraction, Scalar, Struct
+import msgspec
+
+from edge.contract.base import Count, Epoch, Fraction, Scalar, Sequence, Struct
+from edge.contract.delivery import MAX_ASKED
 from edge.contract.reading import Model
 
 INFO_SCHEMA: Final = "cageclock/info/1"
@@ -22,8 +25,18 @@ class OpenEpoch(Struct, frozen=True, kw_only=True):
     last: Count
 
 
+class Question(Struct, frozen=True, kw_only=True):
+    """Numbers of an epoch of which the device asks the station's digests, to find where two histories part."""
+
+    epoch: Epoch
+    seqs: Annotated[tuple[Sequence, ...], msgspec.Meta(max_length=MAX_ASKED)]
+
+
 class Info(Struct, frozen=True, kw_only=True):
-    """What the device is and runs."""
+    """What the device is and runs.
+
+    compares: there, also when it is empty, where the device compares its records with the digests in `committed`.
+    """
 
     schema: Literal["cageclock/info/1"] = INFO_SCHEMA
     device_id: str
@@ -38,6 +51,7 @@ class Info(Struct, frozen=True, kw_only=True):
     camera: dict[str, Scalar]
     model: Model | None
     epochs: tuple[OpenEpoch, ...]
+    compares: tuple[Question, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Health(Struct, frozen=True, kw_only=True):

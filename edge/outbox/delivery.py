@@ -15,6 +15,7 @@ from edge.outbox import replace
 from edge.outbox.database import open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
+from edge.outbox.parting import PREFIX, Parting, encode_parting, has_tail, move_tail, read_partings
 from edge.outbox.released import Released, encode_ranges, read_released
 from edge.outbox.requests import DELIVERY
 from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal, seal_old_rows
@@ -97,6 +98,21 @@ class Delivery:
         """Tell capture that a record of its file is not what was written, or not where it should be."""
         with writing(self._connection, self._path):
             self._sequence.set_meta("outbox_doubt", f"{key[0]} {key[1]} {self._clock.now().isoformat()}")
+
+    def part(self, epoch: str, parting: Parting) -> None:
+        """Tell the file's owner from which number on this card's history is its own; publish's own moves at once."""
+        with writing(self._connection, self._path):
+            self._sequence.set_meta(PREFIX + epoch, encode_parting(parting))
+            if self._knows(epoch) and has_tail(self._sequence, epoch, parting.first):
+                moved = move_tail(self._sequence, epoch, parting.first, "restored", None, self._path.parent)
+                text = f"a station holds other events of epoch {epoch[:8]}: a copied card, or an older copy put back?"
+                detail: dict[str, Scalar] = {"epoch": epoch, "first": parting.first, "last": moved.last}
+                detail |= {"station": parting.seen, "moved": moved.records}
+                self._insert(self._labels.event("restored_card", text, detail))
+
+    def partings(self) -> dict[str, Parting]:
+        """Return the partings that were told."""
+        return read_partings(self._path)
 
     def add_request(self, request: str) -> None:
         """Leave a request for capture; the same id twice is one request."""
@@ -196,6 +212,10 @@ class Delivery:
         self._connection.execute("ALTER TABLE watermarks ADD COLUMN seal TEXT NOT NULL DEFAULT ''")
         for values in self._connection.execute("SELECT epoch, records, thumbnails FROM watermarks").fetchall():
             self._connection.execute("UPDATE watermarks SET seal = ? WHERE epoch = ?", (seal(*values), values[0]))
+
+    def _knows(self, epoch: str) -> bool:
+        query = "SELECT 1 FROM epochs WHERE epoch = ?"
+        return self._connection.execute(query, (epoch,)).fetchone() is not None
 
     def _insert(self, record: Event | Lost) -> None:
         body = jsontext.encode(record)

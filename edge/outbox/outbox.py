@@ -19,12 +19,13 @@ from edge.outbox import damage, replace
 from edge.outbox.database import free_bytes, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
+from edge.outbox.parting import drop_unnamed, has_tail, move_tail, read_partings
 from edge.outbox.released import Released, read_doubt, read_released
 from edge.outbox.requests import DELIVERY, OUTBOX
 from edge.outbox.reserve import MARGIN_BYTES, Reserve
 from edge.outbox.retention import Retention
 from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal_old_rows
-from edge.outbox.thumbnails import Thumbnails
+from edge.outbox.thumbnails import FOLDER, Thumbnails
 from edge.outbox.wal import look_at_journal
 
 Build = Callable[[str, int], tuple[Reading, bytes | None]]
@@ -170,6 +171,7 @@ class Outbox:
         self._tell_full()
         self._look_at_health()
         released = read_released(self._state_dir / DELIVERY)
+        self._part_ways()
         self._give_way(released)
         for done in self._retention.tidy(released, self._labels.lost, self._insert_record):
             self._step(done)
@@ -233,6 +235,26 @@ class Outbox:
         mine = released.get(self.epoch)
         if mine is not None and mine.claimed > self.last_seq:
             self._new_epoch("restored", f"a station holds records up to {mine.claimed}, this card {self.last_seq}")
+
+    def _part_ways(self) -> None:
+        """Take this card's own tail out of an epoch under which a station holds another history; see `parting`."""
+        for epoch, (first, seen) in read_partings(self._state_dir / DELIVERY).items():
+            if not has_tail(self._sequence, epoch, first):
+                continue
+            with writing(self._connection, self._path):
+                folder = self._state_dir / FOLDER
+                moved = move_tail(self._sequence, epoch, first, "restored", self._thumbnails, folder)
+                self._step("tail moved")
+                text = (
+                    f"a station holds another history of epoch {epoch[:8]} (seen at {seen}): a copied card, or an "
+                    f"older copy put back? Its own begins at {first}; {moved.records} records go on under this epoch"
+                )
+                ended: dict[str, Scalar] = {"reason": "restored", "before": epoch, "last": first - 1}
+                self._insert_record(self._labels.event("epoch_begun", text, ended))
+                detail: dict[str, Scalar] = {"epoch": epoch, "first": first, "last": moved.last, "station": seen}
+                self._insert_record(self._labels.event("restored_card", text, detail | {"moved": moved.records}))
+            self._step("tail committed")
+            drop_unnamed(self._sequence, moved.pictures, self._thumbnails.remove)
 
     def _remembered(self) -> tuple[str | None, str | None]:
         """Return the device's name and the board that the file was last written for."""

@@ -18,7 +18,7 @@ from edge.contract.base import Scalar
 from edge.contract.command import Result
 from edge.contract.delivery import Committed
 from edge.contract.record import EventCode
-from edge.contract.status import Info, OpenEpoch
+from edge.contract.status import Info, OpenEpoch, Question
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, StorageError
 from edge.outbox.delivery import Delivery
@@ -69,6 +69,7 @@ class Publisher:
         self._duplicate_told_s = float("-inf")
         self._info = b""
         self._recent = Recent(self._sender.outbox)
+        self._asked: tuple[Question, ...] = ()
         self._summaries: dict[str, bytes] = {}
         self._summarised: tuple[str, int] | None = None
         self._station_topic = None if config.mqtt.station is None else station_availability(config.mqtt.station)
@@ -149,6 +150,8 @@ class Publisher:
             self._retry_s = FIRST_RETRY_S
         self._guard("send", lambda: self._sender.send(link, now_s))
         self._commands.finish()
+        if self._sender.comparison.questions() != self._asked:
+            self._health_at_s = now_s
         if now_s >= self._health_at_s:
             self._health_at_s = now_s + self._config.mqtt.health_interval_s
             self._guard("state", lambda: self._say_state(link))
@@ -252,6 +255,7 @@ class Publisher:
         machine = look_at_machine(self._state_dir)
         health = make_health(self._config, machine, captured, self._backlog(), now)
         link.publish(self._topics.of("health"), jsontext.encode(health), retain=True)
+        self._asked = self._sender.comparison.questions()
         info = jsontext.encode(self._make_info(captured))
         if info != self._info:
             self._info = info
@@ -294,6 +298,7 @@ class Publisher:
             camera=captured.camera,
             model=captured.model,
             epochs=tuple(epochs),
+            compares=sender.comparison.questions(),
         )
 
     def _say_summaries(self, link: Link) -> None:

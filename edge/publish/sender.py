@@ -18,6 +18,7 @@ from edge.outbox.released import Released
 from edge.outbox.requests import DELIVERY, OUTBOX
 from edge.outbox.sequence import Row
 from edge.publish.addressed import Addressed
+from edge.publish.compare import Comparison
 from edge.publish.journal import Journal
 from edge.publish.link import NO_SUBSCRIBERS, NOT_AUTHORISED, Link
 from edge.publish.replay import Replay
@@ -68,6 +69,7 @@ class Sender:
         self._latest: Key | None = None
         self._claims: dict[str, Released] = {}
         self._doubts: Doubts = {}
+        self.comparison = Comparison(delivery.partings())
         self._restore()
 
     def refresh(self) -> bool:
@@ -140,10 +142,40 @@ class Sender:
         pictures = {
             of.epoch: RangeSet.from_watermark(of.thumbnails_through, of.thumbnail_holes) for of in message.epochs
         }
+        refused = self._compare(message, records, pictures)
         self._doubt(records, pictures)
+        for epoch in refused:
+            records[epoch] = self.records.committed.get(epoch, RangeSet())
+            pictures[epoch] = self.thumbnails.committed.get(epoch, RangeSet())
         self.records.set_committed(records)
         self.thumbnails.set_committed(pictures)
         self._dirty = True
+
+    def _compare(self, message: Committed, records: dict[str, RangeSet], pictures: dict[str, RangeSet]) -> set[str]:
+        """Find another history under one of this card's epochs; return the epochs of which no claim is taken now."""
+
+        def digest(epoch: str, seq: int) -> str | None:
+            row = self._row((epoch, seq))
+            return None if row is None else row.digest
+
+        self.comparison.look(self.epochs + self.own_epochs)
+        before = self.comparison.held_back
+        found, refused = self.comparison.judge(message, self.epochs + self.own_epochs, digest, records, pictures)
+        for epoch, parting in found.items():
+            self._delivery.part(epoch, parting)
+            self.comparison.settle(epoch, parting)
+            self._journal.say(
+                f"restored {epoch}",
+                f"mqtt: the station holds another history of epoch {epoch[:8]} (seen at {parting.seen}), this card's "
+                f"own begins at {parting.first}: a copied card, or an older copy put back? It goes on under a new "
+                "epoch; nothing is lost",
+            )
+        for epoch in self.comparison.held_back - before:
+            self.records.hold_back(epoch)
+            self.thumbnails.hold_back(epoch)
+        for epoch in refused:  # cannot be judged by its numbers either
+            records.pop(epoch), pictures.pop(epoch)
+        return refused
 
     def _doubt(self, records: dict[str, RangeSet], pictures: dict[str, RangeSet]) -> None:
         """Take no claim for what a restored card has written anew under numbers that the station had before.
@@ -190,11 +222,15 @@ class Sender:
         """Hand over what may go now and return how many messages that were."""
         sent = 0
         newest = (self.newest.epoch, self.newest.seq) if self.newest is not None else None
-        held = _held(self.epochs + self.own_epochs)
+        self.comparison.look(self.epochs + self.own_epochs)
+        wait = self.comparison.held_back
+        if newest is not None and newest[0] in wait:
+            newest = None
+        held = _held([of for of in self.epochs + self.own_epochs if of.epoch not in wait])
         online, fresh = self.station_online, self._fresh_above
         for key in self.records.choose(held, newest, station_online=online, now_s=now_s, fresh_above=fresh):
             sent += self._send_record(link, key, newest, now_s)
-        pictures = _held(self.epochs)
+        pictures = _held([of for of in self.epochs if of.epoch not in wait])
         newest_picture = newest if self.newest is not None and self.newest.thumbnail is not None else None
         for key in self.thumbnails.choose(
             pictures, newest_picture, station_online=online, now_s=now_s, fresh_above=fresh

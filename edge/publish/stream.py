@@ -52,6 +52,12 @@ class Stream:
         self._put_off.setdefault(key[0], RangeSet()).add(key[1])
         self._finish(key)
 
+    def hold_back(self, epoch: str) -> None:
+        """Take an epoch out of flight: what is under its numbers is in question."""
+        for key in [key for key in self.window.in_flight if key[0] == epoch]:
+            self.window.forget(key)
+        self.suspects = {key for key in self.suspects if key[0] != epoch}
+
     def take_up(self) -> None:
         """Try again what was put off: the file has been replaced."""
         if self._put_off:

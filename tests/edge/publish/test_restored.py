@@ -1,0 +1,147 @@
+"""A copied card: both copies' readings reach one station, each once, though both count under one epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import shutil
+import sqlite3
+import sys
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from edge.config import tree
+from edge.contract import jsontext
+from edge.contract.reading import Reading, Thumbnail
+from edge.contract.record import Event
+from edge.outbox import Outbox
+from edge.outbox.reader import Reader
+from edge.outbox.released import read_released
+from tests.campaigns.synthetic import plain_reading
+
+
+def _load(name: str, path: Path):
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+HERE = Path(__file__).parent
+lab = _load("publish_lab", HERE / "lab.py")
+running = _load("station_running", HERE.parents[1] / "station" / "running.py")
+samples = _load("station_samples", HERE.parents[1] / "station" / "samples.py")
+Mosquitto = _load("tests_mosquitto", HERE.parents[1] / "mosquitto.py").Mosquitto
+
+pytestmark = pytest.mark.broker
+
+
+def _open(folder: Path) -> Outbox:
+    state = folder / "state"
+    state.mkdir(parents=True, exist_ok=True)
+    return Outbox.open(state, tree.Outbox(reserve_mb=0, min_free_mb=0), device_id=lab.DEVICE, serial="s")
+
+
+def _append(outbox: Outbox, names: list[str]) -> None:
+    """Append a reading with a picture for each name."""
+    for name in names:
+
+        def build(epoch: str, seq: int, name: str = name) -> tuple[Reading, bytes]:
+            jpeg = samples.picture(seq, epoch=epoch, device=lab.DEVICE)
+            sha = hashlib.sha256(jpeg).hexdigest()
+            thumbnail = Thumbnail(sha256=sha, bytes=len(jpeg), width=16, height=12)
+            return plain_reading(datetime.now(UTC), name, thumbnail), jpeg
+
+        outbox.append_reading(build)
+
+
+def _query(data: Path, sql: str) -> list[tuple]:
+    with closing(sqlite3.connect(f"file:{data / 'station.db'}?mode=ro", uri=True)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def _names(data: Path) -> list[str]:
+    return sorted(name for (name,) in _query(data, "SELECT detail FROM readings"))
+
+
+def _pictured(data: Path) -> list[str]:
+    query = (
+        "SELECT r.detail FROM readings r JOIN thumbnails t USING (device, epoch, seq) WHERE t.sha256 = thumbnail_sha256"
+    )
+    return sorted(name for (name,) in _query(data, query))
+
+
+def _events(folder: Path) -> list[Event]:
+    reader = Reader(folder / "state" / "outbox.db")
+    reader.changed()
+    rows = [row for held in reader.epochs() for row in reader.rows(held.epoch, 1, held.last)]
+    reader.close()
+    return [jsontext.decode(row.body, Event) for row in rows if row.schema == "cageclock/event/1"]
+
+
+def _released(folder: Path, epoch: str, last: int):
+    found = read_released(folder / "state" / "delivery.db").get(epoch)
+    return found is not None and (found.records.highest, found.thumbnails.highest) == (last, last)
+
+
+@pytest.mark.parametrize(("theirs", "mine"), [(4, 7), (7, 4), (4, 4)], ids=["passed", "behind", "level"])
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_restored_card_beyond_the_stations_claim_is_noticed_and_loses_nothing(tmp_path, theirs, mine, version):
+    first, copy, data = tmp_path / "a", tmp_path / "b", tmp_path / "station"
+    outbox = _open(first)
+    _append(outbox, [f"both {n}" for n in range(5)])
+    outbox.close()
+    both = [f"both {n}" for n in range(5)]
+    with Mosquitto(tmp_path / "broker") as broker, running.StationProcess(data, broker.port) as station:
+        lab.wait_for(lambda: "connected to" in station.log())
+        settings = {"station": running.NAME, "version": version}
+        with lab.Publish(first, broker.port, **settings) as publish:
+            lab.wait_for(lambda: _pictured(data) == both)
+            assert publish.stop() == 0
+        shutil.copytree(first / "state", copy / "state")
+
+        outbox = _open(first)
+        epoch = outbox.epoch
+        others = [f"first card {n}" for n in range(theirs)]
+        _append(outbox, others)
+        outbox.close()
+        with lab.Publish(first, broker.port, **settings):
+            lab.wait_for(lambda: _pictured(data) == sorted(both + others))
+
+        outbox = _open(copy)
+        own = [f"copy {n}" for n in range(mine)]
+        _append(outbox, own)
+        assert outbox.epoch == epoch
+        assert outbox.last_seq == 5 + mine
+        with lab.Publish(copy, broker.port, **settings) as publish:
+
+            def arrived() -> bool:
+                outbox.maintain()
+                return _pictured(data) == sorted(both + others + own)
+
+            lab.wait_for(arrived, 30)
+            assert outbox.epoch != epoch
+            _append(outbox, ["later"])
+            lab.wait_for(lambda: _pictured(data) == sorted([*both, *others, *own, "later"]))
+            # Its own records come first in the new epoch, then the two events, then what followed.
+            lab.wait_for(lambda: _released(copy, outbox.epoch, mine + 3))
+            assert "another history" in publish.log()
+        outbox.close()
+        assert _names(data) == sorted([*both, *others, *own, "later"]), "each once"
+        assert _query(data, "SELECT * FROM conflicts") == []
+        assert _query(data, "SELECT * FROM quarantine") == []
+        assert _query(data, "SELECT * FROM losses") == []
+        assert [row[0] for row in _query(data, "SELECT code FROM events ORDER BY seq")].count("restored_card") >= 1
+        assert "CONFLICT" not in station.log()
+    (told,) = [event for event in _events(copy) if event.code == "restored_card"]
+    assert (told.detail["epoch"], told.detail["first"], told.detail["last"]) == (epoch, 6, 5 + mine)
+    assert told.detail["station"] > 5
+    assert told.detail["moved"] == mine
+    common = read_released(copy / "state" / "delivery.db")[epoch]
+    assert list(common.records) == [(1, 5)], "nothing is released by the other card's watermark"
