@@ -33,6 +33,7 @@ T = TypeVar("T")
 RECEIVE_MAXIMUM = 500
 """Messages that the broker may have on the way to the station, and so the bound on what waits in memory."""
 TAKEN_OVER = 0x8E
+ASK_AGAIN_S = 30.0
 GOODBYE_S, JOIN_S = 2.0, 5.0
 STOP_S = GOODBYE_S + JOIN_S
 
@@ -66,6 +67,9 @@ class Link:
         self._connected = False
         self._renewed = threading.Event()
         self._complaint = ""
+        self._denied: dict[str, str] = {}
+        self._asked: dict[int, list[str]] = {}
+        self._said_denied, self._ask_at_s = "", 0.0
         self._availability = topics.station_availability(settings.name)
         self._client = self._make_client()
         self._thread = threading.Thread(target=self._loop, name="mqtt", daemon=True)
@@ -91,6 +95,23 @@ class Link:
             return False
         self._renewed.clear()
         return True
+
+    def denied(self) -> str:
+        """Return one sentence on the subscriptions that the broker refuses, "" while it refuses none."""
+        denied = dict(self._denied)  # the network thread writes it
+        if not denied:
+            return ""
+        listed = ", ".join(f"{topic} ({words})" for topic, words in sorted(denied.items()))
+        return (
+            f"the broker denies user {self._settings.username or 'anonymous'} the subscription to {listed}; give "
+            "it read access to them in the broker's access list. It is tried again; the devices keep what it misses"
+        )
+
+    def ask_again(self) -> None:
+        """Ask from time to time for what was denied: the access list may have been corrected."""
+        now_s = time.monotonic()
+        if self._denied and self._connected and now_s >= self._ask_at_s:
+            self._subscribe(self._client, list(self._denied))
 
     def next_batch(self, most: int, timeout_s: float) -> list[Delivery]:
         """Return what has arrived, at least one message unless the time runs out.
@@ -209,12 +230,18 @@ class Link:
             return
         self._complaint = ""
         self._connections += 1
-        streams = [(f"{topics.ROOT}/+/{suffix}", 1) for suffix in (*topics.STREAMS, *STATES)]
-        client.subscribe(streams)
+        self._denied.clear()
+        self._subscribe(client, [f"{topics.ROOT}/+/{suffix}" for suffix in (*topics.STREAMS, *STATES)])
         client.publish(self._availability, b"online", qos=1, retain=True)
         self._connected = True
         self._renewed.set()
         LOG.info("connected to %s as station %s", where, self._settings.name)
+
+    def _subscribe(self, client: mqtt.Client, wanted: list[str]) -> None:
+        self._ask_at_s = time.monotonic() + ASK_AGAIN_S
+        _, mid = client.subscribe([(topic, 1) for topic in wanted])
+        if mid is not None:
+            self._asked[mid] = wanted
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: object) -> None:
         self._complain(
@@ -230,14 +257,18 @@ class Link:
             LOG.warning("connection to the broker lost: %s (trying again)", code)
 
     def _on_subscribe(
-        self, _client: mqtt.Client, _data: object, _mid: int, codes: list[ReasonCode], _properties: object
+        self, _client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
-        for code, suffix in zip(codes, (*topics.STREAMS, *STATES), strict=False):
+        for topic, code in zip(self._asked.pop(mid, []), codes, strict=False):
+            self._denied.pop(topic, None)
             if code.is_failure:
-                self._complain(
-                    f"the broker denies reading {topics.ROOT}/+/{suffix} ({code}); allow it to user "
-                    f"{self._settings.username or 'anonymous'} in the broker's access list"
-                )
+                self._denied[topic] = f"{code}, reason {code.value}"
+        said = self._said_denied
+        self._said_denied = self.denied()
+        if self._said_denied and self._said_denied != said:
+            LOG.error("%s", self._said_denied)
+        elif said and not self._said_denied:
+            LOG.info("the broker grants every subscription now")
 
     def _on_publish(self, _client: mqtt.Client, _data: object, _mid: int, code: ReasonCode, _p: object) -> None:
         if code.is_failure:

@@ -69,7 +69,8 @@ class Process:
         try:
             while not self._stop:
                 self._cycle()
-                self._feed_watchdog("")
+                self._link.ask_again()
+                self._feed_watchdog(self._link.denied())
         finally:
             notify("STOPPING=1")
             self._link.stop()

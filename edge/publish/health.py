@@ -21,13 +21,15 @@ _ADVICE = {
     "camera_late": "no fresh frame for three intervals: is cageclock-capture running, is the camera's cable in place?",
     "capture_problem": "capture reports a problem: {problem}",
     "quarantined": "records stay on the device because the broker refuses them: see the event record_quarantined",
-    "backlog": "readings wait for the station: is it running, does it reach this broker?",
+    "backlog": "readings wait for the station: is it running, does it reach this broker? May this device read "
+    "committed/+ by the access list? (mosquitto's file grants a subscription that it never delivers to)",
+    "subscription_denied": "{denied}",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What delivery is about."""
+    """What delivery is about. denied: a sentence on subscriptions that the broker refuses, "" where there are none."""
 
     records: int
     unreleased: int
@@ -36,6 +38,7 @@ class Backlog:
     quarantined: int
     last_record_at: datetime | None
     reconnects: int
+    denied: str = ""
 
 
 def make_health(config: Config, machine: Machine, captured: Captured, backlog: Backlog, now: datetime) -> Health:
@@ -49,7 +52,7 @@ def make_health(config: Config, machine: Machine, captured: Captured, backlog: B
         measured_at=now.astimezone(UTC),
         uptime_s=machine.uptime_s,
         problems=problems,
-        advice=tuple(_ADVICE[code].format(problem=captured.problem) for code in problems),
+        advice=tuple(_ADVICE[code].format(problem=captured.problem, denied=backlog.denied) for code in problems),
         cpu_temperature_c=machine.cpu_temperature_c,
         throttled=machine.throttled,
         disk_free_bytes=machine.disk_free_bytes,
@@ -82,6 +85,7 @@ def _problems(
         "camera_late": age_s is not None and age_s > LATE_FACTOR * interval_s,
         "capture_problem": captured.problem != "",
         "quarantined": backlog.quarantined > 0,
+        "subscription_denied": backlog.denied != "",
         "backlog": backlog.unreleased > config.mqtt.in_flight,
     }
     return tuple(code for code, bad in states.items() if bad)

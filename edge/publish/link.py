@@ -63,6 +63,9 @@ class Link:
         self._five = settings.version == "5"
         self.connected = False
         self.ended: Ended | None = None
+        self.denied: dict[str, str] = {}
+        """Topic -> the broker's words, of subscriptions that it refused and has not granted since."""
+        self._asked: dict[int, list[str]] = {}
         self._unacknowledged = 0
         self.max_packet_bytes = settings.max_packet_kb * 1024
         self._client = mqtt.Client(
@@ -79,14 +82,17 @@ class Link:
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._message
         self._client.on_publish = self._published
+        self._client.on_subscribe = self._subscribed
         try:
             self._client.connect(settings.host, settings.port, keepalive=settings.keepalive_s)
         except (OSError, ValueError) as error:
             raise NetworkError(_why_not(settings, error)) from error
 
     def subscribe(self, topics: list[str]) -> None:
-        """Subscribe with QoS 1; called after each connect, because the session begins empty."""
-        self._client.subscribe([(topic, 1) for topic in topics])
+        """Subscribe with QoS 1; called after each connect, because the session begins empty. See `denied`."""
+        _, mid = self._client.subscribe([(topic, 1) for topic in topics])
+        if mid is not None:
+            self._asked[mid] = topics
 
     def publish(
         self, topic: str, payload: bytes, *, retain: bool = False, marks: dict[str, str] | None = None
@@ -181,6 +187,14 @@ class Link:
     ) -> None:
         self._unacknowledged -= 1
         self._on_acked(mid, code.value)
+
+    def _subscribed(
+        self, _client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        for topic, code in zip(self._asked.pop(mid, []), codes, strict=False):
+            self.denied.pop(topic, None)
+            if code.is_failure:
+                self.denied[topic] = f"{code}, reason {code.value}"
 
     def _end(self, ended: Ended) -> None:
         self.connected = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,6 +42,7 @@ SETTLE_S = 0.3
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 20.0
 STABLE_S = 10.0
 QUICK_END_S, QUICK_ENDS = 5.0, 5
+RESUBSCRIBE_S = 30.0
 
 
 class Publisher:
@@ -63,6 +64,7 @@ class Publisher:
         self._started_at = datetime.now(UTC)
         self._retry_at_s, self._retry_s = 0.0, FIRST_RETRY_S
         self._ready_at_s: float | None = None
+        self._denied, self._resubscribe_at_s = "", 0.0
         self._save_at_s = self._health_at_s = 0.0
         self._connections = 0
         self._quick_ends: list[float] = []
@@ -146,6 +148,7 @@ class Publisher:
             return
         if self._ready_at_s is None or now_s < self._ready_at_s + SETTLE_S:
             return
+        self._look_at_subscriptions(link, now_s)
         if now_s > self._ready_at_s + STABLE_S:
             self._retry_s = FIRST_RETRY_S
         self._guard("send", lambda: self._sender.send(link, now_s))
@@ -176,6 +179,20 @@ class Publisher:
         self._answers.clear()
         for result in unanswered[-100:]:
             self._answer(result)
+
+    def _look_at_subscriptions(self, link: Link, now_s: float) -> None:
+        """Say what the broker does not let this device hear, and ask for it again: the access list may be corrected."""
+        denied = _describe_denied(link.denied, self._config.mqtt.username or self._config.device_id)
+        if denied != self._denied:
+            self._denied, self._health_at_s = denied, now_s
+            self._resubscribe_at_s = now_s + RESUBSCRIBE_S * jitter()
+        if denied == "":
+            self._journal.forget("subscriptions")
+            return
+        self._journal.say("subscriptions", f"mqtt: {denied}")
+        if now_s >= self._resubscribe_at_s:
+            self._resubscribe_at_s = now_s + RESUBSCRIBE_S * jitter()
+            link.subscribe(list(link.denied))
 
     def _end(self, link: Link, now_s: float) -> None:
         """The connection is over: say why once, look for a double, come back later."""
@@ -273,6 +290,7 @@ class Publisher:
             quarantined=len(self._delivery.quarantined()),
             last_record_at=None if newest is None else datetime.fromisoformat(newest.recorded_at),
             reconnects=max(0, self._connections - 1),
+            denied=self._denied,
         )
 
     def _make_info(self, captured: Captured) -> Info:
@@ -313,3 +331,14 @@ class Publisher:
             if payload != self._summaries.get(name):
                 self._summaries[name] = payload
                 link.publish(self._topics.summary(name), payload, retain=True)
+
+
+def _describe_denied(denied: Mapping[str, str], user: str) -> str:
+    """Return one sentence on the subscriptions that the broker refuses, "" while it refuses none."""
+    if not denied:
+        return ""
+    topics = ", ".join(f"{topic} ({words})" for topic, words in sorted(denied.items()))
+    return (
+        f"the broker denies {user} the subscription to {topics}; give it read access to these topics in the broker's "
+        "access list. It is tried again; readings are kept"
+    )
