@@ -6,24 +6,28 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from edge.clock import Clock, SystemClock
+from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.record import Event, EventCode, Lost
 from edge.errors import DatabaseDamaged
-from edge.outbox import replace
+from edge.outbox import damage, replace
 from edge.outbox.database import open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
 from edge.outbox.parting import PREFIX, Parting, encode_parting, has_tail, move_tail, read_partings
-from edge.outbox.released import Released, encode_ranges, read_released
+from edge.outbox.released import WATERMARKS, Released, put_watermarks, read_released, seal_old_watermarks
 from edge.outbox.requests import DELIVERY
-from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal, seal_old_rows
+from edge.outbox.retention import Retention
+from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal_old_rows
+from edge.outbox.wal import look_at_journal
 
+MAX_MB, MAX_QUARANTINED = 8, 10_000
+"""The file's ceiling: about 8,000 events. How many quarantined records are remembered."""
 _TABLES = """
-CREATE TABLE IF NOT EXISTS watermarks(
-    epoch TEXT PRIMARY KEY, records TEXT NOT NULL, thumbnails TEXT NOT NULL,
-    seal TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS requests(
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, received_at TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS quarantine(
@@ -83,16 +87,10 @@ class Delivery:
 
     def set_released(self, released: Mapping[str, Released], station_db: str) -> None:
         """Store the watermarks in place of the former ones."""
-        texts = [
-            (epoch, encode_ranges(held.records), encode_ranges(held.thumbnails)) for epoch, held in released.items()
-        ]
-        rows = [(*text, seal(*text)) for text in texts]
         with writing(self._connection, self._path):
             self._sequence.set_meta("station_db", station_db)
             self._connection.execute("DELETE FROM watermarks")
-            self._connection.executemany(
-                "INSERT INTO watermarks(epoch, records, thumbnails, seal) VALUES (?, ?, ?, ?)", rows
-            )
+            put_watermarks(self._connection, released)
 
     def doubt(self, key: Key) -> None:
         """Tell capture that a record of its file is not what was written, or not where it should be."""
@@ -170,17 +168,82 @@ class Delivery:
         self._connection.close()
         self._lock.release()
 
-    def _begin(self) -> None:
+    def tidy(self, settings: tree.Outbox) -> None:
+        """Drop own events that the station has and that are older than the ring; above the ceiling, the oldest of all.
+
+        What nobody else holds goes only for the ceiling, and is named in a `lost` record. A damaged file is replaced.
+
+        Raises:
+            StorageError: the file cannot be changed.
+        """
         try:
-            self._connect()
+            self._tidy(settings)
+        except DatabaseDamaged as error:
+            self._replace_damaged(str(error))
+
+    def _tidy(self, settings: tree.Outbox) -> None:
+        bounded = msgspec.structs.replace(settings, max_mb=MAX_MB, min_free_mb=0)
+        retention = Retention(self._path, bounded, self._sequence, self._clock, lambda _sha: None)
+        try:
+            with reading(self._path):
+                for _done in retention.tidy(self.released(), self._labels.lost, self._insert):
+                    pass
+            with writing(self._connection, self._path):
+                old = f"SELECT epoch, seq, stream FROM quarantine ORDER BY at DESC LIMIT -1 OFFSET {MAX_QUARANTINED}"
+                self._connection.execute(f"DELETE FROM quarantine WHERE (epoch, seq, stream) IN ({old})")
+        finally:  # after a rollback memory may be ahead of the file
+            with reading(self._path):
+                self._sequence.reload()
+
+    def _begin(self) -> None:
+        """Open the file; replace a damaged one by what is readable of it."""
+        replace.finish_replacement(self._path)
+        replace.remove_successor(self._path)
+        journal = look_at_journal(self._path)
+        try:
+            if journal.damaged:
+                raise DatabaseDamaged("its journal is broken in the middle")
+            self._connect(self._path)
             self._look_whole()
         except DatabaseDamaged as error:
-            if hasattr(self, "_connection"):
-                self._connection.close()
-            aside = replace.aside_name(self._path)
-            replace.set_aside(self._path, aside)
-            self._connect()
-            self.event("database_set_aside", f"{DELIVERY} was damaged ({error}); set aside as {aside.name}")
+            self._replace_damaged(str(error))
+            return
+        if journal.torn:  # an event under the newest number may have been sent: the number is not given again
+            before, last = self._sequence.epoch, self._sequence.last_seq
+            text = "the newest entry of the journal is broken: a power cut while it was written, or a worn card"
+            detail: dict[str, Scalar] = {"reason": "torn journal", "before": before, "last": last}
+            with writing(self._connection, self._path):
+                self._sequence.begin_epoch("torn journal")
+                self._insert(self._labels.event("epoch_begun", text, detail))
+
+    def _replace_damaged(self, finding: str) -> None:
+        if hasattr(self, "_connection"):
+            self._connection.close()
+        released = self.released()
+
+        def make(aside: str, saved: damage.Saved) -> None:
+            self._make_successor(finding, aside, saved, released)
+
+        replace.replace_damaged(self._path, released, make, lambda: None)
+        self._connect(self._path)
+
+    def _make_successor(self, finding: str, aside: str, saved: damage.Saved, released: dict[str, Released]) -> None:
+        """Save events, losses and watermarks, which have seals; the rest is asked for or found again."""
+        replace.remove_successor(self._path)
+        self._connection = open_writer(replace.successor_name(self._path), SCHEMA + WATERMARKS + _TABLES + _DOUBTS)
+        self._sequence = Sequence(self._connection)
+        text = f"{DELIVERY} was damaged ({finding}); set aside as {aside}; {len(saved.rows)} records saved"
+        try:
+            with writing(self._connection, self._path):
+                replace.take_over(self._sequence, saved)
+                self._sequence.begin_epoch("damaged")
+                detail: dict[str, Scalar] = {"file": aside, "saved": len(saved.rows)}
+                self._insert(self._labels.event("database_set_aside", text, detail))
+                for lost in replace.losses(saved, released, self._labels.lost):
+                    self._insert(lost)
+                put_watermarks(self._connection, released)
+        finally:
+            self._connection.close()
 
     def _look_whole(self) -> None:
         """Check the file, which is small, before it is trusted.
@@ -189,35 +252,28 @@ class Delivery:
             DatabaseDamaged: it is not whole.
         """
         with reading(self._path):
-            lines = [str(line) for (line,) in self._connection.execute("PRAGMA integrity_check(1)").fetchall()]
-        if lines != ["ok"]:
-            raise DatabaseDamaged("; ".join(lines)[:300])
+            finding = damage.look_through(self._connection)
+        if finding:
+            raise DatabaseDamaged(finding)
 
-    def _connect(self) -> None:
+    def _connect(self, path: Path) -> None:
         # FULL here too: an event that was sent and then rolled back would give its number to another one.
-        self._connection = open_writer(self._path, SCHEMA + _TABLES + _DOUBTS)
+        self._connection = open_writer(path, SCHEMA + WATERMARKS + _TABLES + _DOUBTS)
         with reading(self._path):
             seal_old_rows(self._connection)
-            self._seal_old_watermarks()
+            seal_old_watermarks(self._connection)
             self._sequence = Sequence(self._connection)
             self._sequence.look_sound()
         if self._sequence.epoch == "":
             with writing(self._connection, self._path):
                 self._sequence.begin_epoch("new")
 
-    def _seal_old_watermarks(self) -> None:
-        """Give those of an earlier version their seals."""
-        if any(name == "seal" for _, name, *_ in self._connection.execute("PRAGMA table_info(watermarks)").fetchall()):
-            return
-        self._connection.execute("ALTER TABLE watermarks ADD COLUMN seal TEXT NOT NULL DEFAULT ''")
-        for values in self._connection.execute("SELECT epoch, records, thumbnails FROM watermarks").fetchall():
-            self._connection.execute("UPDATE watermarks SET seal = ? WHERE epoch = ?", (seal(*values), values[0]))
-
     def _knows(self, epoch: str) -> bool:
         query = "SELECT 1 FROM epochs WHERE epoch = ?"
         return self._connection.execute(query, (epoch,)).fetchone() is not None
 
-    def _insert(self, record: Event | Lost) -> None:
+    def _insert(self, record: Event | Lost) -> tuple[str, int]:
         body = jsontext.encode(record)
         epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
         self._sequence.insert(new_row(epoch, seq, "record", record.schema, record.recorded_at, body, None, ""))
+        return epoch, seq

@@ -228,7 +228,7 @@ class Outbox:
             seal_old_rows(self._connection)
             self._sequence = Sequence(self._connection)
             self._sequence.look_sound()
-        self._retention = Retention(self._state_dir, self._settings, self._sequence, self._thumbnails, self._clock)
+        self._retention = Retention(self._path, self._settings, self._sequence, self._clock, self._thumbnails.remove)
 
     def _give_way(self, released: dict[str, Released]) -> None:
         """Begin an epoch where a station holds numbers that this file has yet to give."""

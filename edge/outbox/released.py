@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,12 @@ from edge.contract.ranges import RangeSet
 from edge.errors import StorageError
 from edge.outbox.database import FAILURES, open_reader
 from edge.outbox.sequence import seal
+
+WATERMARKS = """
+CREATE TABLE IF NOT EXISTS watermarks(
+    epoch TEXT PRIMARY KEY, records TEXT NOT NULL, thumbnails TEXT NOT NULL,
+    seal TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,22 @@ def _read(path: Path, query: str) -> list[Any]:
     finally:
         if connection is not None:
             connection.close()
+
+
+def put_watermarks(connection: sqlite3.Connection, released: Mapping[str, Released]) -> None:
+    """Write what is released, each row under its seal, within the caller's transaction."""
+    texts = [(epoch, encode_ranges(held.records), encode_ranges(held.thumbnails)) for epoch, held in released.items()]
+    query = "INSERT INTO watermarks(epoch, records, thumbnails, seal) VALUES (?, ?, ?, ?)"
+    connection.executemany(query, [(*text, seal(*text)) for text in texts])
+
+
+def seal_old_watermarks(connection: sqlite3.Connection) -> None:
+    """Give those of an earlier version their seals."""
+    if any(name == "seal" for _, name, *_ in connection.execute("PRAGMA table_info(watermarks)").fetchall()):
+        return
+    connection.execute("ALTER TABLE watermarks ADD COLUMN seal TEXT NOT NULL DEFAULT ''")
+    for values in connection.execute("SELECT epoch, records, thumbnails FROM watermarks").fetchall():
+        connection.execute("UPDATE watermarks SET seal = ? WHERE epoch = ?", (seal(*values), values[0]))
 
 
 def encode_ranges(ranges: RangeSet) -> str:

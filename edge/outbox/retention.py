@@ -20,9 +20,7 @@ from edge.contract.record import LOST_SCHEMA, Lost
 from edge.errors import DatabaseDamaged
 from edge.outbox.database import free_bytes, writing
 from edge.outbox.released import Released
-from edge.outbox.requests import OUTBOX
 from edge.outbox.sequence import COLUMNS, Row, Sequence
-from edge.outbox.thumbnails import Thumbnails
 
 BATCH = 200
 MAX_PICTURE = 1 << 20
@@ -72,15 +70,14 @@ class Losses:
 
 
 class Retention:
-    """Keeps the outbox within its settings, in small transactions."""
+    """Keeps one file within its settings, in small transactions."""
 
     def __init__(
-        self, state_dir: Path, settings: tree.Outbox, sequence: Sequence, thumbnails: Thumbnails, clock: Clock
+        self, path: Path, settings: tree.Outbox, sequence: Sequence, clock: Clock, remove_picture: Callable[[str], None]
     ) -> None:
         """Nothing is read before `tidy`."""
-        self._state_dir, self._settings, self._sequence, self._thumbnails = state_dir, settings, sequence, thumbnails
-        self._clock = clock
-        self._path = state_dir / OUTBOX
+        self._path, self._settings, self._sequence, self._clock = path, settings, sequence, clock
+        self._remove_picture = remove_picture
 
     def tidy(self, released: Mapping[str, Released], label: LabelLost, insert: InsertLost) -> Iterator[str]:
         """Drop what must go, yielding what was done; each loss is inserted with what it is the loss of."""
@@ -109,7 +106,7 @@ class Retention:
 
     def _need(self) -> Need:
         ceiling = self.used_bytes() - self._settings.max_mb * 1_000_000
-        free = self._settings.min_free_mb * 1_000_000 - free_bytes(self._state_dir)
+        free = self._settings.min_free_mb * 1_000_000 - free_bytes(self._path.parent)
         if ceiling > 0:  # a margin, so that it is not again at every capture
             ceiling += self._settings.max_mb * 10_000
         return Need(ceiling, free)
@@ -210,4 +207,4 @@ class Retention:
         for sha in pictures:
             query = "SELECT 1 FROM records WHERE thumbnail = ? LIMIT 1"
             if self._sequence.connection.execute(query, (sha,)).fetchone() is None:
-                self._thumbnails.remove(sha)
+                self._remove_picture(sha)

@@ -43,6 +43,7 @@ FIRST_RETRY_S, LAST_RETRY_S = 0.5, 20.0
 STABLE_S = 10.0
 QUICK_END_S, QUICK_ENDS = 5.0, 5
 RESUBSCRIBE_S = 30.0
+TIDY_S = 600.0
 
 
 class Publisher:
@@ -65,7 +66,7 @@ class Publisher:
         self._retry_at_s, self._retry_s = 0.0, FIRST_RETRY_S
         self._ready_at_s: float | None = None
         self._denied, self._resubscribe_at_s = "", 0.0
-        self._save_at_s = self._health_at_s = 0.0
+        self._save_at_s = self._health_at_s = self._tidy_at_s = 0.0
         self._connections = 0
         self._quick_ends: list[float] = []
         self._duplicate_told_s = float("-inf")
@@ -89,6 +90,9 @@ class Publisher:
         if now_s >= self._save_at_s:
             self._save_at_s = now_s + SAVE_S
             self._guard("save", self._sender.save)
+        if now_s >= self._tidy_at_s:
+            self._tidy_at_s = now_s + TIDY_S
+            self._guard("tidy", lambda: self._delivery.tidy(self._config.outbox))
 
     def tell(self, code: EventCode, text: str) -> None:
         """Append an event of the process itself."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,8 @@ from edge.contract import identity, jsontext
 from edge.contract.record import Event, Lost
 from edge.contract.status import Health, Info, Summary
 from edge.outbox import Outbox
-from edge.outbox.released import read_released
+from edge.outbox.delivery import Delivery
+from edge.outbox.released import Released, read_released
 from edge.outbox.requests import Requests
 
 
@@ -294,6 +297,43 @@ def test_a_denied_topic_is_said_and_nothing_is_lost(tmp_path, outbox):
             assert logger.seqs() == []
             assert outbox.epoch not in read_released(publish.state_dir / "delivery.db")
         logger.close()
+
+
+def test_events_of_a_damaged_delivery_file_still_arrive_and_old_ones_go(tmp_path, broker, outbox, logger):
+    state = tmp_path / "state"
+    delivery = Delivery.open(state, device_id=lab.DEVICE)
+    for number in range(6):
+        delivery.event("watchdog", f"event {number}")
+    delivery.close()
+    path = state / "delivery.db"
+    data = bytearray(path.read_bytes())
+    data[100:200] = bytes(100)
+    path.write_bytes(data)
+
+    def told() -> list[Event]:
+        bodies = [identity.split(payload)[1] for payload in logger.of("record")]
+        return [jsontext.decode(body, Event) for body in bodies if b"cageclock/event/1" in body]
+
+    with Publish(tmp_path, broker.port):
+        wait_for(lambda: len(told()) == 7)
+        assert [event.text for event in told()[:6]] == [f"event {number}" for number in range(6)]
+        assert told()[6].code == "database_set_aside"
+        assert told()[6].detail["saved"] == 6
+        heads = [identity.split(payload)[0] for payload in logger.of("record")]
+        assert [head.seq for head in heads] == [1, 2, 3, 4, 5, 6, 1]
+        wait_for(lambda: read_released(path).get(heads[0].epoch, Released()).records.highest == 6)
+        assert list(state.glob("delivery.db.damaged-*"))
+    # By another day's settings they are older than the ring: publish drops them by itself.
+    shorter = lab.yaml.safe_load((tmp_path / "device.yaml").read_text()) | {"outbox": {"keep_days": 1e-6}}
+    again = Publish(tmp_path, broker.port)
+    again.config.write_text(lab.yaml.safe_dump(shorter))
+    with again:
+        wait_for(lambda: _own_records(path) == 1)
+
+
+def _own_records(path: Path) -> int:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT count(*) FROM records").fetchone()[0])
 
 
 def test_publish_loads_neither_numpy_nor_the_image_library_and_stays_small(tmp_path, broker, outbox, logger):

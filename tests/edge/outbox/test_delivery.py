@@ -1,0 +1,202 @@
+"""publish's own file: what is delivered and old goes, the rest is bounded, of a damaged one the readable part stays."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from edge.clock import SystemClock
+from edge.config import tree
+from edge.contract import jsontext
+from edge.contract.ranges import RangeSet
+from edge.contract.record import Event, Lost
+from edge.outbox.delivery import MAX_MB, MAX_QUARANTINED, Delivery
+from edge.outbox.reader import Reader
+from edge.outbox.released import Released
+from edge.outbox.sequence import Row
+
+SETTINGS = tree.Outbox(keep_days=14.0)
+
+
+class Then(SystemClock):
+    """A clock that is so many days behind."""
+
+    def __init__(self, days: float) -> None:
+        super().__init__()
+        self.days = days
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) - timedelta(days=self.days)
+
+
+def opened(folder, days_ago: float = 0.0) -> Delivery:
+    return Delivery.open(folder, device_id="cage07", clock=Then(days_ago))
+
+
+def rows_of(folder) -> list[Row]:
+    reader = Reader(folder / "delivery.db")
+    reader.changed()
+    found = [row for held in reader.epochs() for row in reader.rows(held.epoch, 1, 10**9)]
+    reader.close()
+    return found
+
+
+def texts_of(folder) -> list[str]:
+    return [jsontext.decode(row.body, Event).text for row in rows_of(folder) if row.schema == "cageclock/event/1"]
+
+
+def losses_of(folder) -> list[Lost]:
+    return [jsontext.decode(row.body, Lost) for row in rows_of(folder) if row.schema == "cageclock/lost/1"]
+
+
+def fill(folder, days_ago: float, count: int, size: int = 10) -> str:
+    delivery = opened(folder, days_ago)
+    for number in range(count):
+        delivery.event("watchdog", f"{number} " + "x" * size)
+    delivery.close()
+    return rows_of(folder)[-1].epoch
+
+
+def release(folder, epoch: str, last: int) -> None:
+    delivery = opened(folder)
+    delivery.set_released({epoch: Released(RangeSet([(1, last)]), RangeSet())}, "db-1")
+    delivery.close()
+
+
+def test_what_the_station_has_goes_once_it_is_older_than_the_ring(tmp_path):
+    epoch = fill(tmp_path, 20, 300)
+    fill(tmp_path, 10, 5)
+    release(tmp_path, epoch, 250)
+    delivery = opened(tmp_path)
+    for _ in range(3):
+        delivery.tidy(SETTINGS)
+    assert [row.seq for row in rows_of(tmp_path)] == list(range(251, 306)), "old and not yet delivered, or still young"
+    delivery.close()
+    release(tmp_path, epoch, 305)
+    delivery = opened(tmp_path)
+    delivery.tidy(SETTINGS)
+    assert [row.seq for row in rows_of(tmp_path)] == list(range(301, 306))
+    delivery.event("watchdog", "and on")
+    assert rows_of(tmp_path)[-1].seq == 306
+    delivery.close()
+    assert losses_of(tmp_path) == []
+
+
+def test_the_file_has_a_ceiling_and_what_goes_undelivered_for_it_is_named(tmp_path):
+    epoch = fill(tmp_path, 0, 60, size=400_000)
+    path = tmp_path / "delivery.db"
+    assert path.stat().st_size > 3 * MAX_MB * 1_000_000 // 2
+    release(tmp_path, epoch, 10)
+    delivery = opened(tmp_path)
+    delivery.tidy(SETTINGS)
+    delivery.close()
+    with closing(sqlite3.connect(path)) as connection:
+        ask = connection.execute
+        pages = ask("PRAGMA page_count").fetchone()[0] - ask("PRAGMA freelist_count").fetchone()[0]
+        assert pages * ask("PRAGMA page_size").fetchone()[0] <= MAX_MB * 1_000_000
+    held = [row.seq for row in rows_of(tmp_path)]
+    gone = RangeSet()
+    for lost in losses_of(tmp_path):
+        assert (lost.what, lost.of_epoch) == ("record", epoch)
+        gone.add(lost.first_seq, lost.last_seq)
+    assert list(gone) == [(11, min(held) - 1)], "the delivered ones are no loss"
+    assert 60 in held
+
+
+def test_what_is_remembered_of_refused_records_is_bounded(tmp_path):
+    opened(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "delivery.db", isolation_level=None)) as connection:
+        rows = [("ab" * 16, seq, "record", "too large", f"2026-{seq:09}") for seq in range(1, MAX_QUARANTINED + 51)]
+        connection.executemany("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)", rows)
+    delivery = opened(tmp_path)
+    delivery.tidy(SETTINGS)
+    kept = {seq for _, seq, _ in delivery.quarantined()}
+    delivery.close()
+    assert kept == set(range(51, MAX_QUARANTINED + 51)), "the oldest go"
+
+
+def test_what_is_readable_of_a_damaged_file_is_saved_and_the_rest_named(tmp_path):
+    epoch = fill(tmp_path, 0, 6)
+    release(tmp_path, epoch, 2)
+    with closing(sqlite3.connect(tmp_path / "delivery.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE records SET body = CAST(replace(body, '3 xx', '3 xy') AS BLOB) WHERE seq = 4")
+    delivery = opened(tmp_path)
+    assert list(delivery.released()[epoch].records) == [(1, 2)]
+    delivery.close()
+    texts = texts_of(tmp_path)
+    assert [text[:2] for text in texts[:5]] == ["0 ", "1 ", "2 ", "4 ", "5 "]
+    assert "delivery.db was damaged" in texts[5]
+    rows = rows_of(tmp_path)
+    assert [row.seq for row in rows[:5]] == [1, 2, 3, 5, 6]
+    assert {row.epoch for row in rows[:5]} == {epoch}
+    assert rows[5].epoch != epoch
+    event = jsontext.decode(rows[5].body, Event)
+    assert event.code == "database_set_aside"
+    assert event.detail["saved"] == 5
+    assert (tmp_path / str(event.detail["file"])).exists()
+    (lost,) = losses_of(tmp_path)
+    assert (lost.of_epoch, lost.first_seq, lost.last_seq) == (epoch, 4, 4)
+
+
+@pytest.mark.parametrize("begin", [0, 100], ids=["no database any more", "no schema any more"])
+def test_events_are_read_from_the_bare_pages_where_sqlite_refuses(tmp_path, begin):
+    epoch = fill(tmp_path, 0, 5)
+    path = tmp_path / "delivery.db"
+    data = bytearray(path.read_bytes())
+    data[begin : begin + 16] = bytes(16)
+    if begin:
+        data[100:200] = bytes(100)
+    path.write_bytes(data)
+    opened(tmp_path).close()
+    rows = rows_of(tmp_path)
+    assert [(row.epoch, row.seq) for row in rows[:5]] == [(epoch, seq) for seq in range(1, 6)]
+    assert losses_of(tmp_path) == []
+    before = len(rows)
+    opened(tmp_path).close()
+    assert len(rows_of(tmp_path)) == before, "the successor is sound"
+
+
+def test_damage_that_shows_while_it_runs_is_replaced_too(tmp_path):
+    epoch = fill(tmp_path, 20, 5)
+    release(tmp_path, epoch, 5)
+    delivery = opened(tmp_path)
+    with closing(sqlite3.connect(tmp_path / "delivery.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE records SET seq = 77 WHERE seq = 2")
+    delivery.tidy(SETTINGS)
+    delivery.event("watchdog", "it goes on")
+    delivery.close()
+    texts = texts_of(tmp_path)
+    assert "delivery.db was damaged" in texts[-2]
+    assert texts[-1] == "it goes on"
+
+
+def test_a_replacement_that_a_power_cut_interrupted_is_finished(tmp_path):
+    epoch = fill(tmp_path, 0, 2)
+    (tmp_path / "delivery.db").rename(tmp_path / "delivery.db.new")
+    opened(tmp_path).close()
+    assert [(row.epoch, row.seq) for row in rows_of(tmp_path)] == [(epoch, 1), (epoch, 2)]
+
+
+def test_a_torn_journal_gives_no_number_twice(tmp_path):
+    delivery = opened(tmp_path)
+    for number in range(3):
+        delivery.event("watchdog", f"event {number}")
+    journal, database = (tmp_path / "delivery.db-wal").read_bytes(), (tmp_path / "delivery.db").read_bytes()
+    epoch = rows_of(tmp_path)[-1].epoch
+    delivery.close()
+    folder = tmp_path / "after"
+    folder.mkdir()
+    (folder / "delivery.db").write_bytes(database)
+    torn = bytearray(journal)
+    torn[-100] ^= 1
+    (folder / "delivery.db-wal").write_bytes(torn)
+    delivery = opened(folder)
+    delivery.event("watchdog", "another one")
+    delivery.close()
+    rows = rows_of(folder)
+    assert rows[-1].epoch != epoch
+    begun = jsontext.decode(rows[-2].body, Event)
+    assert (begun.code, begun.detail["reason"], begun.detail["before"]) == ("epoch_begun", "torn journal", epoch)
