@@ -131,13 +131,6 @@ def contact_sheet(path: Path, crops: NDArray[np.uint8], scored: Scored, each: in
     sheet.save(path)
 
 
-def markdown(metrics: dict[str, float], title: str, notice: str) -> str:
-    """Return the report for people."""
-    lines = [f"# {title}", "", f"**{notice}**", "", "| figure | value |", "| --- | ---: |"]
-    lines += [f"| {name} | {value:.4g} |" for name, value in metrics.items()]
-    return "\n".join(lines) + "\n"
-
-
 def _ratio(errors: Floats, constant: Floats, mask: NDArray[np.bool_]) -> float:
     return float(errors[mask].mean() / constant[mask].mean()) if mask.any() else float("nan")
 

@@ -147,16 +147,19 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
 
 
 def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
-    """Return the figures on the test animals, float32 and int8 alike.
+    """Return the figures of the whole on the test animals, float32 and int8 alike.
 
-    Writes report.json, report.md, contact-sheet.png, and predictions.csv with the calibration animals beside them.
+    Writes report.html, report.json, report.md, contact-sheet.png, and predictions.csv with the calibration animals
+    beside them.
     """
     import json
 
     from training import predictions
     from training.age import float_embeddings, int8_embeddings
     from training.age_data import age_data, known_ages
-    from training.evaluate import contact_sheet, finite, markdown, metrics_of, score
+    from training.evaluate import contact_sheet, finite, metrics_of, score
+    from training.report.material import gather
+    from training.report.write import SHEET, write_report
 
     data = age_data(run, seed)
     table = known_ages(run)
@@ -164,13 +167,15 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     split = split_by_group(data.group, seed)
     spec, calibration = load_struct(run / "age.json", Age), load_struct(run / "calibration.json", Calibration)
     held = split.calibration | split.test
-    int8 = int8_embeddings((run / AGE).read_bytes(), data.crops[held])
+    content = (run / AGE).read_bytes()
+    int8 = int8_embeddings(content, data.crops[held])
     float32 = float_embeddings(_embedding_network(run), data.crops[held])
     told = predictions.predict(
         table[held], int8, float32, spec, calibration.domain, calibration.intervals, calibration.validity
     )
     told.insert(0, "split", np.where(split.test[held], "test", "calibration"))
-    predictions.write(run, predictions.with_corrected_gap(told))
+    told = predictions.with_corrected_gap(told)
+    predictions.write(run, told)
     test = split.test[held]
     white = (table["light"] == "white").to_numpy()[held]
     scored = score(
@@ -186,11 +191,11 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     metrics = metrics_of(scored, median, calibration.intervals, np.array(spec.bin_centres_days))
     if (run / "data.npz").exists():
         metrics |= finite(_locator_metrics(run, open_data(run), seed))
-    (run / "report.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    (run / EVALUATED).write_text(json.dumps({AGE: _sha256(run / AGE)}) + "\n")
+    contact_sheet(run / SHEET, data.crops[split.test], scored)
     title, notice = ("The demo model on held-out simulated mice", NOTICE) if data.simulated else (OWN_TITLE, OWN_NOTICE)
-    (run / "report.md").write_text(markdown(metrics, title, notice))
-    contact_sheet(run / "contact-sheet.png", data.crops[split.test], scored)
+    material = gather(data, table, split, int8, told, (content, spec, calibration), seed)
+    write_report(run, metrics, title, notice, material, (run / SHEET).read_bytes())
+    (run / EVALUATED).write_text(json.dumps({AGE: _sha256(run / AGE)}) + "\n")
     return metrics
 
 
@@ -199,12 +204,13 @@ def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1) -> str:
     import json
 
     from training.card import model_card
+    from training.report.write import overall
 
     data = open_data(run)
     if not (run / "report.json").exists():
         raise OperatorError(f"{run / 'report.json'}: a bundle is signed with its figures; run evaluate first")
     _check_report_is_current(run)
-    metrics = json.loads((run / "report.json").read_text())
+    metrics = overall(json.loads((run / "report.json").read_text()))
     split = split_by_group(data.cage, seed)
     chosen = np.flatnonzero(split.test)
     spread = chosen[:: max(1, len(chosen) // 3)][:3]

@@ -35,10 +35,12 @@ class Validated:
     inner_mae: tuple[dict[str, float], ...]
 
 
-def validate(table: FeatureTable, seed: int, *, weigh: bool, names: tuple[str, ...] = NAMES) -> Validated:
-    """Return predictions for every row by models that saw none of the animal's rows."""
+def validate(
+    table: FeatureTable, seed: int, *, weigh: bool, names: tuple[str, ...] = NAMES, what: str = "folds of animals"
+) -> Validated:
+    """Return predictions for every row by models that saw none of the animal's rows; `what` names the progress."""
     folds = list(group_folds(table.animals, table.target, OUTER, seed))
-    return _validate(table, folds, seed, weigh=weigh, names=names, by_row=False, what="folds of animals")
+    return _validate(table, folds, seed, weigh=weigh, names=names, by_row=False, what=what)
 
 
 def validate_rows(table: FeatureTable, seed: int, *, weigh: bool, names: tuple[str, ...]) -> Validated:

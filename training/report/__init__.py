@@ -1,0 +1,1 @@
+"""The report of `evaluate`: one file a question, each returns a Section."""

@@ -1,0 +1,108 @@
+"""What all sections are made of: readings with what is known and said of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from edge.contract.manifest import Age
+from training.age import distributions, int8_embeddings
+from training.age_data import AgeData
+from training.pack import Calibration
+from training.split import Split
+
+Floats = NDArray[np.float64]
+MOST_TRAINING = 6000
+"""Training readings that are embedded; of more, each animal gives evenly spaced ones."""
+BANDS_DAYS = (0.0, 120.0, 240.0, 360.0, 480.0, 600.0, 720.0, float("inf"))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """All readings of known age, and the int8 model.
+
+    table: n rows of the crops' table, with `animal` (int), `group` (int: what is never split, a cage or an animal) and
+    `split` (train, calibration, test). crops uint8 (n, h, w, c). embeddings float32 (n, size), NaN where a training
+    reading was left out. told: predictions.csv's columns of the test readings, in the table's order, `animal` too.
+    content: the int8 network. median_days: of the training readings, the constant guess.
+    """
+
+    table: pd.DataFrame
+    crops: NDArray[np.uint8]
+    embeddings: NDArray[np.float32]
+    told: pd.DataFrame
+    spec: Age
+    calibration: Calibration
+    content: bytes
+    median_days: float
+    simulated: bool
+    seed: int
+
+    @property
+    def age_days(self) -> Floats:
+        """Return the true ages (n,)."""
+        return self.table["age_days"].to_numpy(np.float64)
+
+    @property
+    def animal(self) -> NDArray[np.int_]:
+        """Return the animals (n,)."""
+        return self.table["animal"].to_numpy()
+
+    def side(self, *names: str) -> NDArray[np.intp]:
+        """Return the rows of these splits that have an embedding."""
+        mask = self.table["split"].isin(names).to_numpy() & np.isfinite(self.embeddings[:, 0])
+        return np.flatnonzero(mask)
+
+    @property
+    def probabilities(self) -> Floats:
+        """Return the age distributions (test readings, bins)."""
+        return distributions(self.embeddings[self.side("test")], self.spec)
+
+
+def gather(
+    data: AgeData,
+    table: pd.DataFrame,
+    split: Split,
+    held: NDArray[np.float32],
+    told: pd.DataFrame,
+    model: tuple[bytes, Age, Calibration],
+    seed: int,
+) -> Material:
+    """Return the material; held: embeddings of the calibration and test readings; told: predictions of the same."""
+    content, spec, calibration = model
+    side = np.where(split.train, "train", np.where(split.test, "test", "calibration"))
+    known = table.assign(animal=data.animal, group=data.group, split=side)
+    embeddings = np.full((len(known), held.shape[1]), np.nan, np.float32)
+    embeddings[~split.train] = held
+    some = thinned(data.animal, np.flatnonzero(split.train), MOST_TRAINING)
+    embeddings[some] = int8_embeddings(content, data.crops[some])
+    test = told["split"] == "test"
+    of_test = told[test].reset_index(drop=True).assign(animal=data.animal[split.test])
+    median = float(np.median(data.age_days[split.train]))
+    return Material(known, data.crops, embeddings, of_test, spec, calibration, content, median, data.simulated, seed)
+
+
+def thinned(animals: NDArray[np.int_], rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """Return at most about `most` of the rows, every k-th in the order of their animals."""
+    if len(rows) <= most:
+        return rows
+    order = rows[np.argsort(animals[rows], kind="stable")]
+    return np.sort(order[:: -(-len(rows) // most)])
+
+
+def age_band(age_days: Floats) -> NDArray[np.object_]:
+    """Return each age's band as a text in weeks."""
+    names = [
+        f"{low / 7:.0f} to {high / 7:.0f} weeks" if np.isfinite(high) else f"over {low / 7:.0f} weeks"
+        for low, high in pairwise(BANDS_DAYS)
+    ]
+    return np.array(names, object)[np.digitize(age_days, BANDS_DAYS[1:-1])]
+
+
+def bands_in_order(age_days: Floats) -> list[str]:
+    """Return the bands that occur, the youngest first."""
+    return list(dict.fromkeys(age_band(np.sort(age_days))))
