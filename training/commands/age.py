@@ -19,7 +19,10 @@ def add(commands: Any) -> None:
 
     run_command(commands, "quantise", run_quantise, "int8, temperature, intervals and domain on held-out animals")
     run_command(
-        commands, "evaluate", run_evaluate, "float and int8 on the same held-out animals: RUN/report.md and a sheet"
+        commands,
+        "evaluate",
+        run_evaluate,
+        "float and int8 on the same held-out animals: RUN/report.html, report.json, predictions.csv",
     )
 
 
@@ -43,5 +46,5 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from training.steps import evaluate
 
     print_figures(evaluate(options.out, options.seed))
-    print(options.out / "report.md")
+    print(options.out / "report.html")
     return 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from training.report.intervals import effective_count, share_difference, share_interval
+from training.report.intervals import design_effect, effective_count, share_difference, share_interval
 from training.report.material import Material, age_band, bands_in_order
 from training.report.section import Section, Table, between, percent
 
@@ -53,8 +53,8 @@ def section(material: Material) -> Section:
     )
 
 
-def _share(refused: pd.Series, told: pd.DataFrame) -> dict[str, Any]:
-    count = effective_count(refused.to_numpy(), told["animal"].to_numpy())
+def _share(refused: pd.Series, told: pd.DataFrame, effect: float = float("nan")) -> dict[str, Any]:
+    count = effective_count(refused.to_numpy(), told["animal"].to_numpy(), effect)
     share = float(refused.mean())
     return {
         "animals": int(told["animal"].nunique()),
@@ -66,7 +66,8 @@ def _share(refused: pd.Series, told: pd.DataFrame) -> dict[str, Any]:
 
 
 def _level(refused: pd.Series, here: pd.Series, told: pd.DataFrame) -> dict[str, Any]:
-    inside, outside = _share(refused[here], told[here]), _share(refused[~here], told[~here])
+    effect = design_effect(refused.to_numpy(), told["animal"].to_numpy())
+    inside, outside = _share(refused[here], told[here], effect), _share(refused[~here], told[~here], effect)
     ends = share_difference(
         (inside["share"], inside["effective_readings"]), (outside["share"], outside["effective_readings"])
     )

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.report.intervals import by_animal
+from training.report.intervals import by_animal, effective_count, share_interval
 from training.report.material import Floats, Material, age_band, bands_in_order
 from training.report.plots import BLUE, GREY, RED, axes, bars, png
-from training.report.section import Picture, Section, Table, between, percent, weeks
+from training.report.section import Picture, Section, Table, between, bracketed, percent, weeks
 
 KEY, TITLE = "calibration", "Can its uncertainty be believed?"
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -25,30 +25,31 @@ def section(material: Material) -> Section:
     width = (told["high_90_days"] - told["low_90_days"]).to_numpy(float)
     weights = animal_weights(animals)
     pit = pit_of(material.probabilities, np.array(material.spec.bin_centres_days), age)
-    whole = _covered(covered, width, animals, material.seed)
+    whole = _covered(covered, width, animals)
     by_band = {}
     bands = {"true_age": age_band(age), "predicted_age": age_band(told["predicted_days"].to_numpy(float))}
     for kind, band in bands.items():
         order = [name for name in bands_in_order(np.arange(0, 1000, 10.0)) if (band == name).any()]
         by_band[kind] = {
-            name: _covered(covered[band == name], width[band == name], animals[band == name], material.seed)
-            for name in order
+            name: _covered(covered[band == name], width[band == name], animals[band == name]) for name in order
         }
     histogram = np.histogram(pit, PIT_BINS, (0, 1), weights=weights / weights.sum())[0]
     central = {f"{level:g}": float(np.average(np.abs(2 * pit - 1) <= level, weights=weights)) for level in LEVELS}
+    ends = [100 * one for one in whole["coverage_90_95"]]
     off = whole["coverage_90_95"][1] < 0.9 or whole["coverage_90_95"][0] > 0.97
     figures = {"intervals": whole, "by_band": by_band, "pit_histogram": histogram, "central_coverage": central}
     pictures = (_distribution(histogram, central, pit, animals, material.seed), _by_band(by_band))
     return Section(
         KEY,
         TITLE,
-        f"The 90% intervals hold {percent(whole['coverage_90'])} of an animal's readings "
-        f"({between([100 * one for one in whole['coverage_90_95']], 0)}%) and are {weeks(whole['width_90_days'])} "
+        f"The 90% intervals hold {percent(whole['coverage_90'])} of an animal's readings"
+        f"{bracketed(between(ends, 0))} and are {weeks(whole['width_90_days'])} "
         "weeks wide on average.",
         (
             "Coverage is averaged over animals, each counting once, for the animal is what is exchangeable. Intervals "
             "are looked up by the predicted age, the only one that a device knows; by true age they may cover less "
-            "at the ends, where predictions lean to the middle.",
+            "at the ends, where predictions lean to the middle. Its intervals are Wilson's, with as many readings "
+            "as their dependence within animals leaves.",
             "PIT: where the true age falls in the model's own distribution (Dawid, 1984). Flat is calibrated, a bowl "
             "is too sure, a hill too unsure, a slope is bias. The intervals do not rest on it: they are conformal.",
         ),
@@ -78,16 +79,15 @@ def animal_weights(animals: NDArray[np.int_]) -> Floats:
     return weights
 
 
-def _covered(covered: NDArray[np.bool_], width: Floats, animals: NDArray[np.int_], seed: int) -> dict[str, Any]:
+def _covered(covered: NDArray[np.bool_], width: Floats, animals: NDArray[np.int_]) -> dict[str, Any]:
     weights = animal_weights(animals)
-    sums = np.column_stack([covered * weights, width * weights, weights])
-    hit, wide, count = sums.sum(axis=0)
+    share = float(np.average(covered, weights=weights))
     return {
-        "animals": round(count),
+        "animals": round(weights.sum()),
         "readings": len(covered),
-        "coverage_90": hit / count,
-        "coverage_90_95": by_animal(animals, sums, lambda s: s[:, 0] / s[:, 2], seed),
-        "width_90_days": wide / count,
+        "coverage_90": share,
+        "coverage_90_95": share_interval(share, effective_count(covered, animals)),
+        "width_90_days": float(np.average(width, weights=weights)),
     }
 
 

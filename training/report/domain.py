@@ -12,7 +12,7 @@ from scipy import stats
 from training.report.intervals import by_animal, resampled
 from training.report.material import Floats, Material
 from training.report.plots import RED, axes, png, scatter
-from training.report.section import Picture, Section, Table, absent, between, number, weeks, weeks_between
+from training.report.section import Picture, Section, Table, absent, between, bracketed, number, weeks, weeks_between
 
 KEY, TITLE = "domain", "Does it notice what it does not know?"
 BINS = 5
@@ -36,7 +36,7 @@ def section(material: Material) -> Section:
     return Section(
         KEY,
         TITLE,
-        f"Rank correlation of domain score and absolute error {number(value)} ({between(ends)}); "
+        f"Rank correlation of domain score and absolute error {number(value)}{bracketed(between(ends))}; "
         f"{100 * outside:.1f}% of the test readings lie beyond 1 and are refused.",
         (
             "The score is the Mahalanobis distance of the embedding from the training animals' over the threshold that "

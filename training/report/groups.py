@@ -11,11 +11,12 @@ from scipy import stats
 from training.report.intervals import by_animal
 from training.report.material import Material, age_band, bands_in_order
 from training.report.plots import axes, bars, png
-from training.report.section import Picture, Section, Table, between, number, weeks, weeks_between
+from training.report.section import Picture, Section, Table, between, bracketed, counted, number, weeks, weeks_between
 
 KEY, TITLE = "error_by_group", "How large is the error, and for whom?"
 FACTORS = ("age band", "sex", "strain", "camera", "light", "site")
 MOST_SHOWN = 12
+FEW = 20
 UNKNOWN = "not given"
 _COLUMNS = ("", "animals", "readings", "MAE, weeks", "95%", "MAE / constant", "95%", "bias, weeks", "95%")
 
@@ -39,9 +40,10 @@ def section(material: Material) -> Section:
     return Section(
         KEY,
         TITLE,
-        f"{weeks(whole['mae_days'])} weeks on average ({weeks_between(whole['mae_days_95'])}), "
-        f"{number(whole['mae_ratio'])} of what always guessing the training median gives "
-        f"({between(whole['mae_ratio_95'])}), on {whole['animals']} animals that the model never saw.",
+        f"{weeks(whole['mae_days'])} weeks on average{bracketed(weeks_between(whole['mae_days_95']))}, "
+        f"{number(whole['mae_ratio'])} of what always guessing the training median gives"
+        f"{bracketed(between(whole['mae_ratio_95']))}, on {counted(whole['animals'], 'animal')} that the model "
+        "never saw.",
         (
             "Readings count alike; intervals are bootstrapped by animal (95%), none below 5 animals. Bias is predicted "
             "minus true age. The constant is the median age of the training readings.",
@@ -52,9 +54,7 @@ def section(material: Material) -> Section:
         figures,
         tuple(tables),
         (_picture(figures),),
-        beware=f"The bias differs by {', '.join(differing)} (after correction for {len(spread)} tests)."
-        if differing
-        else "",
+        beware=_beware(whole["animals"], differing, len(spread)),
     )
 
 
@@ -95,6 +95,12 @@ def difference_p(told: pd.DataFrame, levels: pd.Series) -> float:
     if len(groups) < 2 or np.ptp(np.concatenate(groups)) == 0:
         return float("nan")
     return float(stats.kruskal(*groups).pvalue)
+
+
+def _beware(animals: int, differing: list[str], tests: int) -> str:
+    few = f"Only {counted(animals, 'test animal')}: the figures of this report are rough. " if animals < FEW else ""
+    bias = f"The bias differs by {', '.join(differing)} (after correction for {tests} tests)." if differing else ""
+    return (few + bias).strip()
 
 
 def _levels(told: pd.DataFrame, factor: str) -> pd.Series:

@@ -61,19 +61,29 @@ def resampled(
     return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
 
 
-def effective_count(hits: NDArray[np.bool_], animals: NDArray[np.int_]) -> float:
-    """Return how many independent readings these are worth: n over the design effect (Rao and Scott, 1992).
+def design_effect(hits: NDArray[np.bool_], animals: NDArray[np.int_]) -> float:
+    """Return by how much the variance of the share of hits exceeds that of independent readings, at least 1.
 
-    Where all or none are hits the design effect cannot be seen; each animal counts once then.
+    By linearisation over animals (Rao and Scott, 1992); NaN where all or none are hits, or there is one animal.
     """
     names, where = np.unique(animals, return_inverse=True)
     share = float(hits.mean())
     if share in (0.0, 1.0) or len(names) < 2:
-        return float(len(names))
+        return float("nan")
     residual = np.bincount(where, weights=hits - share)
     variance = float((residual**2).sum()) * len(names) / (len(names) - 1) / len(hits) ** 2
-    effect = variance / (share * (1 - share) / len(hits))
-    return float(len(hits) / max(1.0, effect))
+    return max(1.0, variance / (share * (1 - share) / len(hits)))
+
+
+def effective_count(hits: NDArray[np.bool_], animals: NDArray[np.int_], otherwise: float = float("nan")) -> float:
+    """Return how many independent readings these are worth: n over the design effect.
+
+    otherwise: the design effect where it cannot be seen, for instance that of all levels together. Without one each
+    animal counts once.
+    """
+    effect = design_effect(hits, animals)
+    effect = effect if np.isfinite(effect) else otherwise
+    return float(len(hits) / effect) if np.isfinite(effect) else float(len(np.unique(animals)))
 
 
 def share_interval(share: float, count: float, coverage: float = 0.95) -> Interval:

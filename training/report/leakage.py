@@ -7,7 +7,7 @@ import numpy as np
 from training.report.intervals import by_animal
 from training.report.light import cross_fit, cross_fit_rows
 from training.report.material import Material
-from training.report.section import Section, Table, absent, between, number, weeks
+from training.report.section import Section, Table, absent, between, bracketed, number, weeks
 
 KEY, TITLE = "leakage", "Would a split by row have flattered?"
 LEAST_GROUPS = 6
@@ -32,8 +32,8 @@ def section(material: Material) -> Section:
     return Section(
         KEY,
         TITLE,
-        f"Leakage index {number(index)} ({between(ends)}): the light head errs by {weeks(float(by_group.mean()))} "
-        f"weeks split by animal, by {weeks(float(by_row.mean()))} split by row.",
+        f"Leakage index {number(index)}{bracketed(between(ends))}: the light head errs by "
+        f"{weeks(float(by_group.mean()))} weeks split by animal, by {weeks(float(by_row.mean()))} split by row.",
         (
             "The index is the error of the split by animal (and cage) over that of the split by row, of the same ridge "
             f"head on the frozen embedding of {count} held-out cages or animals. Above 1, an animal's own looks are "

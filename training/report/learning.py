@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from training.report.background import small_grey
 from training.report.intervals import by_animal
-from training.report.light import predict
+from training.report.light import HEAD, PIXELS, predict
 from training.report.material import Floats, Material
 from training.report.plots import BLUE, GREY, RED, axes, png
 from training.report.section import Picture, Section, Table, absent, weeks, weeks_between
@@ -29,10 +29,10 @@ def section(material: Material) -> Section:
     rows = np.concatenate([train, test])
     grey = small_grey(material.crops[rows])
     features = {
-        "embedding": (material.embeddings[train].astype(float), material.embeddings[test].astype(float)),
-        "pixels": (grey[: len(train)], grey[len(train) :]),
+        "embedding": (material.embeddings[train].astype(float), material.embeddings[test].astype(float), HEAD[0]),
+        "pixels": (grey[: len(train)], grey[len(train) :], PIXELS[0]),
     }
-    figures = {name: _curve(material, first, second, train, test) for name, (first, second) in features.items()}
+    figures = {name: _curve(material, *values, train, test) for name, values in features.items()}
     half, full = (figures["pixels"][at]["mae_days"] for at in (2, -1))
     whole = figures["embedding"]
     return Section(
@@ -54,7 +54,7 @@ def section(material: Material) -> Section:
 
 
 def _curve(
-    material: Material, first: Floats, second: Floats, train: NDArray[np.intp], test: NDArray[np.intp]
+    material: Material, first: Floats, second: Floats, head: str, train: NDArray[np.intp], test: NDArray[np.intp]
 ) -> list[dict[str, object]]:
     animals, names = material.animal[train], np.unique(material.animal[train])
     age, truth = material.age_days[train], material.age_days[test]
@@ -66,7 +66,7 @@ def _curve(
         for draw in range(draws):
             rng = np.random.default_rng([material.seed, 71, draw])
             chosen = np.isin(animals, rng.permutation(names)[:count])
-            errors += np.abs(predict(first[chosen], age[chosen], second, material.seed) - truth) / draws
+            errors += np.abs(predict(first[chosen], age[chosen], second, material.seed, head) - truth) / draws
         sums = np.column_stack([errors, np.ones(len(test))])
         found.append(
             {

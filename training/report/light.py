@@ -13,15 +13,17 @@ from training.features.validate import Validated, validate, validate_rows
 
 Floats = NDArray[np.float64]
 HEAD = ("ridge-1",)
+PIXELS = ("ridge-1000",)
+"""For grey squares: many and alike, so shrunk strongly."""
 
 
-def predict(train: Floats, age_days: Floats, test: Floats, seed: int = 1) -> Floats:
-    """Return ages (m,) of features (m, k) by a ridge head fitted on features (n, k) and ages (n,).
+def predict(train: Floats, age_days: Floats, test: Floats, seed: int = 1, name: str = HEAD[0]) -> Floats:
+    """Return ages (m,) of features (m, k) by a head fitted on features (n, k) and ages (n,).
 
     Predictions stay within the ages that were seen: a straight line knows no end of life.
     """
     frame, other = _frame(train), _frame(test)
-    model = fit_model(HEAD[0], frame, age_days, None, (), seed)
+    model = fit_model(name, frame, age_days, None, (), seed)
     found: Floats = np.asarray(model.predict(other), np.float64)
     return np.clip(found, age_days.min(), age_days.max())
 
@@ -37,9 +39,9 @@ def cross_fit(
     what: str,
 ) -> Validated:
     """Return out-of-fold predictions for every row; a group is on one side only. `what` names the progress."""
-    return validate(
-        _table(features, age_days, groups, categories), seed, weigh=False, names=names, what=f"report: {what}"
-    )
+    table = _table(features, age_days, groups, categories)
+    with threadpool_limits(1):  # so few rows are slower on several threads, much slower where the cores are shared
+        return validate(table, seed, weigh=False, names=names, what=f"report: {what}")
 
 
 def cross_fit_rows(features: Floats, age_days: Floats, groups: NDArray[np.int_], seed: int) -> Validated:

@@ -7,7 +7,7 @@ import numpy as np
 from training.report.intervals import resampled
 from training.report.material import Floats, Material
 from training.report.plots import axes, png, scatter
-from training.report.section import Picture, Section, absent, between, number, weeks
+from training.report.section import Picture, Section, absent, between, bracketed, number, weeks
 
 KEY, TITLE = "regression_to_the_mean", "Do the young look too old and the old too young?"
 
@@ -33,8 +33,8 @@ def section(material: Material) -> Section:
     return Section(
         KEY,
         TITLE,
-        f"Raw gap slope {number(slope)} ({between(figures['raw']['gap_slope_95'])}): the youngest fifth looks "
-        f"{weeks(ends['youngest'])} weeks older than it is, the oldest {weeks(-ends['oldest'])} weeks younger.",
+        f"Raw gap slope {number(slope)}{bracketed(between(figures['raw']['gap_slope_95']))}: predicted minus true age "
+        f"is {weeks(ends['youngest'])} weeks in the youngest fifth, {weeks(ends['oldest'])} in the oldest.",
         (
             "Raw gap: predicted minus true age. Corrected gap: the raw one less its straight line over age, fitted on "
             "the calibration animals. Both stand in predictions.csv in columns of their own.",

@@ -34,7 +34,7 @@ def section(material: Material) -> Section:
         found[unit] = reliability(gaps), reliability(ages)
     months = _over_months(material.told)
     if not found and "missing" in months:
-        return absent(KEY, TITLE, f"{_too_few()}; over months: {months['missing']}")
+        return absent(KEY, TITLE, f"{_too_few()}; {months['missing']}")
     figures = {
         unit: {"gap": _figures(gap), "predicted_age_icc_1": age.icc_1, "window_days": WINDOW_DAYS}
         for unit, (gap, age) in found.items()
@@ -96,7 +96,7 @@ def _gap(told: pd.DataFrame) -> Floats:
 
 def _over_months(told: pd.DataFrame) -> dict[str, Any]:
     try:
-        model = fit_errors(told.assign(subject=told["animal"]))
+        model = fit_errors(told.assign(subject=told["animal"]), "over months")
     except OperatorError as error:
         return {"missing": str(error).partition(";")[0]}
     figures = model.figures()

@@ -64,12 +64,22 @@ def absent(key: str, title: str, reason: str) -> Section:
 
 def weeks(days: float, digits: int = 1) -> str:
     """Return days as a text in weeks, a dash where there is no number."""
-    return f"{days / DAYS_A_WEEK:.{digits}f}" if np.isfinite(days) else "–"
+    return f"{round(days / DAYS_A_WEEK, digits) + 0.0:.{digits}f}" if np.isfinite(days) else "–"
 
 
 def weeks_between(ends: Sequence[float]) -> str:
     """Return an interval in days as a text in weeks, nothing where it has no ends."""
     return f"{weeks(ends[0])} to {weeks(ends[1])}" if np.isfinite(ends).all() else ""
+
+
+def bracketed(text: str) -> str:
+    """Return an interval's text in brackets after a space, nothing where there is none."""
+    return f" ({text})" if text else ""
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def number(value: float, digits: int = 2) -> str:

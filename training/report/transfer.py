@@ -9,7 +9,7 @@ import numpy as np
 from training.report.intervals import by_animal
 from training.report.light import predict
 from training.report.material import Floats, Material
-from training.report.section import Section, Table, absent, number, weeks, weeks_between
+from training.report.section import Section, Table, absent, bracketed, number, weeks, weeks_between
 
 KEYS = {"camera": "leave_one_camera_out", "site": "leave_one_site_out"}
 LEAST_LEFT = 20
@@ -42,8 +42,8 @@ def section(material: Material, factor: str) -> Section:
         key,
         title,
         f"On a {factor} left out, the light head errs by {weeks(pooled['mae_days_without'])} weeks, with it among the "
-        f"training animals by {weeks(pooled['mae_days_with'])}; difference {weeks(pooled['difference_days'])} "
-        f"({weeks_between(pooled['difference_days_95'])}).",
+        f"training animals by {weeks(pooled['mae_days_with'])}; difference {weeks(pooled['difference_days'])}"
+        f"{bracketed(weeks_between(pooled['difference_days_95']))}.",
         (
             "What is done: the int8 network stays as it is, and a ridge head is fitted anew on its frozen embedding of "
             f"the training animals without the {factor}, then scored on the calibration and test animals of it; beside "
