@@ -193,7 +193,9 @@ def test_crops_are_the_devices_and_what_is_not_usable_is_listed(tmp_path: Path) 
     assert "no scale" in unusable[0].text
     assert "curled" in unusable[1].text
     crops.save(tmp_path / "run")
-    assert Crops.load(tmp_path / "run").table.item_fur_loss.tolist() == [0.5]
+    kept = Crops.load(tmp_path / "run").table
+    assert kept.item_fur_loss.tolist() == [0.5]
+    assert kept.body_length_mm.tolist() == pytest.approx([70.0])
 
 
 def test_crops_of_a_table_with_errors_are_refused(dataset: Path) -> None:

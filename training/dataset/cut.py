@@ -22,6 +22,8 @@ from training.progress import progress
 
 Points = tuple[float, float, float, float]
 """Snout x, y and tail base x, y, pixels of the picture."""
+LENGTH = "body_length_mm"
+"""Column of the crops' table: the report asks how well size alone tells the age. Empty where crops came ready."""
 
 
 class Unusable(Exception):
@@ -47,23 +49,26 @@ def cut_dataset(
         )
     model = _open(bundle, trust) if bundle is not None else None
     shared = table.groupby("picture").subject.transform("nunique")
-    pixels, rows, unusable = [], [], []
+    pixels, rows, unusable, lengths = [], [], [], []
     for line, row in progress(list(table.iterrows()), len(table), "crops"):
         try:
             picture = read_image(dataset / str(row.picture))
             if ready:
                 pixels.append(_ready(picture))
+                lengths.append(np.nan)
             else:
                 scale = row.get("px_per_mm", np.nan)
                 scale = float(scale) if pd.notna(scale) else px_per_mm
-                pixels.append(_cut(picture, row, scale, model, several=shared[line] > 1))
+                crop, length_mm = _cut(picture, row, scale, model, several=shared[line] > 1)
+                pixels.append(crop)
+                lengths.append(length_mm)
             rows.append(line)
         except (Unusable, CageclockError) as error:
             unusable.append(Finding(int(line), "picture", f"{row.picture}: {error}", "not usable"))
     kept = [name for name in table if name in COLUMNS or name.startswith(ITEM)]
     spec = age_spec()
     stacked = np.stack(pixels) if pixels else np.zeros((0, spec.height, spec.width, 1), np.uint8)
-    return Crops(stacked, complete(table.loc[rows, kept])), unusable
+    return Crops(stacked, complete(table.loc[rows, kept].assign(**{LENGTH: np.round(lengths, 2)}))), unusable
 
 
 def _open(bundle: Path, trust: Path | None) -> LoadedModel:
@@ -85,7 +90,10 @@ def _ready(picture: Image) -> Image:
     return np.asarray(Pillow.fromarray(picture).convert("L"))[..., None]
 
 
-def _cut(picture: Image, row: pd.Series, scale: float | None, model: LoadedModel | None, *, several: bool) -> Image:
+def _cut(
+    picture: Image, row: pd.Series, scale: float | None, model: LoadedModel | None, *, several: bool
+) -> tuple[Image, float]:
+    """Return the crop, and how far snout and tail base are apart, mm."""
     if scale is None:
         raise Unusable("no scale: give px_per_mm in the table or --px-per-mm, for size is a sign of age")
     given = [row.get(name, np.nan) for name in ("snout_x", "snout_y", "tail_base_x", "tail_base_y")]
@@ -95,12 +103,13 @@ def _cut(picture: Image, row: pd.Series, scale: float | None, model: LoadedModel
         points = _located(picture, row, scale, model, several=several)
     else:
         raise Unusable("no snout and tail base in the table; give a --bundle whose locator finds them")
-    if math.dist(points[:2], points[2:]) < CURLED_BELOW_MM * scale:
+    length_mm = math.dist(points[:2], points[2:]) / scale
+    if length_mm < CURLED_BELOW_MM:
         raise Unusable("curled: snout and tail base are less than 45 mm apart")
     crop = age_input(picture, points[:2], points[2:], scale, age_spec())
     if crop.inside < PARTIAL_BELOW:
         raise Unusable(f"partial: {crop.inside:.0%} of the crop lie within the picture, expected 85%")
-    return crop.pixels
+    return crop.pixels, length_mm
 
 
 def _located(picture: Image, row: pd.Series, scale: float, model: LoadedModel, *, several: bool) -> Points:

@@ -15,7 +15,7 @@ from training.report.intervals import by_animal
 from training.report.light import PIXELS, cross_fit
 from training.report.material import Floats, Material, thinned
 from training.report.plots import axes, bars, png
-from training.report.section import Picture, Section, Table, between, number, weeks, weeks_between
+from training.report.section import Picture, Section, Table, absent, between, number, weeks, weeks_between
 
 KEY, TITLE = "baselines", "What can be told without looking at the animal?"
 TABULAR = ("ridge-1", "boosting")
@@ -41,6 +41,8 @@ def section(material: Material) -> Section:
     rows = _rows(material)
     test = material.table["split"].to_numpy()[rows] == "test"
     truth, animals = material.age_days[rows], material.animal[rows]
+    if np.ptp(truth) == 0:
+        return absent(KEY, TITLE, "all readings are of one age, which a guess tells")
     model = np.abs(material.told["gap_days"].to_numpy(float))
     groups = material.table["group"].to_numpy()[rows]
     figures: dict[str, Any] = {}
@@ -111,7 +113,7 @@ def _size(table: pd.DataFrame) -> Baseline:
         if names and table[names].notna().any(axis=None):
             said = f"{what} that the picture was drawn from" if prefix else what
             return Baseline("body_size", said, table[names])
-    reason = f"the table has no column {' or '.join(SIZES)}, and a crop does not show where the body ends"
+    reason = f"no animal has a value in column {' or '.join(SIZES)}; `crops` measures the length where it cuts"
     return Baseline("body_size", what, None, reason=reason)
 
 
@@ -207,7 +209,8 @@ def _picture(told: dict[str, Any], model_days: float) -> Picture:
     scale = told["constant"]["mae_days"]
     ends = np.array([one["mae_ratio_95"] for one in told.values()])
     bars(axis, [name.replace("_", " ") for name in told], np.array([one["mae_ratio"] for one in told.values()]), ends)
-    axis.axvline(model_days / scale, color="#c0562f", lw=1.5, label="model")
+    if scale > 0:
+        axis.axvline(model_days / scale, color="#c0562f", lw=1.5, label="model")
     axis.axvline(1, color="#888888", lw=0.8, ls="--", label="constant")
     axis.set_xlabel("MAE / constant")
     axis.set_xlim(left=0)

@@ -25,6 +25,8 @@ def section(material: Material) -> Section:
     features, truth = material.embeddings[held].astype(float), material.age_days[held]
     by_group = np.abs(cross_fit(features, truth, groups, material.seed, what="leakage").predicted - truth)
     by_row = np.abs(cross_fit_rows(features, truth, groups, material.seed).predicted - truth)
+    if not by_row.mean() > 0:
+        return absent(KEY, TITLE, "the light head makes no error, nothing can leak")
     index = float(by_group.mean() / by_row.mean())
     ends = by_animal(
         material.animal[held], np.column_stack([by_group, by_row]), lambda s: s[:, 0] / s[:, 1], material.seed

@@ -26,6 +26,8 @@ def section(material: Material) -> Section:
     names = np.unique(animals)
     if len(names) < LEAST_ANIMALS:
         return absent(KEY, TITLE, f"expected at least {LEAST_ANIMALS} training animals, got {len(names)}")
+    if np.ptp(material.age_days[train]) == 0:
+        return absent(KEY, TITLE, "all training readings are of one age")
     rows = np.concatenate([train, test])
     grey = small_grey(material.crops[rows])
     features = {
