@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -242,6 +243,13 @@ def test_the_background_is_blind_to_the_animal() -> None:
     np.testing.assert_allclose(background.background(crops), background.background(other))
     other[:, outside] = 0
     assert np.abs(background.background(crops) - background.background(other)).min() > 1
+
+
+@pytest.mark.parametrize("part", [groups, leakage, learning, regression])
+def test_the_same_seed_gives_the_same_figures(part: ModuleType) -> None:
+    once, again = (part.section(made_up(AGE, ANIMAL, AGE + NOISE)) for _ in range(2))
+    assert once.json() == again.json()
+    assert once.pictures == again.pictures
 
 
 def test_texts_of_a_table_are_escaped() -> None:

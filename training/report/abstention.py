@@ -84,7 +84,7 @@ def _apart(ends: tuple[float, float]) -> bool:
 
 
 def _range(ends: tuple[float, float]) -> str:
-    return f"{between([100 * end for end in ends], 1)}%"
+    return between([100 * end for end in ends], 1, "%")
 
 
 def _table(name: str, found: dict[str, Any]) -> Table:

@@ -43,7 +43,7 @@ def section(material: Material) -> Section:
         KEY,
         TITLE,
         f"The 90% intervals hold {percent(whole['coverage_90'])} of an animal's readings"
-        f"{bracketed(between(ends, 0))} and are {weeks(whole['width_90_days'])} "
+        f"{bracketed(between(ends, 0, '%'))} and are {weeks(whole['width_90_days'])} "
         "weeks wide on average.",
         (
             "Coverage is averaged over animals, each counting once, for the animal is what is exchangeable. Intervals "

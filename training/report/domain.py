@@ -46,6 +46,7 @@ def section(material: Material) -> Section:
         {"rank_correlation": value, "rank_correlation_95": ends, "share_out_of_domain": outside, "bins": bins},
         (_table(bins),),
         (_picture(score, error, bins),),
+        beware="The score falls where the error rises." if ends[1] < -0.1 else "",
     )
 
 

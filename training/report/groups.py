@@ -46,7 +46,8 @@ def section(material: Material) -> Section:
         "never saw.",
         (
             "Readings count alike; intervals are bootstrapped by animal (95%), none below 5 animals. Bias is predicted "
-            "minus true age. The constant is the median age of the training readings.",
+            "minus true age. The constant is the median age of the training readings: about that age it is nearly "
+            "right, so that a ratio above 1 in a middle band is no fault.",
             "p: that the bias does not differ between the levels, from one mean gap an animal freed of its line on age "
             "(Kruskal and Wallis, 1952). Levels are compared one factor at a time: what goes together in the design is "
             "not taken apart.",

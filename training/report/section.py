@@ -87,9 +87,10 @@ def number(value: float, digits: int = 2) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else "–"
 
 
-def between(ends: Sequence[float], digits: int = 2) -> str:
-    """Return an interval as a text, nothing where it has no ends."""
-    return f"{ends[0]:.{digits}f} to {ends[1]:.{digits}f}" if np.isfinite(ends).all() else ""
+def between(ends: Sequence[float], digits: int = 2, unit: str = "") -> str:
+    """Return an interval as a text with its unit at the end, nothing where it has no ends."""
+    low, high = (round(end, digits) + 0.0 for end in ends)
+    return f"{low:.{digits}f} to {high:.{digits}f}{unit}" if np.isfinite(ends).all() else ""
 
 
 def percent(share: float, digits: int = 0) -> str:
