@@ -24,6 +24,7 @@ from training.features.validate import (
     validate,
     validate_rows,
 )
+from training.plain import plain
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +55,7 @@ def fit_features(table: FeatureTable, out: Path, seed: int, *, weigh: bool = Fal
         "columns_left_out": table.left_out,
         "warnings": [*table.warnings, *_endless(report)],
     }
-    _write(out / "report.json", json.dumps(_finite(report), indent=1) + "\n")
+    _write(out / "report.json", json.dumps(plain(report), indent=1) + "\n")
     _write(out / "report.md", markdown(report))
     predictions(table, by_animal).to_csv(out / "predictions.csv", index=False)
     _save_model(table, final, seed, out, weigh=weigh, half_width=_half_width(table, by_animal))
@@ -182,16 +183,7 @@ def _save_model(table: FeatureTable, name: str, seed: int, out: Path, *, weigh: 
         "python": platform.python_version(),
         "notice": "a pickle: loading it runs code, load only your own",
     }
-    _write(out / "model.json", json.dumps(_finite(about), indent=1) + "\n")
-
-
-def _finite(value: Any) -> Any:
-    """Return the value with None for what JSON does not know (NaN, infinity)."""
-    if isinstance(value, dict):
-        return {key: _finite(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_finite(one) for one in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    _write(out / "model.json", json.dumps(plain(about), indent=1) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

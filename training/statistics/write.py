@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from training.plain import plain
 from training.statistics.cohort import Cohort
 from training.statistics.panel import Row
 
@@ -51,7 +52,7 @@ def write_report(
         "in_words": lines,
         "warnings": warnings,
     }
-    _whole(out / "report.json", json.dumps(_plain(report), indent=1) + "\n")
+    _whole(out / "report.json", json.dumps(plain(report), indent=1) + "\n")
     _whole(out / "associations.csv", pd.DataFrame(flat).to_csv(index=False))
     pictures = [path for path in (out / "forest.png", *sorted(out.glob("survival_*.png"))) if path.exists()]
     _whole(out / "report.md", _markdown(lines, warnings, pictures))
@@ -172,17 +173,6 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return it with null for what is no finite number, so that any JSON reader takes it."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    if isinstance(value, float | np.floating):
-        return float(value) if np.isfinite(value) else None
-    return value
 
 
 def _whole(path: Path, text: str) -> None:
