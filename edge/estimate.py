@@ -21,12 +21,16 @@ def distribution_of(embedding: Vector, model: LoadedModel) -> Vector:
 
 
 def domain_score(embedding: Vector, model: LoadedModel) -> float:
-    """Return the embedding's distance from the training data; above 1 is out of domain.
+    """Return how foreign the embedding is; above 1 is out of domain.
 
-    A Mahalanobis distance over its threshold (Lee et al., 2018), on the int8 network's own embeddings.
+    A Mahalanobis distance over its threshold (Lee et al., 2018), on the int8 network's own embeddings, or what tells
+    them from outliers that the network was trained on (Hendrycks et al., 2019), whichever says more.
     """
-    distance = np.linalg.norm(model.domain_whitening @ (embedding - model.domain_mean))
-    return float(distance) / model.manifest.domain.threshold
+    domain = model.manifest.domain
+    distance = float(np.linalg.norm(model.domain_whitening @ (embedding - model.domain_mean))) / domain.threshold
+    if model.foreign_weights.size == 0:
+        return distance
+    return max(distance, 1.0 + float(model.foreign_weights @ embedding) + domain.foreign_bias)
 
 
 def interval_of(age_days: float, intervals: Intervals) -> tuple[float, float]:

@@ -53,26 +53,32 @@ def fit_age(
     plan: Plan | None = None,
     items: NDArray[np.float32] | None = None,
     prepare: Callable[[Any], None] | None = None,
+    outliers: NDArray[np.uint8] | None = None,
 ) -> Any:
     """Return the Keras model with its head, trained on crops uint8 (n, height, width, channels) of age_days (n,).
 
     items: scores of frailty items, float32 (n, k) within 0..1, NaN where not known: learnt beside the age.
     prepare: is given the embedding network before training, to put pretrained weights into it.
+    outliers: crops uint8 (m, height, width, channels) that no age should be given for; each batch has a quarter more
+        rows of them, which the embedding learns to tell from the animals.
     """
     seeded(seed)()
     plan = plan or Plan()
-    head = head_of(plan.head, spec, items)
+    foreign = 0 if outliers is None else max(1, recipe.batch // 4)
+    head = replace(head_of(plan.head, spec, items), outliers=foreign)
     small = reduced_spec(spec, plan.reduce)
     network = age_network(small, plan.backbone)
     if prepare is not None:
         prepare(network)
-    whole = with_head(network, head.outputs, head.items)
+    whole = with_head(network, head.outputs, head.items, outlier=foreign > 0)
     batches = age_batches(reduced(crops, plan.reduce), head.targets(age_days, items), recipe.batch, seed, plan.reduce)
+    if outliers is not None:
+        batches = with_outliers(batches, reduced(outliers, plan.reduce), foreign, seed, plan.reduce)
     fit(whole, head.loss(), batches, recipe, "age")
     refresh_statistics(whole, batches, 40)
     if plan.reduce == 1:
         return whole
-    full = with_head(age_network(spec, plan.backbone, plan.reduce), head.outputs, head.items)
+    full = with_head(age_network(spec, plan.backbone, plan.reduce), head.outputs, head.items, outlier=foreign > 0)
     full.set_weights(whole.get_weights())
     return full
 
@@ -173,6 +179,19 @@ def age_batches(
                 picture = moved(crops[index], moves, rng)
                 pictures.append(change_light(picture.astype(np.float32) / 255, rng, 0.02))
             yield np.stack(pictures), targets[chosen]
+
+
+def with_outliers(
+    batches: Iterator[Batch], outliers: NDArray[np.uint8], count: int, seed: int, reduce: int = 1
+) -> Iterator[Batch]:
+    """Yield the batches with `count` augmented outliers at their end, whose targets are zeros that nobody looks at."""
+    rng = np.random.default_rng([seed, 29])
+    moves = replace(_MOVES, shift_px=_MOVES.shift_px / reduce)
+    for pixels, targets in batches:
+        chosen = rng.integers(len(outliers), size=count)
+        shown = [change_light(moved(outliers[at], moves, rng).astype(np.float32) / 255, rng, 0.02) for at in chosen]
+        empty = np.zeros((count, targets.shape[1]), targets.dtype)
+        yield np.concatenate([pixels, np.stack(shown)]), np.concatenate([targets, empty])
 
 
 def moved(crop: NDArray[np.uint8], ranges: Ranges, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -20,7 +20,8 @@ ITEM = "frailty_"
 class AgeData:
     """Crops uint8 (n, h, w, c) with age_days float32 (n,), animal and group int32 (n,), frailty items (n, k) or None.
 
-    The group is what is never split: the cage, or the animal where each lives alone.
+    The group is what is never split: the cage, or the animal where each lives alone. outliers: crops uint8 (m, h, w, c)
+    that are no animals of the domain, to be told from them.
     """
 
     crops: NDArray[np.uint8]
@@ -32,6 +33,7 @@ class AgeData:
     strains: tuple[str, ...] = ()
     lights: tuple[str, ...] = ("white", "infrared")
     simulated: bool = True
+    outliers: NDArray[np.uint8] | None = None
 
     def where(self, mask: NDArray[np.bool_]) -> AgeData:
         """Return the rows of a mask (n,)."""

@@ -16,8 +16,9 @@ from training.networks import block
 PLAIN_WIDTHS = (12, 24, 40, 56, 80)
 MOBILENET_WIDTHS = (0.35, 0.5, 0.75, 1.0)
 DEFAULT = "plain-1"
-FEATURES, EMBEDDING, HEAD, ITEMS = "features", "embedding", "head", "items"
-"""Names of layers: the backbone's last one, the device's output, what numpy applies, the frailty items."""
+FEATURES, EMBEDDING, HEAD, ITEMS, OUTLIER = "features", "embedding", "head", "items", "outlier"
+"""Names of layers: the backbone's last one, the device's output, what numpy applies, the frailty items, and whether the
+crop is foreign."""
 
 
 def age_network(spec: Age, backbone: str = DEFAULT, reduce: int = 1) -> Any:
@@ -40,16 +41,22 @@ def age_network(spec: Age, backbone: str = DEFAULT, reduce: int = 1) -> Any:
     return keras.Model(source, layers.GlobalAveragePooling2D(name=EMBEDDING)(values), name="age")
 
 
-def with_head(network: Any, outputs: int, items: int = 0) -> Any:
-    """Return the embedding network with a dropout and a linear head of `outputs`, then logits of frailty items."""
+def with_head(network: Any, outputs: int, items: int = 0, *, outlier: bool = False) -> Any:
+    """Return the embedding network with a dropout and a linear head of `outputs`, then logits of frailty items.
+
+    outlier: the last output is the logit of being foreign.
+    """
     import keras
     from keras import layers
 
     values = layers.Dropout(0.2)(network.output)
-    found = layers.Dense(outputs, name=HEAD)(values)
+    found = [layers.Dense(outputs, name=HEAD)(values)]
     if items:
-        found = layers.Concatenate()([found, layers.Dense(items, name=ITEMS)(values)])
-    return keras.Model(network.input, found, name="age_with_head")
+        found.append(layers.Dense(items, name=ITEMS)(values))
+    if outlier:
+        found.append(layers.Dense(1, name=OUTLIER)(values))
+    joined = layers.Concatenate()(found) if len(found) > 1 else found[0]
+    return keras.Model(network.input, joined, name="age_with_head")
 
 
 def embedding_of(whole: Any) -> Any:

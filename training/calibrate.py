@@ -56,10 +56,16 @@ def fit_intervals(
     return tuple(found)
 
 
-def fit_domain(train: NDArray[np.float32], held_out: NDArray[np.float32], keep: float = 0.975) -> Domain:
-    """Return mean, whitening and threshold of the embeddings (n, size): `keep` of held-out readings score below 1.
+def fit_domain(
+    train: NDArray[np.float32],
+    held_out: NDArray[np.float32],
+    keep: float = 0.97,
+    outliers: NDArray[np.float32] | None = None,
+) -> Domain:
+    """Return what the domain score is made of, for embeddings (n, size): `keep` of held-out readings score below 1.
 
-    Mahalanobis distance (Lee et al., 2018), its covariance shrunk towards the diagonal by 5%.
+    Mahalanobis distance (Lee et al., 2018), its covariance shrunk towards the diagonal by 5%; with the embeddings of
+    outliers also the direction that tells them from the training data, by logistic regression (see training.outliers).
     """
     mean = train.mean(axis=0).astype(np.float64)
     covariance = np.cov(train.T.astype(np.float64))
@@ -67,10 +73,18 @@ def fit_domain(train: NDArray[np.float32], held_out: NDArray[np.float32], keep: 
     values, vectors = np.linalg.eigh(covariance)
     whitening = (vectors / np.sqrt(np.maximum(values, values.max() * 1e-6))).T
     distances = np.linalg.norm((held_out - mean) @ whitening.T, axis=1)
+    weights, foreign = np.zeros(0), np.full(len(held_out), -np.inf)
+    if outliers is not None:
+        weights = _direction(train, outliers)
+        foreign = held_out @ weights
+    share = _common_share(distances, foreign, keep)
+    bias = -float(np.quantile(foreign, share)) if weights.size else 0.0
     return Domain(
         mean=tuple(np.round(mean, 6).tolist()),
         whitening=tuple(tuple(np.round(row, 6).tolist()) for row in whitening),
-        threshold=round(float(np.quantile(distances, keep)), 5),
+        threshold=round(float(np.quantile(distances, share)), 5),
+        foreign_weights=tuple(np.round(weights, 6).tolist()),
+        foreign_bias=round(bias, 6),
     )
 
 
@@ -78,7 +92,37 @@ def domain_scores(embeddings: NDArray[np.float32], domain: Domain) -> Floats:
     """Return the domain score (n,) of embeddings (n, size), as the device computes it."""
     centred = embeddings.astype(np.float64) - np.array(domain.mean)
     scores: Floats = np.linalg.norm(centred @ np.array(domain.whitening).T, axis=1) / domain.threshold
-    return scores
+    if not domain.foreign_weights:
+        return scores
+    foreign = embeddings.astype(np.float64) @ np.array(domain.foreign_weights) + domain.foreign_bias
+    both: Floats = np.maximum(scores, 1.0 + foreign)
+    return both
+
+
+def _direction(train: NDArray[np.float32], outliers: NDArray[np.float32]) -> Floats:
+    """Return weights (size,) that are high for outliers; the training data's own spread along them is 0.2.
+
+    So that the score of an animal stays about as far below 1 as its distance does.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    rows = np.concatenate([train, outliers]).astype(np.float64)
+    spread = np.maximum(rows.std(axis=0), 1e-9)
+    label = np.arange(len(rows)) >= len(train)
+    found = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000).fit(rows / spread, label)
+    weights: Floats = found.coef_[0] / spread
+    weights *= 0.2 / max(float((train @ weights).std()), 1e-9)
+    return weights
+
+
+def _common_share(distances: Floats, foreign: Floats, keep: float) -> float:
+    """Return the quantile at which both thresholds together accept `keep` of held-out readings."""
+    low, high = keep, 1.0
+    for _ in range(40):
+        share = (low + high) / 2
+        accepted = (distances <= np.quantile(distances, share)) & (foreign <= np.quantile(foreign, share))
+        low, high = (share, high) if accepted.mean() < keep else (low, share)
+    return high
 
 
 def fit_likelihood(masses: Floats, hits: NDArray[np.bool_], rounds: int = 25) -> tuple[float, float]:

@@ -63,6 +63,7 @@ def finetune(run: Path, data: AgeData, spec: Age, settings: Finetune, seed: int 
         "steps": settings.steps,
         "batch": settings.batch,
         "items": ", ".join(data.item_names) or None,
+        "outliers": 0 if data.outliers is None else len(data.outliers),
         **(settings.weights.describe() if settings.weights else {"weights": "none"}),
         **{f"crps_days_{kind}": round(value, 2) for kind, value in competition.items()},
     }
@@ -82,6 +83,7 @@ def train(data: AgeData, spec: Age, settings: Finetune, seed: int) -> Any:
         plan=plan,
         items=data.items,
         prepare=None if weights is None else lambda network: put_weights(network, weights, plan.backbone),
+        outliers=data.outliers,
     )
 
 

@@ -13,23 +13,30 @@ from edge.heads import output_count
 from training.losses.ageing import age_loss, label_distribution
 from training.losses.gaussian import gaussian_loss
 from training.losses.items import items_loss
+from training.losses.outliers import outlier_loss
 from training.losses.quantile import quantile_loss
 
 HEADS: tuple[HeadKind, ...] = ("distribution", "gaussian", "quantile")
 LABEL_SD_DAYS = 30.0
 QUANTILES = 10
 ITEMS_WEIGHT = 0.3
+OUTLIERS_WEIGHT = 1.0
 
 Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Head:
-    """One kind of head over age bins (bins,), days, with frailty items beside it."""
+    """One kind of head over age bins (bins,), days, with frailty items beside it.
+
+    outliers: so many rows at the end of each batch are no animals of the domain: they have no age, and the last output
+    learns to tell them.
+    """
 
     kind: HeadKind
     bins: Floats
     items: int = 0
+    outliers: int = 0
 
     @property
     def outputs(self) -> int:
@@ -52,6 +59,9 @@ class Head:
             of_age = gaussian_loss(self.bins)
         else:
             of_age = quantile_loss(self.bins, QUANTILES)
+        return self._with_outliers(self._with_items(of_age))
+
+    def _with_items(self, of_age: Any) -> Any:
         if not self.items:
             return of_age
         begins, outputs = (len(self.bins) if self.kind == "distribution" else 1), self.outputs
@@ -59,5 +69,16 @@ class Head:
         def loss(truth: Any, values: Any) -> Any:
             beside = items_loss(truth[:, begins:], values[:, outputs:])
             return of_age(truth[:, :begins], values[:, :outputs]) + ITEMS_WEIGHT * beside
+
+        return loss
+
+    def _with_outliers(self, of_animals: Any) -> Any:
+        if not self.outliers:
+            return of_animals
+        count = self.outliers
+
+        def loss(truth: Any, values: Any) -> Any:
+            beside = outlier_loss(values[:, -1], count)
+            return of_animals(truth[:-count], values[:-count, :-1]) + OUTLIERS_WEIGHT * beside
 
         return loss

@@ -7,7 +7,7 @@ repeated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,13 +97,15 @@ def train_age(
     """Train the age model on the run's training cages and keep it as age.keras, with age-fit.json beside it."""
     from training.age_data import age_data
     from training.finetune import Finetune, finetune
+    from training.outliers import outliers_for
 
     if (run / "age.keras").exists() and not again:
         return
     data = age_data(run, seed)
+    train = data.where(split_by_group(data.group, seed).train)
+    train = replace(train, outliers=outliers_for(run, train, seed))
     import_backend()
-    train = split_by_group(data.group, seed).train
-    finetune(run, data.where(train), age_spec(), settings or Finetune(steps=effort.age), seed)
+    finetune(run, train, age_spec(), settings or Finetune(steps=effort.age), seed)
 
 
 def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
@@ -113,8 +115,10 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     from training.aware import quantise_carefully
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
     from training.finetune import load_fit
+    from training.outliers import outliers_for
 
     data = age_data(run, seed)
+    outliers = outliers_for(run, data.where(split_by_group(data.group, seed).train), seed)
     import_backend()
     split = split_by_group(data.group, seed)
     fitted = load_fit(run)
@@ -129,7 +133,11 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     some = np.flatnonzero(split.train)[:: max(1, int(split.train.sum()) // 1500)]
     calibration = Calibration(
         intervals=fit_intervals(predicted, data.age_days[held], data.animal[held], seed),
-        domain=fit_domain(int8_embeddings(result.content, data.crops[some]), embeddings),
+        domain=fit_domain(
+            int8_embeddings(result.content, data.crops[some]),
+            embeddings,
+            outliers=int8_embeddings(result.content, outliers) if fitted.get("outliers") else None,
+        ),
         validity=Validity(
             strains=data.strains or (STRAIN,),
             min_age_days=float(max(0, np.floor(data.age_days[split.train].min() / 10) * 10)),

@@ -121,14 +121,17 @@ class Intervals(Struct, frozen=True, kw_only=True):
 
 
 class Domain(Struct, frozen=True, kw_only=True):
-    """Distance of an embedding from the training data.
+    """How far an embedding is from the training data, and how much it looks like what is known to be foreign.
 
-    |whitening @ (embedding - mean)| / threshold; above 1 is out of domain.
+    The larger of |whitening @ (embedding - mean)| / threshold and 1 + foreign_weights @ embedding + foreign_bias; above
+    1 is out of domain. Without weights (a bundle that was trained on no outliers) the first alone.
     """
 
     mean: tuple[float, ...]
     whitening: tuple[tuple[float, ...], ...]
     threshold: Positive
+    foreign_weights: tuple[float, ...] = ()
+    foreign_bias: float = 0.0
 
 
 class Validity(Struct, frozen=True, kw_only=True):

@@ -35,7 +35,7 @@ class LoadedModel:
     """Everything `observe` needs. Arrays are the manifest's own numbers, as float32.
 
     head_weights (embedding_size, outputs), head_bias (outputs,), bin_centres (bins,), domain_mean (embedding_size,),
-    domain_whitening (k, embedding_size).
+    domain_whitening (k, embedding_size), foreign_weights (embedding_size,) or (0,).
     """
 
     manifest: Manifest
@@ -49,6 +49,7 @@ class LoadedModel:
     bin_centres: NDArray[np.float32]
     domain_mean: NDArray[np.float32]
     domain_whitening: NDArray[np.float32]
+    foreign_weights: NDArray[np.float32]
 
     @property
     def invoked_ms(self) -> float:
@@ -100,6 +101,7 @@ def load_model(bundle: Bundle, threads: int = 1) -> LoadedModel:
         bin_centres=np.array(age.bin_centres_days, np.float32),
         domain_mean=np.array(domain.mean, np.float32),
         domain_whitening=np.array(domain.whitening, np.float32),
+        foreign_weights=np.array(domain.foreign_weights, np.float32),
         **networks,
     )
     _check_shapes(loaded)
@@ -113,5 +115,9 @@ def _check_shapes(model: LoadedModel) -> None:
     for name, shape in expected.items():
         if getattr(model, name).shape != shape:
             raise BundleError(f"manifest: {name}: expected shape {shape}, got {getattr(model, name).shape}")
+    if model.foreign_weights.shape not in ((size,), (0,)):
+        raise BundleError(
+            f"manifest: domain.foreign_weights: expected {size} or none, got {model.foreign_weights.size}"
+        )
     if model.domain_whitening.ndim != 2 or model.domain_whitening.shape[1] != size:
         raise BundleError(f"manifest: domain.whitening: expected (k, {size}), got {model.domain_whitening.shape}")

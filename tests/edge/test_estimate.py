@@ -8,6 +8,7 @@ import pytest
 
 from edge.contract.manifest import Band, Intervals
 from edge.estimate import distribution_of, domain_score, estimate_age, interval_of
+from training.calibrate import domain_scores, fit_domain
 
 
 @pytest.fixture
@@ -73,3 +74,30 @@ def test_an_interval_comes_from_the_band_of_the_predicted_age(age_days, expected
     bands = (Band(below_days=100, low_days=5, high_days=7), Band(below_days=300, low_days=20, high_days=30))
     intervals = Intervals(unit="reading", coverage=0.9, animals=20, bands=bands)
     assert interval_of(age_days, intervals) == pytest.approx(expected)
+
+
+def test_a_foreign_look_counts_where_it_says_more_than_the_distance(hand_worked) -> None:
+    """Weights (0.5, 0) and bias -0.2: 1 + 0.5 * 1 - 0.2 = 1.3 beside a distance of 5 / 5; then 0.3 beside 5 / 5."""
+    domain = msgspec.structs.replace(hand_worked.manifest.domain, foreign_bias=-0.2)
+    weights = embedding(hand_worked, 0.5)
+    told = replace(
+        hand_worked, manifest=msgspec.structs.replace(hand_worked.manifest, domain=domain), foreign_weights=weights
+    )
+    assert domain_score(embedding(told, 1.0, 2.0), told) == pytest.approx(1.3)
+    assert domain_score(embedding(told, -1.0, 2.0), told) == pytest.approx(1.0)
+
+
+def test_training_and_device_give_the_same_domain_score(hand_worked) -> None:
+    size = hand_worked.manifest.age.embedding_size
+    rng = np.random.default_rng(3)
+    train, held = (rng.normal(size=(300, size)).astype(np.float32) for _ in range(2))
+    domain = fit_domain(train, held, outliers=held[:100] + 3)
+    model = replace(
+        hand_worked,
+        manifest=msgspec.structs.replace(hand_worked.manifest, domain=domain),
+        domain_mean=np.array(domain.mean, np.float32),
+        domain_whitening=np.array(domain.whitening, np.float32),
+        foreign_weights=np.array(domain.foreign_weights, np.float32),
+    )
+    device = [domain_score(row, model) for row in held]
+    assert device == pytest.approx(domain_scores(held, domain), rel=1e-4)

@@ -55,6 +55,21 @@ def test_the_domain_keeps_most_of_its_own_and_refuses_what_is_far(seed: int) -> 
         assert domain_scores(stranger[None], domain)[0] > 1
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000))
+def test_known_outliers_are_told_even_within_the_datas_spread(seed: int) -> None:
+    """Two spreads away in one direction is no far distance in twelve dimensions; whoever saw such ones knows better."""
+    rng = np.random.default_rng(seed)
+    train, held = (rng.normal(size=(count, 12)).astype(np.float32) for count in (600, 400))
+    away = rng.normal(size=12)
+    away = (away / np.linalg.norm(away) * 5).astype(np.float32)
+    seen, unseen = ((rng.normal(size=(200, 12)) * 0.5).astype(np.float32) + away for _ in range(2))
+    domain = fit_domain(train, held, outliers=seen)
+    assert (domain_scores(held, domain) <= 1).mean() >= 0.95
+    assert (domain_scores(unseen, domain) > 1).mean() > 0.9
+    assert (domain_scores(unseen, fit_domain(train, held)) > 1).mean() < (domain_scores(unseen, domain) > 1).mean()
+
+
 def test_a_likelihood_of_six_tenths_is_right_in_six_of_ten() -> None:
     """On masses it was not fitted on, hits come as often as the likelihood says, whatever the network's own scale."""
     rng = np.random.default_rng(8)

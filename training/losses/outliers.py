@@ -1,0 +1,15 @@
+"""Loss of telling outliers from a batch's animals: cross-entropy, both sides of equal weight."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def outlier_loss(logits: Any, count: int) -> Any:
+    """Return the cross-entropy of logits (n,), of which the last `count` are outliers and should be high.
+
+    Outlier exposure with a discriminator of its own (Hendrycks, Mazeika & Dietterich, ICLR 2019).
+    """
+    from keras import ops
+
+    return ops.mean(ops.softplus(logits[:-count])) + ops.mean(ops.softplus(-logits[-count:]))
