@@ -59,7 +59,7 @@ def fit_intervals(
 def fit_domain(
     train: NDArray[np.float32],
     held_out: NDArray[np.float32],
-    keep: float = 0.97,
+    keep: float = 0.975,
     outliers: NDArray[np.float32] | None = None,
 ) -> Domain:
     """Return what the domain score is made of, for embeddings (n, size): `keep` of held-out readings score below 1.

@@ -120,7 +120,7 @@ class Intervals(Struct, frozen=True, kw_only=True):
     bands: tuple[Band, ...]
 
 
-class Domain(Struct, frozen=True, kw_only=True):
+class Domain(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far an embedding is from the training data, and how much it looks like what is known to be foreign.
 
     The larger of |whitening @ (embedding - mean)| / threshold and 1 + foreign_weights @ embedding + foreign_bias; above

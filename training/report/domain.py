@@ -40,9 +40,9 @@ def section(material: Material) -> Section:
         f"{100 * outside:.1f}% of the test readings lie beyond 1 and are refused.",
         (
             "The score is the larger of the embedding's Mahalanobis distance from the training animals (Lee et al., "
-            "2018) and of how much it looks like outliers that the network learnt to tell (Hendrycks et al., 2019), over "
-            "thresholds that 97% of the calibration readings keep. It is made to notice other strains, cameras and "
-            "pictures; among animals of the same kind it need not follow the error.",
+            "2018) and of how much it looks like outliers that the network learnt to tell (Hendrycks et al., 2019); "
+            "97.5% of the calibration readings keep below 1. It is made to notice other strains, cameras and pictures; "
+            "among animals of the same kind it need not follow the error.",
         ),
         {"rank_correlation": value, "rank_correlation_95": ends, "share_out_of_domain": outside, "bins": bins},
         (_table(bins),),
