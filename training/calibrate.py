@@ -1,8 +1,6 @@
-"""Calibration on held-out animals: temperature, intervals by animal, the domain's threshold, parts' likelihood."""
+"""Calibration on held-out animals: temperature, intervals by cage, the domain's threshold, parts' likelihood."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -10,11 +8,13 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import Age, Band, Domain, Intervals
 from training.age import distributions
+from training.aggregates import UNITS, aggregates
 from training.losses.ageing import crps
 
 Floats = NDArray[np.float64]
 COVERAGE = 0.9
 BAND_EDGES_DAYS = (240.0, 480.0, 1e9)
+_LEAST_IN_A_BAND = 20
 
 
 def fit_temperature(embeddings: NDArray[np.float32], age_days: NDArray[np.float32], spec: Age) -> Age:
@@ -30,28 +30,45 @@ def fit_temperature(embeddings: NDArray[np.float32], age_days: NDArray[np.float3
 
 
 def fit_intervals(
-    predicted: Floats, age_days: NDArray[np.float32], animals: NDArray[np.int32], seed: int = 1
+    predicted: Floats,
+    age_days: NDArray[np.float32],
+    animals: NDArray[np.int32],
+    groups: NDArray[np.int32] | None = None,
+    seed: int = 1,
 ) -> tuple[Intervals, ...]:
     """Return split-conformal intervals for a reading, an animal-day and an animal-week, banded by predicted age.
 
-    The exchangeable unit is the animal: each animal gives one signed score a band and unit, drawn at random among its
-    own
-    (a day is the mean of 4 readings near in age, a week of 12). Quantiles: (n + 1) * 0.95 / n of each side (Vovk et
-    al.).
+    The exchangeable unit is the cage where animals live together, for cage mates share light, lens, bedding and litter,
+    and with them their errors; where each lives alone it is the animal. Each unit gives one signed score a band and
+    unit of reporting: of a random one of its animals, a random aggregate (subsampling once: Dunn, Wasserman and
+    Ramdas, 2023). Quantiles: the ceil(0.95 (n + 1))-th of n scores on each side (Vovk et al., 2005), each weighted by
+    the share of its unit's aggregates that fall in the band, or a band's few strays from its neighbours would count as
+    much as what belongs there (weighted conformal: Tibshirani et al., 2019; the new unit with the mean weight). A band
+    of an effective size below 20 units takes one score of every unit, whatever its band.
+
+    predicted: (n,), days; age_days: (n,); animals: (n,); groups: the cage of each reading (n,), None where each animal
+    lives alone. What is a day and a week, and what stands in where the data have none: see `training.aggregates`. An
+    aggregate is banded by its own mean prediction, as a report's is.
     """
+    groups = animals if groups is None else groups
     rng = np.random.default_rng([seed, 23])
-    units: list[tuple[Literal["reading", "day", "week"], int]] = [("reading", 1), ("day", 4), ("week", 12)]
+    home = dict(zip(animals.tolist(), groups.tolist(), strict=True))
+    count = len(np.unique(groups))
     found = []
-    for unit, readings in units:
-        scores = _scores(predicted, age_days.astype(np.float64), animals, readings, rng)
+    for unit in UNITS:
+        means = aggregates(predicted, age_days.astype(np.float64), animals, unit)
+        owners = np.array([home[animal] for animal in means.animal.tolist()])
+        chances = _chances(means.animal, owners)
+        errors = means.age_days - means.predicted
+        band = np.searchsorted(np.array(BAND_EDGES_DAYS[:-1]), means.predicted, side="right")
+        anywhere = _one_each(np.arange(len(errors)), owners, chances, rng)
         bands = []
-        below = -np.inf
-        for edge in BAND_EDGES_DAYS:
-            inside = scores[(scores[:, 0] >= below) & (scores[:, 0] < edge), 1]
-            used = inside if len(inside) >= 20 else scores[:, 1]
-            bands.append(Band(below_days=edge, low_days=_upper(-used), high_days=_upper(used)))
-            below = edge
-        count = len(np.unique(animals))
+        for number, edge in enumerate(BAND_EDGES_DAYS):
+            chosen, weights = _one_each(np.flatnonzero(band == number), owners, chances, rng)
+            if weights.sum() ** 2 < _LEAST_IN_A_BAND * (weights**2).sum() or not len(chosen):
+                chosen, weights = anywhere
+            low, high = _upper(-errors[chosen], weights), _upper(errors[chosen], weights)
+            bands.append(Band(below_days=edge, low_days=low, high_days=high))
         found.append(Intervals(unit=unit, coverage=COVERAGE, animals=count, bands=tuple(bands)))
     return tuple(found)
 
@@ -144,28 +161,35 @@ def fit_likelihood(masses: Floats, hits: NDArray[np.bool_], rounds: int = 25) ->
     return round(float(found[0]), 4), round(max(0.0, float(found[1])), 4)
 
 
-def _scores(
-    predicted: Floats, truth: Floats, animals: NDArray[np.int32], readings: int, rng: np.random.Generator
-) -> Floats:
-    """Return (m, 2): an aggregate's prediction and truth - prediction.
+def _chances(animals: NDArray[np.int32], owners: NDArray[np.intp]) -> Floats:
+    """Return each aggregate's chance to be drawn from its owner: a random animal of it, a random aggregate of that."""
+    _, first, which, counts = np.unique(animals, return_index=True, return_inverse=True, return_counts=True)
+    _, home, mates = np.unique(owners[first], return_inverse=True, return_counts=True)
+    chances: Floats = 1.0 / (counts * mates[home])[which]
+    return chances
 
-    For each animal one draw in each age band it visits.
+
+def _one_each(
+    rows: NDArray[np.intp], owners: NDArray[np.intp], chances: Floats, rng: np.random.Generator
+) -> tuple[NDArray[np.intp], Floats]:
+    """Return of each owner among the rows one of them, drawn by their chances, and the sum of the owner's chances."""
+    order = rows[np.argsort(owners[rows], kind="stable")]
+    chosen, weights = [], []
+    for own in np.split(order, np.flatnonzero(np.diff(owners[order])) + 1):
+        weight = float(chances[own].sum())
+        if weight > 0:
+            chosen.append(own[min(len(own) - 1, np.searchsorted(np.cumsum(chances[own]), rng.random() * weight))])
+            weights.append(weight)
+    return np.array(chosen, np.intp), np.array(weights)
+
+
+def _upper(errors: Floats, weights: Floats) -> float:
+    """Return the conformal upper quantile for one side of a 90% interval, never below zero.
+
+    With fewer than 19 errors no finite interval has the coverage; the largest error is returned then.
     """
-    rows = []
-    for animal in np.unique(animals):
-        own = np.flatnonzero(animals == animal)
-        for low, high in zip((-np.inf, *BAND_EDGES_DAYS[:-1]), BAND_EDGES_DAYS, strict=True):
-            inside = own[(predicted[own] >= low) & (predicted[own] < high)]
-            if len(inside) == 0:
-                continue
-            start = int(rng.choice(inside))
-            near = own[np.argsort(np.abs(truth[own] - truth[start]), kind="stable")[:readings]]
-            error = float((truth[near] - predicted[near]).mean())
-            rows.append((float(predicted[start]), error))
-    return np.array(rows).reshape(-1, 2)
-
-
-def _upper(errors: Floats) -> float:
-    """Return the conformal upper quantile for one side of a 90% interval, never below zero."""
-    level = min(1.0, np.ceil((len(errors) + 1) * (1 + COVERAGE) / 2) / len(errors))
-    return round(max(0.0, float(np.quantile(errors, level, method="higher"))), 2)
+    order = np.argsort(errors)
+    reached = np.cumsum(weights[order])
+    wanted = (reached[-1] + weights.mean()) * (1 + COVERAGE) / 2
+    rank = min(len(errors) - 1, int(np.searchsorted(reached, wanted * (1 - 1e-9))))
+    return round(max(0.0, float(errors[order[rank]])), 2)

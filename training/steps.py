@@ -112,6 +112,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     """Make age.tflite, age.json and calibration.json of age.keras."""
     from training.age import distributions, int8_embeddings
     from training.age_data import age_data
+    from training.aggregates import count_real
     from training.aware import quantise_carefully
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
     from training.finetune import load_fit
@@ -130,9 +131,10 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     embeddings = int8_embeddings(result.content, data.crops[held])
     spec = fit_temperature(embeddings, data.age_days[held], result.spec)
     predicted = distributions(embeddings, spec) @ np.array(spec.bin_centres_days)
+    real = count_real(data.age_days[held].astype(np.float64), data.animal[held])
     some = np.flatnonzero(split.train)[:: max(1, int(split.train.sum()) // 1500)]
     calibration = Calibration(
-        intervals=fit_intervals(predicted, data.age_days[held], data.animal[held], seed),
+        intervals=fit_intervals(predicted, data.age_days[held], data.animal[held], data.group[held], seed),
         domain=fit_domain(
             int8_embeddings(result.content, data.crops[some]),
             embeddings,
@@ -147,7 +149,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
             max_sd_days=220.0,
             min_px_per_mm=3.9,
         ),
-        training={**_provenance(data, split, seed), **fitted, **rounding},
+        training={**_provenance(data, split, seed), **real, **fitted, **rounding},
     )
     (run / AGE).write_bytes(result.content)
     save_struct(run / "age.json", spec)
@@ -285,5 +287,9 @@ def _provenance(data: AgeData, split: Split, seed: int) -> dict[str, str | int |
         f"{name}_animals": len(np.unique(data.animal[mask]))
         for name, mask in (("train", split.train), ("calibration", split.calibration), ("test", split.test))
     }
+    cages = {
+        f"{name}_cages": len(np.unique(data.group[mask]))
+        for name, mask in (("train", split.train), ("calibration", split.calibration), ("test", split.test))
+    }
     source = "simulated cages" if data.simulated else "own animals"
-    return {"source": source, "seed": seed, "split": "by cage", "data_sha256": fingerprint, **counts}
+    return {"source": source, "seed": seed, "split": "by cage", "data_sha256": fingerprint, **counts, **cages}

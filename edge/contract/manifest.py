@@ -111,6 +111,7 @@ class Band(Struct, frozen=True, kw_only=True):
 class Intervals(Struct, frozen=True, kw_only=True):
     """Calibrated for one unit of reporting.
 
+    `animals` is the number of exchangeable units: cages where animals live together, animals where each lives alone.
     Bands are looked up by predicted age, the last one is open (`below_days` 1e9).
     """
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.estimate import interval_of
+from training.aggregates import aggregates, count_real
 from training.calibrate import domain_scores, fit_domain, fit_intervals, fit_likelihood
 
 
@@ -38,6 +40,98 @@ def test_a_week_is_narrower_than_a_reading_but_not_by_the_square_root_of_its_num
     reading = by_unit["reading"].low_days + by_unit["reading"].high_days
     week = by_unit["week"].low_days + by_unit["week"].high_days
     assert reading / np.sqrt(12) < week < reading
+
+
+def colony(
+    rng: np.random.Generator, cages: int, each: int = 3, *, of_cage: float = 60.0, of_animal: float = 50.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return (predicted, truth, animal, cage): four readings on three days of one week of each animal.
+
+    Errors have a part of the cage and one of the animal, days of spread, and 40 days of noise a reading.
+    """
+    count = cages * each
+    days = np.repeat(rng.uniform(60, 900, cages), each)[:, None] + np.array([0.1, 3.1, 6.1])
+    truth = np.repeat(days.ravel(), 4).astype(np.float32)
+    animal = np.repeat(np.arange(count, dtype=np.int32), 12)
+    error = np.repeat(rng.normal(0, of_cage, cages), each * 12) + np.repeat(rng.normal(0, of_animal, count), 12)
+    predicted = truth - error - rng.normal(0, 40, len(truth))
+    return predicted, truth, animal, (animal // each).astype(np.int32)
+
+
+def coverage_of_new(rng: np.random.Generator, intervals: tuple, cages: int = 600, **kind: float) -> dict[str, float]:
+    """Return the share of new cages' animals that each unit's interval covers, each animal by a random one."""
+    predicted, truth, animal, _ = colony(rng, cages, **kind)
+    found = {}
+    for entry in intervals:
+        means = aggregates(predicted, truth.astype(np.float64), animal, entry.unit)
+        order = rng.permutation(len(means.animal))
+        rows = order[np.unique(means.animal[order], return_index=True)[1]]
+        bounds = np.array([interval_of(float(value), entry) for value in means.predicted[rows]])
+        found[entry.unit] = float(
+            ((bounds[:, 0] <= means.age_days[rows]) & (means.age_days[rows] <= bounds[:, 1])).mean()
+        )
+    return found
+
+
+@pytest.mark.parametrize(("of_cage", "of_animal"), [(90.0, 20.0), (60.0, 50.0), (0.0, 0.0)])
+def test_intervals_cover_the_animals_of_new_cages(of_cage: float, of_animal: float) -> None:
+    """90% intervals of reading, day and week cover 88-92% on average over seeds, made on 2,000 cages."""
+    covered = []
+    for seed in range(3):
+        rng = np.random.default_rng([seed, 41])
+        made = fit_intervals(*colony(rng, 2000, of_cage=of_cage, of_animal=of_animal), seed=seed)
+        assert {entry.animals for entry in made} == {2000}
+        covered.append(coverage_of_new(rng, made, of_cage=of_cage, of_animal=of_animal))
+    for unit in ("reading", "day", "week"):
+        assert 0.88 <= np.mean([one[unit] for one in covered]) <= 0.92, unit
+
+
+def test_with_few_cages_animals_as_units_cover_too_little_and_cages_enough() -> None:
+    """Where most of the error belongs to the cage, 5 animals of a cage are hardly more than one."""
+    kind = {"of_cage": 100.0, "of_animal": 10.0}
+    by_cage, by_animal = [], []
+    for seed in range(16):
+        rng = np.random.default_rng([seed, 42])
+        predicted, truth, animal, cage = colony(rng, 22, each=5, **kind)
+        by_cage.append(coverage_of_new(rng, fit_intervals(predicted, truth, animal, cage, seed), 200, **kind)["week"])
+        by_animal.append(coverage_of_new(rng, fit_intervals(predicted, truth, animal, seed=seed), 200, **kind)["week"])
+    assert np.mean(by_animal) < 0.89
+    assert np.mean(by_cage) > 0.885
+
+
+def test_a_real_day_is_a_calendar_day_and_a_week_seven_days() -> None:
+    """Five readings on one day are one day, a sixth on the next is in none of it; 12 on 3 days of 7 are a week."""
+    day = np.array([100.0, 100.2, 100.4, 100.6, 100.9, 101.0])
+    one = np.zeros(6, np.int32)
+    found = aggregates(day, day, one, "day")
+    assert found.age_days.tolist() == [pytest.approx(100.42)]
+    assert found.real.all()
+    assert not aggregates(day, day, one, "week").real.any()
+
+    week = np.concatenate([[100.0] * 5, [103.0] * 5, [106.5] * 2, [107.0] * 5])
+    found = aggregates(week, week, np.zeros(17, np.int32), "week")
+    assert found.real.all()
+    assert found.age_days.max() == pytest.approx(np.mean(week[5:])), "from day 103: the week to 110"
+    assert found.age_days.min() == pytest.approx(np.mean(week[:12])), "day 107 is the eighth day"
+
+
+def test_an_animal_without_real_days_gets_the_nearest_readings_and_is_counted() -> None:
+    """Animal 0 has one reading a month, animal 1 a day of four: one of two has a real day, none a real week."""
+    ages = np.concatenate([np.arange(6) * 30.0 + 60, [200.1, 200.2, 200.3, 200.4]])
+    animals = np.array([0] * 6 + [1] * 4, np.int32)
+    assert count_real(ages, animals) == {"real_day_animals": 1, "real_week_animals": 0}
+    found = aggregates(ages, ages, animals, "day")
+    assert sorted(found.age_days[~found.real]) == pytest.approx([105, 105, 105, 135, 165, 165])
+    assert found.animal.tolist() == [0] * 6 + [1]
+
+
+def test_an_aggregate_is_banded_by_its_own_mean() -> None:
+    """Days of readings at 100 and 600 days are of the middle band, and none is of the young or the old."""
+    animals = np.repeat(np.arange(40, dtype=np.int32), 4)
+    truth = np.full(160, 300.0, np.float32)
+    predicted = np.tile([100.0, 100.0, 600.0, 600.0], 40)
+    day = fit_intervals(predicted, truth, animals)[1]
+    assert [(band.low_days, band.high_days) for band in day.bands] == [(50.0, 0.0)] * 3
 
 
 @settings(max_examples=20, deadline=None)

@@ -21,12 +21,12 @@ from edge.errors import OperatorError
 from edge.estimate import interval_of
 from edge.simulate import create_population
 from edge.simulate.appearance import appearance_at
+from training.aggregates import READINGS
 from training.calibrate import fit_intervals
 from training.simulate import STRAIN
 from training.truth.oracle import AGES_DAYS, Floats, visible
 
 FIRST_POPULATION = 4_000_000_000
-READINGS = {"reading": 1, "day": 4, "week": 12}
 _DAYS_A_WEEK = 3
 _BINS = 6
 _LEAST = 10
@@ -126,7 +126,7 @@ def coverage_of(model: ErrorModel, animals: int = 2000, seed: int = 1) -> dict[s
     Calibrated by `training.calibrate` on so many drawn animals, tested on so many others: one unit an animal.
     """
     predicted, ages, owner, _ = draw_readings(model, animals, 2 * seed)
-    intervals = fit_intervals(predicted, ages.astype(np.float32), owner, seed)
+    intervals = fit_intervals(predicted, ages.astype(np.float32), owner, seed=seed)
     predicted, ages, _, _ = draw_readings(model, animals, 2 * seed + 1)
     found = {"calibration_animals": float(animals), "test_animals": float(animals)}
     for entry in intervals:
