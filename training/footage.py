@@ -24,6 +24,7 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     """Train both stages on the project, pack them with an age model, and return the figures on held-out frames."""
     from training.dlc import read_project
     from training.geometry import KEYPOINTS, centres_spec, parts_spec
+    from training.golden_samples import LocatorSamples
     from training.labelled import cut_project, scale_of
     from training.locator import centre_scores, part_errors, save_stage, with_likelihood
     from training.mixing import joined_parts, with_parts
@@ -73,6 +74,7 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     with np.load(_as_file(source)) as golden:
         age_samples = golden["age"]
     samples = {"centres": data.views[:3], "parts": data.crops[:3], "age": age_samples}
+    LocatorSamples(data.views, data.crops, f"trained on the labelled frames of {options.dlc.resolve().name}").save(run)
     card = _card(source.manifest, figures, options.dlc)
     key = options.key or run / "key.pem"
     repack(source, run, run / "own-locator.bundle", label, samples, card, signing_key(key))

@@ -1,8 +1,8 @@
-"""The steps from simulated pictures to a signed bundle; each reads and writes the run's folder, so that each can be
+"""The steps from pictures to what is signed; each reads and writes the run's folder, so that each can be
 repeated.
 
-    data.npz -> centres, parts (.tflite, .json) -> age.keras -> age.tflite, age.json, calibration.json -> report.* ->
-    bundle
+    data.npz -> centres, parts (.tflite, .json) -> age.keras -> age.tflite, age.json, calibration.json -> report.*
+    -> bundle (training.bundling)
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from edge.errors import OperatorError
 from training.fitting import Recipe
 from training.geometry import age_spec, centres_spec, parts_spec
 from training.locator import Kept
-from training.pack import NOTICE, Calibration, Label, load_struct, pack_run, save_struct, signing_key
+from training.pack import NOTICE, Calibration, load_struct, save_struct
 from training.quantise import import_backend
 from training.simulate import STRAIN, Dataset
 from training.split import Split, split_by_group
@@ -62,6 +62,7 @@ def train_locator(
 
     kept: where their checkpoints lie, if they are to have any.
     """
+    from training.golden_samples import FILE as LOCATOR_SAMPLES
     from training.locator import centre_scores, fit_centres, fit_parts, part_errors, save_stage, with_likelihood
 
     data = open_data(run)
@@ -69,6 +70,8 @@ def train_locator(
     views = split_by_group(data.view_cage, seed)
     parts = split_by_group(data.part_cage, seed)
     figures: dict[str, float] = {}
+    if again or not ((run / "centres.json").exists() and (run / "parts.json").exists()):
+        (run / LOCATOR_SAMPLES).unlink(missing_ok=True)
     if again or not (run / "centres.json").exists():
         stage = fit_centres(
             data.views[views.train], data.centres[views.train], centres_spec(), Recipe(effort.centres, 16), seed, kept
@@ -141,7 +144,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
             outliers=int8_embeddings(result.content, outliers) if fitted.get("outliers") else None,
         ),
         validity=Validity(
-            strains=data.strains or (STRAIN,),
+            strains=data.strains or ((STRAIN,) if data.simulated else ()),
             min_age_days=float(max(0, np.floor(data.age_days[split.train].min() / 10) * 10)),
             max_age_days=float(np.ceil(data.age_days[split.train].max() / 10) * 10),
             view="top",
@@ -207,38 +210,6 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     write_report(run, metrics, title, notice, material, (run / SHEET).read_bytes())
     (run / EVALUATED).write_text(json.dumps({AGE: _sha256(run / AGE)}) + "\n")
     return metrics
-
-
-def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1) -> str:
-    """Sign and write the run's bundle; return its SHA-256."""
-    import json
-
-    from training.card import model_card
-    from training.report.write import overall
-
-    data = open_data(run)
-    if not (run / "report.json").exists():
-        raise OperatorError(f"{run / 'report.json'}: a bundle is signed with its figures; run evaluate first")
-    _check_report_is_current(run)
-    metrics = overall(json.loads((run / "report.json").read_text()))
-    split = split_by_group(data.cage, seed)
-    chosen = np.flatnonzero(split.test)
-    spread = chosen[:: max(1, len(chosen) // 3)][:3]
-    samples = {"centres": data.views[:3], "parts": data.parts[:3], "age": data.crops[spread]}
-    card = model_card(label, metrics, load_struct(run / "calibration.json", Calibration))
-    return pack_run(run, out, label, samples, metrics, card, signing_key(key))
-
-
-def _check_report_is_current(run: Path) -> None:
-    """Raise OperatorError where the report speaks of another network: no model is signed with another one's figures."""
-    import json
-
-    path = run / EVALUATED
-    told = json.loads(path.read_text()).get(AGE) if path.exists() else None
-    if told != _sha256(run / AGE):
-        raise OperatorError(
-            f"{run / 'report.json'}: its figures are of another age.tflite than {run / AGE}; run evaluate again"
-        )
 
 
 def _sha256(path: Path) -> str:

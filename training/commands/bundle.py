@@ -20,7 +20,16 @@ def add(commands: Any) -> None:
     simulate.add_argument("--workers", type=positive, default=2, help="processes (default %(default)s)")
 
     bundle = run_command(commands, "bundle", _bundle, "sign and pack")
+    bundle.add_argument(
+        "--locator",
+        type=Path,
+        metavar="RUN_OR_BUNDLE",
+        help="where the locator comes from, if not from this run; a bundle's public key lies beside it as .pub",
+    )
     _bundle_options(bundle)
+    template = commands.add_parser("card-template", help="write the questions of the model card, to be answered")
+    template.add_argument("--out", type=Path, required=True, metavar="FILE", help="YAML to write; none is overwritten")
+    template.set_defaults(run=_template)
     demo = run_command(commands, "demo-bundle", _demo_bundle, "all steps; what is there already is used again")
     demo.add_argument("--cages", type=positive, default=500)
     demo.add_argument("--frames", type=positive, default=6)
@@ -33,10 +42,11 @@ def add(commands: Any) -> None:
 
 def _bundle_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
-    command.add_argument("--name", default="cageclock-demo")
+    command.add_argument("--name", help="default cageclock-demo; own-animals where the run holds your own")
     command.add_argument("--model-version", default="0.1.0")
     command.add_argument("--release", type=positive, default=1, help="a counter that only rises (default %(default)s)")
     command.add_argument("--file", type=Path, help="bundle to write (default RUN/<name>.bundle)")
+    command.add_argument("--card-answers", type=Path, metavar="FILE", help="answers for the model card (YAML)")
 
 
 def _simulate(options: argparse.Namespace) -> int:
@@ -59,13 +69,21 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def _bundle(options: argparse.Namespace) -> int:
     quiet()
-    from training.pack import Label
-    from training.steps import bundle
+    from training.bundling import Given, bundle, label_of
 
-    label = Label(options.name, options.model_version, options.release)
-    path = options.file or options.out / f"{options.name}.bundle"
-    sha256 = bundle(options.out, path, label, options.key or options.out / "key.pem", options.seed)
+    label = label_of(options.out, options.name, options.model_version, options.release)
+    path = options.file or options.out / f"{label.name}.bundle"
+    given = Given(getattr(options, "locator", None), options.card_answers)
+    sha256 = bundle(options.out, path, label, options.key or options.out / "key.pem", options.seed, given)
     print(f"{path}: {path.stat().st_size} bytes, sha256 {sha256}")
+    return 0
+
+
+def _template(options: argparse.Namespace) -> int:
+    from training.card.answers import write_template
+
+    write_template(options.out)
+    print(f"{options.out}: answer what is known, then `cageclock-train bundle --card-answers {options.out}`")
     return 0
 
 
