@@ -13,6 +13,7 @@ cageclock-train fit --out RUN                 train the age model
 cageclock-train fit --route features --table T.csv --target AGE --group SUBJECT --out RUN   ... on a table of features
 cageclock-train quantise --out RUN            int8, calibrated
 cageclock-train evaluate --out RUN            the report
+cageclock-train card-template --out FILE      the model card's questions, for people to answer
 cageclock-train bundle --out RUN --key KEY    sign and pack
 cageclock-train associate --predictions P --out RUN   the age gap against phenotypes, genotype, treatment, survival
 cageclock-train power --predictions P --out RUN       animals and readings that a study needs
