@@ -56,13 +56,16 @@ def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1, given: 
     given = given or Given()
     data = age_data(run, seed)
     _check_report_is_current(run)
+    calibration = load_struct(run / "calibration.json", Calibration)
+    # The animals were divided by the seed of `quantise`; another one here would tell of another split.
+    recorded = calibration.training.get("seed")
+    seed = recorded if isinstance(recorded, int) else seed
     if given.locator is not None:
         take_locator(run, given.locator)
     samples = locator_samples(run)
     test = split_by_group(data.group, seed).test
     inputs = {"centres": samples.views, "parts": samples.crops, "age": age_samples(data.crops, test)}
     metrics = overall(json.loads((run / "report.json").read_text()))
-    calibration = load_struct(run / "calibration.json", Calibration)
     card = make_card(run, label, metrics, calibration, samples.origin, given.answers, seed)
     if card.unanswered:
         print("model card: not answered: " + ", ".join(f"{item.key} ({item.number})" for item in card.unanswered))

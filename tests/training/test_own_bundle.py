@@ -62,8 +62,10 @@ def test_it_is_signed_with_another_runs_locator(own: Path, run: Path) -> None:
     assert f"trained on simulated cages of the run {run.name}" in card
     assert card.count("simulated") == 1
     assert "About ethics." in card
-    again = command("bundle", "--out", own, "--card-answers", own / "answers.yaml")
+    again = command("bundle", "--out", own, "--card-answers", own / "answers.yaml", "--seed", 5)
     assert again.returncode == 0, "the locator and its pictures are in the run now"
+    bundle = read_bundle(own / "own-animals.bundle", [(own / "key.pub").read_bytes()])
+    assert bundle.files[CARD].decode() == card, "the split is that of the figures, whatever seed is given here"
 
 
 def test_the_locator_of_a_bundle_brings_its_golden_inputs(own: Path, run: Path) -> None:

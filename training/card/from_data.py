@@ -119,7 +119,9 @@ def _method_answers(found: Evidence) -> dict[str, str]:
 
 
 def _result_answers(found: Evidence) -> dict[str, str]:
-    answers = {"analysed": f"{counts(found)}.", "updating": "No existing model was updated."}
+    began = found.calibration.training.get("weights", "none")
+    updating = "No existing model was updated." if began == "none" else f"Training began from the weights {began}."
+    answers = {"analysed": f"{counts(found)}.", "updating": updating}
     report = "\n".join(f"| {name} | {value:.4g} |" for name, value in found.metrics.items())
     plain = f"From report.json (days; int8 network):\n\n| figure | value |\n| --- | ---: |\n{report}"
     if found.predictions is None or not (found.predictions["split"] == "test").any():
