@@ -57,6 +57,7 @@ def finetune(run: Path, data: AgeData, spec: Age, settings: Finetune, seed: int 
     half.replace(run / AGE_NETWORK)
     said: dict[str, Scalar] = {
         "route": "finetune",
+        "seed": seed,
         "network": plan.backbone,
         "reduce": plan.reduce,
         "head": plan.head,

@@ -122,10 +122,11 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     from training.outliers import outliers_for
 
     data = age_data(run, seed)
-    outliers = outliers_for(run, data.where(split_by_group(data.group, seed).train), seed)
-    import_backend()
-    split = split_by_group(data.group, seed)
     fitted = load_fit(run)
+    _check_seed(fitted.get("seed"), "fit", seed)
+    split = split_by_group(data.group, seed)
+    outliers = outliers_for(run, data.where(split.train), seed) if fitted.get("outliers") else None
+    import_backend()
     spec = msgspec.structs.replace(age_spec(), head=fitted["head"])
     result, rounding = quantise_carefully(
         _load_age(run), data.crops[split.train], data.age_days[split.train], spec, seed=seed
@@ -141,7 +142,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
         domain=fit_domain(
             int8_embeddings(result.content, data.crops[some]),
             embeddings,
-            outliers=int8_embeddings(result.content, outliers) if fitted.get("outliers") else None,
+            outliers=None if outliers is None else int8_embeddings(result.content, outliers),
         ),
         validity=Validity(
             strains=data.strains or ((STRAIN,) if data.simulated else ()),
@@ -176,9 +177,10 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
 
     data = age_data(run, seed)
     table = known_ages(run)
+    spec, calibration = load_struct(run / "age.json", Age), load_struct(run / "calibration.json", Calibration)
+    _check_seed(calibration.training.get("seed"), "quantise", seed)
     import_backend()
     split = split_by_group(data.group, seed)
-    spec, calibration = load_struct(run / "age.json", Age), load_struct(run / "calibration.json", Calibration)
     held = split.calibration | split.test
     content = (run / AGE).read_bytes()
     int8 = int8_embeddings(content, data.crops[held])
@@ -210,6 +212,15 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     write_report(run, metrics, title, notice, material, (run / SHEET).read_bytes())
     (run / EVALUATED).write_text(json.dumps({AGE: _sha256(run / AGE)}) + "\n")
     return metrics
+
+
+def _check_seed(was: object, step: str, seed: int) -> None:
+    """Raise OperatorError where an earlier step divided the animals otherwise: what taught the model would judge it."""
+    if isinstance(was, int) and was != seed:
+        raise OperatorError(
+            f"--seed: expected {was}, by which `{step}` divided the animals, got {seed}; with another one, animals "
+            "that the model was trained on would count as unseen"
+        )
 
 
 def _sha256(path: Path) -> str:

@@ -120,3 +120,11 @@ def test_the_likelihood_of_parts_is_fitted_on_held_out_crops(run: Path) -> None:
     bundle = read_bundle(run / "cageclock-demo.bundle", [(run / "key.pub").read_bytes()])
     assert (fitted.likelihood_a, fitted.likelihood_b) == (spec.likelihood_a, spec.likelihood_b) != (0.0, 1.0)
     assert bundle.manifest.parts == spec
+
+
+def test_another_seed_than_that_of_the_training_is_refused(run: Path) -> None:
+    """It divides the animals otherwise: what the model was trained on would be called unseen."""
+    for step, before in (("quantise", "fit"), ("evaluate", "quantise")):
+        done = command(step, "--out", run, "--seed", 2)
+        assert done.returncode == 2
+        assert f"--seed: expected 1, by which `{before}` divided the animals, got 2" in done.stderr
