@@ -56,11 +56,11 @@ class Commands:
 
     def finish(self) -> None:
         """Say of each replay that has come to its end how much of it the broker took, or the named station stored."""
-        replay = self._sender.finished_replay()
+        replay = self._sender.replays.finished()
         while replay is not None:
             text, detail = replay.report()
             self._answer(Result(id=replay.request, command="replay", status="done", text=text, detail=detail))
-            replay = self._sender.finished_replay()
+            replay = self._sender.replays.finished()
 
     def _capture(self, payload: bytes) -> None:
         try:

@@ -237,7 +237,7 @@ class Publisher:
                 station, online, now_s = topic.split("/")[-2], payload == b"online", time.monotonic()
                 if topic == self._station_topic:
                     self._sender.station_said(online, now_s)
-                self._sender.other_station_said(station, online, now_s)
+                self._sender.replays.station_said(station, online, now_s)
             elif topic.startswith(self._topics.of("command/")):
                 self._commands.take(topic.rpartition("/")[2], payload, retained)
             elif topic.startswith(self._topics.of("committed/")):
@@ -251,7 +251,7 @@ class Publisher:
         """Only the station named in the settings releases records; another's steers a replay that is for it."""
         if station == self._config.mqtt.station:
             self._sender.committed(message)
-        self._sender.other_committed(station, message)
+        self._sender.replays.committed(station, message)
 
     def _answer(self, result: Result) -> None:
         """Publish a result, on the next connection again if this one ends before the broker has it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import deque
+from functools import partial
 from pathlib import Path
 
 from edge.config.tree import Config
@@ -11,26 +11,22 @@ from edge.contract import identity
 from edge.contract.command import ReplayRequest
 from edge.contract.delivery import Committed
 from edge.contract.ranges import RangeSet
-from edge.contract.topics import DeviceTopics, station_availability
+from edge.contract.topics import DeviceTopics
 from edge.outbox.delivery import Delivery, Doubts
 from edge.outbox.reader import HeldEpoch, Reader
 from edge.outbox.released import Released
 from edge.outbox.requests import DELIVERY, OUTBOX
 from edge.outbox.sequence import Row
-from edge.publish.addressed import Addressed
 from edge.publish.compare import Comparison
 from edge.publish.journal import Journal
 from edge.publish.link import NO_SUBSCRIBERS, NOT_AUTHORISED, Link
-from edge.publish.replay import Replay
+from edge.publish.replays import Replays
 from edge.publish.stream import Stream
 from edge.publish.window import Held, Key
 
 QUOTA = 0x97
 _THUMBNAILS = 20
 _DENIED_PAUSE_S = 30.0
-_REPLAY_STEP = 20
-_ADDRESSED = 8
-"""Requests for named stations that are kept; the oldest gives way, and is asked for again."""
 _GRACE_S = 2.0
 
 
@@ -59,8 +55,7 @@ class Sender:
         self._station_db = delivery.station_db or ""
         self._dirty = False
         self._mids: dict[int, tuple[Stream, Key]] = {}
-        self._replays: deque[Replay] = deque()
-        self._addressed: list[Addressed] = []
+        self.replays = Replays(self._topics, mqtt.resend_after_s, jitter)
         self._user = f"the user {mqtt.username}" if mqtt.username is not None else f"this device ({config.device_id})"
         self._denied: set[str] = set()
         self._live_above: dict[str, int] = {}
@@ -103,10 +98,7 @@ class Sender:
     def lost_link(self, *, suspicious: bool) -> None:
         """Take back what was unacknowledged; quarantine what keeps ending connections."""
         self._mids.clear()
-        for replay in self._replays:
-            replay.lose_link()
-        for addressed in self._addressed:
-            addressed.lose_link()
+        self.replays.lose_link()
         for stream in (self.records, self.thumbnails):
             poison = stream.lose_link(suspicious=suspicious)
             if poison is not None:
@@ -120,18 +112,6 @@ class Sender:
             self.thumbnails.window.hurry(now_s, _GRACE_S)
             self._fresh_above = self._last()
         self.station_online = online
-
-    def other_station_said(self, station: str, online: bool, now_s: float) -> None:
-        """Take in the availability of a station that a replay is for."""
-        for replay in self._addressed:
-            if replay.station == station:
-                replay.station_said(online, now_s)
-
-    def other_committed(self, station: str, message: Committed) -> None:
-        """Take in the watermark of a station that a replay is for; it releases nothing."""
-        for replay in self._addressed:
-            if replay.station == station:
-                replay.committed(message)
 
     def committed(self, message: Committed) -> None:
         """Take in the releasing station's watermark."""
@@ -237,38 +217,16 @@ class Sender:
         ):
             sent += self._send_thumbnail(link, key, now_s)
         sent += self._show_latest(link)
-        return sent + self._send_replays(link) + self._send_addressed(link, now_s)
+        return sent + self.replays.send(link, partial(self._send_again, link), now_s, taken=online)
 
     def replay(self, request: ReplayRequest) -> int:
         """Queue held records to be sent again and return how many."""
-        epoch = request.epoch
-        held = [of for of in self.epochs + self.own_epochs if of.epoch == epoch]
-        if not held:
-            return 0
-        first, last = max(request.first_seq, held[0].first_held), min(request.last_seq, held[0].last)
-        count = max(0, last - first + 1)
-        if count and request.station is not None:
-            wanted, resend_s = Held(epoch, first, last), self.records.window.resend_after_s
-            self._addressed.append(Addressed.begin(request.id, request.station, wanted, resend_s, jitter))
-            del self._addressed[:-_ADDRESSED]
-        elif count:
-            waiting = deque((epoch, seq) for seq in range(first, last + 1))
-            self._replays.append(Replay(request.id, count, waiting=waiting))
-        return count
-
-    def finished_replay(self) -> Replay | Addressed | None:
-        """Return a request that a station has all of, or the oldest one that was sent and answered; forget it."""
-        for replay in self._addressed:
-            if replay.done:
-                self._addressed.remove(replay)
-                return replay
-        return self._replays.popleft() if self._replays and self._replays[0].done else None
+        held = _held([of for of in self.epochs + self.own_epochs if of.epoch == request.epoch])
+        return self.replays.begin(request, held[0]) if held else 0
 
     def acked(self, mid: int, code: int, now_s: float) -> None:
         """Take in the broker's answer to one message."""
-        if any(replay.acked(mid) for replay in self._addressed):
-            return
-        if any(replay.acked(mid, well=code < 0x80 and code != NO_SUBSCRIBERS) for replay in self._replays):
+        if self.replays.acked(mid, well=code < 0x80 and code != NO_SUBSCRIBERS):
             return
         stream, key = self._mids.pop(mid, (None, None))
         if stream is None or key is None:
@@ -386,40 +344,6 @@ class Sender:
         if content is not None and link.fits(topic, content):
             link.publish(topic, content, retain=True, marks=_marks(self._latest))
         return 1
-
-    def _send_replays(self, link: Link) -> int:
-        """Send some of the oldest request's records again, few at a time, while there is somebody to take them."""
-        sent = 0
-        if not self.station_online:
-            return 0
-        while self._replays and self._replays[0].waiting and len(self._replays[0].pending) < _REPLAY_STEP:
-            replay = self._replays[0]
-            key = replay.waiting.popleft()
-            mids = self._send_again(link, key)
-            if mids is None:  # the connection takes no more
-                replay.waiting.appendleft(key)
-                break
-            replay.sent(key, mids)
-            sent += len(mids)
-        return sent
-
-    def _send_addressed(self, link: Link, now_s: float) -> int:
-        """Send what a named station lacks, as far as its own watermark lets."""
-        sent = 0
-        for replay in self._addressed:
-            if not replay.subscribed:  # the watermark first, so that what the station has is known when it is online
-                link.subscribe([self._topics.committed(replay.station), station_availability(replay.station)])
-                replay.subscribed = True
-            for key in replay.choose(now_s):
-                mids = self._send_again(link, key)
-                if mids is None:  # the connection takes no more
-                    break
-                if mids:
-                    replay.sent(key, mids, now_s)
-                else:
-                    replay.pass_over(key)
-                sent += len(mids)
-        return sent
 
     def _send_again(self, link: Link, key: Key) -> list[int] | None:
         """Return the ids of what was handed over; none where the record is gone or too large by now."""
