@@ -24,7 +24,7 @@ from edge.outbox.released import Released, read_doubt, read_released
 from edge.outbox.requests import DELIVERY, OUTBOX
 from edge.outbox.reserve import MARGIN_BYTES, Reserve
 from edge.outbox.retention import Retention
-from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal_old_rows
+from edge.outbox.sequence import NEWEST, SCHEMA, Sequence, new_row, seal_old_rows
 from edge.outbox.thumbnails import FOLDER, Thumbnails
 from edge.outbox.wal import look_at_journal
 
@@ -129,7 +129,7 @@ class Outbox:
             self._replace_damaged(str(error))
             return attempted if self._is_held(*attempted) else self._with_reserve(insert)
 
-    def newest(self, most: int = 20) -> list[Reading | Event]:
+    def newest(self, most: int = NEWEST) -> list[Reading | Event]:
         """Return the newest readings and events that are still held, the newest first; none where they are unreadable.
 
         The status file is written after a record: a kill between the two must not have a slot taken or told twice.

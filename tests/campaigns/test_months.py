@@ -33,6 +33,8 @@ def test_a_hundred_clock_steps_change_neither_numbers_nor_slots():
         pytest.param(3010, id="a power cut during a capture took the status file with it"),
         pytest.param(3030, id="it took the outbox too, whose own events then looked like a sign of life"),
         pytest.param(3066, id="killed between the first reading after a full disk and the word about the slots before"),
+        pytest.param(10244, id="a newest record that could not be read hid what the process before had known"),
+        pytest.param(10271, id="the same, and the slot was taken twice"),
     ],
 )
 def test_a_month_that_once_had_a_hole_has_none(seed):

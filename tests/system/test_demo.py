@@ -1,6 +1,7 @@
 """`cageclock demo` runs the whole path by itself, with either broker, and Ctrl-C ends it at any moment."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def test_every_reading_of_a_short_demo_is_logged_and_drawn(tmp_path: Path, broke
 def test_ctrl_c_ends_it_cleanly_and_leaves_nothing_running(tmp_path: Path, after_s: float) -> None:
     out = tmp_path / "demo"
     process = demo(out, "--cages", "2", "--captures", "200")
+    _wait_for_python(process.pid)
     time.sleep(after_s)
     os.kill(process.pid, signal.SIGINT)
     said, errors = process.communicate(timeout=60)
@@ -62,6 +64,16 @@ def test_ctrl_c_ends_it_cleanly_and_leaves_nothing_running(tmp_path: Path, after
     assert running_in(out) == []
     if after_s > 1:
         assert "stopped; what was logged so far is in" in said
+
+
+def _wait_for_python(pid: int) -> None:
+    """Return once the interpreter takes SIGINT; before, on a busy machine, the system ends it unasked."""
+    for _ in range(600):
+        caught = re.search(r"SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
+        if caught and int(caught[1], 16) & 1 << (signal.SIGINT - 1):
+            return
+        time.sleep(0.05)
+    raise AssertionError("the demo did not start within 30 s")
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
