@@ -36,7 +36,9 @@ def run(out: Path, *, cages: int = 4, captures: int = 230, seed: int = 1, broker
         OperatorError: the folder holds something else than an earlier demo, or no broker can be had.
         DeviceError: a child ended badly; the message quotes its last line.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT too: a shell that starts a job in the background has it ignored, and Python leaves that as it is.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _interrupt)
     _make_empty(out)
     try:
         with Children(out / "logs") as children:
