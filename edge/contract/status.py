@@ -58,6 +58,8 @@ class Health(Struct, frozen=True, kw_only=True):
     """How the device is. `problems` are stable codes, each with a sentence in `advice`; empty means well.
 
     recovery: counters of the camera's recovery ladder since the state directory was made.
+    connection_ends: how connections to the broker failed or ended since publish began, with counts: `unreachable`,
+    `refused`, `unanswered`, `silent`, `unreadable`, `broken`; devices before this field send none.
     """
 
     schema: Literal["cageclock/health/1"] = HEALTH_SCHEMA
@@ -82,6 +84,7 @@ class Health(Struct, frozen=True, kw_only=True):
     last_fresh_frame_age_s: float | None
     recovery: dict[str, int]
     reconnects: Count
+    connection_ends: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Window(Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from edge.config.tree import Config
@@ -29,7 +29,11 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What delivery is about. denied: a sentence on subscriptions that the broker refuses, "" where there are none."""
+    """What delivery is about.
+
+    ends: see `edge.publish.ends.Ends.counts`.
+    denied: a sentence on subscriptions that the broker refuses, "" where there are none.
+    """
 
     records: int
     unreleased: int
@@ -38,6 +42,7 @@ class Backlog:
     quarantined: int
     last_record_at: datetime | None
     reconnects: int
+    ends: dict[str, int] = field(default_factory=dict)
     denied: str = ""
 
 
@@ -69,6 +74,7 @@ def make_health(config: Config, machine: Machine, captured: Captured, backlog: B
         last_fresh_frame_age_s=age_s,
         recovery=captured.recovery,
         reconnects=backlog.reconnects,
+        connection_ends=backlog.ends,
     )
 
 

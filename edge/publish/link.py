@@ -11,6 +11,7 @@ import contextlib
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -23,23 +24,27 @@ from edge.credential import secret_path
 from edge.errors import NetworkError, OperatorError
 
 NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
-_KEEP_ALIVE_TIMEOUT = 0x8D
+_KEEP_ALIVE_TIMEOUT, _PROTOCOL_ERROR = 0x8D, 0x82
 CONNECT_TIMEOUT_S = 10.0
 _LIBRARY_IN_FLIGHT = 20
 _OVERHEAD_BYTES = 300
 """Room for the topic, the packet's head and its properties."""
+
+EndKind = Literal["refused", "unanswered", "silent", "unreadable", "broken", "closed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
     """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one.
 
-    silent: nobody ended it, the other side stopped answering; that speaks against the network, not against a message.
+    kind: `refused`, `unanswered` (no answer to CONNECT), `silent` (an accepted connection whose other side stopped
+    answering: that speaks against the network, not against a message), `unreadable` (paho failed on what came, or one
+    side found it against the protocol), `broken` (by the broker or on the way), `closed` (by this side).
     """
 
     text: str
+    kind: EndKind
     code: int = 0
-    silent: bool = False
 
 
 class Link:
@@ -122,10 +127,10 @@ class Link:
         try:
             code = self._client.loop(timeout_s)
         except Exception as error:  # noqa: BLE001 - whatever the library raises ends this connection, not the process
-            self._end(Ended(f"mqtt: the library failed: {type(error).__name__}: {error}", TOO_LARGE))
+            self._end(Ended(f"mqtt: the library failed: {type(error).__name__}: {error}", "unreadable", TOO_LARGE))
             return
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and self.ended is None:
-            self._end(Ended(f"mqtt: the connection broke: {mqtt.error_string(code)}"))
+            self._end(Ended(f"mqtt: the connection broke: {mqtt.error_string(code)}", "broken"))
 
     def unfinished(self) -> bool:
         """Return whether something was handed over that the broker has not acknowledged."""
@@ -136,11 +141,11 @@ class Link:
         with contextlib.suppress(Exception):
             self._client.disconnect()
             self._client.loop(0.1)
-        self._end(Ended("closed"))
+        self._end(Ended("closed", "closed"))
 
     def drop(self) -> None:
         """Close without goodbye."""
-        self._end(Ended("dropped"))
+        self._end(Ended("dropped", "closed"))
 
     def _prepare_login(self) -> None:
         settings = self._settings
@@ -163,7 +168,7 @@ class Link:
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, properties: Properties | None
     ) -> None:
         if code.is_failure:
-            self._end(Ended(_refusal(self._settings, code), code.value))
+            self._end(Ended(_refusal(self._settings, code), "refused", code.value))
             return
         limit = getattr(properties, "MaximumPacketSize", None) if properties is not None else None
         if limit is not None:
@@ -174,9 +179,14 @@ class Link:
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: Properties | None
     ) -> None:
         if self.ended is None and code.value == _KEEP_ALIVE_TIMEOUT:  # paho's own finding, on 3.1.1 too
-            self.ended = Ended("mqtt: the broker no longer answers", silent=True)
+            if self.connected:
+                self.ended = Ended("mqtt: the broker no longer answers", "silent")
+            else:
+                self.ended = Ended(f"mqtt: {_at(self._settings)} takes connections and does not answer", "unanswered")
         elif self.ended is None:
-            self.ended = Ended(f"mqtt: the broker ended the connection: {code}", code.value if self._five else 0)
+            words = f"mqtt: the broker ended the connection: {code}"
+            kind: EndKind = "unreadable" if code.value == _PROTOCOL_ERROR else "broken"
+            self.ended = Ended(words, kind, code.value if self._five else 0)
         self.connected = False
 
     def _message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
@@ -222,7 +232,7 @@ def read_secret(place: str | None) -> str | None:
 
 
 def _why_not(settings: Mqtt, error: Exception) -> str:
-    where = f"{settings.host}:{settings.port}"
+    where = _at(settings)
     if isinstance(error, ssl.SSLError):
         return f"mqtt: TLS with {where} failed: {error}; look at mqtt.tls and at the clock"
     reason = getattr(error, "strerror", None) or str(error)
@@ -233,10 +243,14 @@ def _refusal(settings: Mqtt, code: ReasonCode) -> str:
     secret = settings.password_file or "none is named"
     if code.value in (0x86, NOT_AUTHORISED):
         return (
-            f"mqtt: the broker at {settings.host}:{settings.port} refused the login of {_who(settings)}: {code}; "
+            f"mqtt: the broker at {_at(settings)} refused the login of {_who(settings)}: {code}; "
             f"correct mqtt.username, or the password in mqtt.password_file ({secret})"
         )
-    return f"mqtt: the broker at {settings.host}:{settings.port} refused the connection: {code}; look into its log"
+    return f"mqtt: the broker at {_at(settings)} refused the connection: {code}; look into its log"
+
+
+def _at(settings: Mqtt) -> str:
+    return f"{settings.host}:{settings.port}"
 
 
 def _who(settings: Mqtt) -> str:

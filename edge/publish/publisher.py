@@ -26,6 +26,7 @@ from edge.outbox.requests import OUTBOX
 from edge.publish.captured import Captured, read_captured
 from edge.publish.commands import Commands
 from edge.publish.discovery import birth_topic, discovery_topic, make_discovery
+from edge.publish.ends import Ends
 from edge.publish.health import Backlog, make_health
 from edge.publish.journal import Journal
 from edge.publish.link import TAKEN_OVER, Link
@@ -39,9 +40,6 @@ IDLE_S = 0.25
 SAVE_S = 5.0
 SETTLE_S = 0.3
 """After connecting, the retained watermark is given so long to come, so that less is sent twice."""
-FIRST_RETRY_S, LAST_RETRY_S = 0.5, 20.0
-STABLE_S = 10.0
-QUICK_END_S, QUICK_ENDS = 5.0, 5
 RESUBSCRIBE_S = 30.0
 TIDY_S = 600.0
 
@@ -63,13 +61,11 @@ class Publisher:
         self._link: Link | None = None
         self._clock = SystemClock()
         self._started_at = datetime.now(UTC)
-        self._retry_at_s, self._retry_s = 0.0, FIRST_RETRY_S
         self._ready_at_s: float | None = None
         self._denied, self._resubscribe_at_s = "", 0.0
         self._save_at_s = self._health_at_s = self._tidy_at_s = 0.0
         self._connections = 0
-        self._quick_ends: list[float] = []
-        self._duplicate_told_s = float("-inf")
+        self._ends = Ends()
         self._info = b""
         self._recent = Recent(self._sender.outbox)
         self._asked: tuple[Question, ...] = ()
@@ -81,7 +77,7 @@ class Publisher:
         """Do one round; it takes at most a connection attempt's time-out."""
         now_s = time.monotonic()
         self._refresh()
-        if self._link is None and now_s >= self._retry_at_s:
+        if self._link is None and self._ends.due(now_s):
             self._connect(now_s)
         if self._link is None:
             time.sleep(IDLE_S)
@@ -139,7 +135,7 @@ class Publisher:
             self._ready_at_s = None
         except NetworkError as error:
             self._journal.say("connection", f"{error}. It is tried again; nothing is lost")
-            self._back_off(now_s)
+            self._ends.unreachable(now_s)
 
     def _serve(self, link: Link) -> None:
         """Work the connection: the network first, then what may be sent."""
@@ -153,8 +149,7 @@ class Publisher:
         if self._ready_at_s is None or now_s < self._ready_at_s + SETTLE_S:
             return
         self._look_at_subscriptions(link, now_s)
-        if now_s > self._ready_at_s + STABLE_S:
-            self._retry_s = FIRST_RETRY_S
+        self._ends.lives(now_s - self._ready_at_s)
         self._guard("send", lambda: self._sender.send(link, now_s))
         self._commands.finish()
         if self._sender.comparison.questions() != self._asked:
@@ -201,34 +196,22 @@ class Publisher:
     def _end(self, link: Link, now_s: float) -> None:
         """The connection is over: say why once, look for a double, come back later."""
         assert link.ended is not None
-        ended, was_up = link.ended, self._ready_at_s is not None
+        ended, lived_s = link.ended, None if self._ready_at_s is None else now_s - self._ready_at_s
         link.drop()
         self._link = None
-        self._guard("save", lambda: self._sender.lost_link(suspicious=was_up and not ended.silent))
+        self._guard("save", lambda: self._sender.lost_link(suspicious=lived_s is not None and ended.kind != "silent"))
         self._journal.say("connection", f"{ended.text}. It is tried again; nothing is lost")
-        lived_s = now_s - (self._ready_at_s if self._ready_at_s is not None else now_s)
-        if was_up and (ended.code == TAKEN_OVER or lived_s < QUICK_END_S):
-            self._suspect_double(ended.code, now_s)
-        self._back_off(now_s)
+        if self._ends.ended(ended, lived_s, now_s):
+            self._name_double(told=ended.code == TAKEN_OVER)
 
-    def _suspect_double(self, code: int, now_s: float) -> None:
-        """Name a second client with this identity: told by reason 0x8E, or guessed from ends that follow each other."""
-        self._quick_ends = [at_s for at_s in self._quick_ends if now_s - at_s < 600.0] + [now_s]
-        told = code == TAKEN_OVER
-        if len(self._quick_ends) < (2 if told else QUICK_ENDS) or now_s - self._duplicate_told_s < 3600.0:
-            return
-        self._duplicate_told_s = now_s
+    def _name_double(self, *, told: bool) -> None:
         text = (
             f"{'another client' if told else 'perhaps another client'} connects as {self._config.device_id}: a copied "
             "card or settings file? Give each device its own device_id"
         )
         self._journal.say("double", f"mqtt: {text}")
-        detail: dict[str, Scalar] = {"ends": len(self._quick_ends), "told": told}
+        detail: dict[str, Scalar] = {"ends": self._ends.quick, "told": told}
         self._guard("save", lambda: self._delivery.event("duplicate_client", text, **detail))
-
-    def _back_off(self, now_s: float) -> None:
-        self._retry_at_s = now_s + self._retry_s * jitter()
-        self._retry_s = min(LAST_RETRY_S, self._retry_s * 2)
 
     def _arrived(self, topic: str, payload: bytes, retained: bool) -> None:
         """Take in a message; one that cannot be read is said and passed over."""
@@ -294,6 +277,7 @@ class Publisher:
             quarantined=len(self._delivery.quarantined()),
             last_record_at=None if newest is None else datetime.fromisoformat(newest.recorded_at),
             reconnects=max(0, self._connections - 1),
+            ends=self._ends.counts,
             denied=self._denied,
         )
 

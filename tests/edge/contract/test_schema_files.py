@@ -10,6 +10,7 @@ import pytest
 
 from edge.contract import identity, jsontext
 from edge.contract.schema_files import EXAMPLES, FOLDER, PLAIN, RECORDS, file_name, main, make_schemas
+from edge.contract.status import Health
 from edge.errors import MessageError
 
 STORED = sorted((FOLDER / EXAMPLES).glob("*.json"))
@@ -129,3 +130,13 @@ def _limits(value, schema):
             yield f"{value} is out of range"
         if value <= schema.get("exclusiveMinimum", value - 1) or value >= schema.get("exclusiveMaximum", value + 1):
             yield f"{value} is out of range"
+
+
+def test_a_health_record_of_a_device_that_counts_no_ends_is_read() -> None:
+    text = (
+        (FOLDER / EXAMPLES / "health.v1.json")
+        .read_bytes()
+        .replace(b',"connection_ends":{"silent":1,"unreachable":4}', b"")
+    )
+    assert b"connection_ends" not in text
+    assert jsontext.decode(text, Health).connection_ends == {}

@@ -76,10 +76,10 @@ class TwistedRig(FleetRig):
         for relay in self.relays:
             relay.close()
 
-    def reconnects(self) -> int:
-        """Return what the device's newest health record at the station says."""
+    def counted(self, kind: str) -> bool:
+        """Return whether the device's newest health record at the station counts an end of this kind."""
         rows = query(self.data / "station.db", "SELECT body FROM device_state WHERE what = 'health'")
-        return int(json.loads(rows[0][0])["reconnects"]) if rows else 0
+        return bool(rows) and json.loads(rows[0][0])["connection_ends"].get(kind, 0) >= 1
 
     def arrives(self) -> None:
         """Append a reading and wait until the station has it."""
@@ -99,13 +99,15 @@ def _begin(rig: TwistedRig) -> None:
         part.start()
 
 
-def test_a_broker_that_accepts_and_never_answers_is_left_and_found_again(rig: TwistedRig) -> None:
+def test_a_broker_that_accepts_and_never_answers_is_left_found_again_and_counted(rig: TwistedRig) -> None:
     rig.relays[0].mute = True
     _begin(rig)
     wait_until(lambda: rig.relays[0].swallowed > 0, 30, rig.parts["publish"])
     time.sleep(2.0)
     rig.relays[0].mute = False  # the connection that was never answered stays so: its CONNACK is gone
     rig.arrives()
+    assert "takes connections and does not answer" in rig.parts["publish"].log()
+    wait_until(lambda: rig.counted("unanswered"), 30, rig.parts["publish"])
 
 
 def test_a_connection_that_falls_silent_is_made_anew_and_counted_in_health(rig: TwistedRig) -> None:
@@ -117,7 +119,7 @@ def test_a_connection_that_falls_silent_is_made_anew_and_counted_in_health(rig: 
     rig.relays[0].mute = False
     wait_until(lambda: seq in rig.stored(rig.data), BACK_WITHIN_S, rig.parts["publish"])
     rig.arrives()
-    wait_until(lambda: rig.reconnects() >= 1, 30, rig.parts["publish"])
+    wait_until(lambda: rig.counted("silent"), 30, rig.parts["publish"])
 
 
 def test_an_answer_that_paho_cannot_parse_is_survived_by_the_device_and_counted_in_health(rig: TwistedRig) -> None:
@@ -126,7 +128,7 @@ def test_an_answer_that_paho_cannot_parse_is_survived_by_the_device_and_counted_
     rig.relays[0].twist = True
     rig.arrives()
     assert rig.relays[0].twisted == 1
-    wait_until(lambda: rig.reconnects() >= 1, 30, rig.parts["publish"])
+    wait_until(lambda: rig.counted("unreadable"), 30, rig.parts["publish"])
 
 
 def test_an_answer_that_paho_cannot_parse_is_survived_by_the_station(rig: TwistedRig) -> None:
@@ -134,7 +136,7 @@ def test_an_answer_that_paho_cannot_parse_is_survived_by_the_station(rig: Twiste
     rig.arrives()
     rig.relays[1].twist = True
     rig.arrives()
-    assert rig.relays[1].twisted == 1
+    wait_until(lambda: rig.relays[1].twisted == 1, 10, rig.parts["station"])  # the answer to the watermark
     wait_until(lambda: rig.parts["station"].log().count("connected to") >= 2, BACK_WITHIN_S, rig.parts["station"])
     rig.arrives()
 
