@@ -23,6 +23,8 @@ from training.quantise import quantise, spread
 
 _MOVES = Ranges(rotation=0.12, zoom=0.02, shear=0.02, shift_px=6.0)
 """What the locator's errors do to a crop; the zoom stays small, because size is a cue of age."""
+_NATURAL = 0.25
+"""Strength of the light's changes where foreign crops are told from animals: at 1 a brown coat may be a black one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +61,20 @@ def fit_age(
 
     items: scores of frailty items, float32 (n, k) within 0..1, NaN where not known: learnt beside the age.
     prepare: is given the embedding network before training, to put pretrained weights into it.
-    outliers: crops uint8 (m, height, width, channels) that no age should be given for; each batch has a quarter more
-        rows of them, which the embedding learns to tell from the animals.
+    outliers: crops uint8 (m, height, width, channels) that no age should be given for; each batch has three eighths
+        more rows of them, which the embedding learns to tell from the half of the animals that keep their light.
     """
     seeded(seed)()
     plan = plan or Plan()
-    foreign = 0 if outliers is None else max(1, recipe.batch // 4)
-    head = replace(head_of(plan.head, spec, items), outliers=foreign)
+    foreign, natural = (0, 0) if outliers is None else (max(1, 3 * recipe.batch // 8), max(1, recipe.batch // 2))
+    head = replace(head_of(plan.head, spec, items), outliers=foreign, natural=natural)
     small = reduced_spec(spec, plan.reduce)
     network = age_network(small, plan.backbone)
     if prepare is not None:
         prepare(network)
     whole = with_head(network, head.outputs, head.items, outlier=foreign > 0)
-    batches = age_batches(reduced(crops, plan.reduce), head.targets(age_days, items), recipe.batch, seed, plan.reduce)
+    targets = head.targets(age_days, items)
+    batches = age_batches(reduced(crops, plan.reduce), targets, recipe.batch, seed, plan.reduce, natural)
     if outliers is not None:
         batches = with_outliers(batches, reduced(outliers, plan.reduce), foreign, seed, plan.reduce)
     fit(whole, head.loss(), batches, recipe, "age")
@@ -165,9 +168,12 @@ def distributions(embeddings: NDArray[np.float32], spec: Age) -> NDArray[np.floa
 
 
 def age_batches(
-    crops: NDArray[np.uint8], targets: NDArray[np.float32], batch: int, seed: int, reduce: int = 1
+    crops: NDArray[np.uint8], targets: NDArray[np.float32], batch: int, seed: int, reduce: int = 1, natural: int = 0
 ) -> Iterator[Batch]:
-    """Yield augmented batches for ever, every crop once a pass: float32 pixels 0..1 and their targets."""
+    """Yield augmented batches for ever, every crop once a pass: float32 pixels 0..1 and their targets.
+
+    The last `natural` rows of each keep their light, nearly: what is foreign shows in it.
+    """
     rng = np.random.default_rng([seed, 5])
     moves = replace(_MOVES, shift_px=_MOVES.shift_px / reduce)
     while True:
@@ -175,9 +181,10 @@ def age_batches(
         for start in range(0, max(1, len(order) - batch + 1), batch):
             chosen = order[start : start + batch]
             pictures = []
-            for index in chosen:
-                picture = moved(crops[index], moves, rng)
-                pictures.append(change_light(picture.astype(np.float32) / 255, rng, 0.02))
+            for place, index in enumerate(chosen):
+                picture = moved(crops[index], moves, rng).astype(np.float32) / 255
+                strength = _NATURAL if place >= len(chosen) - natural else 1.0
+                pictures.append(change_light(picture, rng, 0.02, strength))
             yield np.stack(pictures), targets[chosen]
 
 
@@ -189,7 +196,8 @@ def with_outliers(
     moves = replace(_MOVES, shift_px=_MOVES.shift_px / reduce)
     for pixels, targets in batches:
         chosen = rng.integers(len(outliers), size=count)
-        shown = [change_light(moved(outliers[at], moves, rng).astype(np.float32) / 255, rng, 0.02) for at in chosen]
+        turned = [moved(outliers[at], moves, rng).astype(np.float32) / 255 for at in chosen]
+        shown = [change_light(picture, rng, 0.02, _NATURAL) for picture in turned]
         empty = np.zeros((count, targets.shape[1]), targets.dtype)
         yield np.concatenate([pixels, np.stack(shown)]), np.concatenate([targets, empty])
 

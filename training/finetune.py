@@ -34,7 +34,7 @@ AGE_NETWORK, AGE_FIT = "age.keras", "age-fit.json"
 class Finetune:
     """What `fit --route finetune` does. head `auto`: the three compete first, each for `head_steps`."""
 
-    steps: int = 3000
+    steps: int = 4000
     plan: Plan = field(default_factory=Plan)
     head: HeadKind | Literal["auto"] = "distribution"
     head_steps: int = 1500

@@ -30,13 +30,14 @@ class Head:
     """One kind of head over age bins (bins,), days, with frailty items beside it.
 
     outliers: so many rows at the end of each batch are no animals of the domain: they have no age, and the last output
-    learns to tell them.
+    learns to tell them from the `natural` rows before them.
     """
 
     kind: HeadKind
     bins: Floats
     items: int = 0
     outliers: int = 0
+    natural: int = 0
 
     @property
     def outputs(self) -> int:
@@ -75,10 +76,10 @@ class Head:
     def _with_outliers(self, of_animals: Any) -> Any:
         if not self.outliers:
             return of_animals
-        count = self.outliers
+        animals, count = self.natural, self.outliers
 
         def loss(truth: Any, values: Any) -> Any:
-            beside = outlier_loss(values[:, -1], count)
+            beside = outlier_loss(values[:, -1], animals, count)
             return of_animals(truth[:-count], values[:-count, :-1]) + OUTLIERS_WEIGHT * beside
 
         return loss

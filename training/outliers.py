@@ -19,7 +19,7 @@ from edge.preprocess import age_input
 from training.age_data import AgeData
 from training.geometry import age_spec
 from training.progress import progress
-from training.truth.foreign import IN_DOMAIN, KINDS, scenes_of_cage
+from training.truth.foreign import IN_DOMAIN, KINDS, NEAR, scenes_of_cage
 
 Crop = NDArray[np.uint8]
 Make = Callable[[Crop, Crop, np.random.Generator], Crop]
@@ -28,24 +28,27 @@ SEEDS = 1_000_000
 """Added to a run's seed: the cages, animals and noise of the scenes that a model is tested on are others."""
 CAGES = 150
 MADE = 2000
+NEAR_TIMES = 4
+"""How much more often the network sees the kinds that are hardest to tell."""
 _SHARD = 6
 
 
 def outliers_for(run: Path, train: AgeData, seed: int = 1) -> Crop:
     """Return the outliers, uint8 (m, h, w, c), of a run's training animals: the same at each call.
 
-    Simulated animals have foreign scenes of up to 150 cages, kept in the run's folder, and half as many made crops; of
-    real ones, whose foreign scenes nobody has photographed, only made ones.
+    Simulated animals have foreign scenes of up to 150 cages, kept in the run's folder, the nearest kinds several times,
+    and half as many made crops; of real ones, whose foreign scenes nobody has photographed, only made ones.
     """
     if not train.simulated:
         return made_outliers(train.crops, MADE, seed)
     cages = min(CAGES, max(2, len(np.unique(train.group)) // 2))
     rendered = rendered_outliers(run / "outliers", seed, cages)
-    return np.concatenate([rendered, made_outliers(train.crops, len(rendered) // 2, seed)])
+    times = np.resize([NEAR_TIMES if kind in NEAR else 1 for kind in KINDS], len(rendered))
+    return np.concatenate([np.repeat(rendered, times, axis=0), made_outliers(train.crops, len(rendered) // 2, seed)])
 
 
 def rendered_outliers(folder: Path, seed: int = 1, cages: int = CAGES, workers: int = 2) -> Crop:
-    """Return the crops, uint8 (n, h, w, 1), of every kind of foreign scene in so many cages; kept in `folder`."""
+    """Return the crops, uint8 (n, h, w, 1), of so many cages, each in the order of KINDS; kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(folder, seed + SEEDS, first, min(cages, first + _SHARD)) for first in range(0, cages, _SHARD)]
     with ProcessPoolExecutor(workers) as pool:

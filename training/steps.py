@@ -41,7 +41,7 @@ class Effort:
 
     centres: int = 700
     parts: int = 1500
-    age: int = 3000
+    age: int = 4000
 
 
 def open_data(run: Path) -> Dataset:

@@ -36,7 +36,7 @@ def add(commands: Any) -> None:
     demo.add_argument("--workers", type=positive, default=2)
     demo.add_argument("--centre-steps", type=positive, default=700)
     demo.add_argument("--part-steps", type=positive, default=1500)
-    demo.add_argument("--age-steps", type=positive, default=3000)
+    demo.add_argument("--age-steps", type=positive, default=4000)
     _bundle_options(demo)
 
 

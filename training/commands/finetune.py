@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
 def add_options(fit: argparse.ArgumentParser) -> None:
     """Add the route's options to `fit`."""
     route = fit.add_argument_group("route finetune")
-    route.add_argument("--steps", type=positive, default=3000, help="training steps of 32 crops (default %(default)s)")
+    route.add_argument("--steps", type=positive, default=4000, help="training steps of 32 crops (default %(default)s)")
     _network_options(route)
     route.add_argument(
         "--head",

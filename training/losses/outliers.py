@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 
-def outlier_loss(logits: Any, count: int) -> Any:
-    """Return the cross-entropy of logits (n,), of which the last `count` are outliers and should be high.
+def outlier_loss(logits: Any, animals: int, count: int) -> Any:
+    """Return the cross-entropy of logits (n,): the last `count` are outliers, `animals` before them are none.
+
+    Rows before these are not looked at.
 
     Outlier exposure with a discriminator of its own (Hendrycks, Mazeika & Dietterich, ICLR 2019).
     """
     from keras import ops
 
-    return ops.mean(ops.softplus(logits[:-count])) + ops.mean(ops.softplus(-logits[-count:]))
+    return ops.mean(ops.softplus(logits[-count - animals : -count])) + ops.mean(ops.softplus(-logits[-count:]))

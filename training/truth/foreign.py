@@ -216,11 +216,11 @@ def _other_floor(grid: bool) -> Callable[[_Stage], Scene]:
     return draw
 
 
+NEAR: tuple[Callable[[_Stage], Scene], ...] = (_coat("DBA/2J"), _coat("129S1/SvImJ"), _juvenile)
+"""The kinds that look most like the animals of the domain: brown coats in grey pictures, and size alone."""
 KINDS: tuple[Callable[[_Stage], Scene], ...] = (
     _coat("BALB/cJ"),
-    _coat("DBA/2J"),
-    _coat("129S1/SvImJ"),
-    _juvenile,
+    *NEAR,
     _shaved,
     _hand,
     _nest,
