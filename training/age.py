@@ -66,22 +66,23 @@ def fit_age(
     """
     seeded(seed)()
     plan = plan or Plan()
-    foreign, natural = (0, 0) if outliers is None else (max(1, 3 * recipe.batch // 8), max(1, recipe.batch // 2))
-    head = replace(head_of(plan.head, spec, items), outliers=foreign, natural=natural)
+    head = head_of(plan.head, spec, items)
+    if outliers is not None:
+        head = beside_outliers(head, recipe.batch)
     small = reduced_spec(spec, plan.reduce)
     network = age_network(small, plan.backbone)
     if prepare is not None:
         prepare(network)
-    whole = with_head(network, head.outputs, head.items, outlier=foreign > 0)
+    whole = with_head(network, head.outputs, head.items, outlier=head.outliers > 0)
     targets = head.targets(age_days, items)
-    batches = age_batches(reduced(crops, plan.reduce), targets, recipe.batch, seed, plan.reduce, natural)
+    batches = age_batches(reduced(crops, plan.reduce), targets, recipe.batch, seed, plan.reduce, head.natural)
     if outliers is not None:
-        batches = with_outliers(batches, reduced(outliers, plan.reduce), foreign, seed, plan.reduce)
+        batches = with_outliers(batches, reduced(outliers, plan.reduce), head.outliers, seed, plan.reduce)
     fit(whole, head.loss(), batches, recipe, "age")
     refresh_statistics(whole, batches, 40)
     if plan.reduce == 1:
         return whole
-    full = with_head(age_network(spec, plan.backbone, plan.reduce), head.outputs, head.items, outlier=foreign > 0)
+    full = with_head(age_network(spec, plan.backbone, plan.reduce), head.outputs, head.items, outlier=head.outliers > 0)
     full.set_weights(whole.get_weights())
     return full
 
@@ -89,6 +90,11 @@ def fit_age(
 def head_of(kind: HeadKind, spec: Age, items: NDArray[np.float32] | None = None) -> Head:
     """Return the head over the spec's bins, with as many frailty items as the columns of `items`."""
     return Head(kind, np.array(spec.bin_centres_days, np.float32), 0 if items is None else items.shape[1])
+
+
+def beside_outliers(head: Head, batch: int) -> Head:
+    """Return the head for batches of so many animals, half of them in natural light, with outliers behind them."""
+    return replace(head, outliers=max(1, 3 * batch // 8), natural=max(1, batch // 2))
 
 
 def reduced(crops: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:

@@ -129,7 +129,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     import_backend()
     spec = msgspec.structs.replace(age_spec(), head=fitted["head"])
     result, rounding = quantise_carefully(
-        _load_age(run), data.crops[split.train], data.age_days[split.train], spec, seed=seed
+        _load_age(run), data.crops[split.train], data.age_days[split.train], spec, seed=seed, outliers=outliers
     )
     held = split.calibration
     embeddings = int8_embeddings(result.content, data.crops[held])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ of the other user would make an index that the writer cannot write, and the writ
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT)
 """A broken constraint is damage too: the tables no longer agree about which number is next."""
 
+_OTHER_SCHEMA = re.compile(r"no such (column|table|index)|.* has no column named")
+"""The statements are ours and right, so that a name of theirs that is not there was changed in the file."""
 
 FAILURES = (sqlite3.Error, UnicodeDecodeError)
 """What a call may raise: Python's module cannot even report an error whose text quotes broken bytes of the file."""
@@ -127,7 +130,7 @@ def translate(error: sqlite3.Error | UnicodeDecodeError, path: Path) -> StorageE
     primary = code & 0xFF
     if primary == sqlite3.SQLITE_FULL or (primary == sqlite3.SQLITE_IOERR and _no_space(path)):
         return DiskFull(f"{path}: no space left on the disk; free some, or lower outbox.max_mb")
-    if primary in _DAMAGED:
+    if primary in _DAMAGED or (primary == sqlite3.SQLITE_ERROR and _OTHER_SCHEMA.match(str(error))):
         return DatabaseDamaged(f"{path}: {error}")
     if primary == sqlite3.SQLITE_CANTOPEN:
         return StorageError(f"{path}: cannot be opened; look at the folder's owner and rights")

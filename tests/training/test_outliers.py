@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from tests.training.small_animals import SPEC, small_animals
-from training.age import Plan, float_embeddings
+from training.age import Plan, float_embeddings, int8_embeddings
 from training.age_networks import embedding_of
+from training.aware import quantise_carefully
 from training.calibrate import domain_scores, fit_domain
 from training.finetune import Finetune, train
+from training.fitting import Recipe
 from training.losses.outliers import outlier_loss
 from training.outliers import WAYS, made_outliers, outliers_for, rendered_outliers
 from training.truth.foreign import KINDS
@@ -62,9 +64,19 @@ def test_a_network_that_saw_outliers_turns_unseen_ones_away() -> None:
     data, held = small_animals(20), small_animals(12, seed=2)
     settings = Finetune(steps=150, plan=Plan("plain-0.3"), batch=16, learning_rate=1e-2)
     seen = striped(data.crops, 1)
-    network = embedding_of(train(replace(data, outliers=seen), SPEC, settings, seed=1))
+    whole = train(replace(data, outliers=seen), SPEC, settings, seed=1)
+    network = embedding_of(whole)
     of = {name: float_embeddings(network, crops) for name, crops in (("train", data.crops), ("held", held.crops))}
     domain = fit_domain(of["train"], of["held"], outliers=float_embeddings(network, seen))
     fresh = float_embeddings(network, striped(held.crops, 9))
     assert (domain_scores(of["held"], domain) <= 1).mean() >= 0.95
     assert (domain_scores(fresh, domain) > 1).mean() > 0.8
+
+    result, said = quantise_carefully(
+        whole, data.crops, data.age_days, SPEC, most_loss=-1, recipe=Recipe(30, 16, 1e-3, 5), outliers=seen
+    )
+    assert "int8_mae_loss_aware" in said, "it was tuned with rounding in it"
+    of = {name: int8_embeddings(result.content, crops) for name, crops in (("train", data.crops), ("held", held.crops))}
+    domain = fit_domain(of["train"], of["held"], outliers=int8_embeddings(result.content, seen))
+    rounded = int8_embeddings(result.content, striped(held.crops, 9))
+    assert (domain_scores(rounded, domain) > 1).mean() > 0.8
