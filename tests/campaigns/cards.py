@@ -1,4 +1,4 @@
-"""Memory cards that are copied: what was written on each is known by its text, not by the numbers that both count on."""
+"""Memory cards that are copied: what was written on each is known by its text, not by numbers that both count on."""
 
 from __future__ import annotations
 
@@ -44,17 +44,18 @@ class Written:
 class CardRig(Rig):
     """The rig with cards in place of one device: each has its own state folder and its own publish process."""
 
-    def __init__(self, folder: Path, *, version: str, persistent: bool) -> None:
+    def __init__(self, folder: Path, *, version: str, in_flight: int, persistent: bool) -> None:
         """Nothing runs yet. persistent: whether the broker keeps its retained messages over a kill."""
         super().__init__(folder, device=DEVICE)
         self.broker = Mosquitto(folder / "broker", persistent=persistent, port=self.broker.port)
-        self.version, self.cards = version, 0
+        self.cards = 0
+        self._mqtt = {"version": version, "in_flight": in_flight, "resend_after_s": 1.0}
 
     def add_publish(self, state_dir: Path) -> Part:
         """Return the publish process of a card."""
         self.cards += 1
         settings: dict[str, Any] = self.settings() | {"state_dir": str(state_dir)}
-        settings["mqtt"] |= {"version": self.version, "resend_after_s": 1.0}
+        settings["mqtt"] |= self._mqtt
         path = self.folder / f"card-{self.cards}.yaml"
         path.write_text(yaml.safe_dump(settings))
         name = f"publish-{self.cards}"
@@ -77,11 +78,18 @@ class Card:
         """Open it as capture does."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.publish = self.rig.add_publish(self.state)
-        self.outbox = self._open()
+        self._closed = True
+        self._open()
 
-    def _open(self, min_free_mb: int = 0) -> Outbox:
+    def _open(self, min_free_mb: int = 0) -> None:
         settings = tree.Outbox(reserve_mb=0, min_free_mb=min_free_mb)
-        return Outbox.open(self.state, settings, device_id=self.rig.device, serial=self.serial)
+        self.outbox = Outbox.open(self.state, settings, device_id=self.rig.device, serial=self.serial)
+        self._closed = False
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self.outbox.close()
 
     def append(self, chance: random.Random) -> None:
         """Append a reading, with a picture or without, or an event of capture's, or one of publish's."""
@@ -139,27 +147,31 @@ class Card:
                 assert code in (0, -signal.SIGTERM), f"publish ended with {code}: {self.publish.log()[-2000:]}"
         self.running = False
 
-    def copy(self, state: Path) -> None:
-        """Copy the folder as it lies: with its journal, as after a power cut, or closed before and opened again."""
+    def copy(self, state: Path, *, closed: bool) -> None:
+        """Copy the folder to another place: closed, or with its journal, as a power cut leaves it."""
         assert not self.running
+        if closed:
+            self._close()
         shutil.copytree(self.state, state)
+        if closed:
+            self._open()
 
     def reopen(self) -> None:
         """Let capture start anew."""
-        self.outbox.close()
-        self.outbox = self._open()
+        self._close()
+        self._open()
 
     def thin(self) -> None:
         """Let go of all that is released, as a full card does."""
-        self.outbox.close()
-        self.outbox = self._open(ALL_SPACE_MB)
+        self._close()
+        self._open(ALL_SPACE_MB)
         self.outbox.maintain()
         self.reopen()
 
     def end(self) -> None:
         """Pull the card."""
         self.stop(kill=True)
-        self.outbox.close()
+        self._close()
 
     def held(self) -> dict[Identity, tuple[str, bool]]:
         """Return digest, and whether there is a picture, of all records in both files."""
@@ -203,9 +215,8 @@ class Stored:
         """Read it; all is empty where there is none yet."""
         data = rig.data / "station.db"
         self._data = rig.data
-        self.digests = {
-            (epoch, seq): digest for epoch, seq, digest in query(data, "SELECT epoch, seq, digest FROM records")
-        }
+        records = query(data, "SELECT epoch, seq, digest FROM records")
+        self.digests = {(epoch, seq): digest for epoch, seq, digest in records}
         self.pictures: dict[Identity, str] = {}
         self.shas: dict[Identity, str] = {}
         for epoch, seq, path, sha in query(data, "SELECT epoch, seq, path, sha256 FROM thumbnails"):
