@@ -78,6 +78,8 @@ def move_tail(
     """Begin a new epoch with the records of an old one from `first` on, within the caller's transaction.
 
     thumbnails, folder: who writes pictures, and where they lie; None in a file whose records have none.
+    The new epoch follows from the old one and the first record: two copies of the same tail, which each part from a
+    third card, come to the same identities, and what they have in common is not stored twice.
     The records keep their order, times and contents; number `first` becomes 1. Only a picture's EXIF, and with it the
     sha256 in its reading, follows the identity. The old epoch ends before `first`.
 
@@ -88,7 +90,7 @@ def move_tail(
     ask = sequence.connection.execute
     found = ask("SELECT last_seq FROM epochs WHERE epoch = ?", (epoch,)).fetchone()
     last = int(found[0]) if found is not None else 0
-    sequence.begin_epoch(reason)
+    sequence.begin_epoch(reason, _successor(sequence, epoch, first))
     count, pictures = 0, []
     for start in range(first, last + 1, _BATCH):
         query = f"SELECT {COLUMNS} FROM records WHERE epoch = ? AND seq BETWEEN ? AND ? ORDER BY seq"
@@ -105,6 +107,16 @@ def move_tail(
         ask("DELETE FROM records WHERE epoch = ? AND seq >= ?", (epoch, first))
         ask("UPDATE epochs SET last_seq = ?, seal = ? WHERE epoch = ?", (first - 1, seal(epoch, first - 1), epoch))
     return Moved(count, last, tuple(pictures))
+
+
+def _successor(sequence: Sequence, epoch: str, first: int) -> str:
+    """Return the name of the epoch in which a tail goes on, "" (a random one) where there is none or it is taken."""
+    ask = sequence.connection.execute
+    found = ask("SELECT digest FROM records WHERE epoch = ? AND seq = ?", (epoch, first)).fetchone()
+    if found is None:
+        return ""
+    name = hashlib.sha256(f"{epoch} {first} {found[0]}".encode()).hexdigest()[:32]
+    return "" if ask("SELECT 1 FROM epochs WHERE epoch = ?", (name,)).fetchone() else name
 
 
 def drop_unnamed(sequence: Sequence, pictures: tuple[str, ...], remove: Callable[[str], None]) -> None:

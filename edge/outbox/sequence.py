@@ -105,9 +105,9 @@ class Sequence:
         query = "SELECT epoch, last_seq FROM epochs ORDER BY number DESC LIMIT 1"
         self.epoch, self.last_seq = self.connection.execute(query).fetchone() or ("", 0)
 
-    def begin_epoch(self, reason: str) -> str:
-        """Begin an epoch of 128 random bits, never a time, and return it."""
-        self.epoch, self.last_seq = secrets.token_hex(16), 0
+    def begin_epoch(self, reason: str, epoch: str = "") -> str:
+        """Begin an epoch, of 128 random bits unless it is named, never of a time, and return it."""
+        self.epoch, self.last_seq = epoch or secrets.token_hex(16), 0
         self.connection.execute(
             "INSERT INTO epochs(epoch, last_seq, begun_at, reason, seal) VALUES (?, 0, ?, ?, ?)",
             (self.epoch, _text(datetime.now(UTC)), reason, seal(self.epoch, 0)),

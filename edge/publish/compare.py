@@ -41,9 +41,9 @@ class Search:
                 break
 
     def numbers(self) -> tuple[int, ...]:
-        """Return up to 64 numbers to ask for next, spread over what is open; none when the place is found."""
+        """Return up to 63 numbers to ask for next, spread over what is open; none when the place is found."""
         open_ = [seq for seq in range(self.agreed + 1, self.differs) if seq not in self._silent]
-        step = max(1, -(-len(open_) // MAX_ASKED))
+        step = max(1, -(-len(open_) // (MAX_ASKED - 1)))  # one is left for `Answer`
         # The last one first: where nothing differs but the end, one answer is enough.
         return tuple(sorted(open_[::-1][::step]))
 

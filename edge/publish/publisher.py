@@ -152,7 +152,7 @@ class Publisher:
         self._ends.lives(now_s - self._ready_at_s)
         self._guard("send", lambda: self._sender.send(link, now_s))
         self._commands.finish()
-        if self._sender.comparison.questions() != self._asked:
+        if self._sender.questions() != self._asked:
             self._health_at_s = now_s
         if now_s >= self._health_at_s:
             self._health_at_s = now_s + self._config.mqtt.health_interval_s
@@ -163,7 +163,7 @@ class Publisher:
         self._ready_at_s = now_s
         self._connections += 1
         self._journal.say("connection", f"mqtt: connected to {self._config.mqtt.host}:{self._config.mqtt.port}")
-        self._sender.connected()
+        self._sender.connected(now_s)
         topics = [self._topics.command("+")]
         if self._config.mqtt.station is not None and self._station_topic is not None:
             topics += [self._topics.committed(self._config.mqtt.station), self._station_topic]
@@ -224,16 +224,16 @@ class Publisher:
             elif topic.startswith(self._topics.of("command/")):
                 self._commands.take(topic.rpartition("/")[2], payload, retained)
             elif topic.startswith(self._topics.of("committed/")):
-                self._take_watermark(topic.rpartition("/")[2], jsontext.decode(payload, Committed))
+                self._take_watermark(topic.rpartition("/")[2], jsontext.decode(payload, Committed), retained)
             elif self._config.mqtt.home_assistant and payload == b"online" and self._link is not None:
                 self._discover(self._link)
         except (MessageError, StorageError) as error:
             self._journal.say(f"message {topic}", f"mqtt: {topic}: passed over: {error}")
 
-    def _take_watermark(self, station: str, message: Committed) -> None:
+    def _take_watermark(self, station: str, message: Committed, retained: bool) -> None:
         """Only the station named in the settings releases records; another's steers a replay that is for it."""
         if station == self._config.mqtt.station:
-            self._sender.committed(message)
+            self._sender.committed(message, retained=retained)
         self._sender.replays.committed(station, message)
 
     def _answer(self, result: Result) -> None:
@@ -259,7 +259,7 @@ class Publisher:
         machine = look_at_machine(self._state_dir)
         health = make_health(self._config, machine, captured, self._backlog(), now)
         link.publish(self._topics.of("health"), jsontext.encode(health), retain=True)
-        self._asked = self._sender.comparison.questions()
+        self._asked = self._sender.questions()
         info = jsontext.encode(self._make_info(captured))
         if info != self._info:
             self._info = info
@@ -304,7 +304,7 @@ class Publisher:
             camera=captured.camera,
             model=captured.model,
             epochs=tuple(epochs),
-            compares=sender.comparison.questions(),
+            compares=sender.questions(),
         )
 
     def _say_summaries(self, link: Link) -> None:

@@ -9,14 +9,16 @@ from pathlib import Path
 from edge.config.tree import Config
 from edge.contract import identity
 from edge.contract.command import ReplayRequest
-from edge.contract.delivery import Committed
+from edge.contract.delivery import MAX_ASKED, Committed
 from edge.contract.ranges import RangeSet
+from edge.contract.status import Question
 from edge.contract.topics import DeviceTopics
 from edge.outbox.delivery import Delivery, Doubts
 from edge.outbox.reader import HeldEpoch, Reader
 from edge.outbox.released import Released
 from edge.outbox.requests import DELIVERY, OUTBOX
 from edge.outbox.sequence import Row
+from edge.publish.answer import Answer
 from edge.publish.compare import Comparison
 from edge.publish.journal import Journal
 from edge.publish.link import NO_SUBSCRIBERS, NOT_AUTHORISED, Link
@@ -28,6 +30,8 @@ QUOTA = 0x97
 _THUMBNAILS = 20
 _DENIED_PAUSE_S = 30.0
 _GRACE_S = 2.0
+_EPOCHS = 16
+"""The newest of each file, of which an answer is asked: a station tells of so many."""
 
 
 def jitter() -> float:
@@ -65,6 +69,7 @@ class Sender:
         self._claims: dict[str, Released] = {}
         self._doubts: Doubts = {}
         self.comparison = Comparison(delivery.partings())
+        self._answer = Answer()
         self._restore()
 
     def refresh(self) -> bool:
@@ -85,13 +90,14 @@ class Sender:
             self.own_epochs = self._own.epochs()
         return outbox
 
-    def connected(self) -> None:
+    def connected(self, now_s: float) -> None:
         """A new connection: what is newer than now is live, the rest of the backlog is a replay."""
         self._mids.clear()
         self._latest = None
         for stream in (self.records, self.thumbnails):
             stream.paused_until_s = 0.0  # whoever denied it may have changed their mind with the connection
         self.station_online = self._station is None
+        self._answer.ask(now_s)
         self._live_above = self._last()
         self._fresh_above = self._last()
 
@@ -108,13 +114,25 @@ class Sender:
     def station_said(self, online: bool, now_s: float) -> None:
         """Take in the station's availability; when it comes back it may have missed all that is in flight."""
         if online and not self.station_online:
+            self._answer.ask(now_s)
             self.records.window.hurry(now_s, _GRACE_S)
             self.thumbnails.window.hurry(now_s, _GRACE_S)
             self._fresh_above = self._last()
         self.station_online = online
 
-    def committed(self, message: Committed) -> None:
+    def questions(self) -> tuple[Question, ...]:
+        """Return what the station is asked in `info`: where two histories part, and for an answer at all."""
+        wanted = {question.epoch: question.seqs for question in self.comparison.questions()}
+        for epoch in self._asked_about() if self._station is not None and self._answer.number else ():
+            wanted[epoch] = (*wanted.get(epoch, ()), self._answer.number)
+        return tuple(Question(epoch=epoch, seqs=seqs) for epoch, seqs in sorted(wanted.items()))[:MAX_ASKED]
+
+    def _asked_about(self) -> list[str]:
+        return [of.epoch for of in _held(self.epochs)[-_EPOCHS:] + _held(self.own_epochs)[-_EPOCHS:]]
+
+    def committed(self, message: Committed, *, retained: bool) -> None:
         """Take in the releasing station's watermark."""
+        self._answer.take(message, self._asked_about(), retained)
         if message.station_db != self._station_db and self._station_db:
             self._journal.say("station", f"the station has another database ({message.station_db}): sending again")
         self._station_db = message.station_db
@@ -200,6 +218,8 @@ class Sender:
 
     def send(self, link: Link, now_s: float) -> int:
         """Hand over what may go now and return how many messages that were."""
+        if self.station_online and self._station is not None and self._answer.awaited(now_s):
+            return self._show_latest(link)
         sent = 0
         newest = (self.newest.epoch, self.newest.seq) if self.newest is not None else None
         self.comparison.look(self.epochs + self.own_epochs)

@@ -3,8 +3,9 @@
     CAGECLOCK_AT_ONCE=3 python -m tests.campaigns.copied_cards --seed S --budget CASES [--ledger FILE]
 
 A case is one life: a card writes and publishes, is copied (closed, or as a power cut leaves it), and both go on one
-after the other, or the copy takes the original's place; images are kept and put back later; station, broker and publish are
-stopped and killed meanwhile. At the end everything catches up and is judged by the texts that were written.
+after the other, or the copy takes the original's place; images are kept and put back later; station, broker and
+publish are stopped and killed meanwhile, and a card is written while it publishes. At the end everything catches up and
+is judged by the texts that were written.
 Two copies never run at the very same time: they would take the broker's session from each other, which is told as
 `duplicate_client`.
 """
@@ -100,15 +101,19 @@ class Life:
             self.current.start()
             self._note("publish started", self.current.name)
             if self.chance.random() < 0.6:
-                self._settle(self.chance.choice((0.6, 1.5, 3.0)))
+                self._settle(self.chance.choice((0.6, 1.5, 3.0)), busy=self.chance.random() < 0.3)
 
-    def _settle(self, most_s: float) -> bool:
-        """Give publish some time; return whether all that the card holds was released in it."""
-        until_s = time.monotonic() + most_s
-        while self.current.unreleased():
-            if time.monotonic() > until_s:
+    def _settle(self, most_s: float, *, busy: bool = False) -> bool:
+        """Give publish some time; return whether all that the card holds was released in it. busy: and write on."""
+        until_s, next_s = time.monotonic() + most_s, time.monotonic()
+        while busy or self.current.unreleased():
+            now_s = time.monotonic()
+            if now_s > until_s:
                 return False
-            time.sleep(0.05)
+            if busy and now_s > next_s:
+                self.current.append(self.chance)
+                next_s = now_s + self.chance.choice((0.02, 0.1, 0.4))
+            time.sleep(0.02)
             self.current.outbox.maintain()
         return True
 
@@ -202,7 +207,7 @@ class Life:
             self.current.start()
         self.station_runs = True
         self._note("power cut")
-        self._settle(self.chance.choice((1.0, 2.0, 4.0)))
+        self._settle(self.chance.choice((1.0, 2.0, 4.0)), busy=self.chance.random() < 0.7)
 
     def _pull(self, card: Card) -> None:
         """Take a card away for good: what it had not yet handed over has gone with it."""

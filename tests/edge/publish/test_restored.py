@@ -7,6 +7,7 @@ import importlib.util
 import shutil
 import sqlite3
 import sys
+import time
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -145,3 +146,46 @@ def test_a_restored_card_beyond_the_stations_claim_is_noticed_and_loses_nothing(
     assert told.detail["moved"] == mine
     common = read_released(copy / "state" / "delivery.db")[epoch]
     assert list(common.records) == [(1, 5)], "nothing is released by the other card's watermark"
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_copy_that_writes_while_broker_and_station_come_back_hides_nothing(tmp_path, version):
+    """The broker forgot the watermark: what the copy sends before the station's word must not pass for common."""
+    first, copy, data = tmp_path / "a", tmp_path / "b", tmp_path / "station"
+    outbox = _open(first)
+    _append(outbox, [f"both {n}" for n in range(3)])
+    outbox.close()
+    shutil.copytree(first / "state", copy / "state")
+    settings = {"station": running.NAME, "version": version}
+    outbox = _open(first)
+    written = [f"both {n}" for n in range(3)] + [f"first card {n}" for n in range(2)]
+    _append(outbox, written[3:])
+    outbox.close()
+    with Mosquitto(tmp_path / "broker") as broker, running.StationProcess(data, broker.port) as station:
+        with lab.Publish(first, broker.port, **settings):
+            lab.wait_for(lambda: "connected to" in station.log() and _pictured(data) == written)
+        station.kill()
+        broker.kill()
+        broker.start()
+        outbox = _open(copy)
+        written += [f"copy {n}" for n in range(4)]
+        _append(outbox, written[5:])
+        with lab.Publish(copy, broker.port, **settings) as publish:
+            lab.wait_for(lambda: "connected to" in publish.log())
+            time.sleep(0.7)
+            station.start()
+            until_s = time.monotonic() + 3.0
+            while time.monotonic() < until_s:
+                written.append(f"copy {len(written)} later")
+                _append(outbox, written[-1:])
+                time.sleep(0.01)
+
+            def arrived() -> bool:
+                outbox.maintain()
+                return _pictured(data) == sorted(written)
+
+            lab.wait_for(arrived, 30)
+        outbox.close()
+        assert _names(data) == sorted(written), "each once"
+        assert _query(data, "SELECT * FROM conflicts") == []
+        assert _query(data, "SELECT * FROM losses") == []
