@@ -27,12 +27,17 @@ class Answer:
         """Begin with nothing asked."""
         self.number = 0
         self._asked_s: float | None = None
-        self._tells = False
+        self._tells = self._silent = False
 
     def ask(self, now_s: float) -> None:
-        """Wait for an answer from now on, and name a new number that only that answer can hold."""
+        """Wait for an answer from now on, and name a new number that only that answer can hold.
+
+        A station that did not answer the last time, and never told digests, is not waited for again.
+        """
         self.number = _LEAST + secrets.randbelow(_ABOVE - _LEAST)
-        self._asked_s = now_s
+        unanswered = self._asked_s is not None and not self.awaited(now_s)
+        self._silent = not self._tells and (self._silent or unanswered)
+        self._asked_s = None if self._silent else now_s
 
     def take(self, message: Committed, mine: Iterable[str], retained: bool) -> None:
         """Take in a watermark. One that was retained at the broker answers nothing unless it names the number.
@@ -46,7 +51,7 @@ class Answer:
         self._tells = self._tells or bool(known)
         named = any(seq == self.number for numbers in known for seq, _ in numbers)
         if named or (not known and not retained):
-            self._asked_s = None
+            self._asked_s, self._silent = None, False
 
     def awaited(self, now_s: float) -> bool:
         """Return whether nothing may be sent yet; patience ends, lest a station that never answers stops all."""

@@ -140,5 +140,5 @@ class Logger:
             self.records.setdefault(head.epoch, RangeSet()).add(head.seq)
         elif name == "thumbnail" and marks:
             self.pictures.setdefault(marks["epoch"], RangeSet()).add(int(marks["seq"]))
-        if self.commits and name in ("reading", "record", "thumbnail"):
+        if self.commits and name in ("reading", "record", "thumbnail", "info"):  # a device that shows itself is told
             self.commit()
