@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 
 import pytest
 
@@ -150,3 +151,32 @@ def test_a_picture_without_an_identity_stays_as_it_is():
     assert rename_picture(jpeg, ("a" * 32, 5), ("b" * 32, 1)) == jpeg
     longer = rename_picture(jpeg_of("a" * 32, 105), ("a" * 32, 105), ("b" * 32, 5))
     assert longer == jpeg_of("b" * 32, 5).replace(b'"seq":5', b'"seq":  5')
+
+
+def test_two_copies_of_one_tail_come_to_the_same_identities_and_another_tail_to_others(tmp_path, reading):
+    """Each parts from a third card by itself: what they have in common must not reach the station under two names."""
+    for name in ("a", "c"):
+        (tmp_path / name).mkdir()
+    outbox = opened(tmp_path / "a")
+    append(outbox, 6, reading)
+    epoch = outbox.epoch
+    outbox.close()
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    found = {}
+    for name in ("a", "b"):
+        outbox = opened(tmp_path / name)
+        append(outbox, 1 + (name == "b"), reading)
+        part(tmp_path / name, epoch, 4)
+        outbox.maintain()
+        outbox.close()
+        found[name] = [(row.epoch, row.seq, row.digest, row.thumbnail) for row in rows_of(tmp_path / name)]
+    assert found["a"][:6] == found["b"][:6]
+    assert found["a"][5][1] == 3
+    assert found["a"][5][0] != epoch
+
+    other = opened(tmp_path / "c")
+    append(other, 6, reading)
+    part(tmp_path / "c", other.epoch, 4)
+    other.maintain()
+    assert other.epoch not in {found["a"][5][0], epoch}
+    other.close()
