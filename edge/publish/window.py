@@ -2,6 +2,9 @@
 
 In flight means sent and not yet committed. At most `limit` are, and the newest reading always passes. Only records
 that the broker has acknowledged are sent again: of the others the client library still holds a copy.
+
+A watermark names only so many holes and ends before the next one, so that what was sent above them stays in flight,
+stored or not. The oldest numbers are what moves it: half a window of them is sent whatever else is in flight.
 """
 
 from __future__ import annotations
@@ -47,6 +50,7 @@ class Window:
 
     jitter: returns a factor, about 0.5-1.5, so that a fleet does not resend in step.
     passed: the newest reading that went out past a full window.
+    oldest: what may go past a full window because the watermark waits for it.
     """
 
     limit: int
@@ -54,6 +58,7 @@ class Window:
     jitter: Callable[[], float]
     in_flight: dict[Key, Sending] = field(default_factory=dict)
     passed: Key | None = None
+    oldest: frozenset[Key] = frozenset()
     _overtaken: set[Key] = field(default_factory=set)
     _handed_over: int = 0
 
@@ -76,11 +81,23 @@ class Window:
         self._bring_forward(now_s)
         if station_online:
             chosen = [key for key, sent in self.in_flight.items() if sent.acked and sent.resend_at_s <= now_s]
-        room = self.limit - len(self.in_flight)
-        chosen += islice(self._new(_fresh_first(held, fresh_above or {}), done), max(0, room))
+        chosen += self._first_time(list(held), done, fresh_above or {})
         if newest is not None and self._passes(newest, done) and newest not in chosen:
             chosen.append(newest)
         return chosen
+
+    def _first_time(self, held: list[Held], done: Mapping[str, RangeSet], above: Mapping[str, int]) -> list[Key]:
+        """Return what goes for the first time: the oldest in any case, others while there is room; fresh ones first."""
+        first = list(islice(_undone(held, done), max(1, self.limit // 2)))
+        self.oldest = frozenset(first)
+        due = [key for key in first if key not in self.in_flight]
+        room = max(0, self.limit - len(self.in_flight) - len(due))
+        known = self.oldest | self.in_flight.keys()
+        others = (key for key in _undone(_fresh_first(held, above), done) if key not in known)
+        place = {of.epoch: number for number, of in enumerate(held)}
+        return sorted(
+            [*islice(others, room), *due], key=lambda key: (key[1] <= above.get(key[0], 0), place[key[0]], key[1])
+        )
 
     def _passes(self, newest: Key, done: Mapping[str, RangeSet]) -> bool:
         return newest not in self.in_flight and newest != self.passed and newest[1] not in done.get(newest[0], _EMPTY)
@@ -88,7 +105,7 @@ class Window:
     def sent(self, key: Key, now_s: float) -> None:
         """Note that a record was handed over. The newest one of a full window is not tracked: its turn will come."""
         before = self.in_flight.get(key)
-        if before is None and len(self.in_flight) >= self.limit:
+        if before is None and len(self.in_flight) >= self.limit and key not in self.oldest:
             self.passed = key
             return
         attempts = 1 if before is None else before.attempts + 1
@@ -139,12 +156,13 @@ class Window:
             self.in_flight[key] = replace(sent, resend_at_s=min(sent.resend_at_s, soon_s))
         self._overtaken.clear()
 
-    def _new(self, held: Iterable[Held], done: Mapping[str, RangeSet]) -> Iterator[Key]:
-        for epoch in held:
-            for first, last in _gaps(epoch, done.get(epoch.epoch, _EMPTY)):
-                for seq in range(first, last + 1):
-                    if (epoch.epoch, seq) not in self.in_flight:
-                        yield epoch.epoch, seq
+
+def _undone(held: Iterable[Held], done: Mapping[str, RangeSet]) -> Iterator[Key]:
+    """Yield what is neither committed nor never to be sent, in the order of `held`."""
+    for epoch in held:
+        for first, last in _gaps(epoch, done.get(epoch.epoch, _EMPTY)):
+            for seq in range(first, last + 1):
+                yield epoch.epoch, seq
 
 
 def _fresh_first(held: Iterable[Held], fresh_above: Mapping[str, int]) -> list[Held]:

@@ -113,3 +113,48 @@ def test_a_record_that_later_ones_have_overtaken_is_sent_again_soon():
     window.settle(done)
     assert window.choose(held, done, newest=None, station_online=True, now_s=5) == []
     assert window.choose(held, done, newest=None, station_online=True, now_s=6.1) == [(EPOCH, 2)], "4 is on its way"
+
+
+@given(limit=st.integers(1, 20), every=st.integers(1, 4), backlog=st.integers(0, 400), fresh=st.integers(0, 60))
+def test_a_watermark_that_cannot_name_all_holes_stops_nothing(limit, every, backlog, fresh):
+    """Only every so many records have a picture; what came since the connection goes first and cannot be confirmed."""
+    last = backlog + fresh
+    window, stored = Window(limit, 2.0, lambda: 1.0), RangeSet()
+    for seq in range(1, last + 1):
+        if seq % every:
+            stored.add(seq)
+    held, now_s = [Held(EPOCH, 1, last)], 0.0
+    for _ in range(4 * last + 20):
+        done = {EPOCH: RangeSet.from_watermark(*stored.watermark(3))}
+        window.settle(done)
+        if len(done[EPOCH]) == last:
+            break
+        for key in window.choose(
+            held, done, newest=None, station_online=True, now_s=now_s, fresh_above={EPOCH: backlog}
+        ):
+            window.sent(key, now_s)
+            window.acked(key)
+            stored.add(key[1])
+        assert len(window.in_flight) <= limit + max(1, limit // 2)
+        now_s += 0.25
+    assert len(stored) == last
+
+
+def test_what_no_watermark_can_confirm_leaves_room_for_what_it_waits_for():
+    window, done = Window(4, 2.0, lambda: 1.0), {EPOCH: RangeSet()}
+    held, above = [Held(EPOCH, 1, 100)], {EPOCH: 90}
+
+    def turn() -> list[int]:
+        keys = window.choose(held, done, newest=None, station_online=False, now_s=0.0, fresh_above=above)
+        for key in keys:
+            window.sent(key, 0.0)
+        return [seq for _, seq in keys]
+
+    assert turn() == [91, 92, 1, 2]
+    done[EPOCH].add(1, 2)
+    window.settle(done)
+    above[EPOCH] = 100  # the station came back: 91 and 92 are in flight, and still nobody can confirm them
+    assert turn() == [3, 4]
+    done[EPOCH].add(3, 4)
+    window.settle(done)
+    assert turn() == [5, 6]
