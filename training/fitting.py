@@ -52,7 +52,7 @@ def fit(
         use_ema=True,
         ema_momentum=min(recipe.average, 1 - 4 / max(8, recipe.steps)),
     )
-    network.compile(optimizer=optimizer, loss=loss)
+    network.compile(optimizer=optimizer, loss=loss, jit_compile=jit_of_backend())
     losses: list[float] = []
     if checkpoint is not None:
         losses = checkpoint.restore(network, optimizer)
@@ -74,6 +74,21 @@ def fit(
         raise
     optimizer.finalize_variable_values(network.trainable_variables)
     return losses
+
+
+def jit_of_backend() -> bool | str:
+    """Return Keras' `jit_compile`: XLA only where it pays.
+
+    On a CPU a step of the age network (44 crops of 384 x 160) takes 0.58 s of CPU with XLA and 0.38 s without, and the
+    compiling comes on top. JAX, PyTorch and GPUs decide by themselves.
+    """
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    import tensorflow as tf
+
+    return "auto" if tf.config.list_physical_devices("GPU") else False
 
 
 def refresh_statistics(network: Any, batches: Iterator[Batch], rounds: int) -> None:
