@@ -11,7 +11,7 @@ from typing import Any
 
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
-from edge.contract.record import CLOCK_SCHEMA
+from edge.contract.record import CLOCK_SCHEMA, Event
 from edge.errors import StorageError
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
@@ -53,18 +53,31 @@ class Station:
         delivery.close()
 
 
-def judge(station: Station, boots: list[Boot], interval_s: float, line: Line) -> str:
-    """Return what is wrong, "" where every slot has one reading or is named as missing, and every label is honest."""
+def judge(station: Station, boots: list[Boot], interval_s: float, gaps: dict[Key, Event], line: Line) -> str:
+    """Return what is wrong, "" where every slot has one reading or is named as missing, and every label is honest.
+
+    gaps: the `gap` events as they were appended. Where a `lost` record names one of these, the slots that it spoke of
+    are known to be in question too.
+    """
     bodies = [jsontext.parse(body) for body in station.records.values()]
-    lost = sum(body["last_seq"] - body["first_seq"] + 1 for body in bodies if body.get("what") == "record")
+    gone = {
+        (body["of_epoch"], seq)
+        for body in bodies
+        if body.get("what") == "record"
+        for seq in range(body["first_seq"], body["last_seq"] + 1)
+    }
+    gaps_gone = [gaps[key] for key in gone if key in gaps]
+    lost = len(gone) + sum(_missed(gap) for gap in gaps_gone)
     torn = sum(body.get("detail", {}) != "" and "torn journal" in str(body.get("detail", "")) for body in bodies)
     excused = lost + torn
     line.count("readings", sum("outcome" in body for body in bodies))
-    line.count("records named as lost", lost)
+    line.count("records named as lost", len(gone))
     for number, boot in enumerate(boots):
         mine = [body for body in bodies if body["boot_id"] == boot.boot_id]
         following = boots[number + 1].boot_id if number + 1 < len(boots) else ""
-        gap_after = any(_is(body, "gap") and body["boot_id"] == following for body in bodies)
+        gap_after = any(_is(body, "gap") and body["boot_id"] == following for body in bodies) or any(
+            gap.boot_id == following for gap in gaps_gone
+        )
         problem, unnamed = _judge_boot(boot, mine, interval_s, gap_after, line)
         excused -= unnamed
         if problem or excused < 0:
@@ -99,6 +112,10 @@ def _judge_boot(
     named = sum(body["detail"].get("missed_slots") or 0 for body in mine if _is(body, "gap"))
     line.count("slots named as missed", min(named, len(missing)))
     return "", max(0, len(missing) - named)
+
+
+def _missed(gap: Event) -> int:
+    return int(gap.detail.get("missed_slots") or 0)
 
 
 def _is(body: dict[str, Any], code: str) -> bool:
