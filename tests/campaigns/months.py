@@ -155,7 +155,7 @@ class Life:
             outbox.close()
 
     def _finish_check(self, outbox: Outbox) -> None:
-        """Wait for the check beside the captures: virtual time has not given its thread the hours that it really has."""
+        """Wait for the check beside the captures: virtual time did not give its thread the hours that it really has."""
         deadline_s = time.monotonic() + CHECK_S
         outbox.maintain()
         while outbox.checking and time.monotonic() < deadline_s:
