@@ -219,8 +219,11 @@ class Outbox:
         if journal.torn:
             # After a power cut nothing is missing. After a flipped bit the newest record is, and a station may hold it:
             # its number is not given to another one.
-            text = "the newest entry of the journal is broken: a power cut while it was written, or a worn card"
-            self._new_epoch("torn journal", text)
+            text = (
+                "the newest entry of the journal is broken: a power cut while it was written, or a worn card; up to "
+                f"{journal.in_doubt} records behind the last one of the epoch before may be missing"
+            )
+            self._new_epoch("torn journal", text, in_doubt=journal.in_doubt)
 
     def _connect(self, path: Path | None = None) -> None:
         self._connection = open_writer(path or self._path, SCHEMA + _TAKEN)
@@ -263,19 +266,18 @@ class Outbox:
                 self._full, self._untold = True, False
             return self._sequence.meta("device_id"), self._sequence.meta("serial")
 
-    def _new_epoch(self, reason: str, text: str) -> None:
+    def _new_epoch(self, reason: str, text: str, **more: Scalar) -> None:
         with writing(self._connection, self._path):
-            self._begin_epoch(reason, text, self._sequence.epoch, self._sequence.last_seq)
+            self._begin_epoch(reason, text, self._sequence.epoch, self._sequence.last_seq, **more)
 
-    def _begin_epoch(self, reason: str, text: str, before: str, last: int) -> None:
-        """Begin an epoch within the caller's transaction."""
+    def _begin_epoch(self, reason: str, text: str, before: str, last: int, **more: Scalar) -> None:
+        """Begin an epoch within the caller's transaction. more: what else the event's detail says."""
         self._sequence.set_meta("device_id", self._device_id)
         self._sequence.set_meta("serial", self._serial)
         self._sequence.begin_epoch(reason)
         if before:
-            self._insert_record(
-                self._labels.event("epoch_begun", text, {"reason": reason, "before": before, "last": last})
-            )
+            detail: dict[str, Scalar] = {"reason": reason, "before": before, "last": last}
+            self._insert_record(self._labels.event("epoch_begun", text, detail | more))
 
     def _append_reading(self, build: Build) -> tuple[str, int]:
         epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1

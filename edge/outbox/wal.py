@@ -25,10 +25,13 @@ class Journal:
 
     damaged: a transaction is broken that others follow.
     torn: the newest transaction is broken: a power cut in the middle of a write, or damage to the newest record.
+    in_doubt: where torn, how many transactions at most are broken at the end. More than one are damage, or the remains
+        of an earlier power cut behind a shorter write: nothing tells which.
     """
 
     damaged: bool = False
     torn: bool = False
+    in_doubt: int = 0
 
 
 def look_at_journal(database: Path) -> Journal:
@@ -55,7 +58,9 @@ def judge(data: bytes) -> Journal:
         return Journal()
     # What a torn write leaves behind is one transaction at most: two in a row were both synced.
     followed = any(any(frame[4:8]) and not after for frame, after in _from_first(frames, broken))
-    return Journal(damaged=followed or not head_whole, torn=not followed)
+    if followed:
+        return Journal(damaged=True)
+    return Journal(damaged=not head_whole, torn=True, in_doubt=_commits(frames, broken))
 
 
 def _right_head(data: bytes) -> tuple[bytes | None, bool]:
@@ -99,6 +104,17 @@ def _from_first(frames: list[bytes], broken: list[bool]) -> list[tuple[bytes, bo
     """Return the frames from the first broken one on, each with whether the one after it is broken."""
     first = broken.index(True) if True in broken else 0
     return list(zip(frames[first:], broken[first + 1 :], strict=False))
+
+
+def _commits(frames: list[bytes], broken: list[bool]) -> int:
+    """Return how many transactions there are from the first broken frame on, one at least.
+
+    A copy of the commit with which SQLite fills up a sector is none.
+    """
+    first = broken.index(True) if True in broken else 0
+    behind = frames[first:]
+    ends = [frame[:8] for frame, after in zip(behind, [*behind[1:], b""], strict=True) if frame[:8] != after[:8]]
+    return max(1, sum(any(end[4:]) for end in ends))
 
 
 def _sum(data: bytes, before: Sum, magic: int) -> Sum:

@@ -17,7 +17,7 @@ from pathlib import Path
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
-from edge.contract.record import LOST_SCHEMA, Lost
+from edge.contract.record import EVENT_SCHEMA, LOST_SCHEMA, Event, Lost
 from edge.errors import CageclockError, StorageError
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
@@ -132,7 +132,7 @@ def _flip(path: Path, chance: random.Random) -> None:
 def _publish(here: Path, original: Original, delivered: dict[Key, bytes], *, complete: bool = False) -> str:
     """Read all that the publisher would send; return what of it is wrong, or missing where it should be complete."""
     lost: dict[str, RangeSet] = {}
-    reader, torn = _reader(here), False
+    reader, in_doubt = _reader(here), 0
     try:
         for of in reader.epochs():
             for row in reader.rows(of.epoch, 1, 10**6):
@@ -145,7 +145,8 @@ def _publish(here: Path, original: Original, delivered: dict[Key, bytes], *, com
                     named = jsontext.decode(row.body, Lost)
                     if named.what == "record":
                         lost.setdefault(named.of_epoch, RangeSet()).add(named.first_seq, named.last_seq)
-                torn = torn or b'"reason":"torn journal"' in row.body
+                if row.schema == EVENT_SCHEMA:
+                    in_doubt += int(jsontext.decode(row.body, Event).detail.get("in_doubt") or 0)
                 content = reader.picture(row.thumbnail) if row.thumbnail is not None else None
                 if content is not None and original.pictures.get(row.thumbnail or "", content) != content:
                     return f"the picture of record {row.seq} would be sent with another content"
@@ -159,10 +160,12 @@ def _publish(here: Path, original: Original, delivered: dict[Key, bytes], *, com
             if not all(number in promised for number in (first, last)):
                 return f"{first}..{last} of {epoch} counts as released and is not"
     if complete:
+        newest = (
+            sorted(original.rows, key=lambda key: (key[0] == original.epoch, key[1]))[-in_doubt:] if in_doubt else []
+        )
         for epoch, seq in original.rows:
             held = (epoch, seq) in delivered or seq in original.released.get(epoch, Released()).records
-            newest = (epoch, seq) == max(original.rows, key=lambda key: (key[0] == original.epoch, key[1]))
-            if not held and seq not in lost.get(epoch, RangeSet()) and not (torn and newest):
+            if not held and seq not in lost.get(epoch, RangeSet()) and (epoch, seq) not in newest:
                 return f"record {seq} vanished without a word"
     return ""
 

@@ -68,7 +68,7 @@ def judge(station: Station, boots: list[Boot], interval_s: float, gaps: dict[Key
     }
     gaps_gone = [gaps[key] for key in gone if key in gaps]
     lost = len(gone) + sum(_missed(gap) for gap in gaps_gone)
-    torn = sum(body.get("detail", {}) != "" and "torn journal" in str(body.get("detail", "")) for body in bodies)
+    torn = sum(int(body["detail"].get("in_doubt") or 0) for body in bodies if _is(body, "epoch_begun"))
     excused = lost + torn
     line.count("readings", sum("outcome" in body for body in bodies))
     line.count("records named as lost", len(gone))
