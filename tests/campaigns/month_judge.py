@@ -109,6 +109,9 @@ def _judge_boot(
     if gap_after:  # the end of a boot: the next one's gap says since when nothing was captured
         newest = max(slots, default=first - 1)
         missing = [slot for slot in missing if slot < newest]
+    # A later start of this boot may know of nothing since another boot: its gap says so of all slots until then.
+    whole = [body["monotonic_s"] for body in mine if _is(body, "gap") and body["detail"].get("missed_slots") is None]
+    missing = [slot for slot in missing if slot * interval_s > max(whole, default=0.0)]
     named = sum(body["detail"].get("missed_slots") or 0 for body in mine if _is(body, "gap"))
     line.count("slots named as missed", min(named, len(missing)))
     return "", max(0, len(missing) - named)
