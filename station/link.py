@@ -34,6 +34,9 @@ RECEIVE_MAXIMUM = 500
 """Messages that the broker may have on the way to the station, and so the bound on what waits in memory."""
 TAKEN_OVER = 0x8E
 ASK_AGAIN_S = 30.0
+HEARD_S = 0.5
+"""From saying `online` to subscribing: devices that hear it wait for an answer. What a copied card sends before it has
+heard it must not arrive, or two histories mix under one epoch."""
 GOODBYE_S, JOIN_S = 2.0, 5.0
 STOP_S = GOODBYE_S + JOIN_S
 
@@ -146,7 +149,7 @@ class Link:
 
     def stop(self) -> None:
         """Say offline, disconnect, end the thread."""
-        if self._connected:
+        if self._client.is_connected():
             # A clean disconnect sends no last will.
             said = self._client.publish(self._availability, b"offline", qos=1, retain=True)
             try:
@@ -231,11 +234,19 @@ class Link:
         self._complaint = ""
         self._connections += 1
         self._denied.clear()
-        self._subscribe(client, [f"{topics.ROOT}/+/{suffix}" for suffix in (*topics.STREAMS, *STATES)])
         client.publish(self._availability, b"online", qos=1, retain=True)
+        later = threading.Timer(HEARD_S, self._guarded(self._listen), (client, self._connections))
+        later.daemon = True
+        later.start()
+
+    def _listen(self, client: mqtt.Client, connection: int) -> None:
+        """Subscribe, unless the connection has ended since."""
+        if connection != self._connections or self._stopping.is_set() or not client.is_connected():
+            return
+        self._subscribe(client, [f"{topics.ROOT}/+/{suffix}" for suffix in (*topics.STREAMS, *STATES)])
         self._connected = True
         self._renewed.set()
-        LOG.info("connected to %s as station %s", where, self._settings.name)
+        LOG.info("connected to %s:%s as station %s", self._settings.host, self._settings.port, self._settings.name)
 
     def _subscribe(self, client: mqtt.Client, wanted: list[str]) -> None:
         self._ask_at_s = time.monotonic() + ASK_AGAIN_S

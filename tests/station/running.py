@@ -63,6 +63,13 @@ class StationProcess:
     def log(self) -> str:
         return self._log.read_text()
 
+    def listens(self) -> bool:
+        """Return whether it has subscribed at least once; the broker may need a moment more."""
+        if "connected to" not in self.log():
+            return False
+        time.sleep(0.2)
+        return True
+
 
 class Device:
     """A device's client: sends what it is told to, keeps the newest promise and the station's availability."""

@@ -35,7 +35,7 @@ def test_what_a_device_sends_is_stored_and_promised(tmp_path: Path, broker: Mosq
     jpeg = samples.picture(2)
     with StationProcess(data, broker.port, "--mqtt-version", version) as station:
         with Device(broker.port, five=version == "5") as device:
-            wait_until(lambda: device.availability[-1:] == ["online"])
+            wait_until(station.listens)
             device.send(arrival(samples.event(1), 1), arrival(samples.reading(2, thumbnail=jpeg), 2))
             device.send(picture_arrival(jpeg, properties=(("epoch", EPOCH), ("seq", "2"))))
             wait_until(lambda: device.promises and device.promises[-1].epochs[0].thumbnails_through == 2)
@@ -49,7 +49,7 @@ def test_a_killed_station_is_said_to_be_offline_and_repeats_its_promise_when_it_
     tmp_path: Path, broker: Mosquitto
 ) -> None:
     with StationProcess(tmp_path / "data", broker.port) as station, Device(broker.port) as device:
-        wait_until(lambda: "online" in device.availability)
+        wait_until(station.listens)
         device.send(*(arrival(samples.event(seq), seq) for seq in range(1, 51)))
         wait_until(lambda: device.through() == 50)
         station.kill()
@@ -61,9 +61,9 @@ def test_a_killed_station_is_said_to_be_offline_and_repeats_its_promise_when_it_
 
 def test_a_restarted_broker_is_found_again_and_hears_every_promise(tmp_path: Path, broker: Mosquitto) -> None:
     data = tmp_path / "data"
-    with StationProcess(data, broker.port):
+    with StationProcess(data, broker.port) as station:
         with Device(broker.port) as device:
-            wait_until(lambda: "online" in device.availability)
+            wait_until(station.listens)
             device.send(arrival(samples.event(1), 1))
             wait_until(lambda: device.through() == 1)
         broker.kill()
@@ -75,8 +75,8 @@ def test_a_restarted_broker_is_found_again_and_hears_every_promise(tmp_path: Pat
 
 
 def test_a_device_that_shows_itself_hears_the_promise_of_a_new_database(tmp_path: Path, broker: Mosquitto) -> None:
-    with StationProcess(tmp_path / "data", broker.port), Device(broker.port) as device:
-        wait_until(lambda: "online" in device.availability)
+    with StationProcess(tmp_path / "data", broker.port) as station, Device(broker.port) as device:
+        wait_until(station.listens)
         device.publish("cageclock/v1/cage-1/availability", b"online", retain=True)
         wait_until(lambda: device.promises)
         assert device.promises[-1].epochs == ()
@@ -85,7 +85,7 @@ def test_a_device_that_shows_itself_hears_the_promise_of_a_new_database(tmp_path
 def test_poison_does_not_hold_up_what_is_behind_it(tmp_path: Path, broker: Mosquitto) -> None:
     data = tmp_path / "data"
     with StationProcess(data, broker.port) as station, Device(broker.port) as device:
-        wait_until(lambda: "online" in device.availability)
+        wait_until(station.listens)
         for number in range(200):
             device.send(Arrival("cage-1", "reading", b"poison %d" % number, 0.0))
         device.send(arrival(samples.reading(1), 1), retain=True)
@@ -98,8 +98,8 @@ def test_poison_does_not_hold_up_what_is_behind_it(tmp_path: Path, broker: Mosqu
 
 
 def test_a_second_station_with_the_same_folder_ends_with_one_clear_line(tmp_path: Path, broker: Mosquitto) -> None:
-    with StationProcess(tmp_path / "data", broker.port) as first, Device(broker.port) as device:
-        wait_until(lambda: "online" in device.availability)
+    with StationProcess(tmp_path / "data", broker.port) as first:
+        wait_until(first.listens)
         with StationProcess(tmp_path / "data", broker.port) as second:
             assert second.returned() == 2
         assert "another cageclock-station run uses this folder" in first.log()
@@ -146,6 +146,7 @@ def test_a_denied_promise_is_named_with_what_to_allow(tmp_path: Path) -> None:
         with StationProcess(tmp_path / "data", broker.port) as station:
             wait_until(lambda: "the devices release nothing" in station.log())
             assert "cageclock/v1/+/committed/lab1" in station.log()
+            wait_until(station.listens)
             with Device(broker.port) as device:
                 device.send(arrival(samples.event(1), 1))
                 wait_until(lambda: rows(tmp_path / "data", "SELECT seq FROM records") == [(1,)])
