@@ -9,7 +9,8 @@ from edge.publish.sender import jitter
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 20.0
 STABLE_S = 10.0
-QUICK_END_S, QUICK_ENDS = 5.0, 5
+QUICK_END_S, QUICK_ENDS = 25.0, 5
+"""Two clients of one name take the connection from each other after the other's back-off, which grows to this."""
 _REMEMBERED_S, _SAID_AGAIN_S = 600.0, 3600.0
 UNREACHABLE = "unreachable"
 
@@ -57,7 +58,7 @@ class Ends:
         self._counts[ended.kind] += 1
         self._back_off(now_s)
         told = ended.code == TAKEN_OVER
-        if lived_s is None or not (told or lived_s < QUICK_END_S):
+        if lived_s is None or not (told or (ended.kind == "broken" and lived_s < QUICK_END_S)):
             return False
         self._quick = [at_s for at_s in self._quick if now_s - at_s < _REMEMBERED_S] + [now_s]
         if len(self._quick) < (2 if told else QUICK_ENDS) or now_s - self._double_told_s < _SAID_AGAIN_S:
