@@ -188,7 +188,7 @@ def age_batches(
             chosen = order[start : start + batch]
             pictures = []
             for place, index in enumerate(chosen):
-                picture = moved(crops[index], moves, rng).astype(np.float32) / 255
+                picture = moved(crops[index], moves, rng)
                 strength = _NATURAL if place >= len(chosen) - natural else 1.0
                 pictures.append(change_light(picture, rng, 0.02, strength))
             yield np.stack(pictures), targets[chosen]
@@ -202,7 +202,7 @@ def with_outliers(
     moves = replace(_MOVES, shift_px=_MOVES.shift_px / reduce)
     for pixels, targets in batches:
         chosen = rng.integers(len(outliers), size=count)
-        turned = [moved(outliers[at], moves, rng).astype(np.float32) / 255 for at in chosen]
+        turned = [moved(outliers[at], moves, rng) for at in chosen]
         shown = [change_light(picture, rng, 0.02, _NATURAL) for picture in turned]
         empty = np.zeros((count, targets.shape[1]), targets.dtype)
         yield np.concatenate([pixels, np.stack(shown)]), np.concatenate([targets, empty])

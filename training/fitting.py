@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edge.errors import OperatorError
 from training.checkpoint import Checkpoint
+from training.normalisation import fused_normalisation, on_tensorflow_cpu
 from training.progress import progress
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -58,15 +59,11 @@ def fit(
         losses = checkpoint.restore(network, optimizer)
         batches.step = len(losses)  # type: ignore[attr-defined]
     try:
-        for _ in progress(range(len(losses), recipe.steps), recipe.steps, what, done=len(losses)):
-            pixels, truth = next(batches)
-            losses.append(float(network.train_on_batch(pixels, truth)))
-            if not np.isfinite(losses[-1]):
-                raise OperatorError(
-                    f"{what}: the loss became {losses[-1]} at step {len(losses)}; lower the learning rate"
-                )
-            if checkpoint is not None:
-                checkpoint.save(network, optimizer, losses)
+        with fused_normalisation(network):
+            for _ in progress(range(len(losses), recipe.steps), recipe.steps, what, done=len(losses)):
+                _step(network, next(batches), losses, what)
+                if checkpoint is not None:
+                    checkpoint.save(network, optimizer, losses)
     except KeyboardInterrupt:
         # A step that was cut short may have changed half of the variables: what was saved before it is whole.
         if checkpoint is not None and checkpoint.path.exists():
@@ -76,19 +73,19 @@ def fit(
     return losses
 
 
+def _step(network: Any, batch: Batch, losses: list[float], what: str) -> None:
+    losses.append(float(network.train_on_batch(*batch)))
+    if not np.isfinite(losses[-1]):
+        raise OperatorError(f"{what}: the loss became {losses[-1]} at step {len(losses)}; lower the learning rate")
+
+
 def jit_of_backend() -> bool | str:
     """Return Keras' `jit_compile`: XLA only where it pays.
 
     On a CPU a step of the age network (44 crops of 384 x 160) takes 0.58 s of CPU with XLA and 0.38 s without, and the
     compiling comes on top. JAX, PyTorch and GPUs decide by themselves.
     """
-    import keras
-
-    if keras.backend.backend() != "tensorflow":
-        return "auto"
-    import tensorflow as tf
-
-    return "auto" if tf.config.list_physical_devices("GPU") else False
+    return False if on_tensorflow_cpu() else "auto"
 
 
 def refresh_statistics(network: Any, batches: Iterator[Batch], rounds: int) -> None:

@@ -57,7 +57,7 @@ def view_batches(crops: NDArray[np.uint8], batch: int, seed: int, reduce: int = 
 
 def _view(crop: NDArray[np.uint8], ranges: Ranges, rng: np.random.Generator) -> NDArray[np.float32]:
     """Return the crop moved, in another light, with a grey patch over a part of it (Zhong et al., 2020)."""
-    picture = change_light(moved(crop, ranges, rng).astype(np.float32) / 255, rng, 0.03)
+    picture = change_light(moved(crop, ranges, rng), rng, 0.03)
     height, width = picture.shape[:2]
     h, w = (int(rng.uniform(0.1, _ERASED) * side) for side in (height, width))
     y, x = int(rng.integers(0, height - h + 1)), int(rng.integers(0, width - w + 1))

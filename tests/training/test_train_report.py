@@ -60,3 +60,22 @@ def test_both_profiles_name_their_seeds(tmp_path: Path) -> None:
     assert {"model-5", "model-6", "model-7", "candidates"} <= {step.name for step in full}
     assert all("--seed" in step.arguments for step in [*short, *full])
     assert json.dumps(short[0].arguments) == json.dumps(steps_of(tmp_path, "short", 5, tmp_path)[0].arguments)
+
+
+def test_several_steps_run_at_a_time_and_none_before_what_it_follows(tmp_path: Path) -> None:
+    """Records come in the order of the list; a step's CPU time is its own."""
+    steps = [Step(name, ("--help",), (), after) for name, after in (("a", ()), ("b", ("a",)), ("c", ()), ("d", ("b",)))]
+    records = run_steps(tmp_path, steps, workers=2)
+    assert [record["name"] for record in records] == ["a", "b", "c", "d"]
+    assert all(0 < float(str(record["cpu_s"])) < 60 for record in records)
+    a, b, d = ((tmp_path / "steps" / f"{name}.json").stat().st_mtime_ns for name in "abd")
+    assert a < b < d
+
+
+def test_nothing_follows_a_step_that_failed(tmp_path: Path) -> None:
+    """What ran beside it is kept."""
+    bad = Step("bad", ("evaluate", "--out", str(tmp_path / "nothing")))
+    steps = [bad, Step("beside", ("--help",)), Step("later", ("--help",), (), ("bad",))]
+    with pytest.raises(OperatorError, match="bad"):
+        run_steps(tmp_path, steps, workers=2)
+    assert [path.name for path in (tmp_path / "steps").iterdir()] == ["beside.json"]
