@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 COVERAGE = 0.9
 BAND_EDGES_DAYS = (240.0, 480.0, 1e9)
 _LEAST_IN_A_BAND = 20
+_LEAST_REAL = 40
 
 
 def fit_temperature(embeddings: NDArray[np.float32], age_days: NDArray[np.float32], spec: Age) -> Age:
@@ -47,8 +48,8 @@ def fit_intervals(
     of an effective size below 20 units takes one score of every unit, whatever its band.
 
     predicted: (n,), days; age_days: (n,); animals: (n,); groups: the cage of each reading (n,), None where each animal
-    lives alone. What is a day and a week, and what stands in where the data have none: see `training.aggregates`. An
-    aggregate is banded by its own mean prediction, as a report's is.
+    lives alone. What is a day and a week, and what stands in where the data have none: see `training.aggregates`; where
+    40 units have real ones, only these count. An aggregate is banded by its own mean prediction, as a report's is.
     """
     groups = animals if groups is None else groups
     rng = np.random.default_rng([seed, 23])
@@ -58,6 +59,8 @@ def fit_intervals(
     for unit in UNITS:
         means = aggregates(predicted, age_days.astype(np.float64), animals, unit)
         owners = np.array([home[animal] for animal in means.animal.tolist()])
+        if len(np.unique(owners[means.real])) >= _LEAST_REAL:
+            means, owners = means.where(means.real), owners[means.real]
         chances = _chances(means.animal, owners)
         errors = means.age_days - means.predicted
         band = np.searchsorted(np.array(BAND_EDGES_DAYS[:-1]), means.predicted, side="right")

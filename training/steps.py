@@ -111,13 +111,17 @@ def train_age(
     finetune(run, train, age_spec(), settings or Finetune(steps=effort.age), seed)
 
 
-def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
-    """Make age.tflite, age.json and calibration.json of age.keras."""
+def quantise_and_calibrate(run: Path, seed: int = 1, also: Path | None = None) -> None:
+    """Make age.tflite, age.json and calibration.json of age.keras.
+
+    also: another run, on whose animals the intervals are calibrated too, beside the held-out ones of this run.
+    """
     from training.age import distributions, int8_embeddings
     from training.age_data import age_data
     from training.aggregates import count_real
     from training.aware import quantise_carefully
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
+    from training.calibration_animals import Readings, further_animals
     from training.finetune import load_fit
     from training.outliers import outliers_for
 
@@ -134,11 +138,16 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
     held = split.calibration
     embeddings = int8_embeddings(result.content, data.crops[held])
     spec = fit_temperature(embeddings, data.age_days[held], result.spec)
-    predicted = distributions(embeddings, spec) @ np.array(spec.bin_centres_days)
-    real = count_real(data.age_days[held].astype(np.float64), data.animal[held])
+    bins = np.array(spec.bin_centres_days)
+    predicted, read = distributions(embeddings, spec) @ bins, Readings.of(data.where(held))
+    if also is not None:
+        further = further_animals(run, also, seed)
+        told = distributions(int8_embeddings(result.content, further.crops), spec) @ bins
+        predicted, read = np.concatenate([predicted, told]), read.beside(Readings.of(further))
+    counted = {**count_real(read.age_days.astype(np.float64), read.animal), **read.counts()}
     some = np.flatnonzero(split.train)[:: max(1, int(split.train.sum()) // 1500)]
     calibration = Calibration(
-        intervals=fit_intervals(predicted, data.age_days[held], data.animal[held], data.group[held], seed),
+        intervals=fit_intervals(predicted, read.age_days, read.animal, read.group, seed),
         domain=fit_domain(
             int8_embeddings(result.content, data.crops[some]),
             embeddings,
@@ -153,7 +162,7 @@ def quantise_and_calibrate(run: Path, seed: int = 1) -> None:
             max_sd_days=220.0,
             min_px_per_mm=3.9,
         ),
-        training={**_provenance(data, split, seed), **real, **fitted, **rounding},
+        training={**_provenance(data, split, seed), **counted, **fitted, **rounding},
     )
     (run / AGE).write_bytes(result.content)
     save_struct(run / "age.json", spec)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.errors import OperatorError
 from edge.estimate import interval_of
+from tests.training.small_animals import small_animals, small_crops
 from training.aggregates import aggregates, count_real
 from training.calibrate import domain_scores, fit_domain, fit_intervals, fit_likelihood
+from training.calibration_animals import Readings, further_animals
 
 
 def readings(rng: np.random.Generator, animals: int, each: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -123,6 +128,35 @@ def test_an_animal_without_real_days_gets_the_nearest_readings_and_is_counted() 
     found = aggregates(ages, ages, animals, "day")
     assert sorted(found.age_days[~found.real]) == pytest.approx([105, 105, 105, 135, 165, 165])
     assert found.animal.tolist() == [0] * 6 + [1]
+
+
+def test_where_enough_cages_have_real_days_substitutes_do_not_count() -> None:
+    """Readings months apart share no error of the day: beside 50 cages with real days they would only mislead."""
+    rng = np.random.default_rng(8)
+    apart, of_day = np.repeat(np.arange(50), 6), np.repeat(np.arange(50, 100), 6)
+    animals = np.concatenate([apart, of_day]).astype(np.int32)
+    ages = np.concatenate([np.tile(np.arange(6) * 60.0 + 60, 50), np.full(300, 360.5)])
+    alone, shared = rng.normal(0, 35, 300), np.repeat(rng.normal(0, 35, 50), 6)
+    predicted = ages + np.concatenate([alone, shared])
+    real = fit_intervals(predicted[300:], ages[300:].astype(np.float32), animals[300:])[1]
+    both = fit_intervals(predicted, ages.astype(np.float32), animals)[1]
+    assert both.bands[1].high_days == pytest.approx(real.bands[1].high_days, rel=0.25)
+    assert both.bands[1].low_days + both.bands[1].high_days > 90, "means of four alone give half of 115"
+
+
+def test_further_animals_are_none_that_the_run_holds(tmp_path: Path) -> None:
+    """A cage of the run may have taught the model: one error, naming it; others are taken whole."""
+    small_crops(small_animals(6)).save(tmp_path / "run")
+    other = small_crops(small_animals(6))
+    other.save(tmp_path / "same")
+    with pytest.raises(OperatorError, match=r"same/crops\.csv: column subject: expected no animal of"):
+        further_animals(tmp_path / "run", tmp_path / "same", 1)
+    other.table["subject"] = "other-" + other.table["subject"]
+    other.save(tmp_path / "other")
+    found = further_animals(tmp_path / "run", tmp_path / "other", 1)
+    assert len(found.crops) == len(other)
+    both = Readings.of(small_animals(6)).beside(Readings.of(found))
+    assert both.counts() == {"interval_animals": 12, "interval_cages": 12}
 
 
 def test_an_aggregate_is_banded_by_its_own_mean() -> None:

@@ -105,7 +105,7 @@ def test_the_card_is_filled_from_the_runs_files(tmp_path: Path) -> None:
     assert "96 x 64 px" in answer(card, "9b")
     assert "taken from elsewhere" in answer(card, "7")
     assert "Fewer than 19 units" in answer(card, "12f")
-    assert "Of 6 calibration animals 2 have a real day" in answer(card, "12f")
+    assert "Of 6 animals for the intervals 2 have a real day" in answer(card, "12f")
     assert "sex F 50.0, sex M 70.0" in answer(card, "14")
     assert "| mae_days | 60 |" in answer(card, "23a")
     assert answer(card, "17") == "The answer about ethics."

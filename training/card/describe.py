@@ -106,8 +106,9 @@ def real_units(training: Mapping[str, Scalar]) -> str:
     if days is None:
         return ""
     return (
-        f"Of {training.get('calibration_animals')} calibration animals {days} have a real day (4 readings on one day "
-        f"of age), {weeks} a real week (12 within 7 days); for the others the nearest readings in age stand in."
+        f"Of {training.get('interval_animals', training.get('calibration_animals'))} animals for the intervals {days} "
+        f"have a real day (4 readings on one day of age), {weeks} a real week (12 within 7 days); where fewer than 40 "
+        "cages have one, the nearest readings in age stand in."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 from training.commands import features, finetune
@@ -17,7 +18,15 @@ def add(commands: Any) -> None:
     features.add_options(fit)
     fit.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
-    run_command(commands, "quantise", run_quantise, "int8, temperature, intervals and domain on held-out animals")
+    quantise = run_command(
+        commands, "quantise", run_quantise, "int8, temperature, intervals and domain on held-out animals"
+    )
+    quantise.add_argument(
+        "--calibrate-on",
+        type=Path,
+        metavar="RUN2",
+        help="crops of further animals, read repeatedly, on which the intervals of days and weeks are calibrated too",
+    )
     run_command(
         commands,
         "evaluate",
@@ -35,7 +44,7 @@ def run_quantise(options: argparse.Namespace) -> int:
     quiet()
     from training.steps import quantise_and_calibrate
 
-    quantise_and_calibrate(options.out, options.seed)
+    quantise_and_calibrate(options.out, options.seed, options.calibrate_on)
     print(options.out / "age.tflite")
     return 0
 

@@ -95,6 +95,19 @@ def _demo_bundle(options: argparse.Namespace) -> int:
     effort = Effort(options.centre_steps, options.part_steps, options.age_steps)
     print_figures(train_locator(options.out, effort, options.seed))
     train_age(options.out, effort, options.seed)
+    options.calibrate_on = _repeated(options)
     run_quantise(options)
     run_evaluate(options)
     return _bundle(options)
+
+
+def _repeated(options: argparse.Namespace) -> Path:
+    """Return the run beside it that holds other cages, read repeatedly: at most half as many cages as its own."""
+    from training.calibration_animals import CAGES, DAYS, REPEATS, SEEDS
+    from training.simulate import simulate
+
+    out: Path = options.out / "repeated"
+    cages = min(CAGES, max(2, options.cages // 2))
+    visits = {"frames": 1, "days": DAYS, "repeats": REPEATS}
+    simulate(out, cages=cages, seed=options.seed + SEEDS, workers=options.workers, **visits)
+    return out

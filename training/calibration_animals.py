@@ -1,0 +1,60 @@
+"""The animals that intervals are calibrated on: a run's own calibration cages, and those of another run beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.errors import OperatorError
+from training.age_data import AgeData, age_data
+from training.crops import Crops
+
+SEEDS = 2_000_000
+"""Added to a run's seed: the repeated readings of simulated animals are of other cages than all others."""
+CAGES, DAYS, REPEATS = 100, 3, 5
+"""Of simulated repeated readings: enough for real days and weeks (see training.aggregates)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Readings:
+    """Ages and who was read: age_days float32 (n,), animal and group int32 (n,), the group being the cage."""
+
+    age_days: NDArray[np.float32]
+    animal: NDArray[np.int32]
+    group: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, data: AgeData) -> Readings:
+        """Return those of a run."""
+        return cls(data.age_days, data.animal, data.group)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many animals and cages there are: `interval_animals`, `interval_cages`."""
+        return {"interval_animals": len(np.unique(self.animal)), "interval_cages": len(np.unique(self.group))}
+
+    def beside(self, other: Readings) -> Readings:
+        """Return both, this one's rows first; no animal and no cage of one is one of the other's."""
+        return Readings(
+            np.concatenate([self.age_days, other.age_days]),
+            np.concatenate([self.animal, other.animal + self.animal.max() + 1]),
+            np.concatenate([self.group, other.group + self.group.max() + 1]),
+        )
+
+
+def further_animals(run: Path, also: Path, seed: int) -> AgeData:
+    """Return all crops of the run `also`, none of whose animals is one of `run`'s.
+
+    Raises:
+        OperatorError: one is, or there are no crops with ages.
+    """
+    own, further = (set(Crops.load(one).table["subject"]) for one in (run, also))
+    shared = sorted((own & further) - {""})
+    if shared:
+        raise OperatorError(
+            f"{also / 'crops.csv'}: column subject: expected no animal of {run}, from which the model may have learnt, "
+            f"got {len(shared)}, {shared[0]} among them; those that {run} holds out calibrate already"
+        )
+    return age_data(also, seed)
