@@ -13,7 +13,7 @@ from training.truth.resume import Step
 
 def add(commands: Any) -> None:
     """Add it to the parser."""
-    command = run_command(commands, "train-report", _report, "all figures in one resumable run: RUN/table.md")
+    command = run_command(commands, "train-report", _report, "all figures in one resumable run: RUN/table-PROFILE.md")
     command.add_argument("--profile", choices=("short", "full"), default="short", help="(default %(default)s)")
     command.add_argument("--workers", type=positive, default=1, help="steps that run at a time (default %(default)s)")
     command.add_argument("--open-field", type=Path, default=OPEN_FIELD, help="DeepLabCut project (default %(default)s)")
@@ -24,9 +24,10 @@ def _report(options: argparse.Namespace) -> int:
 
     steps = steps_of(options.out, options.profile, options.seed, options.open_field)
     table = table_of(run_steps(options.out, steps, options.workers))
-    (options.out / "table.md").write_text(f"Profile {options.profile}, seed {options.seed}.\n\n{table}")
+    path = options.out / f"table-{options.profile}.md"
+    path.write_text(f"Profile {options.profile}, seed {options.seed}.\n\n{table}")
     print(table, end="")
-    print(options.out / "table.md")
+    print(path)
     return 0
 
 
@@ -73,16 +74,16 @@ def _on_model(out: Path, seed: int, open_field: Path) -> list[Step]:
 def _on_open_field(out: Path, seed: int, project: Path, *, short: bool) -> list[Step]:
     """Return what real footage says of the locator."""
     report = ("locator-report", "--dlc", str(project))
-    effort = ("--folds", "2", "--profile", "short") if short else ("--profile", "long")
-    less = ("--steps", "1200", "--centre-steps", "500") if short else ()
-    steps = [
-        _step(out, "locator-folds" if short else "locator-five-folds", seed, (*report, *effort)),
-        _step(out, "locator-open-field" if short else "locator-all-steps", seed, ("locator", *report[1:], *less)),
+    if short:
+        # A learning curve of so few steps says nothing, and one split less than two folds.
+        effort = ("--folds", "2", "--steps", "800", "--centre-steps", "300", "--curve-steps", "0")
+        return [_step(out, "locator-two-folds", seed, (*report, *effort))]
+    blocks = (*report, "--split", "blocks", "--curve-steps", "0")
+    return [
+        _step(out, "locator-five-folds", seed, report),
+        _step(out, "locator-blocks", seed, blocks),
+        _step(out, "locator-open-field", seed, ("locator", "--dlc", str(project))),
     ]
-    if not short:
-        blocks = (*report, *effort, "--split", "blocks", "--curve-steps", "0")
-        steps.append(_step(out, "locator-blocks", seed, blocks))
-    return steps
 
 
 def _step(

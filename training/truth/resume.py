@@ -84,6 +84,8 @@ def table_of(records: Sequence[dict[str, object]]) -> str:
         assert isinstance(figures, dict)
         lines += [f"| {record['name']} | {figure} | {value:.4g} |" for figure, value in figures.items()]
         lines.append(f"| {record['name']} | CPU minutes | {float(str(record['cpu_s'])) / 60:.1f} |")
+    total = sum(float(str(record["cpu_s"])) for record in records)
+    lines.append(f"| all | CPU minutes | {total / 60:.1f} |")
     return "\n".join(lines) + "\n"
 
 
