@@ -32,7 +32,7 @@ class Profile:
 
 
 PROFILES = {
-    "short": Profile((("plain-1", 4), ("plain-0.5", 2), ("plain-1", 2), ("mobilenet-0.35", 2)), 1000),
+    "short": Profile((("plain-1", 4), ("plain-0.5", 2), ("plain-1", 2), ("mobilenet-0.35", 2)), 400),
     "full": Profile(
         (
             ("plain-0.5", 4),
@@ -44,9 +44,8 @@ PROFILES = {
             ("plain-0.5", 1),
             ("plain-1", 1),
             ("mobilenet-0.35", 2),
-            ("mobilenet-0.35", 1),
         ),
-        3000,
+        1200,
     ),
 }
 

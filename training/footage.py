@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.manifest import CENTRES, PARTS, Centres, Manifest, Parts
+from edge.contract.manifest import CENTRES, PARTS, Centres, Parts
 from edge.errors import OperatorError
 from edge.model.bundle import Bundle, read_bundle
 from training.checkpoint import fingerprint
@@ -22,6 +22,7 @@ HELD_OUT_EVERY = 5
 
 def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     """Train both stages on the project, pack them with an age model, and return the figures on held-out frames."""
+    from training.card.locator_card import locator_card
     from training.dlc import read_project
     from training.geometry import KEYPOINTS, centres_spec, parts_spec
     from training.golden_samples import LocatorSamples
@@ -75,7 +76,7 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
         age_samples = golden["age"]
     samples = {"centres": data.views[:3], "parts": data.crops[:3], "age": age_samples}
     LocatorSamples(data.views, data.crops, f"trained on the labelled frames of {options.dlc.resolve().name}").save(run)
-    card = _card(source.manifest, figures, options.dlc)
+    card = locator_card(label, source, figures, options.dlc.resolve(), len(data.crops))
     key = options.key or run / "key.pem"
     repack(source, run, run / "own-locator.bundle", label, samples, card, signing_key(key))
     print(f"{run / 'own-locator.bundle'}; trust it with bundle.trusted_keys: [{key.with_suffix('.pub')}]")
@@ -135,12 +136,3 @@ def _as_file(bundle: Bundle):  # type: ignore[no-untyped-def]
     from edge.contract.manifest import GOLDEN_INPUTS
 
     return io.BytesIO(bundle.files[GOLDEN_INPUTS])
-
-
-def _card(manifest: Manifest, figures: dict[str, float], project: Path) -> str:
-    rows = "\n".join(f"| {name} | {value:.4g} |" for name, value in figures.items())
-    return (
-        f"# own-locator\n\nLocator trained on the labelled frames of {project.name}; age model of {manifest.name} "
-        f"{manifest.model_version}.\n\n**{manifest.notice}**\n\n| figure (held-out frames) | value |\n"
-        f"| --- | ---: |\n{rows}\n"
-    )

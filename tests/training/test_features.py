@@ -192,7 +192,7 @@ def test_a_thousands_separator_is_no_decimal_comma() -> None:
         (lambda table: table.assign(age_weeks=["old", *table.age_weeks[1:]]), "line 2, column 'age_weeks': expected a"),
         (lambda table: table.assign(mouse=[None, *table.mouse[1:]]), "line 2, column 'mouse': expected the animal's"),
         (lambda table: table.iloc[:0], "the table is empty"),
-        (lambda table: table[["mouse", "age_weeks"]], "no feature column is left"),
+        (lambda table: table[["mouse", "age_weeks"]], "expected columns to learn from"),
     ],
 )
 def test_what_is_wrong_is_named_with_line_and_column(tmp_path: Path, change, said: str) -> None:

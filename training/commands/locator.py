@@ -9,7 +9,7 @@ from typing import Any
 from edge.errors import OperatorError
 from training.commands.options import positive, print_figures, quiet, run_command, scale
 
-PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1500)}
+PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1000)}
 """Steps of the second stage, of the first, and of a point of the learning curve."""
 
 
@@ -43,7 +43,7 @@ def add(commands: Any) -> None:
     )
     report.add_argument("--steps", type=positive, help="steps of the second stage (short 600, long 2500)")
     report.add_argument("--centre-steps", type=positive, help="steps of the first stage (short 250, long 800)")
-    report.add_argument("--curve-steps", type=int, help="steps a point of the learning curve, 0: none (250, 1500)")
+    report.add_argument("--curve-steps", type=int, help="steps a point of the learning curve, 0: none (250, 1000)")
     report.add_argument("--folds", type=positive, default=5, help="default %(default)s")
     report.add_argument(
         "--split",

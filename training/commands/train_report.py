@@ -34,8 +34,8 @@ def _report(options: argparse.Namespace) -> int:
 def steps_of(out: Path, profile: str, seed: int, open_field: Path) -> list[Step]:
     """Return the steps: short is one seed, two folds and under an hour of CPU; full adds what takes a night.
 
-    Two more seeds, all candidate networks, five folds with all steps and the learning curve, and folds of neighbours in
-    the video. Where a short report lies in the same folder, its model is not trained again.
+    Two more seeds, all candidate networks, and five folds of the locator with all steps and its learning curve. Where a
+    short report lies in the same folder, its model is not trained again.
     """
     short = profile == "short"
     steps = _on_model(out, seed, open_field)
@@ -78,12 +78,7 @@ def _on_open_field(out: Path, seed: int, project: Path, *, short: bool) -> list[
         # A learning curve of so few steps says nothing, and one split less than two folds.
         effort = ("--folds", "2", "--steps", "800", "--centre-steps", "300", "--curve-steps", "0")
         return [_step(out, "locator-two-folds", seed, (*report, *effort))]
-    blocks = (*report, "--split", "blocks", "--curve-steps", "0")
-    return [
-        _step(out, "locator-five-folds", seed, report),
-        _step(out, "locator-blocks", seed, blocks),
-        _step(out, "locator-open-field", seed, ("locator", "--dlc", str(project))),
-    ]
+    return [_step(out, "locator-five-folds", seed, report)]
 
 
 def _step(

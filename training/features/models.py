@@ -5,6 +5,7 @@ Whatever is learnt from data (medians, scales, categories) is learnt inside the 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -34,12 +35,17 @@ def fit_model(
     seed: int,
 ) -> Any:
     """Return the pipeline fitted on these rows; weights (n,) or None."""
+    from sklearn.exceptions import ConvergenceWarning
+
     model = make_model(name, categories, list(features.columns), seed)
     if name == "gaussian-process":
         if len(target) > GP_ROWS:
             chosen = np.random.default_rng([seed, 43]).choice(len(target), GP_ROWS, replace=False)
             features, target = features.iloc[chosen], target[chosen]
-        return model.fit(features, target)
+        with warnings.catch_warnings():
+            # A kernel's scale at the end of its range is an answer too; the inner folds judge it.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return model.fit(features, target)
     return model.fit(features, target, model__sample_weight=weights)
 
 

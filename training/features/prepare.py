@@ -77,7 +77,8 @@ def prepare(path: Path, target: str, group: str, drop: Sequence[str] = (), keep:
         if column.dtype == object:
             categories.append(name)
     if not columns:
-        raise OperatorError(f"{path}: no feature column is left ({'; '.join(map(': '.join, left_out.items()))})")
+        why = "".join(f"; {name}: {reason}" for name, reason in left_out.items())
+        raise OperatorError(f"{path}: expected columns to learn from, besides target and animal none is left{why}")
     warnings += [f"column '{name}' is left out: {reason}" for name, reason in left_out.items()]
     warnings += _suspects(columns, truth, categories)
     if count < 30:
