@@ -96,9 +96,8 @@ def _read_table(table: Path, folder: Path) -> Project:
     rows = _rows(table)
     headers = {row[0].strip(): row for _, row in rows[:4] if row[0].strip() in HEADERS}
     if "bodyparts" not in headers or "coords" not in headers:
-        raise OperatorError(
-            f"{table}: expected header rows scorer, bodyparts, coords, got {rows[0][1][0] if rows else 'nothing'!r}"
-        )
+        came = ", ".join(repr(row[0][:40]) for _, row in rows[:3]) or "nothing"
+        raise OperatorError(f"{table}: expected header rows scorer, bodyparts, coords, got {came}")
     first, columns = _columns(headers, table)
     keypoints = tuple(dict.fromkeys(part for _, part in columns))
     animals = tuple(dict.fromkeys(animal for animal, _ in columns))
