@@ -12,7 +12,7 @@ from edge.version import VERSION
 
 EXIT_CODES = """\
 exit codes:
-  0   done; also after SIGTERM or Ctrl-C
+  0   done; also after SIGTERM or Ctrl-C (not locate)
   1   doctor: something failed
   2   a setting, a path or a permission is wrong
   3   the model bundle must not be used
@@ -20,6 +20,7 @@ exit codes:
   5   the network
   6   a payload breaks the contract
   75  only a reboot can help the camera
+  130 locate: Ctrl-C before the end
 """
 
 
@@ -93,12 +94,7 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     doctor = _command(commands, "doctor", _doctor, "check camera, model, broker, clock, disk and permissions")
     doctor.add_argument("--config", type=Path, required=True, metavar="FILE")
     doctor.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    locate = _command(commands, "locate", _locate, "find the animals' body parts in images, as DeepLabCut's CSV")
-    locate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    locate.add_argument("--bundle", type=Path, required=True, metavar="FILE", help="the model bundle")
-    locate.add_argument("--key", type=Path, action="append", metavar="PEM", help="public key that may sign the bundle")
-    locate.add_argument("--px-per-mm", type=float, metavar="SCALE", help="pixels per millimetre on the cage floor")
-    locate.add_argument("--dlc-csv", type=Path, required=True, metavar="OUT")
+    _add_locate(commands)
     _add_bundle(commands)
     units = _command(commands, "install-units", _install_units, "put units, users and system settings in place")
     units.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="a mounted card in place of /")
@@ -110,6 +106,34 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     demo.add_argument("--seed", type=int, default=1)
     demo.add_argument(
         "--broker", choices=("auto", "mosquitto", "amqtt"), default="auto", help="auto: mosquitto, else amqtt"
+    )
+
+
+def _add_locate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "find the animals' body parts in pictures and videos, as DeepLabCut's CSV"
+    locate = _command(commands, "locate", _locate, text)
+    locate.add_argument(
+        "sources", nargs="+", type=Path, metavar="SOURCE", help="pictures and folders of pictures, or videos"
+    )
+    locate.add_argument("--bundle", type=Path, required=True, metavar="FILE", help="the model bundle")
+    locate.add_argument("--key", type=Path, action="append", metavar="PEM", help="public key that may sign the bundle")
+    locate.add_argument("--px-per-mm", type=float, metavar="SCALE", help="pixels per millimetre on the cage floor")
+    locate.add_argument(
+        "--animals",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="up to N animals a picture, in columns animal1 to animalN; in a video a column goes on with the animal "
+        "nearest to its last place, which is no identification: animals that touch may be exchanged",
+    )
+    locate.add_argument("--every", type=_positive, default=1, metavar="N", help="look at every Nth frame of a video")
+    locate.add_argument(
+        "--dlc-csv",
+        type=Path,
+        required=True,
+        metavar="OUT",
+        help="the CSV of all pictures (a row a path) or of one video (a row a frame number); "
+        "for several videos a folder, which gets VIDEO.csv of each",
     )
 
 

@@ -1,53 +1,71 @@
-"""Body parts of stored pictures as DeepLabCut's CSV: rows scorer, bodyparts and coords, then one row a picture."""
+"""Body parts of the animals in stored pictures, with each animal's column kept from frame to frame of a video."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 from edge.contract.reading import CameraState, Keypoint
-from edge.frame import Frame
-from edge.image import read_image
-from edge.locate import find_animals
+from edge.frame import Frame, Image
+from edge.locate import Located, find_animals
 from edge.model.loaded import LoadedModel
-from edge.preprocess import small_view
+from edge.observe import without_phantoms
+from edge.preprocess import grey_view, small_view
+from edge.tracks import Tracks
 
+Found = list[tuple[Keypoint, ...]]
+"""One entry a column: the body parts of its animal, none where it was not found."""
+
+MEMORY_S = 3.0
+"""So long an animal that is lost in a video keeps its last place."""
+_RUN_HALF_CROPS_PER_S = 10.0
+"""No mouse runs faster: a half crop is about a body length, of 80-100 mm, and a sprint is below 1 m/s."""
 _SMALL_WIDTH = 320
 
 
-def locate_picture(path: Path, model: LoadedModel, px_per_mm: float | None = None) -> tuple[Keypoint, ...]:
-    """Return the body parts of the likeliest animal in a picture, in its own pixels; empty where there is none.
+def locate_animals(picture: Image, model: LoadedModel, most: int, px_per_mm: float | None = None) -> list[Located]:
+    """Return up to `most` animals of a picture, uint8 (height, width, 3) RGB, in its own pixels, the likeliest first.
 
-    px_per_mm: None cuts the animal at the picture's native pixels.
-
-    Raises:
-        OperatorError: the file is missing or no image.
+    As on the device, one animal more is looked for, so that what only resembles one does not take a mouse's place.
+    px_per_mm: None cuts the animals at the picture's native pixels.
     """
-    main = read_image(path)
-    height, width = main.shape[:2]
+    height, width = picture.shape[:2]
     state = CameraState(backend="file", model="file", width=width, height=height)
-    frame = Frame(main, small_view(main, _SMALL_WIDTH), 0.0, 0.0, state, px_per_mm)
-    animals = find_animals(frame, model, most=1)
-    return animals[0].keypoints if animals else ()
+    grey = grey_view(picture)
+    frame = Frame(picture, small_view(grey, _SMALL_WIDTH), 0.0, 0.0, state, px_per_mm, grey)
+    located = find_animals(frame, model, most + 1)
+    return without_phantoms(located, most, model.manifest.parts.min_likelihood)[:most]
 
 
-def deeplabcut_csv(found: Sequence[tuple[str, Sequence[Keypoint]]], parts: Sequence[str], scorer: str) -> str:
-    """Return the CSV of (picture, body parts): x, y in pixels and likelihood; empty cells where no animal was found.
+def by_likelihood(model: LoadedModel, animals: int, px_per_mm: float | None = None) -> Callable[[Image], Found]:
+    """Return what finds the animals of pictures that have nothing to do with each other: the likeliest comes first."""
 
-    One animal a picture, as in a single-animal project of DeepLabCut (Mathis et al., 2018).
+    def find(picture: Image) -> Found:
+        found = [animal.keypoints for animal in locate_animals(picture, model, animals, px_per_mm)]
+        return found + [()] * (animals - len(found))
+
+    return find
+
+
+def by_place(
+    model: LoadedModel, animals: int, frames_per_s: float, px_per_mm: float | None = None
+) -> Callable[[Image], Found]:
+    """Return what finds the animals of a video's frames, shown in order: each keeps its column (`edge.tracks`).
+
+    frames_per_s: of the frames that are shown.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["scorer"] + [scorer] * 3 * len(parts))
-    writer.writerow(["bodyparts"] + [part for part in parts for _ in range(3)])
-    writer.writerow(["coords"] + ["x", "y", "likelihood"] * len(parts))
-    for picture, keypoints in found:
-        by_part = {point.part: point for point in keypoints}
-        cells: list[str] = []
-        for part in parts:
-            point = by_part.get(part)
-            cells += ["", "", ""] if point is None else [f"{point.x:g}", f"{point.y:g}", f"{point.likelihood:g}"]
-        writer.writerow([picture, *cells])
-    return out.getvalue()
+    parts = model.manifest.parts
+    half_crop_px = parts.size / 2 * (1.0 if px_per_mm is None else px_per_mm / parts.px_per_mm)
+    tracks = Tracks(
+        animals,
+        reach_px=half_crop_px * max(1.0, _RUN_HALF_CROPS_PER_S / frames_per_s),
+        memory=max(1, round(MEMORY_S * frames_per_s)),
+    )
+
+    def find(picture: Image) -> Found:
+        located = locate_animals(picture, model, animals, px_per_mm)
+        found: Found = [()] * animals
+        for animal, column in zip(located, tracks.columns_of([one.centre for one in located]), strict=True):
+            found[column] = animal.keypoints
+        return found
+
+    return find

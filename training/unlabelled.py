@@ -56,7 +56,7 @@ def _of_pictures(source: Path, spec: Age, most: int, seed: int) -> NDArray[np.ui
             else:
                 kept[place] = window
     except CameraError as error:
-        raise OperatorError(f"--crops: {str(error).removeprefix('camera.replay.path: ')}") from error
+        raise OperatorError(f"--crops: {error}") from error
     if len(kept) < 2:
         raise OperatorError(f"--crops {source}: expected at least 2 pictures, got {len(kept)}")
     return np.stack(kept)

@@ -1,4 +1,4 @@
-"""Where a replay's pictures come from: a folder of images, or a video file. The only place that knows PyAV."""
+"""Stored pictures in a row: a folder of images, or a video file. The only place that knows PyAV."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from edge.frame import Image
 from edge.image import read_image
 
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".mjpeg", ".h264", ".h265")
 
 
 class Pictures(Protocol):
@@ -18,6 +19,8 @@ class Pictures(Protocol):
 
     frames_per_s: float
     """Their own pace."""
+    count: int | None
+    """How many they say they are; None where they do not say."""
 
     def numbered(self) -> Iterator[tuple[int, str]]:
         """Yield each picture's number (from 0) and name; it is decoded only when asked for by `current`."""
@@ -35,7 +38,7 @@ def open_pictures(path: Path, frames_per_s: float) -> Pictures:
     if path.is_dir():
         return FolderPictures(path, frames_per_s)
     if not path.exists():
-        raise CameraMissing(f"camera.replay.path: {path} does not exist; name a folder of images or a video file")
+        raise CameraMissing(f"{path} does not exist; name a folder of images or a video file")
     return VideoPictures(path, frames_per_s)
 
 
@@ -43,16 +46,24 @@ class FolderPictures:
     """The images of a folder by name."""
 
     def __init__(self, folder: Path, frames_per_s: float) -> None:
-        """List them."""
+        """List them.
+
+        Raises:
+            CameraMissing: there is none, or the folder cannot be read.
+        """
         self.frames_per_s = frames_per_s
-        self._files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
-        if not self._files:
-            raise CameraMissing(f"camera.replay.path: {folder} holds no images ({', '.join(IMAGES)})")
-        self._at = self._files[0]
+        try:
+            self.files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+        except OSError as error:
+            raise CameraMissing(f"{folder}: cannot be read: {error.strerror}") from error
+        if not self.files:
+            raise CameraMissing(f"{folder} holds no images ({', '.join(IMAGES)})")
+        self.count: int | None = len(self.files)
+        self._at = self.files[0]
 
     def numbered(self) -> Iterator[tuple[int, str]]:
         """Yield number and file name."""
-        for number, path in enumerate(self._files):
+        for number, path in enumerate(self.files):
             self._at = path
             yield number, path.name
 
@@ -65,7 +76,7 @@ class VideoPictures:
     """The frames of a video file, decoded one after the other."""
 
     def __init__(self, path: Path, frames_per_s: float) -> None:
-        """Open it once to learn its pace.
+        """Open it once to learn its pace and length.
 
         Raises:
             CameraMissing: no decoder is installed, or the file holds no video.
@@ -74,16 +85,22 @@ class VideoPictures:
         try:
             import av
         except ImportError as error:
-            raise CameraMissing(f'{path}: a video needs PyAV; pip install "cageclock[video]"') from error
+            raise CameraMissing(
+                f'{path}: a video needs the package av (PyAV), it is not installed; pip install "cageclock[video]"'
+            ) from error
         self._av = av
         try:
             with av.open(str(path)) as container:
                 if not container.streams.video:
-                    raise CameraMissing(f"camera.replay.path: {path} holds no video")
-                rate = container.streams.video[0].average_rate
+                    raise CameraMissing(f"{path} holds no video")
+                stream = container.streams.video[0]
+                rate, count = stream.average_rate, stream.frames
+                if not count and rate and container.duration:
+                    count = round(container.duration / av.time_base * rate)
         except (av.error.FFmpegError, OSError) as error:
-            raise CameraMissing(f"camera.replay.path: {path} is no video that PyAV can open ({error})") from error
+            raise CameraMissing(f"{path} is no video that PyAV can open ({error})") from error
         self.frames_per_s = float(rate) if rate else frames_per_s
+        self.count: int | None = count or None
         self._frame: object | None = None
 
     def numbered(self) -> Iterator[tuple[int, str]]:

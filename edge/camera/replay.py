@@ -45,7 +45,10 @@ class ReplayCamera:
             CameraMissing: nothing is there, or nothing can decode it.
         """
         if self._pictures is None:
-            self._pictures = open_pictures(Path(self._settings.path), self._settings.frames_per_s)
+            try:
+                self._pictures = open_pictures(Path(self._settings.path), self._settings.frames_per_s)
+            except CameraMissing as error:
+                raise CameraMissing(f"camera.replay.path: {error}") from error
             self._begin_pass(self._pictures)
 
     def capture(self, shot: Shot) -> Frame:

@@ -1,65 +1,287 @@
-"""Stored pictures become a CSV that DeepLabCut's tools read."""
+"""Stored pictures and videos become CSVs that DeepLabCut's tools read."""
 
 import csv
-import io
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from edge.errors import BundleError, OperatorError
+from edge.cli import main
+from edge.demo.bundle_path import DEMO_BUNDLE
+from edge.errors import BundleError
 from edge.image import write_image
 from edge.locate_command import run
+from edge.simulate import Activity, CageSetup, Placement, SimulatedCage, create_population
+from tests.edge.film import write_film
 
-DATA = Path(__file__).parents[1] / "data"
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests/data"
+FOOTAGE = Path(os.environ.get("CAGECLOCK_SHARED_DATA", ROOT.parent / "shared/data")) / "openfield/videos"
+NOTHING = np.full((480, 640, 3), 200, np.uint8)
+Draw = Callable[..., np.ndarray]
 
 
-def options(tmp_path: Path, *images: Path, **changes) -> SimpleNamespace:
-    values = {"bundle": DATA / "tiny.bundle", "key": [DATA / "tiny.pub"], "px_per_mm": 2.0}
-    return SimpleNamespace(images=list(images), dlc_csv=tmp_path / "out.csv", **{**values, **changes})
+@pytest.fixture
+def draw(blob_frame) -> Draw:
+    """A picture with a blob that the tiny bundle's locator takes for an animal at each of the places."""
+    return lambda *places: blob_frame(*places).main if places else NOTHING
 
 
-def test_found_parts_and_empty_pictures_have_their_row(tmp_path: Path, blob_frame) -> None:
-    write_image(tmp_path / "a.png", blob_frame((300, 200)).main)
-    write_image(tmp_path / "b.png", np.full((480, 640, 3), 200, np.uint8))
-    assert run(options(tmp_path, tmp_path / "a.png", tmp_path / "b.png")) == 0
-    rows = list(csv.reader(io.StringIO((tmp_path / "out.csv").read_text())))
-    assert [row[0] for row in rows] == [
-        "scorer",
-        "bodyparts",
-        "coords",
-        str(tmp_path / "a.png"),
-        str(tmp_path / "b.png"),
-    ]
+def options(out: Path, *sources: Path, **changes) -> SimpleNamespace:
+    values = {"bundle": DATA / "tiny.bundle", "key": [DATA / "tiny.pub"], "px_per_mm": 2.0, "animals": 1, "every": 1}
+    return SimpleNamespace(sources=list(sources), dlc_csv=out, **{**values, **changes})
+
+
+def rows_of(path: Path) -> list[list[str]]:
+    with path.open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert len({len(row) for row in rows}) == 1
+    return rows
+
+
+def snouts_of(rows: list[list[str]], column: int = 1) -> list[float]:
+    """The x of what stands in a column, NaN where it is empty."""
+    return [float(row[column] or "nan") for row in rows]
+
+
+def test_found_parts_and_empty_pictures_have_their_row(tmp_path: Path, draw: Draw) -> None:
+    write_image(tmp_path / "a.png", draw((300, 200)))
+    write_image(tmp_path / "b.png", NOTHING)
+    assert run(options(tmp_path / "out.csv", tmp_path / "a.png", tmp_path / "b.png")) == 0
+    rows = rows_of(tmp_path / "out.csv")
+    names = ["scorer", "bodyparts", "coords", str(tmp_path / "a.png"), str(tmp_path / "b.png")]
+    assert [row[0] for row in rows] == names
     assert rows[1][1:4] == ["snout"] * 3
     assert rows[2][1:4] == ["x", "y", "likelihood"]
     snout_x, snout_y = float(rows[3][1]), float(rows[3][2])
     assert 300 < snout_x < 400
     assert abs(snout_y - 200) < 20
     assert set(rows[4][1:]) == {""}
-    assert len({len(row) for row in rows}) == 1
+
+
+def test_a_folder_stands_for_its_pictures_by_name(tmp_path: Path, draw: Draw) -> None:
+    folder = tmp_path / "day1"
+    folder.mkdir()
+    for name in ("b.png", "a.jpg", "c.PNG"):
+        write_image(folder / name, draw((300, 200)))
+    (folder / "notes.txt").write_text("no picture")
+    write_image(tmp_path / "0.png", NOTHING)
+    assert run(options(tmp_path / "out.csv", tmp_path / "0.png", folder)) == 0
+    named = [row[0] for row in rows_of(tmp_path / "out.csv")[3:]]
+    assert named == [str(tmp_path / "0.png"), *(str(folder / name) for name in ("a.jpg", "b.png", "c.PNG"))]
+
+
+def test_a_videos_rows_are_its_frame_numbers(tmp_path: Path, draw: Draw, capsys: pytest.CaptureFixture[str]) -> None:
+    places = [(), (200, 200), (230, 200), (), (290, 200)]
+    film = write_film(tmp_path / "film.mp4", [draw(place) if place else draw() for place in places])
+    assert run(options(tmp_path / "out.csv", film)) == 0
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row[0] for row in rows[3:]] == ["0", "1", "2", "3", "4"]
+    xs = snouts_of(rows[3:])
+    assert [math.isnan(x) for x in xs] == [True, False, False, True, False]
+    assert xs[1] < xs[2] < xs[4]
+    said = capsys.readouterr()
+    assert said.out == f"{tmp_path / 'out.csv'}: an animal in 3 of 5 frames\n"
+    assert said.err == ""
+
+
+def test_every_nth_frame_keeps_its_number(tmp_path: Path, draw: Draw) -> None:
+    film = write_film(tmp_path / "film.avi", [draw((200 + 20 * n, 200)) for n in range(8)])
+    for every, numbers in ((1, range(8)), (3, range(0, 8, 3)), (100, [0])):
+        assert run(options(tmp_path / f"{every}.csv", film, every=every)) == 0
+        rows = rows_of(tmp_path / f"{every}.csv")[3:]
+        assert [row[0] for row in rows] == [str(number) for number in numbers]
+    whole = rows_of(tmp_path / "1.csv")[3:]
+    assert rows_of(tmp_path / "3.csv")[3:] == whole[::3]
+
+
+def test_several_videos_make_a_csv_each(tmp_path: Path, draw: Draw) -> None:
+    films = [write_film(tmp_path / f"{name}.mp4", [draw((x, 200))] * 2) for name, x in (("one", 200), ("two", 400))]
+    assert run(options(tmp_path / "results", *films)) == 0
+    assert sorted(path.name for path in (tmp_path / "results").iterdir()) == ["one.csv", "two.csv"]
+    assert min(snouts_of(rows_of(tmp_path / "results/two.csv")[3:])) > 400
+    assert run(options(tmp_path / "results", films[0], every=2)) == 0
+    assert len(rows_of(tmp_path / "results/one.csv")) == 4
+
+
+def test_animals_of_a_video_keep_their_columns(tmp_path: Path, draw: Draw) -> None:
+    """One is lost for three frames, and comes back to its own column while the other one has moved."""
+    left, right = [(150 + 8 * n, 130) for n in range(12)], [(480 - 8 * n, 350) for n in range(12)]
+    pictures = [draw(a) if 4 <= n < 7 else draw(a, b) for n, (a, b) in enumerate(zip(left, right, strict=True))]
+    film = write_film(tmp_path / "film.mp4", pictures)
+    assert run(options(tmp_path / "out.csv", film, animals=2)) == 0
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row[0] for row in rows[:4]] == ["scorer", "individuals", "bodyparts", "coords"]
+    half = 1 + (len(rows[0]) - 1) // 2
+    assert set(rows[1][1:half]) == {"animal1"}
+    assert set(rows[1][half:]) == {"animal2"}
+    assert rows[2][1:half] == rows[2][half:]
+    ys = [snouts_of(rows[4:], column) for column in (2, half + 1)]
+    upper, lower = ys if ys[0][0] < ys[1][0] else ys[::-1]
+    assert all(abs(y - 130) < 25 for y in upper)
+    assert [math.isnan(y) for y in lower] == [4 <= n < 7 for n in range(12)]
+    assert all(abs(y - 350) < 25 for y in lower if not math.isnan(y))
+
+
+@pytest.mark.skipif(not DEMO_BUNDLE.exists(), reason="the demo bundle has not been made")
+def test_three_simulated_mice_are_found_where_they_are(tmp_path: Path) -> None:
+    """The demo's locator on a photograph of three mice: each snout has an animal within 8 mm."""
+    setup = CageSetup.from_seed(5, width_px=1280, height_px=960, px_per_mm=4.0)
+    width, height = setup.field_mm
+    places = [(0.25 * width, 0.3 * height), (0.72 * width, 0.3 * height), (0.5 * width, 0.75 * height)]
+    activity = Activity(tuple(Placement("stretched", position_mm=place, heading_rad=0.4) for place in places))
+    cage = SimulatedCage("c", create_population(4, 3, born_from=date(2025, 1, 1), born_until=date(2025, 1, 1)), setup)
+    at = datetime(2025, 10, 1, 12, tzinfo=UTC)
+    seen = cage.photograph(at=at, light="white", zeitgeber_h=15.0, seed=3, activity=activity)
+    write_image(tmp_path / "cage.png", seen.image)
+    given = options(tmp_path / "out.csv", tmp_path / "cage.png", animals=4, bundle=DEMO_BUNDLE, key=None, px_per_mm=4.0)
+    assert run(given) == 0
+    row = rows_of(tmp_path / "out.csv")[4]
+    found = [(float(row[at]), float(row[at + 1])) for at in range(1, len(row), 12) if row[at]]
+    assert len(found) == 3
+    for animal in seen.truth.animals:
+        x, y, visible = animal.keypoints["snout"]
+        assert visible
+        assert min(math.dist((x, y), one) for one in found) < 8 * 4.0
+
+
+@pytest.mark.skipif(not FOOTAGE.is_dir(), reason="the open-field footage is not on this machine")
+@pytest.mark.skipif(not DEMO_BUNDLE.exists(), reason="the demo bundle has not been made")
+def test_a_real_video_is_gone_through_to_its_end(tmp_path: Path) -> None:
+    """The mechanics only: the demo's locator knows simulated mice, and finds the real one in a part of the frames."""
+    video = next(FOOTAGE.iterdir())
+    for animals in (1, 2):
+        given = options(tmp_path / "out.csv", video, every=30, animals=animals, bundle=DEMO_BUNDLE, key=None)
+        assert run(SimpleNamespace(**{**vars(given), "px_per_mm": 1.3})) == 0
+        rows = rows_of(tmp_path / "out.csv")[3 + (animals > 1) :]
+        assert [row[0] for row in rows] == [str(30 * n) for n in range(78)]
+        xs = [x for x in snouts_of(rows) if not math.isnan(x)]
+        assert len(xs) >= 10
+        assert all(-100 < x < 740 for x in xs)
+
+
+def test_a_longer_video_takes_no_more_memory(tmp_path: Path, draw: Draw, tiny_model) -> None:
+    """The frames alone would be 0.9 MB each."""
+    picture = draw((300, 200))
+    peaks = []
+    for frames in (5, 40):
+        film = write_film(tmp_path / f"{frames}.mp4", [picture] * frames)
+        tracemalloc.start()
+        run(options(tmp_path / "out.csv", film))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] + 1_000_000
+
+
+def test_ctrl_c_leaves_no_half_csv_and_ends_with_130(tmp_path: Path, draw: Draw) -> None:
+    film = write_film(tmp_path / "film.mp4", [draw((300, 200))] * 300)
+    command = [sys.executable, "-m", "edge.cli", "locate", "--bundle", DATA / "tiny.bundle", "--key", DATA / "tiny.pub"]
+    out = tmp_path / "results/film.csv"
+    out.parent.mkdir()
+    with subprocess.Popen([*command, film, "--dlc-csv", out], stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        until = time.monotonic() + 60
+        while not any(out.parent.iterdir()) and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said.startswith("cageclock: interrupted")
+    assert said.count("\n") == 1
+    assert list(out.parent.iterdir()) == []
+
+
+def test_a_bundle_that_is_not_there_is_the_senders_error(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png", NOTHING)
+    with pytest.raises(BundleError):
+        run(options(tmp_path / "out.csv", tmp_path / "a.png", bundle=Path("none.bundle")))
+
+
+@pytest.fixture
+def place(tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with one of everything that can be given; the current one."""
+    write_image(tmp_path / "a.png", NOTHING)
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken").mkdir()
+    write_image(tmp_path / "broken/1.png", NOTHING)
+    (tmp_path / "broken/2.png").write_bytes((tmp_path / "broken/1.png").read_bytes()[:100])
+    (tmp_path / "text.mp4").write_text("no film\n" * 1000)
+    write_film(tmp_path / "film.mp4", [NOTHING] * 2)
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy/film.mp4").write_bytes((tmp_path / "film.mp4").read_bytes())
+    write_film(tmp_path / "other.mp4", [NOTHING] * 2)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.mark.parametrize(
-    ("change", "error"),
+    ("arguments", "says"),
     [
-        ({"px_per_mm": 0.0}, OperatorError),
-        ({"bundle": Path("none.bundle")}, BundleError),
-        ({"dlc_csv_folder": "missing"}, OperatorError),
+        ("none.png --dlc-csv o.csv", "none.png does not exist; name pictures, folders of pictures or videos"),
+        ("a.png none.mp4 --dlc-csv o.csv", "none.mp4 does not exist"),
+        ("empty --dlc-csv o.csv", "empty holds no images (.png, "),
+        ("copy --dlc-csv o.csv", "copy holds no images"),
+        ("text.png --dlc-csv o.csv", "text.png: expected a whole image"),
+        ("broken --dlc-csv o.csv", "broken/2.png: expected a whole image"),
+        ("text.mp4 --dlc-csv o.csv", "text.mp4 is no video that PyAV can open"),
+        ("film.mp4 a.png --dlc-csv o.csv", "expected pictures or videos, got both: a.png and film.mp4"),
+        ("film.mp4 other.mp4 --dlc-csv o.csv", "--dlc-csv: expected a folder, as 2 videos make a CSV each"),
+        ("film.mp4 other.mp4 --dlc-csv a.png", "--dlc-csv: expected the name of a CSV to write, got a.png"),
+        ("film.mp4 --dlc-csv other.mp4", "--dlc-csv: expected the name of a CSV to write, got other.mp4"),
+        ("film.mp4 copy/film.mp4 --dlc-csv o", "film.mp4 and copy/film.mp4 would both be written to o/film.csv"),
+        ("a.png --dlc-csv empty", "--dlc-csv: expected a file for the rows of all pictures, got the folder empty"),
+        ("a.png --dlc-csv none/o.csv", "none/o.csv: cannot write the CSV: No such file or directory"),
+        ("a.png --every 2 --dlc-csv o.csv", "--every 2: leaves out frames of a video, but the sources are pictures"),
+        ("a.png --animals 11 --dlc-csv o.csv", "--animals: expected 1 to 10, got 11"),
+        ("a.png --px-per-mm 0 --dlc-csv o.csv", "--px-per-mm: expected a number above 0 and below 1000, got 0"),
     ],
 )
-def test_bad_input_is_one_clear_error(tmp_path: Path, blob_frame, change: dict, error: type) -> None:
-    write_image(tmp_path / "a.png", blob_frame((300, 200)).main)
-    folder = change.pop("dlc_csv_folder", "") if "dlc_csv_folder" in change else ""
-    given = options(tmp_path, tmp_path / "a.png", **change)
-    given.dlc_csv = tmp_path / folder / "out.csv"
-    with pytest.raises(error):
-        run(given)
-    assert not given.dlc_csv.exists()
+def test_bad_input_is_one_clear_error(
+    place: Path, arguments: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted((path, path.stat().st_size) for path in place.rglob("*"))
+    assert locate(*arguments.split()) == 2
+    said = capsys.readouterr()
+    assert said.err.startswith(f"cageclock: {says}")
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+    assert sorted((path, path.stat().st_size) for path in place.rglob("*")) == before
 
 
-def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(OperatorError, match=r"a\.png: expected a whole image"):
-        run(options(tmp_path, tmp_path / "a.png"))
+@pytest.mark.parametrize("option", ["--animals", "--every"])
+def test_none_is_too_few(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        locate("a.png", "--dlc-csv", "o.csv", option, "0")
+    assert ended.value.code == 2
+    assert f"argument {option}: expected a whole number of at least 1, got '0'" in capsys.readouterr().err
+
+
+def test_the_package_that_decodes_videos_is_named_where_it_is_missing(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert locate("film.mp4", "--dlc-csv", "o.csv") == 2
+    assert "film.mp4: a video needs the package av (PyAV)" in capsys.readouterr().err
+    assert locate("a.png", "--dlc-csv", "o.csv") == 0
+
+
+def test_a_damaged_video_leaves_no_csv(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Cut off in the middle: the index at an MP4's end is missing."""
+    (place / "cut.mp4").write_bytes((place / "film.mp4").read_bytes()[:-300])
+    assert locate("cut.mp4", "--dlc-csv", "o.csv") == 2
+    assert capsys.readouterr().err.startswith("cageclock: cut.mp4")
+    assert not (place / "o.csv").exists()
+
+
+def locate(*arguments: str) -> int:
+    return main(["locate", "--bundle", str(DATA / "tiny.bundle"), "--key", str(DATA / "tiny.pub"), *arguments])

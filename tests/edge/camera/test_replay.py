@@ -14,6 +14,7 @@ from edge.config.tree import Camera, ReplaySettings
 from edge.contract.reading import Light
 from edge.errors import CameraMissing, EndOfReplay, OperatorError
 from edge.image import write_image
+from tests.edge.film import write_film
 
 GREYS = (40, 80, 120, 160, 200)
 
@@ -29,18 +30,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def video(tmp_path: Path) -> Path:
     """20 frames at 10 frames/s whose grey level grows."""
-    av = pytest.importorskip("av", reason="PyAV is not installed")
-    path = tmp_path / "film.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
-        for number in range(20):
-            picture = np.full((64, 96, 3), 20 + 10 * number, np.uint8)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
-    return path
+    return write_film(tmp_path / "film.mp4", [np.full((64, 96, 3), 20 + 10 * n, np.uint8) for n in range(20)])
 
 
 def camera_of(path: Path, clock: SteppedClock, **changes: Any) -> ReplayCamera:
