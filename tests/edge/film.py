@@ -8,7 +8,7 @@ import pytest
 
 
 def write_film(path: Path, pictures: Iterable[np.ndarray], rate: int = 10) -> Path:
-    """Write pictures of one size, uint8 (height, width, 3) RGB, as a film in MPEG-4; without PyAV the test is skipped."""
+    """Write pictures of one size, uint8 (height, width, 3) RGB, as an MPEG-4 film; without PyAV the test is skipped."""
     av = pytest.importorskip("av", reason="PyAV is not installed")
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=rate)
