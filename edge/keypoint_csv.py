@@ -27,7 +27,7 @@ class KeypointCsv:
     def __init__(self, out: Path, parts: Sequence[str], scorer: str, animals: int = 1) -> None:
         """Nothing is opened yet; `animals` above 1 makes columns `animal1`, `animal2`, ..."""
         self.out, self._parts, self._scorer, self._animals = out, parts, scorer, animals
-        direct = out.exists() and not out.is_file()
+        direct = os.path.exists(out) and not os.path.isfile(out)
         self._target = out if direct else Path(os.path.realpath(out))
         self._part = out if direct else self._target.with_name(f".{self._target.name}.part")
         self._rows = 0

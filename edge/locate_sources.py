@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,9 +93,9 @@ def plan(sources: Sequence[Path], out: Path, every: int = 1) -> list[tuple[Pictu
             does not suit them.
     """
     for source in sources:
-        if not source.exists():
+        if not os.path.exists(source):  # unlike Path's, it has an answer for what may not be looked at, too
             raise OperatorError(f"{source} does not exist; name pictures, folders of pictures or videos")
-    videos = [source for source in sources if source.suffix.lower() in VIDEOS and not source.is_dir()]
+    videos = [source for source in sources if source.suffix.lower() in VIDEOS and not os.path.isdir(source)]
     if videos and len(videos) < len(sources):
         other = next(source for source in sources if source not in videos)
         raise OperatorError(
@@ -106,7 +107,7 @@ def plan(sources: Sequence[Path], out: Path, every: int = 1) -> list[tuple[Pictu
     if out.suffix.lower() in (*IMAGES, *VIDEOS):
         raise OperatorError(f"--dlc-csv: expected the name of a CSV to write, got {out}, a picture or a video by name")
     if not videos:
-        if out.is_dir():
+        if os.path.isdir(out):
             raise OperatorError(f"--dlc-csv: expected a file for the rows of all pictures, got the folder {out}")
         return [(PictureFiles(tuple(file for source in sources for file in _pictures(source))), out)]
     opened = [VideoFile(path, _opened(path), every) for path in videos]
@@ -114,7 +115,7 @@ def plan(sources: Sequence[Path], out: Path, every: int = 1) -> list[tuple[Pictu
 
 
 def _pictures(source: Path) -> list[Path]:
-    if not source.is_dir():
+    if not os.path.isdir(source):
         return [source]
     try:
         return FolderPictures(source, _PACE).files
@@ -131,9 +132,9 @@ def _opened(path: Path) -> VideoPictures:
 
 def _outputs(videos: list[Path], out: Path) -> list[Path]:
     """Return each video's CSV; makes the folder of several."""
-    if len(videos) == 1 and not out.is_dir():
+    if len(videos) == 1 and not os.path.isdir(out):
         return [out]
-    if not out.is_dir() and (out.exists() or out.suffix.lower() == ".csv"):
+    if not os.path.isdir(out) and (os.path.exists(out) or out.suffix.lower() == ".csv"):
         raise OperatorError(
             f"--dlc-csv: expected a folder, as {len(videos)} videos make a CSV each, got the file name {out}"
         )

@@ -28,8 +28,9 @@ class Tracks:
         """Nothing has been seen.
 
         count: 1 to `MOST_TRACKS` columns.
-        reach_px: further than this an animal hardly runs between two frames: what appears there takes a column that
-            has no animal, if there is one, rather than that of another animal.
+        reach_px: further than this an animal hardly runs from one frame to the next, nor further than twice this from
+            one to the next but one, and so on: what appears out of reach of all takes a column without an animal, if
+            there is one, rather than that of another animal.
         memory: for how many frames a lost animal keeps its last place, at least 1.
         """
         self._reach_px, self._memory = reach_px, memory
@@ -44,13 +45,12 @@ class Tracks:
         """
         self._frame += 1
         known = [one if one is not None and self._frame - one.frame <= self._memory else None for one in self._seen]
-        columns = least_assignment([[self._cost(centre, one) for one in known] for centre in centres])
+        reach_px = self._reach_px * max((self._frame - one.frame for one in known if one is not None), default=1)
+        costs = [[reach_px if one is None else math.dist(centre, one.place) for one in known] for centre in centres]
+        columns = least_assignment(costs)
         for centre, column in zip(centres, columns, strict=True):
             self._seen[column] = _Seen(centre, self._frame)
         return columns
-
-    def _cost(self, centre: Point, seen: _Seen | None) -> float:
-        return self._reach_px if seen is None else math.dist(centre, seen.place)
 
 
 def least_assignment(costs: Sequence[Sequence[float]]) -> list[int]:

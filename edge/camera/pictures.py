@@ -11,7 +11,10 @@ from edge.frame import Image
 from edge.image import read_image
 
 IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".mjpeg", ".h264", ".h265")
+VIDEOS = (
+    *(".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".asf", ".flv", ".ogv", ".3gp"),
+    *(".ts", ".mts", ".m2ts", ".mj2", ".mjpeg", ".h264", ".h265"),
+)
 
 
 class Pictures(Protocol):

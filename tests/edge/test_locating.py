@@ -229,6 +229,8 @@ def place(tmp_path: Path, draw: Draw, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("none.png --dlc-csv o.csv", "none.png does not exist; name pictures, folders of pictures or videos"),
         ("a.png none.mp4 --dlc-csv o.csv", "none.mp4 does not exist"),
+        (f"{300 * 'x'}.png --dlc-csv o.csv", f"{300 * 'x'}.png does not exist"),
+        (f"a.png --dlc-csv {300 * 'x'}.csv", f"{300 * 'x'}.csv: cannot write the CSV: File name too long"),
         ("empty --dlc-csv o.csv", "empty holds no images (.png, "),
         ("copy --dlc-csv o.csv", "copy holds no images"),
         ("text.png --dlc-csv o.csv", "text.png: expected a whole image"),

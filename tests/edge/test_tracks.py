@@ -53,6 +53,16 @@ def test_what_appears_out_of_reach_takes_a_free_column() -> None:
     assert tracks.columns_of([(490, 10), (20, 10)]) == [1, 0]
 
 
+def test_the_longer_an_animal_is_lost_the_further_it_is_looked_for() -> None:
+    """It runs up to 50 px a frame: after four frames 190 px away may be the same animal, after two it may not."""
+    for lost, column in ((1, 1), (3, 0)):
+        tracks = Tracks(2, reach_px=50, memory=30)
+        assert tracks.columns_of([(10, 10)]) == [0]
+        for _ in range(lost):
+            assert tracks.columns_of([]) == []
+        assert tracks.columns_of([(200, 10)]) == [column]
+
+
 def test_without_a_free_column_the_nearest_is_taken() -> None:
     tracks = Tracks(1, reach_px=50, memory=30)
     assert tracks.columns_of([(10, 10)]) == [0]
