@@ -79,5 +79,8 @@ def _locate(source: PictureFiles | VideoFile, out: Path, model: LoadedModel, opt
             table.add(name, found)
             looked_at, with_animal = looked_at + 1, with_animal + any(found)
             animals += sum(map(bool, found))
+    if isinstance(source, VideoFile) and source.count is not None and looked_at < 0.98 * source.count - 1:
+        said, ended = source.count, f"after {looked_at}; is {source.path} whole?"
+        print(f"cageclock: expected {said} frames to look at by what the video says, it ended {ended}", file=sys.stderr)
     several = f", {animals} animals in all" if options.animals > 1 else ""
     print(f"{out}: an animal in {with_animal} of {looked_at} {what}{several}", flush=True)

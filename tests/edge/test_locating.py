@@ -27,6 +27,7 @@ from tests.edge.film import write_film
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests/data"
 FOOTAGE = Path(os.environ.get("CAGECLOCK_SHARED_DATA", ROOT.parent / "shared/data")) / "openfield/videos"
+NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 1), np.uint8).repeat(10, 0).repeat(10, 1).repeat(3, 2)
 NOTHING = np.full((480, 640, 3), 200, np.uint8)
 Draw = Callable[..., np.ndarray]
 
@@ -283,6 +284,21 @@ def test_a_damaged_video_leaves_no_csv(place: Path, capsys: pytest.CaptureFixtur
     assert locate("cut.mp4", "--dlc-csv", "o.csv") == 2
     assert capsys.readouterr().err.startswith("cageclock: cut.mp4")
     assert not (place / "o.csv").exists()
+
+
+def test_a_video_that_ends_early_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A Matroska file that was cut off can be read as far as it goes."""
+    whole = write_film(place / "whole.mkv", [np.roll(NOISE, 9 * n, axis=1) for n in range(20)]).read_bytes()
+    (place / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    assert locate("cut.mkv", "--dlc-csv", "o.csv") == 0
+    frames = len(rows_of(place / "o.csv")) - 3
+    assert 1 <= frames <= 15
+    expected = (
+        f"cageclock: expected 20 frames to look at by what the video says, it ended after {frames}; is cut.mkv whole?\n"
+    )
+    assert capsys.readouterr().err == expected
+    assert locate("whole.mkv", "--dlc-csv", "o.csv") == 0
+    assert capsys.readouterr().err == ""
 
 
 def locate(*arguments: str) -> int:
