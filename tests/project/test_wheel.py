@@ -22,7 +22,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("cageclock-*.whl")
     subprocess.run([sys.executable, "-m", "venv", folder / "env"], check=True)
     pip = [folder / "env/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", ROOT / "constraints.txt", f"{wheel}[edge]"], check=True, capture_output=True)
+    # A tree on Python's path would count as the package, installed already.
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    line = [*pip, "-c", ROOT / "constraints.txt", f"{wheel}[edge]"]
+    subprocess.run(line, check=True, capture_output=True, env=clean)
     return folder / "env/bin"
 
 
