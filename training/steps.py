@@ -121,9 +121,9 @@ def quantise_and_calibrate(run: Path, seed: int = 1, also: Path | None = None) -
     from training.aggregates import count_real
     from training.aware import quantise_carefully
     from training.calibrate import fit_domain, fit_intervals, fit_temperature
-    from training.calibration_animals import Readings, further_animals
     from training.finetune import load_fit
     from training.outliers import outliers_for
+    from training.repeated import Readings, further_animals
 
     data = age_data(run, seed)
     fitted = load_fit(run)
@@ -169,11 +169,11 @@ def quantise_and_calibrate(run: Path, seed: int = 1, also: Path | None = None) -
     save_struct(run / "calibration.json", calibration)
 
 
-def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
+def evaluate(run: Path, seed: int = 1, also: Path | None = None) -> dict[str, float]:
     """Return the figures of the whole on the test animals, float32 and int8 alike.
 
     Writes report.html, report.json, report.md, contact-sheet.png, and predictions.csv with the calibration animals
-    beside them.
+    beside them. also: another run, whose animals were read repeatedly, for test-retest.
     """
     import json
 
@@ -181,6 +181,7 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     from training.age import float_embeddings, int8_embeddings
     from training.age_data import age_data, known_ages
     from training.evaluate import contact_sheet, finite, metrics_of, score
+    from training.repeated import read_again
     from training.report.material import gather
     from training.report.write import SHEET, write_report
 
@@ -218,6 +219,8 @@ def evaluate(run: Path, seed: int = 1) -> dict[str, float]:
     contact_sheet(run / SHEET, data.crops[split.test], scored)
     title, notice = ("The demo model on held-out simulated mice", NOTICE) if data.simulated else (OWN_TITLE, OWN_NOTICE)
     material = gather(data, table, split, int8, told, (content, spec, calibration), seed)
+    if also is not None:
+        material = replace(material, again=read_again(run, also, content, spec, calibration, seed))
     write_report(run, metrics, title, notice, material, (run / SHEET).read_bytes())
     (run / EVALUATED).write_text(json.dumps({AGE: _sha256(run / AGE)}) + "\n")
     return metrics

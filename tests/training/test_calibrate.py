@@ -14,7 +14,7 @@ from edge.estimate import interval_of
 from tests.training.small_animals import small_animals, small_crops
 from training.aggregates import aggregates, count_real
 from training.calibrate import domain_scores, fit_domain, fit_intervals, fit_likelihood
-from training.calibration_animals import Readings, further_animals
+from training.repeated import Readings, further_animals
 
 
 def readings(rng: np.random.Generator, animals: int, each: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -21,18 +21,15 @@ def add(commands: Any) -> None:
     quantise = run_command(
         commands, "quantise", run_quantise, "int8, temperature, intervals and domain on held-out animals"
     )
-    quantise.add_argument(
-        "--calibrate-on",
-        type=Path,
-        metavar="RUN2",
-        help="crops of further animals, read repeatedly, on which the intervals of days and weeks are calibrated too",
-    )
-    run_command(
+    evaluate = run_command(
         commands,
         "evaluate",
         run_evaluate,
         "float and int8 on the same held-out animals: RUN/report.html, report.json, predictions.csv",
     )
+    for command, use in ((quantise, "calibrate the intervals of days and weeks"), (evaluate, "tell test-retest")):
+        text = f"crops of further animals, read repeatedly, that {use}"
+        command.add_argument("--repeated", type=Path, metavar="RUN2", help=text)
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -44,7 +41,7 @@ def run_quantise(options: argparse.Namespace) -> int:
     quiet()
     from training.steps import quantise_and_calibrate
 
-    quantise_and_calibrate(options.out, options.seed, options.calibrate_on)
+    quantise_and_calibrate(options.out, options.seed, options.repeated)
     print(options.out / "age.tflite")
     return 0
 
@@ -54,6 +51,6 @@ def run_evaluate(options: argparse.Namespace) -> int:
     quiet()
     from training.steps import evaluate
 
-    print_figures(evaluate(options.out, options.seed))
+    print_figures(evaluate(options.out, options.seed, options.repeated))
     print(options.out / "report.html")
     return 0

@@ -95,7 +95,7 @@ def _demo_bundle(options: argparse.Namespace) -> int:
     effort = Effort(options.centre_steps, options.part_steps, options.age_steps)
     print_figures(train_locator(options.out, effort, options.seed))
     train_age(options.out, effort, options.seed)
-    options.calibrate_on = _repeated(options)
+    options.repeated = _repeated(options)
     run_quantise(options)
     run_evaluate(options)
     return _bundle(options)
@@ -103,7 +103,7 @@ def _demo_bundle(options: argparse.Namespace) -> int:
 
 def _repeated(options: argparse.Namespace) -> Path:
     """Return the run beside it that holds other cages, read repeatedly: at most half as many cages as its own."""
-    from training.calibration_animals import CAGES, DAYS, REPEATS, SEEDS
+    from training.repeated import CAGES, DAYS, REPEATS, SEEDS
     from training.simulate import simulate
 
     out: Path = options.out / "repeated"

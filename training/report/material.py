@@ -28,7 +28,8 @@ class Material:
     table: n rows of the crops' table, with `animal` (int), `group` (int: what is never split, a cage or an animal) and
     `split` (train, calibration, test). crops uint8 (n, h, w, c). embeddings float32 (n, size), NaN where a training
     reading was left out. told: predictions.csv's columns of the test readings, in the table's order, `animal` too.
-    content: the int8 network. median_days: of the training readings, the constant guess.
+    content: the int8 network. median_days: of the training readings, the constant guess. again: the same columns as
+    `told`, of further animals that were read repeatedly, where there are any.
     """
 
     table: pd.DataFrame
@@ -41,6 +42,7 @@ class Material:
     median_days: float
     simulated: bool
     seed: int
+    again: pd.DataFrame | None = None
 
     @property
     def age_days(self) -> Floats:

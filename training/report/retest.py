@@ -22,8 +22,9 @@ FEW = 20
 
 
 def section(material: Material) -> Section:
-    """Return ICC, SEM and minimal detectable change of accepted test readings; over months too where it can be told."""
-    told = material.told.assign(gap=_gap(material.told))[material.told["accepted"].astype(bool)]
+    """Return ICC, SEM and minimal detectable change of accepted readings; over months too where it can be told."""
+    told = material.told if material.again is None else material.again
+    told = told.assign(gap=_gap(told))[told["accepted"].astype(bool)]
     found: dict[str, tuple[Reliability, Reliability]] = {}
     for unit, readings in (("reading", told), ("day", day_means(told))):
         chosen = repeated(readings)
@@ -45,8 +46,9 @@ def section(material: Material) -> Section:
         TITLE,
         _summary(first[0]) if first else f"{_too_few().capitalize()}; the figures over months are given instead.",
         (
-            f"Accepted test readings of animals that were read at least twice within {WINDOW_DAYS:g} days, as many of "
-            "each as most have. ICC of the gap freed of its line on age: the ICC of the predicted age itself is higher "
+            f"Accepted readings of animals that were read at least twice within {WINDOW_DAYS:g} days, as many of "
+            "each as most have: of the test animals, or of further ones that were photographed for it. ICC of the gap "
+            "freed of its line on age: the ICC of the predicted age itself is higher "
             "because animals of all ages are in it, and says nothing of telling animals of one age apart.",
             "ICC(1,1): any readings. ICC(A,1): the same with the order of the readings as a factor, absolute agreement "
             "(Shrout and Fleiss, 1979; McGraw and Wong, 1996). SEM: root mean square within animals. A change of one "
@@ -110,7 +112,7 @@ def _figures(found: Reliability) -> dict[str, Any]:
 
 
 def _too_few() -> str:
-    return f"fewer than {LEAST_ANIMALS} test animals have two accepted readings within {WINDOW_DAYS:g} days"
+    return f"fewer than {LEAST_ANIMALS} animals have two accepted readings within {WINDOW_DAYS:g} days"
 
 
 def _summary(gap: Reliability) -> str:

@@ -1,4 +1,6 @@
-"""The animals that intervals are calibrated on: a run's own calibration cages, and those of another run beside them."""
+"""Further animals, read repeatedly: beside a run's own calibration cages they calibrate days and weeks, and they tell
+how far two readings of one animal are apart.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
+from edge.contract.manifest import Age
 from edge.errors import OperatorError
-from training.age_data import AgeData, age_data
+from training.age import int8_embeddings
+from training.age_data import AgeData, age_data, known_ages
 from training.crops import Crops
+from training.pack import Calibration
+from training.predictions import predict
 
 SEEDS = 2_000_000
 """Added to a run's seed: the repeated readings of simulated animals are of other cages than all others."""
@@ -58,3 +65,14 @@ def further_animals(run: Path, also: Path, seed: int) -> AgeData:
             f"got {len(shared)}, {shared[0]} among them; those that {run} holds out calibrate already"
         )
     return age_data(also, seed)
+
+
+def read_again(run: Path, also: Path, content: bytes, spec: Age, calibration: Calibration, seed: int) -> pd.DataFrame:
+    """Return what the int8 network says of all readings of the run `also`: predictions.csv's columns and `animal`.
+
+    The float network is not asked, and the corrected gap is left to who reads it: it is a line over these animals.
+    """
+    data = further_animals(run, also, seed)
+    int8 = int8_embeddings(content, data.crops)
+    told = predict(known_ages(also), int8, int8, spec, calibration.domain, calibration.intervals, calibration.validity)
+    return told.assign(animal=data.animal, corrected_gap_days=np.nan)
