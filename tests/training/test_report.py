@@ -3,10 +3,12 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from edge.model.bundle import read_bundle
@@ -216,6 +218,21 @@ def test_readings_months_apart_are_no_test_retest() -> None:
     found = retest.section(made_up(apart, ANIMAL, apart + NOISE))
     assert "within 7 days" in str(found.missing or found.summary)
     assert "reading" not in found.figures
+
+
+def test_further_animals_read_again_tell_test_retest_where_there_are_any() -> None:
+    """The test animals were read months apart; others were photographed on three days in a row for it."""
+    apart = np.tile(np.arange(6) * 100.0 + 100, ANIMALS)
+    rng = np.random.default_rng(12)
+    animal = np.repeat(np.arange(200), 3)
+    age = rng.uniform(200, 700, 200)[animal] + np.tile([0.0, 1.0, 2.0], 200)
+    gap = rng.normal(0, 50, 200)[animal] + rng.normal(0, 25, 600)
+    again = pd.DataFrame({"animal": animal, "age_days": age, "predicted_days": age + gap, "gap_days": gap})
+    again = again.assign(corrected_gap_days=np.nan, accepted=True)
+    material = replace(made_up(apart, ANIMAL, apart + NOISE), again=again)
+    found = retest.section(material).figures["reading"]["gap"]
+    assert (found["animals"], found["readings"]) == (200, 3)
+    assert found["sem_days"] == pytest.approx(25, rel=0.12)
 
 
 def test_more_animals_help_where_many_directions_must_be_learnt() -> None:
