@@ -2,7 +2,9 @@
 
 The keys of config.yaml and the layout of the tables are those of DeepLabCut 2.3 and 3.0
 (`deeplabcut/utils/auxiliaryfunctions.py`, `create_config_template`; `CollectedData_<scorer>.csv`). The tool reads
-labels from HDF5: `deeplabcut.convertcsv2h5(config)` makes it from the CSV.
+labels from HDF5: `deeplabcut.convertcsv2h5(config)` makes it from the CSV. That function reads the CSV by pandas, which
+takes a first row without any label for the names of the index, and a video's folder `007` in a column of its own for 7:
+so a picture without labels has no row, and the path stands in one column.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ def write_project(
 ) -> None:
     """Write the project; labels of parts whose likelihood is `least` or more are given to start from.
 
-    Several animals in any of the pictures make it a multi-animal project.
+    Several animals in any of the pictures make it a multi-animal project. A video whose pictures are given no labels
+    has no table: the tool opens its pictures as they are.
 
     Raises:
         OperatorError: the folder holds something already.
@@ -77,19 +80,26 @@ def _write_table(
 ) -> None:
     columns = [(animal, part) for animal in individuals or [""] for part in keypoints]
     twice = [column for column in columns for _ in "xy"]
+    lines = []
+    for one in sorted(rows, key=lambda row: row.name):
+        cells = [
+            cell
+            for animal in range(max(1, len(individuals)))
+            for part in range(len(keypoints))
+            for cell in _cells(one, animal, part, least)
+        ]
+        if any(cells):
+            lines.append([f"labeled-data/{video}/{Path(one.name).stem}.png", *cells])
+    if not lines:
+        return
     with (folder / "labeled-data" / video / f"CollectedData_{scorer}.csv").open("w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["scorer", "", "", *[scorer] * len(twice)])
+        table.writerow(["scorer", *[scorer] * len(twice)])
         if individuals:
-            table.writerow(["individuals", "", "", *[animal for animal, _ in twice]])
-        table.writerow(["bodyparts", "", "", *[part for _, part in twice]])
-        table.writerow(["coords", "", "", *["x", "y"] * len(columns)])
-        for one in sorted(rows, key=lambda row: row.name):
-            cells: list[str] = []
-            for animal in range(max(1, len(individuals))):
-                for part in range(len(keypoints)):
-                    cells += _cells(one, animal, part, least)
-            table.writerow(["labeled-data", video, f"{Path(one.name).stem}.png", *cells])
+            table.writerow(["individuals", *[animal for animal, _ in twice]])
+        table.writerow(["bodyparts", *[part for _, part in twice]])
+        table.writerow(["coords", *["x", "y"] * len(columns)])
+        table.writerows(lines)
 
 
 def _cells(one: Suggestion, animal: int, part: int, least: float) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from PIL import Image
@@ -64,6 +65,31 @@ def test_a_written_project_is_read_again(tmp_path: Path, animals: int) -> None:
     assert next(iter(config["video_sets"].values())) == {"crop": "0, 120, 0, 90"}
     with pytest.raises(OperatorError, match="expected a new or empty folder"):
         write_project(tmp_path / "p", [shown], PARTS, [Path("v1.mp4")], "Ann")
+
+
+@pytest.mark.parametrize("animals", [1, 2])
+def test_pandas_loses_no_label_and_no_folder(tmp_path: Path, animals: int) -> None:
+    """As DeepLabCut reads the table: first pictures without labels swallow none, and the folder 007 stays 007."""
+    points = np.tile([[10.0, 20, 0.9], [30, 40, 0.9], [50, 60, 0.2], [70, 80, 0.9]], (animals, 1, 1))
+    rows = [
+        Suggestion("007", f"img{number}.png", np.zeros((90, 120, 3), np.uint8), points[:found])
+        for number, found in enumerate((0, 0, animals, animals))
+    ]
+    write_project(tmp_path / "p", rows, PARTS, [Path("007.mp4")], "Ann")
+    headers = list(range(4 if animals > 1 else 3))
+    table = pd.read_csv(tmp_path / "p/labeled-data/007/CollectedData_Ann.csv", index_col=0, header=headers)
+    assert list(table.index) == ["labeled-data/007/img2.png", "labeled-data/007/img3.png"]
+    assert table.columns.names == ["scorer", *(["individuals"] if animals > 1 else []), "bodyparts", "coords"]
+    np.testing.assert_array_equal(table.to_numpy()[1, :8], (10, 20, 30, 40, np.nan, np.nan, 70, 80))
+
+
+def test_without_labels_there_is_no_table(tmp_path: Path) -> None:
+    """A picture is all that is written of a video that is given no labels, and the reader says that none are there."""
+    bare = Suggestion("v1", "img7.jpg", np.zeros((90, 120, 3), np.uint8), np.ones((1, 4, 3)))
+    write_project(tmp_path / "p", [bare], PARTS, [Path("v1.mp4")], "Ann", labels=False)
+    assert [path.name for path in (tmp_path / "p/labeled-data/v1").iterdir()] == ["img7.png"]
+    with pytest.raises(OperatorError, match=r"CollectedData_<scorer>\.csv, found none"):
+        read_project(tmp_path / "p")
 
 
 def test_locator_resumes_and_suggest_asks_it(tmp_path: Path) -> None:
