@@ -156,8 +156,11 @@ def int8_embeddings(content: bytes, crops: NDArray[np.uint8]) -> NDArray[np.floa
 
 def float_embeddings(network: Any, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return float32 (n, embedding_size) of the Keras original."""
+    import keras
+
+    # PyTorch's tensors carry gradients, and numpy takes none that does.
     found = [
-        np.asarray(network(chunk.astype(np.float32) / 255, training=False))
+        keras.ops.convert_to_numpy(network(chunk.astype(np.float32) / 255, training=False))
         for chunk in np.array_split(crops, max(1, len(crops) // 64))
     ]
     return np.concatenate(found)

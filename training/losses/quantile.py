@@ -35,6 +35,7 @@ def quantile_loss(bins: NDArray[np.float32], quantiles: int) -> Any:
         steps = ops.softplus(outputs[:, 1:]) * (2 / quantiles)
         first = outputs[:, :1] - 1
         known = middle + half * ops.concatenate([first, first + ops.cumsum(steps, axis=1)], axis=1)
-        return 2 * ops.mean(pinball(known, levels, truth)) / width
+        # A tensor: PyTorch multiplies none by an array from numpy.
+        return 2 * ops.mean(pinball(known, ops.convert_to_tensor(levels), truth)) / width
 
     return loss
