@@ -24,6 +24,7 @@ from training.weights import BACKBONE
 
 _SCRIPT = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from tests.training.small_animals import SPEC, small_animals, small_crops
@@ -39,6 +40,8 @@ for method in ("simsiam", "vicreg"):
     pretrain_run(run, run, SPEC, Plan("plain-0.3"), method=method, steps=3, batch=8, most=99, licence="CC0")
 settings = Finetune(steps=3, plan=Plan("plain-0.3"), head="auto", head_steps=2, batch=8,
                     weights=find_weights(str(run), "plain-0.3"))
+scores = np.random.default_rng(2).choice([0, 0.5, 1, np.nan], (len(data.crops), 2)).astype("float32")
+data = replace(data, items=scores, item_names=("coat", "gait"), outliers=255 - data.crops[:12])
 finetune(run, data, SPEC, settings)
 """
 
