@@ -88,7 +88,7 @@ def test_a_written_project_is_labelled_on(tmp_path: Path, animals: int, bare: tu
 
 
 def test_what_suggest_wrote_opens(tmp_path: Path) -> None:
-    """The command, with a locator that was trained for a moment: its pictures and its labels are in the tool."""
+    """With a locator trained for a moment: its pictures are in the tool, with the labels it was sure of."""
     labelled, source = FOOTAGE, next(iter((FOOTAGE / "videos").glob("*.mp4")), None)
     if source is None:
         labelled = make_project(tmp_path / "project", frames=10)
