@@ -186,7 +186,10 @@ def test_ctrl_c_leaves_no_half_csv_and_ends_with_130(tmp_path: Path, draw: Draw)
     command = [sys.executable, "-m", "edge.cli", "locate", "--bundle", DATA / "tiny.bundle", "--key", DATA / "tiny.pub"]
     out = tmp_path / "results/film.csv"
     out.parent.mkdir()
-    with subprocess.Popen([*command, film, "--dlc-csv", out], stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+    # A shell's background job ignores Ctrl-C, and so would what it starts.
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    line = [*command, film, "--dlc-csv", out]
+    with subprocess.Popen(line, stderr=subprocess.PIPE, text=True, cwd=ROOT, **heard) as process:
         until = time.monotonic() + 60
         while not any(out.parent.iterdir()) and time.monotonic() < until:
             time.sleep(0.01)
