@@ -38,10 +38,11 @@ class LabelledFrame:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """All labelled frames of a project, and the names of its body parts."""
+    """All labelled frames of a project, the names of its body parts, and what about the labels is doubtful."""
 
     keypoints: tuple[str, ...]
     frames: tuple[LabelledFrame, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def read_project(folder: Path) -> Project:
@@ -79,7 +80,7 @@ def read_project(folder: Path) -> Project:
             )
     if not frames:
         raise OperatorError(f"{tables[0]}: expected labelled frames below the headers, got none")
-    return Project(keypoints, tuple(frames))
+    return Project(keypoints, tuple(frames), tuple(text for project in projects for text in project.warnings))
 
 
 def _reordered(frame: LabelledFrame, came: tuple[str, ...], wanted: tuple[str, ...]) -> LabelledFrame:
@@ -101,17 +102,18 @@ def _read_table(table: Path, folder: Path) -> Project:
     first, columns = _columns(headers, table)
     keypoints = tuple(dict.fromkeys(part for _, part in columns))
     animals = tuple(dict.fromkeys(animal for animal, _ in columns))
-    frames = []
+    frames: list[LabelledFrame] = []
+    warnings: list[str] = []
     for line, row in rows[len(headers) :]:
         where = f"{table}: row {line}"
-        points = [_points(row, columns, animal, keypoints, where) for animal in animals]
+        points = [_points(row, columns, animal, keypoints, where, warnings) for animal in animals]
         places = [tuple(columns.get((animal, part), {}).get("x", -1) + 1 for part in keypoints) for animal in animals]
         there = [index for index, one in enumerate(points) if not np.isnan(one).all()]
         image = _image(row, first, table, folder, where)
         if there:
             labels, found = tuple(points[index] for index in there), tuple(places[index] for index in there)
             frames.append(LabelledFrame(image, labels, table, line, found))
-    return Project(keypoints, tuple(frames))
+    return Project(keypoints, tuple(frames), tuple(warnings))
 
 
 def _rows(table: Path) -> list[tuple[int, list[str]]]:
@@ -165,8 +167,9 @@ def _image(row: list[str], first: int, table: Path, folder: Path, where: str) ->
 
 
 def _points(
-    row: list[str], columns: Places, animal: str, keypoints: tuple[str, ...], where: str
+    row: list[str], columns: Places, animal: str, keypoints: tuple[str, ...], where: str, warnings: list[str]
 ) -> NDArray[np.float64]:
+    """Return one animal's labels (parts, 2), NaN where there are none; half a label is none, and goes to `warnings`."""
     points = np.full((len(keypoints), 2), np.nan)
     for part_number, part in enumerate(keypoints):
         places = columns.get((animal, part))
@@ -175,7 +178,13 @@ def _points(
         for axis, name in enumerate(("x", "y")):
             column = places[name]
             points[part_number, axis] = _number(row, column, f"{where}, column {column + 1} ({part} {name})")
-        if np.isnan(points[part_number]).any():
+        missing = np.isnan(points[part_number])
+        if missing.any() and not missing.all():
+            name, other = ("x", "y") if missing[0] else ("y", "x")
+            warnings.append(
+                f"{where}, column {places[name] + 1} ({part} {name}): expected a number beside {other} "
+                f"{_cell(row, places[other])}, got nothing; counted as not labelled"
+            )
             points[part_number] = np.nan
     return points
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import Centres, Parts
 from edge.errors import OperatorError
-from edge.locate import decode_centres, decode_parts
+from edge.locate import decode_centres, parts_around
 from edge.model.runtime import open_network
-from edge.preprocess import parts_input
 from training.checkpoint import fingerprint
 from training.dlc import Project
 from training.fitting import Recipe
@@ -132,8 +131,8 @@ def _both_stages(
         middles = [(x * width / centres_spec.width, y * height / centres_spec.height) for (x, y), _ in peaks]
         found = []
         for middle in middles:
-            crop = parts_input(main, middle, scale * spec.px_per_mm, spec)
-            found.append([(p.x, p.y, p.likelihood) for p in decode_parts(second.run(crop.pixels), spec, crop)])
+            points, _ = parts_around(main, middle, scale * spec.px_per_mm, second.run, spec)
+            found.append([(point.x, point.y, point.likelihood) for point in points])
         for animal in project.frames[number].animals:
             middle = np.nanmean(animal, axis=0)
             distances = [math.dist(middle, other) for other in middles]

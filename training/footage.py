@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ HELD_OUT_EVERY = 5
 def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     """Train both stages on the project, pack them with an age model, and return the figures on held-out frames."""
     from training.card.locator_card import locator_card
+    from training.centre_threshold import with_threshold
     from training.dlc import read_project
     from training.geometry import KEYPOINTS, centres_spec, parts_spec
     from training.golden_samples import LocatorSamples
@@ -35,6 +37,8 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     run: Path = options.out
     source = _age_source(options.age_from)
     project = read_project(options.dlc)
+    for text in project.warnings:
+        print(f"warning: {text}", file=sys.stderr)
     scale = scale_of(project)
     keypoints = joined_parts(project.keypoints, KEYPOINTS) if options.data else project.keypoints
     specs = centres_spec(), parts_spec(keypoints, options.px_per_mm / scale)
@@ -53,10 +57,15 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
             f"{run / 'parts.json'}: expected a locator of {', '.join(keypoints)}, got {', '.join(spec.keypoints)}; "
             "train with --again, or into another folder"
         )
-    # The likelihood is fitted on the held-out frames: no figure below depends on it, and the calibration that
-    # `locator-report` states is fitted on the other folds.
+    # Both are fitted on the held-out frames. No error below depends on the likelihood, and the calibration that
+    # `locator-report` states is fitted on the other folds; the threshold can flatter recall and precision of centres.
     spec = with_likelihood(content, spec, crops, points)
     save_stage(run, "parts", content, spec)
+    views, middles = data.views[held_view], data.centres[held_view]
+    first = (run / CENTRES).read_bytes()
+    first_spec = load_struct(run / "centres.json", Centres)
+    first_spec = with_threshold(first, first_spec, views, middles, data.reach[held_view])
+    save_stage(run, "centres", first, first_spec)
     errors = part_errors(content, spec, crops, points)[0] * scale
     known = [index for index in range(len(keypoints)) if not np.isnan(errors[:, index]).all()]
     figures = {
@@ -65,7 +74,8 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
         "median_error_px": float(np.nanmedian(errors)),
         "root_mean_square_px": float(np.sqrt(np.nanmean(errors**2))),
         **{f"mean_error_px_{keypoints[index]}": float(np.nanmean(errors[:, index])) for index in known},
-        **centre_scores((run / CENTRES).read_bytes(), specs[0], data.views[held_view], data.centres[held_view]),
+        "centre_threshold": first_spec.threshold,
+        **centre_scores(first, first_spec, views, middles),
     }
     if scale != 1:
         figures["picture_px_per_crop_px"] = scale

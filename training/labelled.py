@@ -30,6 +30,7 @@ class LocatorData:
     crops: uint8 (m, size, size, 1), as the device cuts them; keypoints: float32 (m, parts, 3), x, y, visible.
     wide: uint8 (m, size + 2 margin, same, 1), the crops with what is around them; keypoints in its pixels: + margin.
     frame: int32 (m,), the crop's row in views.
+    reach: float32 (n,), half a crop's side in pixels of the picture's view.
     to_main: float64 (m, 2, 3), from a crop's pixels to its picture's.
     """
 
@@ -40,6 +41,7 @@ class LocatorData:
     wide: NDArray[np.uint8]
     wide_keypoints: NDArray[np.float32]
     frame: NDArray[np.int32]
+    reach: NDArray[np.float32]
     to_main: NDArray[np.float64]
 
 
@@ -66,10 +68,12 @@ def cut_project(project: Project, centres: Centres, parts: Parts, scale: float =
     most = max(len(frame.animals) for frame in project.frames)
     broad = msgspec.structs.replace(parts, size=parts.size + 2 * MARGIN)
     views, middles, numbers, crops, wides, points, wide_points, maps = [], [], [], [], [], [], [], []
+    reach = []
     for number, frame in enumerate(project.frames):
         main = read_main(frame)
         _check_inside(frame, project, main.shape[1], main.shape[0])
         views.append(centres_input(small_view(main, SMALL_WIDTH), centres))
+        reach.append(scale * parts.size / 2 * centres.width / main.shape[1])
         row = np.full((most, 2), np.nan, np.float32)
         for index, animal in enumerate(frame.animals):
             middle = np.nanmean(animal, axis=0)
@@ -92,6 +96,7 @@ def cut_project(project: Project, centres: Centres, parts: Parts, scale: float =
         np.stack(wides),
         np.stack(wide_points).astype(np.float32),
         np.array(numbers, np.int32),
+        np.array(reach, np.float32),
         np.stack(maps),
     )
 

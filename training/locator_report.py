@@ -7,6 +7,7 @@ and each point of the learning curve is kept; the same command goes on with what
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,8 @@ def report(options: Options) -> dict[str, Any]:
     from training.quantise import import_backend
 
     project = read_project(options.project)
+    for text in project.warnings:
+        print(f"warning: {text}", file=sys.stderr)
     scale = scale_of(project)
     specs = centres_spec(), parts_spec(project.keypoints, options.px_per_mm / scale)
     data = cut_project(project, *specs, scale)

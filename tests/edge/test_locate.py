@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.reading import Keypoint
-from edge.locate import Located, decode_centres, decode_parts, distinct, standard_name
+from edge.locate import Located, decode_centres, decode_parts, distinct, parts_around, standard_name
 from edge.model.bundle import Bundle
 from edge.preprocess import Crop
 
@@ -140,3 +140,57 @@ def test_two_centres_of_one_body_are_one_animal_even_head_to_tail() -> None:
 def test_animals_side_by_side_stay_two() -> None:
     left, right = lying((100, 100), (200, 100), 0.9), lying((100, 130), (200, 130), 0.8)
     assert distinct([left, right], 14.0) == [left, right]
+
+
+class DotFinder:
+    """A second stage that finds dots: the part of number `index` is where the grey value is 250 - 10 * index."""
+
+    def __init__(self, bundle: Bundle, looks_that_see: int = 2) -> None:
+        self.spec = msgspec.structs.replace(bundle.manifest.parts, likelihood_a=0.0, likelihood_b=1.0)
+        self.looks, self.looks_that_see = 0, looks_that_see
+
+    def run(self, pixels: np.ndarray) -> np.ndarray:
+        self.looks += 1
+        cells = self.spec.size // self.spec.stride
+        maps = np.zeros((cells, cells, len(self.spec.keypoints)), np.float32)
+        for index in range(maps.shape[-1]):
+            rows, columns = np.nonzero(pixels[..., 0] == 250 - 10 * index)
+            if len(rows) and self.looks <= self.looks_that_see:
+                x, y = (columns[0] + 0.5) / self.spec.stride, (rows[0] + 0.5) / self.spec.stride
+                maps[..., index] = bump((cells, cells), x, y, height=14.0)
+        return maps
+
+    def look(self, beside: int) -> tuple[Keypoint, ...]:
+        """Return what is found from so many pixels beside the middle of the row of dots."""
+        picture = np.zeros((600, 600), np.uint8)
+        for index, x in enumerate(DOTS_X):
+            picture[299:302, x - 1 : x + 2] = 250 - 10 * index
+        return parts_around(picture, (300 + beside, 300), None, self.run, self.spec)[0]
+
+
+DOTS_X = (276, 292, 308, 324)
+"""A crop of 96 pixels holds all of them where it is up to 22 pixels beside their middle, and not where it is 28."""
+
+
+@given(beside=st.integers(28, 40), side=st.sampled_from([-1, 1]))
+def test_parts_that_a_misplaced_crop_cuts_off_are_found_by_a_second_look(tiny_bundle: Bundle, beside, side) -> None:
+    finder = DotFinder(tiny_bundle)
+    found = finder.look(side * beside)
+    assert finder.looks == 2
+    for point, x in zip(found, DOTS_X, strict=True):
+        assert point.likelihood > 0.9
+        assert math.dist((point.x, point.y), (x, 300)) < finder.spec.stride
+
+
+def test_an_animal_whose_parts_are_all_sure_is_looked_at_once(tiny_bundle: Bundle) -> None:
+    finder = DotFinder(tiny_bundle)
+    assert all(point.likelihood > 0.9 for point in finder.look(10))
+    assert finder.looks == 1
+
+
+def test_a_second_look_that_sees_less_does_not_count(tiny_bundle: Bundle) -> None:
+    finder = DotFinder(tiny_bundle, looks_that_see=1)
+    likelihoods = [point.likelihood for point in finder.look(30)]
+    assert finder.looks == 2
+    assert likelihoods[0] < 0.5
+    assert min(likelihoods[1:]) > 0.9

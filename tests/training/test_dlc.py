@@ -60,6 +60,19 @@ def test_several_animals_one_of_them_absent(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.frames[1].animals[0], [[3, 4]])
 
 
+def test_half_a_label_is_none_and_is_named(tmp_path: Path) -> None:
+    """An x without its y counts as not labelled, and the user is told where."""
+    rows = "labeled-data/m1/img0.png,1.5,,30,40\nlabeled-data/m1/img1.png,3,4,,6\nlabeled-data/m1/img2.png,3,4,,\n"
+    found = read_project(project(tmp_path, SINGLE + rows))
+    assert np.isnan([found.frames[0].animals[0][0], found.frames[1].animals[0][1]]).all()
+    first, second = found.warnings
+    assert first.endswith(
+        "CollectedData_Ann.csv: row 4, column 3 (snout y): expected a number beside x 1.5, got nothing; "
+        "counted as not labelled"
+    )
+    assert "row 5, column 4 (tailbase x)" in second
+
+
 def test_missing_labels_are_nan(tmp_path: Path) -> None:
     """An empty cell or the word nan means: not labelled; half a point is no point."""
     rows = "labeled-data/m1/img0.png,1,2,,\nlabeled-data/m1/img1.png,nan,NaN,5,6\nlabeled-data/m1/img2.png,1,,5,6\n"

@@ -39,6 +39,7 @@ def test_a_short_training_is_already_near(trained: Path) -> None:
     report = json.loads((trained / "locator-report.json").read_text())
     assert report["held_out_frames"] == 18
     assert report["mean_error_px"] < 9
+    assert 0.15 <= report["centre_threshold"] <= 0.9
     assert report["centre_recall"] >= 0.8
 
 

@@ -16,6 +16,7 @@ _FIGURES = {
     "mean_error_px": "mean distance, px",
     "median_error_px": "median distance, px",
     "root_mean_square_px": "root mean square of the distance, px",
+    "centre_threshold": "likelihood from which on a peak of the first stage is an animal",
     "centre_recall": "animals found by the first stage (share)",
     "centre_precision": "of what it finds, animals (share)",
     "centre_error_px": "distance of its centres, px of the 160 x 120 view",
