@@ -17,7 +17,7 @@ from edge.outbox.parting import Parting
 from edge.outbox.reader import HeldEpoch
 
 Digest = Callable[[str, int], str | None]
-Claims = dict[str, RangeSet]
+ByEpoch = dict[str, RangeSet]
 
 
 class Search:
@@ -73,7 +73,7 @@ class Comparison:
         self._unmoved = {epoch for epoch, (first, _) in self.partings.items() if last.get(epoch, 0) >= first}
 
     def judge(
-        self, message: Committed, held: list[HeldEpoch], digest: Digest, records: Claims, pictures: Claims
+        self, message: Committed, held: list[HeldEpoch], digest: Digest, records: ByEpoch, pictures: ByEpoch
     ) -> tuple[dict[str, Parting], set[str]]:
         """Return the partings that this message completes, and the epochs of which no claim may be taken.
 

@@ -67,7 +67,7 @@ class Publisher:
         self._connections = 0
         self._ends = Ends()
         self._info = b""
-        self._recent = Recent(self._sender.outbox)
+        self._recent = Recent(self._sender.shelf.outbox)
         self._asked: tuple[Question, ...] = ()
         self._summaries: dict[str, bytes] = {}
         self._summarised: tuple[str, int] | None = None
@@ -108,7 +108,7 @@ class Publisher:
     def _refresh(self) -> None:
         def look() -> None:
             if self._sender.refresh():
-                self._commands.notice(self._sender.newest)
+                self._commands.notice(self._sender.shelf.newest)
 
         self._guard("look", look)
 
@@ -267,10 +267,10 @@ class Publisher:
         self._say_summaries(link)
 
     def _backlog(self) -> Backlog:
-        sender, newest = self._sender, self._sender.newest
+        sender, newest = self._sender, self._sender.shelf.newest
         path = self._state_dir / OUTBOX
         return Backlog(
-            records=sum(of.last - of.first_held + 1 for of in sender.epochs),
+            records=sum(of.last - of.first_held + 1 for of in sender.shelf.epochs),
             unreleased=sender.unreleased(),
             bytes=path.stat().st_size if path.exists() else 0,
             in_flight=len(sender.records.window.in_flight),
@@ -285,11 +285,11 @@ class Publisher:
         sender = self._sender
         epochs = [
             OpenEpoch(epoch=of.epoch, publisher="capture", first_held=of.first_held, last=of.last)
-            for of in sender.epochs
+            for of in sender.shelf.epochs
         ]
         epochs += [
             OpenEpoch(epoch=of.epoch, publisher="publish", first_held=of.first_held, last=of.last)
-            for of in sender.own_epochs
+            for of in sender.shelf.own_epochs
         ]
         return Info(
             device_id=self._config.device_id,
@@ -308,7 +308,7 @@ class Publisher:
         )
 
     def _say_summaries(self, link: Link) -> None:
-        newest = self._sender.newest
+        newest = self._sender.shelf.newest
         if newest is None or (newest.epoch, newest.seq) == self._summarised:
             return
         self._summarised = (newest.epoch, newest.seq)
