@@ -9,10 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from edge.demo.bundle_path import DEMO_BUNDLE, DEMO_KEY
 from edge.errors import OperatorError
 from edge.simulate.appearance import Appearance
-from tests.training.conftest import command
+from tests.training.conftest import ROOT, command
 from training.truth.coverage import coverage_of, measure_errors
+from training.truth.domain import judge_scenes
 from training.truth.foreign import IN_DOMAIN, KINDS, scenes_of_cage
 from training.truth.oracle import RESOLUTION, by_day, draw_appearances, fit_oracle, paired_ratio, visible
 from training.truth.unseen import Readings, render_unseen
@@ -105,6 +107,17 @@ def test_unseen_cages_are_rendered_once_and_the_same_each_time(tmp_path: Path) -
     assert set(np.unique(first.outside)) == {False, True}
     assert first.crops.shape[1:] == (160, 384, 1)
     assert (first.animal == first.day // 10).all()
+
+
+def test_scenes_that_another_bundle_judged_are_judged_anew(tmp_path: Path) -> None:
+    """The demo's locator finds other crops than the tiny one; both are kept, each is used again."""
+    tiny = ROOT / "tests/data/tiny.bundle"
+    demo = judge_scenes(tmp_path, DEMO_BUNDLE, DEMO_KEY, cages=1, seed=9, workers=1)
+    other = judge_scenes(tmp_path, tiny, tiny.with_suffix(".pub"), cages=1, seed=9, workers=1)
+    assert len(list(tmp_path.glob("*.npz"))) == 2
+    assert demo.path_crops.shape != other.path_crops.shape
+    again = judge_scenes(tmp_path, DEMO_BUNDLE, DEMO_KEY, cages=1, seed=9, workers=1)
+    np.testing.assert_array_equal(again.path_crops, demo.path_crops)
 
 
 def test_each_kind_of_foreign_scene_can_be_drawn() -> None:

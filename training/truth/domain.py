@@ -60,7 +60,7 @@ def judge_scenes(
 ) -> Judged:
     """Return four foreign scenes and a good one a cage, and the open field's, kept in `folder` in shards.
 
-    The shards hold for one bundle's locator: another bundle needs another folder.
+    What the whole path makes of a scene holds for one bundle: the shards' names begin with its digest.
     """
     folder.mkdir(parents=True, exist_ok=True)
     jobs: list[tuple[Path, Path, Path, int, int, int, Path | None]] = [
@@ -75,10 +75,11 @@ def judge_scenes(
 def _judge_shard(job: tuple[Path, Path, Path, int, int, int, Path | None]) -> Path:
     folder, bundle, key, seed, first, end, open_field = job
     name = "open-field" if open_field is not None else f"seed{seed}-{first:05d}-{end:05d}"
-    path = folder / f"{name}.npz"
+    trusted = open_trusted(bundle, key)
+    path = folder / f"{trusted.sha256[:12]}-{name}.npz"
     if path.exists():
         return path
-    model = load_model(open_trusted(bundle, key))
+    model = load_model(trusted)
     scenes = [] if open_field is None else open_field_scenes(open_field)
     scenes += [scene for number in range(first, end) for scene in scenes_of_cage(number, seed)]
     seen = [_observed(scene, model) for scene in scenes]
