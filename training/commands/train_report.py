@@ -25,7 +25,8 @@ def _report(options: argparse.Namespace) -> int:
     steps = steps_of(options.out, options.profile, options.seed, options.open_field)
     table = table_of(run_steps(options.out, steps, options.workers))
     path = options.out / f"table-{options.profile}.md"
-    path.write_text(f"Profile {options.profile}, seed {options.seed}.\n\n{table}")
+    seeds = f"seed {options.seed}" if options.profile == "short" else f"seeds {options.seed} to {options.seed + 2}"
+    path.write_text(f"Profile {options.profile}, {seeds}.\n\n{table}")
     print(table, end="")
     print(path)
     return 0
@@ -34,8 +35,8 @@ def _report(options: argparse.Namespace) -> int:
 def steps_of(out: Path, profile: str, seed: int, open_field: Path) -> list[Step]:
     """Return the steps: short is one seed, two folds and under an hour of CPU; full adds what takes a night.
 
-    Two more seeds, all candidate networks, and five folds of the locator with all steps and its learning curve. Where a
-    short report lies in the same folder, its model is not trained again.
+    Two more seeds of the model, its truth and its studies, all candidate networks, and five folds of the locator with
+    all steps and its learning curve. Where a short report lies in the same folder, its model is not trained again.
     """
     short = profile == "short"
     steps = _on_model(out, seed, open_field)
@@ -55,7 +56,11 @@ def steps_of(out: Path, profile: str, seed: int, open_field: Path) -> list[Step]
     if not short:
         line = ("candidates", "--out", str(run), "--seed", str(seed), "--profile", "full")
         steps.append(Step("candidates", line, (run / "data.npz",), after))
-        steps += [step for one in (seed + 1, seed + 2) for step in _on_model(out, one, open_field)]
+        for other in (seed + 1, seed + 2):
+            run = out / f"model-{other}"
+            line = ("studies", "--report", str(run))
+            steps += _on_model(out, other, open_field)
+            steps.append(_step(out, f"studies-{other}", other, line, (run / "predictions.csv",), (f"model-{other}",)))
     return steps
 
 

@@ -68,7 +68,8 @@ def fit_errors(readings: pd.DataFrame, source: str = "predictions") -> ErrorMode
     """Return the error model of readings (subject, age_days, predicted_days) of animals that were seen repeatedly.
 
     Variances by the method of moments on deviations from the age bands' curve: readings of one animal and one day,
-    then days about the animal's own line, then animals' lines.
+    then days about the animal's own line, then animals' lines. An animal that was seen within a few days tells next to
+    nothing of its rate, and its steep line counts accordingly.
 
     Raises:
         OperatorError: fewer than ten animals were seen three times or more.
@@ -94,8 +95,7 @@ def fit_errors(readings: pd.DataFrame, source: str = "predictions") -> ErrorMode
     per_day = float(days["size"].mean())
     day = max(0.0, about - reading / per_day) if told else 0.0
     reading = reading if told else about
-    slopes = (lines["slope"] - lines["slope"].mean()).to_numpy()
-    rate = max(0.0, float((slopes**2).sum() / (len(lines) - 1) - (about / lines["sxx"]).mean()))
+    rate = _variance_beyond(lines["slope"].to_numpy(), (about / lines["sxx"]).to_numpy())
     level = max(0.0, float(lines["level"].var(ddof=1) - (about / lines["days"]).mean()))
     pool = np.concatenate(lines["standardised"].to_list())
     return ErrorModel(
@@ -105,6 +105,13 @@ def fit_errors(readings: pd.DataFrame, source: str = "predictions") -> ErrorMode
         readings=len(table),
         days_told_apart=told,
     )
+
+
+def _variance_beyond(values: Floats, variances: Floats) -> float:
+    """Return the variance between animals beyond what each value's own error explains (Paule and Mandel, 1982)."""
+    from statsmodels.stats.meta_analysis import combine_effects
+
+    return max(0.0, float(combine_effects(values, variances, method_re="iterated").tau2))
 
 
 def _bands(age: Floats, predicted: Floats) -> tuple[Floats, Floats]:

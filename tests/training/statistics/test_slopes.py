@@ -90,6 +90,22 @@ def test_the_errors_parts_are_found_again() -> None:
     assert errors.slope(200, 700) == pytest.approx(0.7, abs=0.03)
 
 
+def test_animals_that_were_seen_within_days_say_little_of_rates() -> None:
+    """Three days next to each other give lines of any steepness; they must not pass for animals of another rate."""
+    table = measured(animals=400)
+    rng = np.random.default_rng(8)
+    brief = pd.DataFrame(
+        {
+            "subject": np.repeat([f"brief {number}" for number in range(20)], 3),
+            "age_days": (rng.uniform(100, 800, (20, 1)).round() + np.arange(3)).ravel(),
+            "predicted_days": 0.0,
+        }
+    )
+    brief["predicted_days"] = 150 + 0.7 * brief["age_days"] + rng.normal(0, 50, len(brief))
+    errors = fit_errors(pd.concat([table, brief]))
+    assert errors.rate_sd == pytest.approx(0.15, rel=0.15)
+
+
 def test_studies_cover_the_truth_and_find_nothing_where_nothing_is() -> None:
     """1,000 studies: the promise is 93-97% coverage and 3-7% false positives; the difference of slopes fails."""
     found = studies.run(measured(), studies=1000, seed=1)
