@@ -82,10 +82,20 @@ def _scatter(picture: Image.Image, rng: np.random.Generator, setup: CageSetup, v
     colours = np.clip(tone[:, None] * tint * rng.normal(1.0, 0.025, (count, 3)), 0, 255).astype(int)
     polygons = (view.to_px(points.astype(np.float32)) * over).reshape(count, -1)
     shadows = (view.to_px((points - lamp).astype(np.float32)) * over).reshape(count, -1)
+    seen = _touching(polygons, picture.size) | _touching(shadows, picture.size)
     draw = ImageDraw.Draw(picture)
-    for polygon, shadow, fill in zip(polygons.tolist(), shadows.tolist(), colours.tolist(), strict=True):
+    for polygon, shadow, fill in zip(
+        polygons[seen].tolist(), shadows[seen].tolist(), colours[seen].tolist(), strict=True
+    ):
         draw.polygon(shadow, fill=(fill[0] // 2, fill[1] // 2, fill[2] // 2))
         draw.polygon(polygon, fill=tuple(fill))
+
+
+def _touching(polygons: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return which polygons, (n, 2 * corners), have their box on the picture: the others need not be drawn."""
+    x, y = polygons[:, 0::2], polygons[:, 1::2]
+    across = (x.max(axis=1) > -2) & (x.min(axis=1) < size[0] + 2)
+    return np.asarray(across & (y.max(axis=1) > -2) & (y.min(axis=1) < size[1] + 2))
 
 
 def _draw_walls(picture: Image.Image, rng: np.random.Generator, setup: CageSetup, view: View, over: int) -> None:

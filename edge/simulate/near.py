@@ -39,9 +39,11 @@ def pixels_near(path: Pixels, limit_mm: Pixels, window: tuple[int, int, int, int
     stride = max(1, round(0.75 * view.px_per_mm))
     rows, columns = np.mgrid[y0:y1:stride, x0:x1:stride].astype(np.float32) + np.float32(stride / 2)
     grid = view.to_mm(np.stack([columns, rows], -1))
-    dx = grid[..., 0, None] - path[:, 0]
+    squared = grid[..., 0, None] - path[:, 0]
+    squared *= squared
     dy = grid[..., 1, None] - path[:, 1]
-    squared = dx * dx + dy * dy
+    dy *= dy
+    squared += dy
     coarse = squared.argmin(axis=-1)
     close = np.take_along_axis(squared, coarse[..., None], -1)[..., 0] < (limit_mm[coarse] + 1.2) ** 2
     height, width = y1 - y0, x1 - x0

@@ -18,16 +18,28 @@ from edge.simulate.view import View
 def draw_nest_floor(picture: Image.Image, setup: CageSetup, view: View, over: int) -> None:
     """Draw the bowl onto the floor: a rim of fibres around a darker hollow."""
     rng = np.random.default_rng([setup.seed, 0x4E57])
-    mask = Image.new("L", picture.size, 0)
-    draw = ImageDraw.Draw(mask)
-    draw.polygon(_outline(rng, setup, view, over, 1.0), fill=255)
-    mask = mask.filter(ImageFilter.GaussianBlur(1.2 * setup.px_per_mm * over))
-    picture.paste(Image.new("RGB", picture.size, (196, 192, 184)), (0, 0), mask)
+    rim = _outline(rng, setup, view, over, 1.0)
+    _lay_softly(picture, rim, 255, 1.2 * setup.px_per_mm * over, (196, 192, 184))
     _draw_fibres(picture, rng, setup, view, over, count=2600, inner=0.1, outer=1.0)
-    hollow = Image.new("L", picture.size, 0)
-    ImageDraw.Draw(hollow).polygon(_outline(rng, setup, view, over, 0.62), fill=70)
-    hollow = hollow.filter(ImageFilter.GaussianBlur(5.0 * setup.px_per_mm * over))
-    picture.paste(Image.new("RGB", picture.size, (90, 86, 80)), (0, 0), hollow)
+    hollow = _outline(rng, setup, view, over, 0.62)
+    _lay_softly(picture, hollow, 70, 5.0 * setup.px_per_mm * over, (90, 86, 80))
+
+
+def _lay_softly(
+    picture: Image.Image, outline: list[float], alpha: int, blur_px: float, colour: tuple[int, int, int]
+) -> None:
+    """Lay a colour over a polygon with a blurred edge, where the blur reaches; all else stays as it is."""
+    mask = Image.new("L", picture.size, 0)
+    ImageDraw.Draw(mask).polygon(outline, fill=alpha)
+    reach = math.ceil(4 * blur_px) + 2  # Pillow's blur, three boxes, ends before three radii
+    left, top = (max(0, int(min(outline[axis::2])) - reach) for axis in (0, 1))
+    right, bottom = (
+        min(size, int(max(outline[axis::2])) + 1 + reach) for axis, size in zip((0, 1), picture.size, strict=True)
+    )
+    if left >= right or top >= bottom:
+        return
+    soft = mask.crop((left, top, right, bottom)).filter(ImageFilter.GaussianBlur(blur_px))
+    picture.paste(Image.new("RGB", soft.size, colour), (left, top), soft)
 
 
 @lru_cache(maxsize=12)

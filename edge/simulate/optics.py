@@ -28,9 +28,10 @@ def _encoding() -> NDArray[np.uint8]:
     return np.round(curve * 255).astype(np.uint8)
 
 
-@lru_cache(maxsize=1)
-def _noise() -> NDArray[np.float32]:
-    return np.random.default_rng(0x5E50).standard_normal(_NOISE_LENGTH).astype(np.float32)
+@lru_cache(maxsize=2)
+def _noise(length: int) -> NDArray[np.float32]:
+    """Return so much noise; what is more than _NOISE_LENGTH repeats."""
+    return np.resize(np.random.default_rng(0x5E50).standard_normal(_NOISE_LENGTH).astype(np.float32), length)
 
 
 def expose(
@@ -50,7 +51,7 @@ def expose(
     x = (np.arange(width, dtype=np.float32) - width / 2) / np.float32(width / 2)
     y = (np.arange(height, dtype=np.float32) - height / 2) / np.float32(height / 2)
     curve = _encoding()
-    pool = np.resize(_noise(), max(_NOISE_LENGTH, 2 * _STRIP_ROWS * width * channels))
+    pool = _noise(max(_NOISE_LENGTH, 2 * _STRIP_ROWS * width * channels))
     image = np.empty((height, width, 3), np.uint8)
     for start in range(0, height, _STRIP_ROWS):
         rows = slice(start, min(start + _STRIP_ROWS, height))
