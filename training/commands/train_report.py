@@ -81,7 +81,7 @@ def _on_open_field(out: Path, seed: int, project: Path, *, short: bool) -> list[
     report = ("locator-report", "--dlc", str(project))
     if short:
         # A learning curve of so few steps says nothing, and one split less than two folds.
-        effort = ("--folds", "2", "--steps", "800", "--centre-steps", "300", "--curve-steps", "0")
+        effort = ("--folds", "2", "--steps", "300", "--centre-steps", "120", "--curve-steps", "0")
         return [_step(out, "locator-two-folds", seed, (*report, *effort))]
     return [_step(out, "locator-five-folds", seed, report)]
 
