@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge.contract.delivery import Committed
 from edge.contract.ranges import RangeSet
+from edge.contract.status import Question
 from edge.outbox.delivery import Delivery
 from edge.outbox.released import Released
 from edge.publish.compare import Comparison
@@ -18,7 +19,7 @@ class Claims:
 
     def __init__(self, shelf: Shelf, records: Stream, thumbnails: Stream, delivery: Delivery, journal: Journal) -> None:
         """Begin where `delivery.db` says that the last process ended."""
-        self.comparison = Comparison(delivery.partings())
+        self._comparison = Comparison(delivery.partings())
         self._shelf, self._records, self._thumbnails = shelf, records, thumbnails
         self._delivery, self._journal = delivery, journal
         self._station_db = delivery.station_db or ""
@@ -56,8 +57,12 @@ class Claims:
 
     def held_back(self) -> set[str]:
         """Return the epochs of which nothing may be sent before two histories are told apart."""
-        self.comparison.look(self._shelf.all_epochs())
-        return self.comparison.held_back
+        self._comparison.look(self._shelf.all_epochs())
+        return self._comparison.held_back
+
+    def questions(self) -> tuple[Question, ...]:
+        """Return what the station is to be asked to tell two histories apart."""
+        return self._comparison.questions()
 
     def unreleased(self) -> int:
         """Return how many records are held that nobody else has."""
@@ -92,17 +97,17 @@ class Claims:
             return None if row is None else row.digest
 
         before = self.held_back()
-        found, refused = self.comparison.judge(message, self._shelf.all_epochs(), digest, records, pictures)
+        found, refused = self._comparison.judge(message, self._shelf.all_epochs(), digest, records, pictures)
         for epoch, parting in found.items():
             self._delivery.part(epoch, parting)
-            self.comparison.settle(epoch, parting)
+            self._comparison.settle(epoch, parting)
             self._journal.say(
                 f"restored {epoch}",
                 f"mqtt: the station holds another history of epoch {epoch[:8]} (seen at {parting.seen}), this card's "
                 f"own begins at {parting.first}: a copied card, or an older copy put back? It goes on under a new "
                 "epoch; nothing is lost",
             )
-        for epoch in self.comparison.held_back - before:
+        for epoch in self._comparison.held_back - before:
             self._records.hold_back(epoch)
             self._thumbnails.hold_back(epoch)
         for epoch in refused:  # cannot be judged by its numbers either

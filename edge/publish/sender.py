@@ -104,7 +104,7 @@ class Sender:
 
     def questions(self) -> tuple[Question, ...]:
         """Return what the station is asked in `info`: where two histories part, and for an answer at all."""
-        wanted = {question.epoch: question.seqs for question in self._claims.comparison.questions()}
+        wanted = {question.epoch: question.seqs for question in self._claims.questions()}
         for epoch in self._asked_about() if self._station is not None and self._answer.number else ():
             wanted[epoch] = (*wanted.get(epoch, ()), self._answer.number)
         return tuple(Question(epoch=epoch, seqs=seqs) for epoch, seqs in sorted(wanted.items()))[:MAX_ASKED]
