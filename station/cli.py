@@ -13,21 +13,32 @@ from pathlib import Path
 
 from edge.errors import CageclockError, OperatorError
 from edge.version import VERSION
+from station.printable import printable
 
 _EXIT_CODES = """exit codes: 0 done; 1 `status` found something that needs a person; 2 a setting, a path or a
 permission is wrong; 4 the disk or the database failed; 5 the network; 6 a file or payload cannot be read"""
 
 
+class _Harmless(logging.Formatter):
+    """Lines of the log in which no name that a device sent can steer the terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return printable(super().format(record), lines=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an error is one line on stderr."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Harmless("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("matplotlib").setLevel(logging.WARNING)  # it tells of its font cache
     try:
         code: int = options.command(options)
         return code
     except CageclockError as error:
-        print(f"cageclock-station: {error}", file=sys.stderr)
+        print(printable(f"cageclock-station: {error}", lines=True), file=sys.stderr)
         return error.exit_code
     except sqlite3.Error as error:
         text = (
@@ -80,21 +91,31 @@ def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--data", type=Path, required=True, help="the station's folder")
     parser.add_argument("--subject", action="append", default=[], help="only this animal or cage; may be repeated")
     parser.add_argument("--by", choices=["day", "week", "month"], default="week", help="default week")
-    parser.add_argument("--png", type=Path, help="draw the curves into this file too")
+    parser.add_argument("--png", type=Path, help="draw the curves into this file too; with many, into more beside it")
     parser.add_argument("--include-rejected", action="store_true", help="estimates that were not accepted as well")
     parser.set_defaults(command=_show)
 
 
 def _add_subjects(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("subjects", help="the lab's table of animals", epilog=_EXIT_CODES)
-    actions = parser.add_subparsers(required=True, metavar="{import,list}")
-    take = actions.add_parser("import", help="read animals from a CSV file; a known one is replaced")
-    take.add_argument("file", type=Path, help="columns: subject, strain, sex, date_of_birth, cage, device, ...")
+    actions = parser.add_subparsers(required=True, metavar="{import,list,zone}")
+    text = "read animals from a CSV file: what it names is added or changed, nothing else is touched"
+    take = actions.add_parser("import", help=text, description=text, epilog=_EXIT_CODES)
+    take.add_argument(
+        "file", type=Path, help="columns: subject, strain, sex, date_of_birth, date_of_arrival, cage, ..."
+    )
     take.add_argument("--data", type=Path, required=True, help="the station's folder")
+    take.add_argument("--dry-run", action="store_true", help="say what would be added and changed, write nothing")
     take.set_defaults(command=_import_subjects)
     known = actions.add_parser("list", help="print the table as CSV")
     known.add_argument("--data", type=Path, required=True, help="the station's folder")
     known.set_defaults(command=_list_subjects)
+    text = "the time zone in which the dates of the table are days (UTC until it is set)"
+    zone = actions.add_parser("zone", help=text, description=text, epilog=_EXIT_CODES)
+    zone.add_argument("zone", nargs="?", help="IANA name such as Europe/Zurich; without one, what is set is printed")
+    zone.add_argument("--data", type=Path, required=True, help="the station's folder")
+    zone.add_argument("--device", help="only for the room of this device")
+    zone.set_defaults(command=_zone)
 
 
 def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -123,18 +144,27 @@ def _show(options: argparse.Namespace) -> int:
     from station.curve import fit_trend
     from station.curves import load_curves
     from station.schema import open_for_reading
+    from station.subjects import load_subjects
     from station.table import draw_table
 
     with closing(open_for_reading(options.data)) as connection:
         curves = load_curves(connection, options.by, include_rejected=options.include_rejected)
+        listed = {subject.subject: subject for subject in load_subjects(connection)}
     # The trend is the whole lab's, whichever animals are shown.
     trend = fit_trend(curves)
     if options.subject:
         known = {curve.name for curve in curves}
         for name in options.subject:
-            if name not in known:
+            if name in listed and name not in known:
+                place = listed[name].cage or listed[name].device
+                where = f"of its cage {place}" if place else "names it, and the table gives it no cage"
+                print(printable(f"{name}: in the lab's table; no reading yet {where}"))
+            elif name not in known:
+                known |= set(listed)
                 raise OperatorError(f"show: no readings of {name!r}; there are {', '.join(sorted(known)) or 'none'}")
         curves = [curve for curve in curves if curve.name in options.subject]
+        if not curves:
+            return 0
     if not curves:
         print("no readings yet")
         return 0
@@ -142,14 +172,34 @@ def _show(options: argparse.Namespace) -> int:
     if options.png is not None:
         from station.figure import draw_png
 
-        draw_png(curves, options.by, options.png, include_rejected=options.include_rejected)
+        for path in draw_png(curves, options.by, options.png, include_rejected=options.include_rejected)[1:]:
+            print(f"more curves: {path}")
     return 0
 
 
 def _import_subjects(options: argparse.Namespace) -> int:
+    from station.merge import draw_import
     from station.subjects import import_subjects
 
-    print(f"{import_subjects(options.file, options.data)} animals imported")
+    found = import_subjects(options.file, options.data, dry_run=options.dry_run)
+    for sentence in found.refused:
+        print(printable(f"cageclock-station: {sentence}"), file=sys.stderr)
+    print(draw_import(found, dry_run=options.dry_run))
+    return OperatorError.exit_code if found.refused else 0
+
+
+def _zone(options: argparse.Namespace) -> int:
+    from station.schema import open_for_reading
+    from station.zones import load_zones, set_zone
+
+    if options.zone is not None:
+        set_zone(options.data, options.zone, options.device)
+    with closing(open_for_reading(options.data)) as connection:
+        zones = load_zones(connection)
+    print(f"{options.device or 'all devices not named below'}: {zones.of(options.device)}")
+    if options.device is None:
+        for device, zone in sorted(zones.devices.items()):
+            print(printable(f"{device}: {zone}"))
     return 0
 
 
@@ -179,7 +229,7 @@ def _status(options: argparse.Namespace) -> int:
 
     with closing(open_for_reading(options.data)) as connection:
         found = load_status(connection)
-    print(draw_status(found, datetime.now(UTC)))
+    print(printable(draw_status(found, datetime.now(UTC)), lines=True))
     return 1 if any(status.needs_a_person for status in found) else 0
 
 

@@ -33,6 +33,9 @@ class File:
     columns: tuple[Column, ...]
 
 
+_WHOSE = "(r.device, r.cage, r.at_s, r.time_basis, r.expected_animals, r.found_animals, a.subject, a.identity_method)"
+"""Arguments of `whose_subject` and `whose_reason`, which `station.export` gives to the connection."""
+
 _TIME = "strftime('%Y-%m-%dT%H:%M:%fZ', {}, 'unixepoch')"
 
 
@@ -98,7 +101,24 @@ ANIMALS = File(
         Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _TIME.format("r.at_s")),
         Column("cage", "text", "", "cage as the device's settings name it", "r.cage"),
         Column("light", "text", "", "phase of the animals' day: light, dark, unknown", "r.light"),
-        Column("subject", "text", "", "the animal's name, empty where nothing names it", "a.subject"),
+        Column("time_basis", "text", "", "synchronised, corrected, or unsynchronised: never known", "r.time_basis"),
+        Column(
+            "subject",
+            "text",
+            "",
+            "the animal's name, by the device or by the lab's table, within the animal's dates; empty where it is"
+            " nobody's or its cage's",
+            f"whose_subject{_WHOSE}",
+        ),
+        Column(
+            "subject_reason",
+            "text",
+            "",
+            "why subject is empty. Nobody's: before_birth, before_arrival, after_departure, after_death,"
+            " no_animal_then, clock_never_set. The cage's: not_told_apart, not_in_table, several_animals,"
+            " table_names_another",
+            f"whose_reason{_WHOSE}",
+        ),
         Column("identity_method", "text", "", "what named it: single_housed, none, ear_tag, ...", "a.identity_method"),
         Column("identity_confidence", "number", "0-1", "confidence of that method", "a.identity_confidence"),
         Column("accepted", "boolean", "", "1 where the estimate is accepted as an age", "a.accepted"),
@@ -106,9 +126,19 @@ ANIMALS = File(
         Column("age_days", "number", "d", "accepted age, raw; empty where not accepted", "a.age_days"),
         Column("estimate_days", "number", "d", "what the model said, accepted or not", "a.estimate_days"),
         Column("sd_days", "number", "d", "standard deviation of the age distribution", "a.sd_days"),
-        Column("interval_low_days", "number", "d", "lower end of the single reading's interval", "a.interval_low_days"),
         Column(
-            "interval_high_days", "number", "d", "upper end of the single reading's interval", "a.interval_high_days"
+            "interval_low_days",
+            "number",
+            "d",
+            "lower end of the single reading's interval, never below 0",
+            "max(0.0, a.interval_low_days)",
+        ),
+        Column(
+            "interval_high_days",
+            "number",
+            "d",
+            "upper end of the single reading's interval, never below 0",
+            "max(0.0, a.interval_high_days)",
         ),
         Column("coverage", "number", "0-1", "share of animals for which the interval is calibrated", "a.coverage"),
         Column(
@@ -172,8 +202,10 @@ SUBJECTS = File(
         Column("strain", "text", "", "strain by MGI nomenclature", "s.strain"),
         Column("sex", "text", "", "female, male or unknown", "s.sex"),
         Column("date_of_birth", "date", "", "day of birth", "s.date_of_birth"),
+        Column("date_of_arrival", "date", "", "first day in its cage", "s.date_of_arrival"),
         Column("cage", "text", "", "cage that it lives in", "s.cage"),
         Column("device", "text", "", "device that watches it", "s.device"),
+        Column("date_of_departure", "date", "", "last day in its cage", "s.date_of_departure"),
         Column("date_of_death", "date", "", "day of death", "s.date_of_death"),
         Column("arm", "text", "", "arm of the study", "s.arm"),
         Column("notes", "text", "", "anything else", "s.notes"),

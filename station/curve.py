@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import pairwise
 from statistics import fmean, median
 from typing import Literal
+
+from station.lifetime import midnight
 
 By = Literal["day", "week", "month"]
 MIN_ANIMALS_TO_CORRECT = 3
@@ -40,12 +42,28 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something a reader of the curve must know: a model change, a gap, a conflict."""
+    """Something a reader of the curve must know: a model change, a gap, a conflict, an estimate that jumps."""
 
     at: datetime
     kind: str
     text: str
     until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Readings that are on no animal's curve, in no trend and no statistics, and why: a code of `station.whose`.
+
+    about: the animals that the reason speaks of. first, last: their times, as labelled where no clock was set.
+    """
+
+    device: str
+    cage: str
+    reason: str
+    about: tuple[str, ...]
+    first: datetime
+    last: datetime
+    readings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +97,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One animal, or one cage whose animals are not told apart (`named` is false)."""
+    """One animal, or one cage whose animals are not told apart (`named` is false).
+
+    refused: estimates that were not accepted, by reason (one may have several). left_out: what the curve leaves out.
+    zone: of the room, in which days begin; born and the other dates are days there.
+    """
 
     name: str
     named: bool
@@ -94,13 +116,23 @@ class Curve:
     windows: tuple[Window, ...]
     marks: tuple[Mark, ...]
     notices: tuple[str, ...] = field(default=())
+    arrived: date | None = None
+    left: date | None = None
+    refused: tuple[tuple[str, int], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    zone: tzinfo = UTC
+
+    @property
+    def accepted(self) -> int:
+        """How many accepted estimates it has."""
+        return sum(sighting.accepted for sighting in self.sightings)
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Predicted age as a line of chronological age over animals with a date of birth: what an animal is expected to
+    """The age that animals are expected to look: a line of chronological age, over those with a date of birth.
 
-    look like. `gap_corrected = predicted - (offset + slope * chronological)`. Never a measure of accuracy.
+    `gap_corrected = predicted - (offset + slope * chronological)`. Never a measure of accuracy.
     """
 
     offset_days: float
@@ -114,22 +146,24 @@ class Trend:
         return window.age_days - (self.offset_days + self.slope * window.chronological_days)
 
 
-def gather(sightings: Sequence[Sighting], captures: Sequence[Capture], by: By, born: date | None) -> tuple[Window, ...]:
-    """Return the windows in which the cage was captured at least once, in order."""
+def gather(
+    sightings: Sequence[Sighting], captures: Sequence[Capture], by: By, born: date | None, zone: tzinfo = UTC
+) -> tuple[Window, ...]:
+    """Return the windows in which the cage was captured at least once, in order; days begin in the room's zone."""
     seen: dict[date, list[Sighting]] = {}
     for sighting in sightings:
-        seen.setdefault(begin_of(sighting.at, by), []).append(sighting)
+        seen.setdefault(begin_of(sighting.at, by, zone), []).append(sighting)
     due: dict[date, list[Capture]] = {}
     for capture in captures:
-        due.setdefault(begin_of(capture.at, by), []).append(capture)
+        due.setdefault(begin_of(capture.at, by, zone), []).append(capture)
     return tuple(
-        _window(begins, seen.get(begins, []), due.get(begins, []), by, born) for begins in sorted({*seen, *due})
+        _window(begins, seen.get(begins, []), due.get(begins, []), by, born, zone) for begins in sorted({*seen, *due})
     )
 
 
-def begin_of(at: datetime, by: By) -> date:
-    """Return the first day (UTC) of the window that holds the time; weeks begin on Monday."""
-    day = at.astimezone(UTC).date()
+def begin_of(at: datetime, by: By, zone: tzinfo = UTC) -> date:
+    """Return the first day of the window that holds the time; weeks begin on Monday."""
+    day = at.astimezone(zone).date()
     if by == "week":
         return day - timedelta(days=day.weekday())
     return day.replace(day=1) if by == "month" else day
@@ -142,9 +176,9 @@ def end_of(begins: date, by: By) -> date:
     return begins + timedelta(days=7 if by == "week" else 1)
 
 
-def age_on(at: datetime, born: date) -> float:
-    """Return the age in days at a time, counted from the beginning of the day of birth (UTC)."""
-    return (at - datetime(born.year, born.month, born.day, tzinfo=UTC)).total_seconds() / 86400.0
+def age_on(at: datetime, born: date, zone: tzinfo = UTC) -> float:
+    """Return the age in days at a time, counted from the beginning of the day of birth, never below 0."""
+    return max(0.0, (at - midnight(born, zone)).total_seconds() / 86400.0)
 
 
 def model_changes(captures: Sequence[Capture]) -> list[Mark]:
@@ -175,6 +209,27 @@ def silences(captures: Sequence[Capture]) -> list[Mark]:
     ]
 
 
+def rejuvenations(windows: Sequence[Window], marks: Sequence[Mark]) -> list[Mark]:
+    """Return a mark where the estimate falls so far that the intervals do not touch: animals do not grow younger.
+
+    Most often another animal moved in of which the lab's table says nothing. Changes of the model are marked already.
+    """
+    changes = [mark.at for mark in marks if mark.kind == "model"]
+    found = []
+    drawn = [window for window in windows if window.age_days is not None]
+    for earlier, later in pairwise(drawn):
+        if any(earlier.middle < change <= later.middle for change in changes):
+            continue
+        if earlier.low_days is not None and later.high_days is not None and later.high_days < earlier.low_days:
+            younger = ((earlier.age_days or 0.0) - (later.age_days or 0.0)) / DAYS_A_WEEK
+            found.append(
+                Mark(
+                    later.middle, "jump", f"looks {younger:.1f} weeks younger: another animal? Give its date_of_arrival"
+                )
+            )
+    return found
+
+
 def fit_trend(curves: Iterable[Curve]) -> Trend | None:
     """Return the line through the windows of all animals with a date of birth, each animal weighing the same.
 
@@ -203,7 +258,9 @@ def fit_trend(curves: Iterable[Curve]) -> Trend | None:
     return Trend(mean_y - slope * mean_x, slope, animals)
 
 
-def _window(begins: date, seen: Sequence[Sighting], due: Sequence[Capture], by: By, born: date | None) -> Window:
+def _window(
+    begins: date, seen: Sequence[Sighting], due: Sequence[Capture], by: By, born: date | None, zone: tzinfo
+) -> Window:
     times = [sighting.at.timestamp() for sighting in seen] or [capture.at.timestamp() for capture in due]
     middle = datetime.fromtimestamp(fmean(times), UTC)
     return Window(
@@ -215,5 +272,5 @@ def _window(begins: date, seen: Sequence[Sighting], due: Sequence[Capture], by: 
         high_days=median(sighting.high_days for sighting in seen) if seen else None,
         readings=dict(Counter(sighting.light for sighting in seen)),
         captures=dict(Counter(capture.light for capture in due)),
-        chronological_days=age_on(middle, born) if born is not None else None,
+        chronological_days=age_on(middle, born, zone) if born is not None else None,
     )

@@ -1,4 +1,7 @@
-"""Tidy CSV with a data dictionary: one observation a row, one variable a column, empty where there is no value."""
+"""Tidy CSV with a data dictionary: one observation a row, one variable a column, empty where there is no value.
+
+Texts that a spreadsheet would run as a formula get an apostrophe, control characters are spelt out.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,16 @@ import csv
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
 from station.columns import FILES, File
+from station.printable import as_cell, printable
+from station.subjects import load_subjects
+from station.whose import Owners, Sight, Whose
+from station.zones import load_zones
 
 DICTIONARY = "data_dictionary.csv"
 _DICTIONARY_COLUMNS = ("file", "column", "type", "unit", "meaning")
@@ -26,6 +34,7 @@ def export(connection: sqlite3.Connection, folder: Path) -> dict[str, int]:
         folder.mkdir(parents=True, exist_ok=True)
         connection.execute("BEGIN")  # one snapshot for all files
         try:
+            _teach_whose(connection)
             counts = {file.name: _write(folder / file.name, _names(file), _rows(connection, file)) for file in FILES}
         finally:
             connection.execute("ROLLBACK")
@@ -49,7 +58,24 @@ def _names(file: File) -> tuple[str, ...]:
 def _rows(connection: sqlite3.Connection, file: File) -> Iterable[Sequence[Any]]:
     select = ", ".join(f"{column.source} AS {column.name}" for column in file.columns)
     cursor = connection.execute(f"SELECT {select} FROM {file.tables} ORDER BY {file.order}")
-    return (tuple(row) for row in cursor)
+    return (tuple(_harmless(value) for value in row) for row in cursor)
+
+
+def _harmless(value: Any) -> Any:
+    return as_cell(printable(value)) if isinstance(value, str) else value
+
+
+def _teach_whose(connection: sqlite3.Connection) -> None:
+    """Give the connection the functions whose_subject and whose_reason, after the table that it holds now."""
+    owners = Owners(load_subjects(connection), load_zones(connection))
+
+    @lru_cache(1)  # both are asked of each row
+    def whose(*of: Any) -> Whose:
+        device, cage, at_s, time_basis, expected, found, named, method = of
+        return owners.whose(Sight(device, cage, at_s, time_basis, expected, found, named, method))
+
+    connection.create_function("whose_subject", 8, lambda *of: whose(*of).subject)
+    connection.create_function("whose_reason", 8, lambda *of: whose(*of).reason)
 
 
 def _write(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:

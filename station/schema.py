@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import quote
 
 from edge.errors import DatabaseDamaged, OperatorError
 
 DATABASE = "station.db"
-VERSION = 1
+VERSION = 2
 BUSY_S = 10.0
 
 _TABLES = """
@@ -103,10 +105,11 @@ CREATE TABLE device_state (
     PRIMARY KEY (device, what)
 ) WITHOUT ROWID;
 
--- The lab's own table of animals; cage and device say where an unnamed animal of a single-housed cage belongs.
+-- The lab's own table of animals; cage and device say where an unnamed animal of a single-housed cage belongs, the
+-- dates (YYYY-MM-DD) from when to when.
 CREATE TABLE subjects (
     subject TEXT PRIMARY KEY, strain TEXT, sex TEXT, date_of_birth TEXT, cage TEXT, device TEXT,
-    date_of_death TEXT, arm TEXT, notes TEXT
+    date_of_death TEXT, arm TEXT, notes TEXT, date_of_arrival TEXT, date_of_departure TEXT
 ) WITHOUT ROWID;
 
 -- A record is never edited: an unsynchronised label is corrected here, at reading time.
@@ -131,11 +134,21 @@ CREATE VIEW timed_events AS
     FROM events e LEFT JOIN best_correction c ON c.device = e.device AND c.of_boot_id = e.boot_id;
 """
 
+_STEPS = {
+    1: "ALTER TABLE subjects ADD COLUMN date_of_arrival TEXT; ALTER TABLE subjects ADD COLUMN date_of_departure TEXT;",
+}
+"""From each version to the next, each in a transaction of its own: what is killed in the middle goes on next time."""
+
+_SHOWN_AS_NEW = {
+    1: "CREATE TEMP VIEW subjects AS SELECT *, NULL AS date_of_arrival, NULL AS date_of_departure FROM main.subjects;",
+}
+"""What lets the reading commands read an older version that only `open_for_writing` may bring up to date."""
+
 
 def open_for_writing(data: Path) -> sqlite3.Connection:
     """Return a connection in autocommit mode to `<data>/station.db`, made when absent; WAL, synchronous=FULL.
 
-    The caller begins and ends transactions itself.
+    A database of an older version is brought up to date in place. The caller begins and ends transactions itself.
 
     Raises:
         OperatorError: the folder cannot be used, or another version of the program made the database.
@@ -165,29 +178,67 @@ def open_for_writing(data: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(data: Path) -> sqlite3.Connection:
-    """Return a read-only connection with named columns.
+    """Return a read-only connection with named columns; of a user who may only read the folder, too.
 
     Raises:
-        OperatorError: there is no station database in the folder.
+        OperatorError: there is no station database in the folder, or this user cannot read it.
+        DatabaseDamaged: the file is no readable database.
     """
     path = data / DATABASE
-    if not path.is_file():
-        raise OperatorError(f"{path}: expected a station's database, found none; `cageclock-station run` makes it")
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=BUSY_S)
-    connection.row_factory = sqlite3.Row
     try:
-        check_version(connection, data)
+        if not path.is_file():
+            raise OperatorError(f"{path}: expected a station's database, found none; `cageclock-station run` makes it")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise OperatorError(f"{path}: cannot be read: {error.strerror}; ask its owner for the right to read") from error
+    try:
+        return _read(path, data, "mode=ro")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            raise DatabaseDamaged(f"{path}: {error}") from error
+        return _read_where_nothing_may_be_written(path, data)
     except sqlite3.DatabaseError as error:
-        connection.close()
         raise DatabaseDamaged(f"{path}: {error}") from error
-    return connection
 
 
 def check_version(connection: sqlite3.Connection, data: Path) -> None:
-    """Raise OperatorError unless this program knows the database's form."""
+    """Raise OperatorError unless this program knows the database's form, or a form that it can bring up to date."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
-    if found != VERSION:
+    if found != VERSION and found not in _STEPS:
         raise OperatorError(f"{data / DATABASE}: expected version {VERSION}, got {found}; use the program that made it")
+
+
+def _read_where_nothing_may_be_written(path: Path, data: Path) -> sqlite3.Connection:
+    """Return a connection that needs no files of its own beside the database, as reading a WAL database else does.
+
+    A clean stop leaves everything in the one file, which then nobody changes. After a hard stop the newest records are
+    in the -wal file, which only who may write can put in order.
+    """
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and wal.stat().st_size > 0:
+        raise OperatorError(
+            f"{data}: this user may only read the folder, and the station's last stop was not a clean one; start "
+            "`cageclock-station run` or run one `cageclock-station status` as its owner, then try again"
+        )
+    try:
+        return _read(path, data, "mode=ro&immutable=1")
+    except sqlite3.DatabaseError as error:
+        raise DatabaseDamaged(f"{path}: {error}") from error
+
+
+def _read(path: Path, data: Path, options: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(str(path))}?{options}", uri=True, timeout=BUSY_S)
+    try:
+        connection.row_factory = sqlite3.Row
+        check_version(connection, data)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        for older in range(version, VERSION):
+            connection.executescript(_SHOWN_AS_NEW[older])
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _create_or_check(connection: sqlite3.Connection, data: Path) -> None:
@@ -195,6 +246,7 @@ def _create_or_check(connection: sqlite3.Connection, data: Path) -> None:
     empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
     if found or not empty:
         check_version(connection, data)
+        _bring_up_to_date(connection)
         return
     # One transaction: a crash in the middle leaves an empty file, not half a database.
     identity = secrets.token_hex(16)
@@ -202,3 +254,21 @@ def _create_or_check(connection: sqlite3.Connection, data: Path) -> None:
         f"BEGIN IMMEDIATE;{_TABLES};INSERT INTO meta VALUES ('station_db', '{identity}');"
         f"PRAGMA user_version={VERSION};COMMIT;"
     )
+
+
+def _bring_up_to_date(connection: sqlite3.Connection) -> None:
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            if version not in _STEPS:  # done, perhaps by another program meanwhile
+                connection.execute("ROLLBACK")
+                return
+            for statement in _STEPS[version].split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={version + 1}")
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise

@@ -1,44 +1,58 @@
-"""The lab's own table of animals: read from CSV, checked row by row, kept beside the records."""
+"""The lab's own table of animals: read from a file, kept beside the records."""
 
 from __future__ import annotations
 
 import csv
 import sqlite3
-from dataclasses import astuple, dataclass, fields
-from datetime import date
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TextIO
 
 from edge.errors import OperatorError
 from station import schema
-
-SEXES = ("female", "male", "unknown")
-_SEX_WORDS = {"f": "female", "m": "male", "": None, "u": "unknown"}
+from station.merge import Imported, plan_import
+from station.printable import as_cell, printable
+from station.subject import COLUMNS, Cells, Row, Subject, row_of
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """One animal. strain by MGI nomenclature; dates as YYYY-MM-DD; cage and device as its readings name them."""
+class Table:
+    """A file's rows that can be used, and a sentence for each that cannot."""
 
-    subject: str
-    strain: str | None = None
-    sex: str | None = None
-    date_of_birth: str | None = None
-    cage: str | None = None
-    device: str | None = None
-    date_of_death: str | None = None
-    arm: str | None = None
-    notes: str | None = None
+    rows: tuple[Row, ...]
+    refused: tuple[str, ...]
 
 
-COLUMNS = tuple(field.name for field in fields(Subject))
-
-
-def read_subjects(path: Path) -> list[Subject]:
-    """Return the animals of a CSV file with a header; only `subject` must be there.
+def read_subjects(path: Path) -> Table:
+    """Return what a file with a header says of each animal; only `subject` must be there.
 
     Raises:
-        OperatorError: the file cannot be read, a column is unknown, or a row is wrong; it says which and where.
+        OperatorError: the file cannot be read, or a column is unknown or missing. A wrong row costs itself.
+    """
+    found: dict[str, list[Row]] = defaultdict(list)
+    refused = []
+    for line, cells in read_cells(path):
+        try:
+            row = row_of(line, cells)
+            found[row.subject].append(row)
+        except ValueError as error:
+            refused.append(f"{path}, line {line}: {error}")
+    for name, rows in found.items():
+        if len(rows) > 1:
+            lines = ", ".join(str(row.line) for row in rows)
+            times = "twice" if len(rows) == 2 else f"{len(rows)} times"
+            refused.append(f"{path}, lines {lines}: subject {name!r} stands there {times}; expected one row")
+    return Table(tuple(rows[0] for rows in found.values() if len(rows) == 1), tuple(refused))
+
+
+def read_cells(path: Path) -> Iterator[tuple[int, Cells]]:
+    """Return the rows of a CSV file below its header, each with the number of its line; no cell is understood yet.
+
+    Raises:
+        OperatorError: the file cannot be read, a column is unknown or missing, or a row has another length.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -48,37 +62,41 @@ def read_subjects(path: Path) -> list[Subject]:
             if "subject" not in names or unknown:
                 wrong = f"unknown {', '.join(unknown)}" if unknown else "no column subject"
                 raise OperatorError(f"{path}: expected columns among {', '.join(COLUMNS)}, got {wrong}")
-            found = [_subject(path, line, row) for line, row in enumerate(reader, start=2)]
+            found = list(enumerate(reader, start=2))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise OperatorError(f"{path}: cannot be read: {error}") from error
-    seen: set[str] = set()
-    for subject in found:
-        if subject.subject in seen:
-            raise OperatorError(f"{path}: subject {subject.subject!r} stands there twice")
-        seen.add(subject.subject)
-    return found
+    for line, row in found:
+        if None in row or None in row.values():
+            raise OperatorError(f"{path}, line {line}: expected as many fields as the header has")
+        yield line, {name: text.strip() for name, text in row.items()}
 
 
-def import_subjects(path: Path, data: Path) -> int:
-    """Return how many animals of the CSV file are now in the database; a known one is replaced.
+def import_subjects(path: Path, data: Path, *, dry_run: bool = False) -> Imported:
+    """Return what the file adds to the table, changes in it and leaves; a wrong row costs itself.
+
+    An absent column or an empty cell keeps what is known; `(clear)` empties it. dry_run: nothing is written.
 
     Raises:
-        OperatorError: as `read_subjects`, or the folder cannot be used.
+        OperatorError: as `read_subjects`, no row can be used, or the folder cannot be used.
     """
-    subjects = read_subjects(path)
-    connection = schema.open_for_writing(data)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        marks = ", ".join("?" * len(COLUMNS))
-        connection.executemany(
-            f"INSERT OR REPLACE INTO subjects ({', '.join(COLUMNS)}) VALUES ({marks})", map(astuple, subjects)
-        )
-        connection.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        raise OperatorError(f"{data}: could not write the subjects: {error}") from error
-    finally:
-        connection.close()
-    return len(subjects)
+    table = read_subjects(path)
+    found, merged = plan_import(path, table.rows, table.refused, _known(data))
+    if found.refused and not (merged or found.same):
+        raise OperatorError("\n".join(found.refused))
+    if dry_run:
+        return found
+    with closing(schema.open_for_writing(data)) as connection:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            found, merged = plan_import(path, table.rows, table.refused, load_subjects(connection))
+            marks = ", ".join("?" * len(COLUMNS))
+            connection.executemany(
+                f"INSERT OR REPLACE INTO subjects ({', '.join(COLUMNS)}) VALUES ({marks})", map(astuple, merged)
+            )
+            connection.execute("COMMIT")
+        except sqlite3.OperationalError as error:
+            raise OperatorError(f"{data}: could not write the subjects: {error}") from error
+    return found
 
 
 def load_subjects(connection: sqlite3.Connection) -> list[Subject]:
@@ -91,29 +109,12 @@ def write_subjects(connection: sqlite3.Connection, target: TextIO) -> None:
     """Write the table as CSV, in the form that `read_subjects` reads."""
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(astuple(subject) for subject in load_subjects(connection))
+    for subject in load_subjects(connection):
+        writer.writerow(None if value is None else as_cell(printable(value)) for value in astuple(subject))
 
 
-def _subject(path: Path, line: int, row: dict[str, str]) -> Subject:
-    if None in row or None in row.values():
-        raise OperatorError(f"{path}, line {line}: expected as many fields as the header has")
-    values = {name: text.strip() or None for name, text in row.items()}
-    name = values.get("subject")
-    if name is None:
-        raise OperatorError(f"{path}, line {line}: expected a name under subject, got an empty field")
-    for column in ("date_of_birth", "date_of_death"):
-        text = values.get(column)
-        try:
-            if text is not None:
-                values[column] = date.fromisoformat(text).isoformat()
-        except ValueError as error:
-            raise OperatorError(f"{path}, line {line}: {column}: expected YYYY-MM-DD, got {text!r}") from error
-    born, died = values.get("date_of_birth"), values.get("date_of_death")
-    if born is not None and died is not None and died < born:
-        raise OperatorError(f"{path}, line {line}: date_of_death {died} lies before date_of_birth {born}")
-    sex = (values.get("sex") or "").lower()
-    values["sex"] = _SEX_WORDS.get(sex, sex)
-    if values["sex"] not in (*SEXES, None):
-        raise OperatorError(f"{path}, line {line}: sex: expected {', '.join(SEXES)}, got {sex!r}")
-    del values["subject"]
-    return Subject(subject=name, **values)
+def _known(data: Path) -> list[Subject]:
+    if not (data / schema.DATABASE).exists():
+        return []
+    with closing(schema.open_for_reading(data)) as connection:
+        return load_subjects(connection)

@@ -4,6 +4,7 @@ import hashlib
 import io
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 from PIL import Image
 
 from edge.contract import jsontext
@@ -170,3 +171,33 @@ def arrival(
 
 def picture_arrival(jpeg: bytes, *, device: str = "cage-1", properties: tuple[tuple[str, str], ...] = ()) -> Arrival:
     return Arrival(device, "thumbnail", jpeg, 1.8e9, properties)
+
+
+def days(
+    days_and_ages: list[tuple[float, float]],
+    *,
+    device: str = "cage-1",
+    subject: str | None = None,
+    epoch: str = EPOCH,
+    seq: int = 1,
+    synced: bool = True,
+    expected: int = 1,
+    since: datetime = START,
+) -> list[Arrival]:
+    """Readings of one cage as (day after `since`, age in days) pairs, numbered from seq on."""
+    found = []
+    for number, (day, age) in enumerate(days_and_ages, start=seq):
+        one = reading(
+            number,
+            device=device,
+            cage=device,
+            at=since + timedelta(days=day),
+            animals=(animal(age, subject=subject),),
+            age_days=age,
+            synced=synced,
+            boot="boot-1" if synced else "boot-2",
+        )
+        found.append(
+            arrival(msgspec.structs.replace(one, expected_animals=expected), number, device=device, epoch=epoch)
+        )
+    return found

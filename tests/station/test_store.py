@@ -272,7 +272,7 @@ def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
     Store.open(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "station.db")) as connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(OperatorError, match="expected version 1, got 99"):
+    with pytest.raises(OperatorError, match="expected version 2, got 99"):
         Store.open(tmp_path)
 
 
