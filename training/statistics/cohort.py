@@ -47,9 +47,9 @@ def read_cohort(predictions: Path, phenotypes: Path | None, name: str) -> Cohort
     Raises:
         OperatorError: file, row and column of what is wrong; no animal is in both.
     """
-    readings, refused = read_gaps(predictions)
+    readings, refused, said = read_gaps(predictions)
     if phenotypes is None:
-        return _cohort(name, readings, None, str(predictions), refused)
+        return _cohort(name, readings, None, str(predictions), refused, said)
     table = read_table(phenotypes)
     key = "subject" if "subject" in table else "cage"
     column(table, key, phenotypes)
@@ -71,7 +71,7 @@ def read_cohort(predictions: Path, phenotypes: Path | None, name: str) -> Cohort
         )
     if "age_days" in table:
         table["age_days"] = numbers(table, "age_days", phenotypes)
-    return _cohort(name, readings[readings["subject"].isin(both)], table, str(phenotypes), refused)
+    return _cohort(name, readings[readings["subject"].isin(both)], table, str(phenotypes), refused, said)
 
 
 def split_cohort(cohort: Cohort, by: str, discovery: str | None) -> tuple[Cohort, Cohort]:
@@ -142,7 +142,9 @@ def _decoded(found: pd.Series, cohort: Cohort, name: str, wanted: str, gaps: boo
     return found.to_numpy(float)
 
 
-def _cohort(name: str, readings: pd.DataFrame, table: pd.DataFrame | None, source: str, refused: int) -> Cohort:
+def _cohort(
+    name: str, readings: pd.DataFrame, table: pd.DataFrame | None, source: str, refused: int, left_out: list[str]
+) -> Cohort:
     readings = readings.reset_index(drop=True)
     grouped = readings.groupby("subject", sort=True)
     first_day = grouped["age_days"].transform("min")
@@ -180,7 +182,7 @@ def _cohort(name: str, readings: pd.DataFrame, table: pd.DataFrame | None, sourc
         raise OperatorError(
             f"{source}: column subject: expected at least 3 animals, got {animals['subject'].nunique()}"
         )
-    return Cohort(name, readings, animals, source, longitudinal, refused, said)
+    return Cohort(name, readings, animals, source, longitudinal, refused, [*left_out, *said])
 
 
 def _examinations(animals: pd.DataFrame, readings: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:

@@ -149,6 +149,81 @@ def test_the_stations_export_is_read_with_true_ages_from_births(study: tuple[Pat
     assert lines[-1] == direct[-1]
 
 
+def _as_export(folder: Path, readings: pd.DataFrame) -> pd.DataFrame:
+    """Write the readings as the station exports them, each of an animal in its own cage; return its animals.csv."""
+    born = pd.Timestamp("2025-01-01", tz="UTC")
+    folder.mkdir()
+    animals = pd.DataFrame(
+        {
+            "subject": readings["subject"],
+            "subject_reason": "",
+            "time_basis": "synchronised",
+            "cage": "c" + readings["subject"],
+            "captured_at": (born + pd.to_timedelta(readings["age_days"], unit="D")).dt.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "accepted": 1,
+            "age_days": readings["predicted_days"],
+            "estimate_days": readings["predicted_days"],
+        }
+    )
+    subjects = animals.drop_duplicates("subject")[["subject", "cage"]].assign(
+        sex="female", date_of_birth="2025-01-01", arm=""
+    )
+    animals.to_csv(folder / "animals.csv", index=False)
+    subjects.to_csv(folder / "subjects.csv", index=False)
+    return animals
+
+
+@pytest.mark.parametrize("version", ["new", "old"])
+def test_odd_rows_of_an_export_cost_themselves_and_are_counted(
+    study: tuple[Path, Path, Path], tmp_path: Path, version: str
+) -> None:
+    _, predictions, table = study
+    readings = pd.read_csv(predictions)
+    good = _as_export(tmp_path / "good", readings[readings["accepted"].astype(str).isin(["1", "True", "true"])])
+    odd = good.iloc[:3].assign(captured_at="1970-01-01T00:05:00Z", estimate_days=5000.0)
+    if version == "new":
+        odd = odd.assign(time_basis="unsynchronised", subject="", subject_reason="clock_never_set")
+        dead = good.iloc[3:5].assign(estimate_days=5000.0, subject="", subject_reason="after_death")
+        odd = pd.concat([odd, dead])
+    (tmp_path / "odd").mkdir()
+    columns = good.columns if version == "new" else [c for c in good if c not in ("subject_reason", "time_basis")]
+    pd.concat([odd, good])[columns].to_csv(tmp_path / "odd" / "animals.csv", index=False)
+    (tmp_path / "odd" / "subjects.csv").write_bytes((tmp_path / "good" / "subjects.csv").read_bytes())
+    plan = Plan(continuous=("frailty",))
+    clean = associate_files(tmp_path / "a", tmp_path / "good", table, plan)
+    found = associate_files(tmp_path / "b", tmp_path / "odd", table, plan)
+    assert (tmp_path / "a" / "associations.csv").read_text() == (tmp_path / "b" / "associations.csv").read_text()
+    said = [line.partition(": ")[2] for line in found if line not in clean]
+    assert (
+        said
+        == {
+            "new": [
+                "3 readings are no animal's (clock_never_set, as the station says) and are left out.",
+                "2 readings are no animal's (after_death, as the station says) and are left out.",
+            ],
+            "old": ["3 readings lie before their animal's date_of_birth and are left out."],
+        }[version]
+    )
+
+
+def test_a_cage_s_age_is_that_of_the_animals_that_lived_in_it_then(tmp_path: Path) -> None:
+    from training.statistics.gaps import read_gaps
+
+    (tmp_path / "subjects.csv").write_text(
+        "subject,sex,arm,cage,date_of_birth,date_of_arrival,date_of_death\n"
+        "A,,,c1,2025-01-01,,2025-12-31\nB,,,c1,2025-03-01,,\nC,,,c1,2025-12-01,2026-01-10,\n"
+    )
+    times = ["2025-12-31T12:00:00Z", "2026-01-05T12:00:00Z", "2026-01-10T12:00:00Z"]
+    rows = "".join(f",not_told_apart,synchronised,c1,{at},1,300,300\n" for at in times)
+    (tmp_path / "animals.csv").write_text(
+        f"subject,subject_reason,time_basis,cage,captured_at,accepted,age_days,estimate_days\n{rows}"
+    )
+    table, refused, said = read_gaps(tmp_path)
+    assert (list(table["subject"]), refused, said) == (["cage c1"] * 3, 0, [])
+    a_and_b, b, b_and_c = 364.5 - 59 / 2, 310.5, (315.5 + 40.5) / 2
+    assert list(table["age_days"]) == pytest.approx([a_and_b, b, b_and_c])
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
