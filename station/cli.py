@@ -112,7 +112,9 @@ def _add_subjects(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     known.set_defaults(command=_list_subjects)
     text = "the time zone in which the dates of the table are days (UTC until it is set)"
     zone = actions.add_parser("zone", help=text, description=text, epilog=_EXIT_CODES)
-    zone.add_argument("zone", nargs="?", help="IANA name such as Europe/Zurich; without one, what is set is printed")
+    zone.add_argument(
+        "zone", nargs="?", help="IANA name such as Europe/Zurich, or +01:00; without one, what is set is printed"
+    )
     zone.add_argument("--data", type=Path, required=True, help="the station's folder")
     zone.add_argument("--device", help="only for the room of this device")
     zone.set_defaults(command=_zone)

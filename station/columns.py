@@ -119,8 +119,21 @@ ANIMALS = File(
             " table_names_another",
             f"whose_reason{_WHOSE}",
         ),
-        Column("identity_method", "text", "", "what named it: single_housed, none, ear_tag, ...", "a.identity_method"),
-        Column("identity_confidence", "number", "0-1", "confidence of that method", "a.identity_confidence"),
+        Column(
+            "identity_method",
+            "text",
+            "",
+            "what named it: single_housed (the device's settings), lab_table, ear_tag, ...; none",
+            f"CASE WHEN whose_subject{_WHOSE} IS NULL THEN 'none'"
+            f" WHEN whose_subject{_WHOSE} IS a.subject THEN a.identity_method ELSE 'lab_table' END",
+        ),
+        Column(
+            "identity_confidence",
+            "number",
+            "0-1",
+            "confidence of the device's method; empty where the device did not name it so",
+            f"CASE WHEN whose_subject{_WHOSE} IS a.subject THEN a.identity_confidence END",
+        ),
         Column("accepted", "boolean", "", "1 where the estimate is accepted as an age", "a.accepted"),
         Column("reject_reasons", "text", "", "why not, separated by blanks", "a.reject_reasons"),
         Column("age_days", "number", "d", "accepted age, raw; empty where not accepted", "a.age_days"),

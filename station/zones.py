@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
+from datetime import UTC, timedelta, timezone, tzinfo
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge.errors import OperatorError
 from station import schema
 
+_OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
 _KEY = "zone"
 """In the table `meta`: `zone` for all devices, `zone/DEVICE` for one."""
 
@@ -57,14 +59,20 @@ def set_zone(data: Path, text: str, device: str | None) -> None:
 
 
 def zone_of(text: str) -> tzinfo:
-    """Return the zone of an IANA name.
+    """Return the zone of an IANA name, or of a fixed offset such as `+01:00`, as most animal rooms keep.
 
     Raises:
         OperatorError: this machine knows no such zone.
     """
     if text == "UTC":
         return UTC
+    offset = _OFFSET.fullmatch(text)
+    if offset is not None:
+        minutes = int(offset[2]) * 60 + int(offset[3])
+        return timezone(timedelta(minutes=-minutes if offset[1] == "-" else minutes))
     try:
         return ZoneInfo(text)
     except (KeyError, ValueError, OSError) as error:  # unknown, malformed, or a folder of zones
-        raise OperatorError(f"expected an IANA time zone such as Europe/Zurich, got {text!r}") from error
+        raise OperatorError(
+            f"expected an IANA time zone such as Europe/Zurich, or an offset such as +01:00, got {text!r}"
+        ) from error

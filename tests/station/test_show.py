@@ -102,7 +102,9 @@ def test_the_export_names_nobody_outside_an_animal_s_dates_and_says_why(tmp_path
 
     assert main(["export", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     with (tmp_path / "out" / "animals.csv").open() as file:
-        found = [(row["subject"], row["subject_reason"], row["time_basis"]) for row in csv.DictReader(file)]
+        rows = list(csv.DictReader(file))
+    found = [(row["subject"], row["subject_reason"], row["time_basis"]) for row in rows]
+    assert [row["identity_method"] for row in rows] == ["none"] + ["single_housed"] * 5 + ["none"] * 6
     known = "synchronised"
     assert found == [
         ("", "clock_never_set", "unsynchronised"),

@@ -1,13 +1,14 @@
 """A reading is an animal's only within the animal's dates; what contradicts itself is not guessed."""
 
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
 
+from edge.errors import OperatorError
 from station.curve import Curve, fit_trend
 from station.curves import load_curves
 from station.schema import open_for_reading
@@ -16,7 +17,7 @@ from station.subject import Subject
 from station.subjects import import_subjects
 from station.table import draw_table
 from station.whose import Owners, Sight, Whose
-from station.zones import Zones, set_zone
+from station.zones import Zones, set_zone, zone_of
 from tests.station import samples
 
 NOON = datetime(2026, 1, 20, 12, tzinfo=UTC)
@@ -189,6 +190,8 @@ def test_a_boot_that_never_got_the_time_moves_no_curve_no_trend_and_is_listed(tm
     clean, odd = load(tmp_path / "a", good, table), load(tmp_path / "b", [*good, *early], table)
     assert {name: curve.windows for name, curve in odd.items()} == {name: c.windows for name, c in clean.items()}
     assert odd["M1"].marks == clean["M1"].marks
+    no_births = load(tmp_path / "c", [*good, *early], "subject,cage\nM1,cage-1\n")
+    assert no_births["M1"].marks == ()  # nor is what the camera said on 2 January 1970 a mark
     assert fit_trend(odd.values()) == fit_trend(clean.values())
     [left] = odd["M1"].left_out
     assert (left.reason, left.readings, left.first.year) == ("clock_never_set", 3, 1970)
@@ -213,6 +216,19 @@ def test_a_cage_that_two_animals_hold_at_once_is_shown_as_the_cage_s_with_what_t
     for name in ("M1", "M2", "cage-1"):
         text = draw_table([curves[name]], None, "week")
         assert "the table has M1, M2 in cage cage-1 at once; give date_of_departure" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "offset_h"), [("Europe/Zurich", 1), ("+05:30", 5.5), ("-03:00", -3), ("UTC", 0), ("America/Lima", -5)]
+)
+def test_a_zone_is_an_iana_name_or_a_fixed_offset(text: str, offset_h: float) -> None:
+    assert zone_of(text).utcoffset(NOON.replace(tzinfo=None)) == timedelta(hours=offset_h)
+
+
+@pytest.mark.parametrize("text", ["Zurich", "", "CET+1x", "+25:00", "../../etc/passwd", "Europe"])
+def test_a_zone_that_is_none_is_refused_with_what_was_expected(text: str) -> None:
+    with pytest.raises(OperatorError, match=r"expected an IANA time zone such as Europe/Zurich, or an offset"):
+        zone_of(text)
 
 
 def test_the_zone_of_a_room_is_kept_and_moves_the_bounds(tmp_path: Path) -> None:
