@@ -79,7 +79,8 @@ class Owners:
         if sight.named is not None:
             return self._named(sight.named, sight, living)
         if sight.expected != 1 or sight.found > 1:
-            return Whose(None, NOT_TOLD_APART)
+            emptied = not living and len(listed) >= max(sight.expected, sight.found)  # else others live there
+            return Whose(None, NO_ANIMAL_THEN, listed) if listed and emptied else Whose(None, NOT_TOLD_APART)
         if not listed:
             return Whose(None, NOT_IN_TABLE)
         if len(living) == 1:

@@ -111,6 +111,14 @@ def test_group_housed_animals_are_their_cage_s_without_a_contradiction() -> None
     assert table.whose(sight(named="M1", method="rfid", expected=2)) == Whose("M1")
 
 
+def test_a_group_s_cage_is_nobody_s_once_all_that_it_is_for_have_left() -> None:
+    left = Subject("M1", cage="c1", date_of_departure="2026-01-10")
+    dead = Subject("M2", cage="c1", date_of_death="2026-01-12")
+    assert owners(left, dead).whose(sight(day(12), expected=2)).reason == "not_told_apart"
+    assert owners(left, dead).whose(sight(day(13), expected=2)).reason == "no_animal_then"
+    assert owners(left, dead).whose(sight(day(13), expected=3)).reason == "not_told_apart"  # a third is not listed
+
+
 def test_a_time_that_was_never_known_is_nobody_s_whoever_is_named() -> None:
     assert owners(M1).whose(sight(day(10), "M1", time_basis="unsynchronised")).reason == "clock_never_set"
 
