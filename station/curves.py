@@ -244,10 +244,10 @@ def _notices(connection: sqlite3.Connection) -> dict[Place, list[str]]:
 
 def _sight(row: sqlite3.Row, *, named: bool) -> Sight:
     """Return what is known of a row's animal; named: as the device names it, else of the reading as a whole."""
-    sight = Sight(row["device"], row["cage"], row["at_s"], row["time_basis"], row["expected_animals"], 0)
+    reading = (row["device"], row["cage"], row["at_s"], row["time_basis"], row["expected_animals"])
     if not named:
-        return sight
-    return replace(sight, found=row["found_animals"], named=row["subject"], method=row["identity_method"])
+        return Sight(*reading, 0)
+    return Sight(*reading, row["found_animals"], row["subject"], row["identity_method"])
 
 
 def _sighting(row: sqlite3.Row) -> Sighting:
