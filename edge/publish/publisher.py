@@ -22,7 +22,6 @@ from edge.contract.status import Info, OpenEpoch, Question
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, StorageError
 from edge.outbox.delivery import Delivery
-from edge.outbox.requests import OUTBOX
 from edge.publish.captured import Captured, read_captured
 from edge.publish.commands import Commands
 from edge.publish.discovery import birth_topic, discovery_topic, make_discovery
@@ -34,6 +33,7 @@ from edge.publish.machine import look_at_machine, machine_name
 from edge.publish.recent import Recent
 from edge.publish.sender import Sender, jitter
 from edge.publish.summary import summarise
+from edge.state import outbox_path
 from edge.version import VERSION
 
 IDLE_S = 0.25
@@ -268,7 +268,7 @@ class Publisher:
 
     def _backlog(self) -> Backlog:
         sender, newest = self._sender, self._sender.shelf.newest
-        path = self._state_dir / OUTBOX
+        path = outbox_path(self._state_dir)
         return Backlog(
             records=sum(of.last - of.first_held + 1 for of in sender.shelf.epochs),
             unreleased=sender.unreleased(),
