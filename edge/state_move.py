@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.errors import DeviceError, OperatorError
+from edge.errors import DeviceError, OperatorError, StorageError
 from edge.outbox.lock import WriterLock
 from edge.state import CAPTURE, DELIVERY, OUTBOX, PUBLISH
 
@@ -36,11 +36,15 @@ def move_into_folders(state_dir: Path) -> Iterator[str]:
 
 def _move(state_dir: Path, owner: str) -> str:
     own, database = state_dir / owner, _DATABASE[owner]
+    if own.is_symlink():
+        raise OperatorError(f"{own} is a link, expected a folder or nothing; remove it")
     there = own / database
     if there.exists() and there.stat().st_size > 0:
         raise OperatorError(f"{state_dir / database} and {there} both hold records; move the one that is not used away")
     try:
         lock = WriterLock(state_dir / _LOCK[owner], str(state_dir / database))
+    except StorageError as error:
+        raise OperatorError(f"{error}; a link is not followed") from error
     except OperatorError as error:
         raise OperatorError(
             f"{error}: systemctl stop cageclock-capture cageclock-publish, then run this again"

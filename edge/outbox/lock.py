@@ -22,7 +22,8 @@ class WriterLock:
             StorageError: the lock file cannot be made.
         """
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+            # No link is followed: it is emptied below, and `install-units` takes it as root in a folder of others.
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660)
         except OSError as error:
             raise StorageError(f"{path}: {error.strerror}; correct the folder's owner or rights") from error
         try:

@@ -188,3 +188,21 @@ def test_files_of_a_running_process_are_not_moved_from_under_it(card: Card, caps
         running.release()
     assert "systemctl stop cageclock-capture cageclock-publish" in capsys.readouterr().err
     assert (card.state / "outbox.db").is_file()
+
+
+@pytest.mark.parametrize("name", ["outbox.lock", "capture"])
+def test_a_link_that_one_of_them_left_is_not_followed_by_root(
+    card: Card, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The old folder was both users' to write: what root opens, empties or fills there may be somebody else's file."""
+    shutil.rmtree(card.state / "capture")
+    (card.state / "outbox.db").write_bytes(b"x")
+    precious = tmp_path / "precious"
+    if name == "capture":
+        precious.mkdir()
+    else:
+        precious.write_text("kept")
+    (card.state / name).symlink_to(precious)
+    assert main(["install-units", "--root", str(card.root)]) == 2
+    assert "link" in capsys.readouterr().err
+    assert list(precious.iterdir()) == [] if precious.is_dir() else precious.read_text() == "kept"
