@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need first.
-.PHONY: help campaigns demo test test-rig test-rig-camera check unit bench demo-env test-env bench-env oldest-env clean train-report \
+.PHONY: help campaigns demo test test-rig test-rig-camera test-trixie check unit bench demo-env test-env bench-env oldest-env clean train-report \
 	train-report-full
 
 help:
@@ -7,6 +7,7 @@ help:
 	@echo "make test    sets everything up, then runs the whole test suite"
 	@echo "make test-rig         boots the units in a container with real systemd (root; 2 minutes to build, 5 to run)"
 	@echo "make test-rig-camera  the camera too, in an emulated machine (root; 4 minutes to build, 15 to run)"
+	@echo "make test-trixie      the suite in a bare Debian 13, Python 3.13, as an ordinary user (root; TRIXIE=whole for all of it)"
 	@echo "make bench   prints one table of time, memory and bytes"
 	@echo "make campaigns  the campaigns that try to lose a reading, as long as with every change; docs/reliability.md"
 	@echo "make train-report       every figure of the training, short (under an hour of CPU, resumable)"
@@ -28,6 +29,9 @@ test-rig: test-env
 test-rig-camera: test-env
 	@bash tests/rig/build.sh vm
 	@CAGECLOCK_RIG=1 .venv/bin/python -m pytest tests/rig/test_camera.py -s $(PYTEST_ARGS)
+
+test-trixie:
+	@bash tests/rig/trixie.sh $(or $(TRIXIE),quick)
 
 campaigns: test-env
 	@sh tools/mosquitto.sh

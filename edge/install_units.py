@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import DeviceError, OperatorError
+from edge.state_move import move_into_folders
 
 _UNITS = "etc/systemd/system"
 _DEVICE = {
@@ -77,6 +78,8 @@ def install_units(root: Path, *, station: bool) -> Iterator[str]:
         raise OperatorError(f"{error.filename}: {error.strerror}; run it as root: sudo {sys.argv[0]} ...") from error
     except OSError as error:
         raise DeviceError(f"{error.filename}: {error.strerror}") from error
+    if not station:
+        yield from move_into_folders(target.root / "var/lib/cageclock")
     yield from _run_tools(target, station)
     yield _next_step(station)
 

@@ -72,6 +72,7 @@ class Link:
         self._complaint = ""
         self._denied: dict[str, str] = {}
         self._asked: dict[int, list[str]] = {}
+        self._asking = threading.Lock()
         self._said_denied, self._ask_at_s = "", 0.0
         self._availability = topics.station_availability(settings.name)
         self._client = self._make_client()
@@ -250,9 +251,10 @@ class Link:
 
     def _subscribe(self, client: mqtt.Client, wanted: list[str]) -> None:
         self._ask_at_s = time.monotonic() + ASK_AGAIN_S
-        _, mid = client.subscribe([(topic, 1) for topic in wanted])
-        if mid is not None:
-            self._asked[mid] = wanted
+        with self._asking:  # the answer may come, on the network's thread, before `subscribe` has returned here
+            _, mid = client.subscribe([(topic, 1) for topic in wanted])
+            if mid is not None:
+                self._asked[mid] = wanted
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: object) -> None:
         self._complain(
@@ -270,7 +272,9 @@ class Link:
     def _on_subscribe(
         self, _client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
-        for topic, code in zip(self._asked.pop(mid, []), codes, strict=False):
+        with self._asking:
+            wanted = self._asked.pop(mid, [])
+        for topic, code in zip(wanted, codes, strict=False):
             self._denied.pop(topic, None)
             if code.is_failure:
                 self._denied[topic] = f"{code}, reason {code.value}"

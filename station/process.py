@@ -120,6 +120,7 @@ class Process:
         """Return what the store takes, None for what is only the end of a retained message."""
         try:
             device, suffix = topics.parse_topic(delivery.topic)
+            topics.check_device(device, self._settings.name)
         except MessageError as error:
             LOG.warning("passed over a message: %s", error)
             return None

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes .venv with the extras that are named ($1: demo, dev or bench); does nothing where that was done for these very files.
+# Makes .venv with the extras that are named ($1: quick, demo, dev or bench); does nothing where that was done for these very files.
 set -eu
 extra=$1
 cd "$(dirname "$0")/.."
@@ -36,6 +36,7 @@ echo "cageclock: installing what '$extra' needs into .venv (once; a few minutes 
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools -e ".[$extra]"
 touch "$stamp"
 case $extra in
-bench) touch .venv/.ready-dev .venv/.ready-demo ;;
-dev) touch .venv/.ready-demo ;;
+bench) touch .venv/.ready-dev .venv/.ready-quick .venv/.ready-demo ;;
+dev) touch .venv/.ready-quick .venv/.ready-demo ;;
+quick) touch .venv/.ready-demo ;;
 esac

@@ -21,9 +21,9 @@ FOLDER = "archive"
 class Archive:
     """A folder of PNG files below a ceiling."""
 
-    def __init__(self, state_dir: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings) -> None:
         """Nothing is made or counted before the first crop."""
-        self._folder = state_dir / FOLDER
+        self._folder = folder / FOLDER
         self._limit = settings.max_mb * 1_000_000
         self._enabled = settings.enabled
         self._size: int | None = None

@@ -31,6 +31,7 @@ from edge.observe import ObserveSettings, observe
 from edge.outbox import Outbox
 from edge.quality import MOVED, measure_quality
 from edge.schedule import Plan, Tally
+from edge.state import capture_folder
 
 
 @dataclass(slots=True)
@@ -69,8 +70,8 @@ class CaptureProcess:
         state_dir = Path(config.state_dir)
         self._ladder = Ladder(camera, rungs, Freshness())
         self._composer = Composer(config, config_sha256)
-        self._reference = Reference(state_dir)
-        self._archive = Archive(state_dir, config.archive)
+        self._reference = Reference(capture_folder(state_dir))
+        self._archive = Archive(capture_folder(state_dir), config.archive)
         self._installs = Installs(state_dir, self.journal, self.models.trial, outbox)
         self._settings = ObserveSettings.of(config.cage, config.quality)
         self._moved = 0

@@ -23,9 +23,9 @@ USABLE = (Outcome.OK, Outcome.NO_MOUSE, Outcome.IN_NEST)
 class Reference:
     """The references of one device."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         """They are read when first needed."""
-        self._state_dir = state_dir
+        self._folder = folder
         self._spectra: dict[Light, Spectrum | None] = {}
 
     def of(self, light: Light) -> Spectrum | None:
@@ -60,4 +60,4 @@ class Reference:
         return reference_view(small) if small.ndim == 2 and small.dtype == np.uint8 else None
 
     def _path(self, light: Light) -> Path:
-        return self._state_dir / f"reference-{light.value}.npy"
+        return self._folder / f"reference-{light.value}.npy"

@@ -30,6 +30,7 @@ from edge.notify import watchdog_limit_s
 from edge.outbox import Outbox
 from edge.outbox.requests import Requests
 from edge.schedule import Tally, make_plan, missed_slots, next_due_s
+from edge.state import capture_folder
 from edge.version import VERSION
 
 _MISSED_LIMIT = 100_000
@@ -323,6 +324,7 @@ def _make_state_dir(config: Config) -> Path:
         raise OperatorError(
             f"state_dir: {path} cannot be made: {error.strerror}; correct the path or its rights"
         ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise OperatorError(f"state_dir: {path} cannot be written by this user; correct its owner or its rights")
+    own = capture_folder(path)
+    if not os.access(own, os.W_OK | os.X_OK):
+        raise OperatorError(f"state_dir: {own} cannot be written by this user; correct its owner or its rights")
     return path

@@ -16,6 +16,7 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar, Struct
 from edge.contract.reading import Model
 from edge.errors import MessageError
+from edge.state import capture_folder
 
 FILE = "capture.json"
 
@@ -71,10 +72,11 @@ class CaptureStatus(Struct, frozen=True, kw_only=True):
 
 def write_status(state_dir: Path, status: CaptureStatus) -> None:
     """Replace the file; a full disk is no reason to stop (the outbox reports it)."""
-    temporary = state_dir / f".{FILE}"
+    folder = capture_folder(state_dir)
+    temporary = folder / f".{FILE}"
     try:
         temporary.write_bytes(jsontext.encode(status))
-        os.replace(temporary, state_dir / FILE)
+        os.replace(temporary, folder / FILE)
     except OSError:
         temporary.unlink(missing_ok=True)
 
@@ -82,6 +84,6 @@ def write_status(state_dir: Path, status: CaptureStatus) -> None:
 def read_status(state_dir: Path) -> CaptureStatus | None:
     """Return what the last process wrote; None where there is none or a power cut has damaged it."""
     try:
-        return jsontext.decode((state_dir / FILE).read_bytes(), CaptureStatus)
+        return jsontext.decode((capture_folder(state_dir) / FILE).read_bytes(), CaptureStatus)
     except (OSError, MessageError, msgspec.DecodeError):
         return None

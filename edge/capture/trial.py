@@ -31,6 +31,7 @@ from edge.config.tree import Bundle as Settings
 from edge.contract import jsontext
 from edge.contract.base import Struct
 from edge.errors import MessageError
+from edge.state import capture_folder
 
 FILE = "trial.json"
 BAD_ENDS = 3
@@ -100,7 +101,7 @@ def read_trials(state_dir: Path) -> Trials:
     try:
         # Whoever asks may be the bundle unit, which must not hang on what capture's user put there.
         with os.fdopen(
-            os.open(state_dir / FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC), "rb"
+            os.open(capture_folder(state_dir) / FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC), "rb"
         ) as f:
             return jsontext.decode(f.read(_MAX_BYTES), Trials)
     except (OSError, MessageError):
@@ -112,7 +113,7 @@ class Trial:
 
     def __init__(self, state_dir: Path, settings: Settings, monotonic_s: Callable[[], float]) -> None:
         """Read the file, and count what the last process left at work."""
-        self._path, self._settings, self._monotonic_s = state_dir / FILE, settings, monotonic_s
+        self._path, self._settings, self._monotonic_s = capture_folder(state_dir) / FILE, settings, monotonic_s
         self._since_s: dict[str, float] = {}
         self.state = read_trials(state_dir)
         for one in self.state.pending:

@@ -6,17 +6,14 @@ from pathlib import PurePosixPath
 
 from edge.config.faultscript import parse_script
 from edge.config.tree import Camera, Config, LightCycle, Mqtt, Schedule, ZeitgeberWindow
-from edge.contract.topics import check_name
+from edge.contract.topics import check_device, check_name
 from edge.errors import ConfigError, MessageError
 from edge.zeitgeber import zone_of
 
 
 def check_together(config: Config) -> None:
     """Raise ConfigError for the first contradiction."""
-    try:
-        check_name(config.device_id)
-    except MessageError as error:
-        raise ConfigError("device_id", "a name other than 'station'", repr(config.device_id)) from error
+    _check_names(config)
     if not PurePosixPath(config.state_dir).is_absolute():
         raise ConfigError("state_dir", "an absolute path such as /var/lib/cageclock", repr(config.state_dir))
     if config.cage.subject is not None and config.cage.animals != 1:
@@ -33,6 +30,25 @@ def check_together(config: Config) -> None:
         expected = f"at most camera.width, {config.camera.width}"
         raise ConfigError("thumbnail.width", expected, str(config.thumbnail.width))
     _check_mqtt(config.mqtt)
+
+
+def _check_names(config: Config) -> None:
+    """The broker knows a device by its certificate's name, and gives rights by it."""
+    station = config.mqtt.station
+    if station is not None:
+        try:
+            check_name(station)
+        except MessageError as error:
+            raise ConfigError(
+                "mqtt.station", "a station's name, not that of a role (operator, ...)", repr(station)
+            ) from error
+    try:
+        check_device(config.device_id, station)
+    except MessageError as error:
+        expected = (
+            "a name of its own: not station, operator, dashboard, nor mqtt.station's or its loggers' (lab1, lab1-a)"
+        )
+        raise ConfigError("device_id", expected, repr(config.device_id)) from error
 
 
 def _check_intervals(schedule: Schedule, cycle: LightCycle) -> None:

@@ -6,6 +6,7 @@ and for programs in other languages; the structs themselves decide.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -95,7 +96,23 @@ def _describe(name: str, kind: type[Struct], *, headed: bool) -> dict[str, Any]:
     title = f"{ROOT}/<device>/{TOPICS[name]}" if name in TOPICS else f"bundle: {name}"
     described = {"$schema": DRAFT, "$id": f"urn:cageclock:{file_name(name).removesuffix('.json')}", **body}
     described["title"] = title
-    return {**described, "$defs": definitions} if definitions else described
+    whole: dict[str, Any] = _cleaned({**described, "$defs": definitions} if definitions else described)
+    return whole
+
+
+def _cleaned(node: Any) -> Any:
+    """Return the schema with every description as `inspect.cleandoc` leaves it.
+
+    They are docstrings, and from Python 3.13 on the compiler takes their indentation away.
+    """
+    if isinstance(node, list):
+        return [_cleaned(each) for each in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: inspect.cleandoc(value) if key == "description" and isinstance(value, str) else _cleaned(value)
+        for key, value in node.items()
+    }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,6 +11,9 @@ ROOT = "cageclock/v1"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 """Device, station and cage names: no wildcard, no slash, no dot (CVE-2017-7650 was a wildcard in a user name)."""
 
+_ROLES = re.compile(r"station|(operator|dashboard)(-[0-9]{1,2})?")
+"""Names to which the packaged access list gives rights of their own: a device of such a name would have them."""
+
 STREAMS = ("reading", "record", "thumbnail")
 COMMANDS = ("capture", "replay")
 
@@ -56,11 +59,29 @@ def check_name(name: str) -> str:
     """Return the name itself.
 
     Raises:
-        MessageError: it is not 1-32 characters of a-z, 0-9 and `-`, or is the reserved word `station`.
+        MessageError: it is not 1-32 characters of a-z, 0-9 and `-`, or it is the name of a role on the broker.
     """
-    if NAME.fullmatch(name) is None or name == "station":
-        raise MessageError(f"expected a name of 1-32 characters a-z, 0-9, '-', not 'station', got {name!r}")
+    if NAME.fullmatch(name) is None:
+        raise MessageError(f"expected a name of 1-32 characters a-z, 0-9, '-', got {name!r}")
+    if _ROLES.fullmatch(name) is not None:
+        raise MessageError(
+            f"expected a name that is no role on the broker (station, operator, dashboard), got {name!r}"
+        )
     return name
+
+
+def check_device(device_id: str, station: str | None) -> str:
+    """Return the device's name itself, which must not be the station's or one of its loggers' (`lab1-a`).
+
+    A certificate is known by its name alone: such a device could say what the station has committed.
+
+    Raises:
+        MessageError: it is no name, the name of a role, or the station's.
+    """
+    check_name(device_id)
+    if station is not None and re.fullmatch(re.escape(station) + "(-[a-z])?", device_id) is not None:
+        raise MessageError(f"expected a name that is not the station's or one of its loggers', got {device_id!r}")
+    return device_id
 
 
 def topic_part(name: str) -> str:

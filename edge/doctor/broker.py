@@ -1,4 +1,8 @@
-"""Does a message go to the broker and back, with the credentials of the settings?"""
+"""Does a message go to the broker and back, with the credentials of the settings?
+
+While publish runs it is asked instead. The broker knows a device by its name alone and ends the older of two
+connections of one name, so that a second connection of this device would push publish off.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,20 @@ import os
 import ssl
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge.config.load import config_sha256
 from edge.config.tree import Config, Mqtt
 from edge.contract.topics import DeviceTopics
 from edge.credential import secret_path
 from edge.doctor.finding import Finding
 from edge.errors import OperatorError
+from edge.publish.status import PublishStatus, is_running, read_publish_status
+from edge.tls import client_context
 
 NAME = "broker"
 PATIENCE_S = 8.0
@@ -50,7 +58,37 @@ class _RoundTrip:
 
 
 def check_broker(config: Config) -> Finding:
-    """Return whether a message on the device's own topic was accepted, and came back where it may be read."""
+    """Return what publish says of its connection where it runs, else what `try_broker` finds."""
+    state_dir = Path(config.state_dir)
+    if is_running(state_dir):
+        return _as_publish_says(config, read_publish_status(state_dir))
+    return try_broker(config)
+
+
+def _as_publish_says(config: Config, status: PublishStatus | None) -> Finding:
+    if status is None:
+        return Finding(NAME, False, "publish runs and has not said yet how it is connected", "try again in a minute")
+    since = status.since.isoformat(timespec="seconds")
+    if status.config_sha256 != config_sha256(config):
+        advice = "systemctl restart cageclock-publish, then ask again; or stop it, then the doctor connects by itself"
+        text = f"publish runs with other settings than these ({status.broker} since {since})"
+        return Finding(NAME, False, text, advice)
+    if not status.connected:
+        text = f"publish is not connected since {since}: {status.said}"
+        return Finding(NAME, False, text, "readings are kept until it is; `journalctl -u cageclock-publish` has more")
+    if status.said:
+        return Finding(
+            NAME, False, f"publish is connected to {status.broker}, but {status.said}", "correct the access list"
+        )
+    text = f"{status.broker}, MQTT {config.mqtt.version}, publish is connected since {since}; {_releases(config.mqtt)}"
+    return Finding(NAME, True, text)
+
+
+def try_broker(config: Config) -> Finding:
+    """Return whether a message on the device's own topic was accepted, and came back where it may be read.
+
+    This connects under the device's name: not while publish is connected.
+    """
     settings = config.mqtt
     where = f"{settings.host}:{settings.port}"
     trip = _RoundTrip(DeviceTopics(config.device_id).of("doctor"), os.urandom(8).hex().encode())
@@ -77,17 +115,17 @@ def check_broker(config: Config) -> Finding:
 
 
 def _client(config: Config, trip: _RoundTrip) -> mqtt.Client:
-    """Return a client that looks like the device but for its id, so that it does not push the publisher off."""
+    """Return a client with the device's credentials; it never connects a second time by itself."""
     settings = config.mqtt
     version = MQTTProtocolVersion.MQTTv5 if settings.version == "5" else MQTTProtocolVersion.MQTTv311
     name = f"{config.device_id}-doctor-{os.getpid()}"
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=version)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=version, reconnect_on_failure=False)
     if settings.username is not None:
         client.username_pw_set(settings.username, _password(settings))
     if settings.tls is not None:
         try:
             key = None if settings.tls.key is None else os.fspath(secret_path(settings.tls.key, "mqtt.tls.key"))
-            client.tls_set(settings.tls.ca, settings.tls.certificate, key)
+            client.tls_set_context(client_context(settings.tls.ca, settings.tls.certificate, key))
         except (OSError, ssl.SSLError, ValueError) as error:
             raise OperatorError(f"mqtt.tls: {error}") from error
     client.on_connect, client.on_subscribe = trip.on_connect, trip.on_subscribe
@@ -124,7 +162,7 @@ def _judge(trip: _RoundTrip, where: str, settings: Mqtt) -> Finding:
             "allow this user to write its own subtree in the broker's access list (pattern write cageclock/v1/%u/#)"
         )
         return Finding(NAME, False, f"{where} refused a message on {trip.topic}: {trip.published}", advice)
-    station = f"station {settings.station}" if settings.station is not None else "no station: the broker releases"
+    station = _releases(settings)
     if trip.returned.is_set():
         return Finding(NAME, True, f"{where}, MQTT {settings.version}, a message went there and back; {station}")
     # An access list that lets a device read only its commands is right; the acknowledgement has to do then.
@@ -132,3 +170,7 @@ def _judge(trip: _RoundTrip, where: str, settings: Mqtt) -> Finding:
         return Finding(NAME, True, f"{where}, MQTT {settings.version}, a message was accepted; {station}")
     advice = "the broker's access list may drop it silently; allow the device to write cageclock/v1/<device_id>/#"
     return Finding(NAME, False, f"{where} acknowledged a message on {trip.topic} but did not deliver it", advice)
+
+
+def _releases(settings: Mqtt) -> str:
+    return f"station {settings.station}" if settings.station is not None else "no station: the broker releases"

@@ -12,6 +12,7 @@ from pathlib import Path
 from edge.clock import Clock
 from edge.config.tree import Config
 from edge.doctor.finding import Finding
+from edge.state import capture_folder
 
 
 def check_clock(clock: Clock) -> Finding:
@@ -45,17 +46,18 @@ def check_permissions(config: Config) -> Finding:
     problem = next(_permission_problems(config), None)
     if problem is not None:
         return Finding("permissions", False, *problem)
-    can = "write" if Path(config.state_dir).exists() else "make"
-    text = f"user {os.geteuid()} can {can} {config.state_dir} and read every file named"
+    own = capture_folder(Path(config.state_dir))
+    can = "write" if own.exists() else "make"
+    text = f"user {os.geteuid()} can {can} {own} and read every file named"
     return Finding("permissions", True, text)
 
 
 def _permission_problems(config: Config) -> Iterator[tuple[str, str]]:
     """Yield what is wrong and what to do about it."""
-    state_dir = Path(config.state_dir)
-    place = _existing(state_dir)
+    own = capture_folder(Path(config.state_dir))
+    place = _existing(own)
     if not os.access(place, os.W_OK | os.X_OK):
-        yield f"{place} cannot be written by this user", f"sudo chown cageclock-capture:cageclock {state_dir}"
+        yield f"{place} cannot be written by this user", f"sudo chown cageclock-capture:cageclock {own}"
     for key, name in _files(config):
         if not os.access(name, os.R_OK):
             there = "cannot be read by this user" if name.exists() else "does not exist"

@@ -12,7 +12,7 @@ import re
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edge.errors import DatabaseDamaged, DiskFull, StorageError
@@ -73,6 +73,22 @@ def _make_shared(path: Path) -> None:
     state = path.stat()
     if stat.S_IMODE(state.st_mode) != MODE and state.st_uid == os.geteuid():
         path.chmod(MODE)
+
+
+def close_writer(connection: sqlite3.Connection, path: Path) -> None:
+    """Close, and leave an empty journal where SQLite took it away with the last connection.
+
+    A reader of another user cannot make one in a folder where only the writer may, and without one SQLite does not let
+    it read.
+    """
+    connection.close()
+    mode = path.parent.stat().st_mode
+    if not mode & stat.S_ISGID or mode & stat.S_IWGRP:
+        return  # not shared with other users, or they can make their own
+    for suffix in ("-wal", "-shm"):
+        with suppress(OSError):  # there is one, or no room for one: the reader tries again when the writer is back
+            flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            os.close(os.open(path.with_name(path.name + suffix), flags, MODE))
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

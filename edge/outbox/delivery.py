@@ -15,15 +15,15 @@ from edge.contract.base import Scalar
 from edge.contract.record import Event, EventCode, Lost
 from edge.errors import DatabaseDamaged
 from edge.outbox import damage, replace
-from edge.outbox.database import open_writer, reading, writing
+from edge.outbox.database import close_writer, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
 from edge.outbox.parting import PREFIX, Parting, encode_parting, has_tail, move_tail, read_partings
 from edge.outbox.released import WATERMARKS, Released, put_watermarks, read_released, seal_old_watermarks
-from edge.outbox.requests import DELIVERY
 from edge.outbox.retention import Retention
 from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal_old_rows
 from edge.outbox.wal import look_at_journal
+from edge.state import DELIVERY, delivery_path
 
 MAX_MB, MAX_QUARANTINED = 8, 10_000
 """The file's ceiling: about 8,000 events. How many quarantined records are remembered."""
@@ -51,9 +51,9 @@ class Delivery:
 
     def __init__(self, state_dir: Path, device_id: str, clock: Clock) -> None:
         """Use `open`."""
-        self._path, self._clock = state_dir / DELIVERY, clock
+        self._path, self._clock = delivery_path(state_dir), clock
         self._labels = Labels(device_id, clock)
-        self._lock = WriterLock(state_dir / "delivery.lock", str(self._path))
+        self._lock = WriterLock(self._path.with_name("delivery.lock"), str(self._path))
 
     @classmethod
     def open(cls, state_dir: Path, *, device_id: str, clock: Clock | None = None) -> Delivery:
@@ -165,7 +165,7 @@ class Delivery:
 
     def close(self) -> None:
         """Close the file and let the next writer in."""
-        self._connection.close()
+        close_writer(self._connection, self._path)
         self._lock.release()
 
     def tidy(self, settings: tree.Outbox) -> None:

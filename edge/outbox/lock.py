@@ -8,6 +8,8 @@ from pathlib import Path
 
 from edge.errors import OperatorError, StorageError
 
+_LOCKS = Path("/proc/locks")
+
 
 class WriterLock:
     """Held from creation to `release`."""
@@ -20,7 +22,8 @@ class WriterLock:
             StorageError: the lock file cannot be made.
         """
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+            # No link is followed: it is emptied below, and `install-units` takes it as root in a folder of others.
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660)
         except OSError as error:
             raise StorageError(f"{path}: {error.strerror}; correct the folder's owner or rights") from error
         try:
@@ -38,3 +41,35 @@ class WriterLock:
     def release(self) -> None:
         """Let the next one write."""
         os.close(self._file)
+
+
+def is_held(path: Path) -> bool:
+    """Return whether a process holds the lock at `path`, by the kernel's list of locks.
+
+    Trying the lock instead would take it for a moment, in which its owner could fail to start. Where there is no such
+    list, the process whose number stands in the file is asked for.
+    """
+    try:
+        inode, owner = path.stat().st_ino, path.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return False
+    if not owner.isdecimal():
+        return False
+    try:
+        lines = [line.split() for line in _LOCKS.read_text().splitlines()]
+    except OSError:
+        return _lives(int(owner))
+    # "1: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF": process, device and inode
+    return any(
+        line[1] == "FLOCK" and line[4] == owner and line[5].endswith(f":{inode}") for line in lines if len(line) > 5
+    )
+
+
+def _lives(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

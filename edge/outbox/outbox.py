@@ -16,17 +16,17 @@ from edge.contract.reading import Reading
 from edge.contract.record import EVENT_SCHEMA, ClockCorrection, Event, EventCode, Lost
 from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, StorageError
 from edge.outbox import damage, replace
-from edge.outbox.database import free_bytes, open_writer, reading, writing
+from edge.outbox.database import close_writer, free_bytes, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
 from edge.outbox.parting import drop_unnamed, has_tail, move_tail, read_partings
 from edge.outbox.released import Released, read_doubt, read_released
-from edge.outbox.requests import DELIVERY, OUTBOX
 from edge.outbox.reserve import MARGIN_BYTES, Reserve
 from edge.outbox.retention import Retention
 from edge.outbox.sequence import NEWEST, SCHEMA, Sequence, new_row, seal_old_rows
 from edge.outbox.thumbnails import FOLDER, Thumbnails
 from edge.outbox.wal import look_at_journal
+from edge.state import OUTBOX, capture_folder, delivery_path
 
 Build = Callable[[str, int], tuple[Reading, bytes | None]]
 Step = Callable[[str], None]
@@ -41,11 +41,12 @@ class Outbox:
     def __init__(self, state_dir: Path, settings: tree.Outbox, device_id: str, clock: Clock, step: Step) -> None:
         """Use `open`."""
         self._state_dir, self._settings, self._device_id, self._clock = state_dir, settings, device_id, clock
-        self._path, self._step = state_dir / OUTBOX, step
+        self._folder = capture_folder(state_dir)
+        self._path, self._step = self._folder / OUTBOX, step
         self._labels = Labels(device_id, clock)
-        self._thumbnails = Thumbnails(state_dir, step)
-        self._reserve = Reserve(state_dir, settings.reserve_mb * 1_000_000)
-        self._lock = WriterLock(state_dir / "outbox.lock", str(self._path))
+        self._thumbnails = Thumbnails(self._folder, step)
+        self._reserve = Reserve(self._folder, settings.reserve_mb * 1_000_000)
+        self._lock = WriterLock(self._folder / "outbox.lock", str(self._path))
         self._check: damage.Check | None = None
         self._doubt, self._check_at_s = "", float("-inf")
         self._swept = self._full = self._untold = False
@@ -170,7 +171,7 @@ class Outbox:
     def _maintain(self) -> None:
         self._tell_full()
         self._look_at_health()
-        released = read_released(self._state_dir / DELIVERY)
+        released = read_released(delivery_path(self._state_dir))
         self._part_ways()
         self._give_way(released)
         for done in self._retention.tidy(released, self._labels.lost, self._insert_record):
@@ -184,7 +185,7 @@ class Outbox:
         """Close the file and let the next writer in."""
         if self._check is not None:
             self._check.stop()
-        self._connection.close()
+        close_writer(self._connection, self._path)
         self._lock.release()
 
     def _begin(self, serial: str) -> None:
@@ -215,7 +216,7 @@ class Outbox:
         elif board != serial:
             self._new_epoch("another board", f"the outbox came from board {board}, this is {serial}: a cloned card?")
         else:
-            self._give_way(read_released(self._state_dir / DELIVERY))
+            self._give_way(read_released(delivery_path(self._state_dir)))
         if journal.torn:
             # After a power cut nothing is missing. After a flipped bit the newest record is, and a station may hold it:
             # its number is not given to another one.
@@ -241,11 +242,11 @@ class Outbox:
 
     def _part_ways(self) -> None:
         """Take this card's own tail out of an epoch under which a station holds another history; see `parting`."""
-        for epoch, (first, seen) in read_partings(self._state_dir / DELIVERY).items():
+        for epoch, (first, seen) in read_partings(delivery_path(self._state_dir)).items():
             if not has_tail(self._sequence, epoch, first):
                 continue
             with writing(self._connection, self._path):
-                folder = self._state_dir / FOLDER
+                folder = self._folder / FOLDER
                 moved = move_tail(self._sequence, epoch, first, "restored", self._thumbnails, folder)
                 self._step("tail moved")
                 text = (
@@ -364,7 +365,7 @@ class Outbox:
     def _look_at_health(self) -> None:
         """Once after the start: take the reserve, sweep orphans. Then, daily, and when publish met a row that is not
         what was written: check the file beside the captures."""
-        asked = read_doubt(self._state_dir / DELIVERY)
+        asked = read_doubt(delivery_path(self._state_dir))
         now_s = self._clock.monotonic_s()
         if not self._swept:
             self._swept = True
@@ -385,7 +386,7 @@ class Outbox:
         """Set the file aside and go on in a new epoch with what could be saved of it."""
         if hasattr(self, "_connection"):
             self._connection.close()
-        released = read_released(self._state_dir / DELIVERY)
+        released = read_released(delivery_path(self._state_dir))
 
         def make(aside: str, saved: damage.Saved) -> None:
             self._make_successor(finding, aside, saved, released)

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from edge.errors import StorageError
 from edge.outbox.database import FAILURES, open_reader
-
-DELIVERY, OUTBOX = "delivery.db", "outbox.db"
+from edge.state import delivery_path, outbox_path
 
 
 class Requests:
@@ -16,7 +15,7 @@ class Requests:
 
     def __init__(self, state_dir: Path) -> None:
         """Nothing is opened yet; publish may never have run."""
-        self._path, self._outbox = state_dir / DELIVERY, state_dir / OUTBOX
+        self._path, self._outbox = delivery_path(state_dir), outbox_path(state_dir)
         self._connection: sqlite3.Connection | None = None
         self._inode = -1
         self._version = -1

@@ -14,9 +14,9 @@ MARGIN_BYTES = 4_000_000
 class Reserve:
     """Given up at the first "no space left", taken back once there is room again."""
 
-    def __init__(self, state_dir: Path, size_bytes: int) -> None:
+    def __init__(self, folder: Path, size_bytes: int) -> None:
         """Nothing is written before `take_back`."""
-        self._path, self._size = state_dir / FILE, size_bytes
+        self._path, self._size = folder / FILE, size_bytes
 
     def given_up(self) -> bool:
         """Return whether there should be a reserve and is none."""

@@ -15,13 +15,13 @@ _FULL = (28, 122)  # ENOSPC, EDQUOT
 class Thumbnails:
     """The folder. `step` is called between any two steps that a power cut could part."""
 
-    def __init__(self, state_dir: Path, step: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, step: Callable[[str], None]) -> None:
         """Make the folder where it is missing.
 
         Raises:
             StorageError: it cannot be made.
         """
-        self._folder = state_dir / FOLDER
+        self._folder = folder / FOLDER
         self._step = step
         try:
             self._folder.mkdir(exist_ok=True)

@@ -13,6 +13,7 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.reading import Model
 from edge.errors import MessageError
+from edge.state import capture_folder
 
 FILE = "capture.json"
 
@@ -32,7 +33,7 @@ class Captured:
 def read_captured(state_dir: Path) -> Captured:
     """Return what the file says; nothing where it is missing or a power cut has damaged it."""
     try:
-        found: Any = jsontext.parse((state_dir / FILE).read_bytes())
+        found: Any = jsontext.parse((capture_folder(state_dir) / FILE).read_bytes())
     except (OSError, MessageError):
         return Captured()
     if not isinstance(found, dict):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -22,9 +23,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.config.tree import Mqtt
 from edge.credential import secret_path
 from edge.errors import NetworkError, OperatorError
+from edge.tls import client_context
 
 NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
-_KEEP_ALIVE_TIMEOUT, _PROTOCOL_ERROR = 0x8D, 0x82
+_KEEP_ALIVE_TIMEOUT, _PROTOCOL_ERROR, _UNSPECIFIED = 0x8D, 0x82, 0x80
 CONNECT_TIMEOUT_S = 10.0
 _LIBRARY_IN_FLIGHT = 20
 _OVERHEAD_BYTES = 300
@@ -38,8 +40,9 @@ class Ended:
     """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one.
 
     kind: `refused`, `unanswered` (no answer to CONNECT), `silent` (an accepted connection whose other side stopped
-    answering: that speaks against the network, not against a message), `unreadable` (paho failed on what came, or one
-    side found it against the protocol), `broken` (by the broker or on the way), `closed` (by this side).
+    answering, whichever side then ended it: that speaks against the network, not against a message), `unreadable`
+    (paho failed on what came, or one side found it against the protocol), `broken` (by the broker or on the way),
+    `closed` (by this side).
     """
 
     text: str
@@ -72,6 +75,7 @@ class Link:
         """Topic -> the broker's words, of subscriptions that it refused and has not granted since."""
         self._asked: dict[int, list[str]] = {}
         self._unacknowledged = 0
+        self._answered_at_s = 0.0
         self.max_packet_bytes = settings.max_packet_kb * 1024
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -113,6 +117,8 @@ class Link:
         info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return None
+        if self._unacknowledged == 0:
+            self._answered_at_s = time.monotonic()
         self._unacknowledged += 1
         return info.mid
 
@@ -130,7 +136,7 @@ class Link:
             self._end(Ended(f"mqtt: the library failed: {type(error).__name__}: {error}", "unreadable", TOO_LARGE))
             return
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS and self.ended is None:
-            self._end(Ended(f"mqtt: the connection broke: {mqtt.error_string(code)}", "broken"))
+            self._end(self._broken(f"mqtt: the connection broke: {mqtt.error_string(code)}"))
 
     def unfinished(self) -> bool:
         """Return whether something was handed over that the broker has not acknowledged."""
@@ -154,12 +160,8 @@ class Link:
         if settings.tls is None:
             return
         try:
-            context = ssl.create_default_context(cafile=settings.tls.ca)
-            if settings.tls.certificate is not None:
-                key = settings.tls.key
-                context.load_cert_chain(
-                    settings.tls.certificate, None if key is None else secret_path(key, "mqtt.tls.key")
-                )
+            key = None if settings.tls.key is None else str(secret_path(settings.tls.key, "mqtt.tls.key"))
+            context = client_context(settings.tls.ca, settings.tls.certificate, key)
         except (OSError, ssl.SSLError) as error:
             raise OperatorError(f"mqtt.tls: a file cannot be used: {error}; look at ca, certificate and key") from error
         self._client.tls_set_context(context)
@@ -184,10 +186,24 @@ class Link:
             else:
                 self.ended = Ended(f"mqtt: {_at(self._settings)} takes connections and does not answer", "unanswered")
         elif self.ended is None:
-            words = f"mqtt: the broker ended the connection: {code}"
-            kind: EndKind = "unreadable" if code.value == _PROTOCOL_ERROR else "broken"
-            self.ended = Ended(words, kind, code.value if self._five else 0)
+            words, number = f"mqtt: the broker ended the connection: {code}", code.value if self._five else 0
+            if code.value == _PROTOCOL_ERROR:
+                self.ended = Ended(words, "unreadable", number)
+            else:
+                self.ended = self._broken(words, number)
         self.connected = False
+
+    def _broken(self, words: str, code: int = 0) -> Ended:
+        """Return the end of a connection whose other side is gone; `silent` where it had answered nothing for a while.
+
+        The broker ends a connection on which it hears nothing one and a half keep-alives after the last it heard, which
+        may be half a keep-alive after the first message that the network swallowed. Newer mosquittos do so before paho
+        notices. A message that a broker cannot bear ends the connection at once.
+        """
+        silent_s = time.monotonic() - self._answered_at_s if self._unacknowledged else 0.0
+        if code in (0, _UNSPECIFIED) and silent_s >= self._settings.keepalive_s / 2:
+            return Ended(f"{words} (after {silent_s:.0f} s without an answer to what was sent)", "silent", code)
+        return Ended(words, "broken", code)
 
     def _message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload), bool(message.retain))
@@ -196,6 +212,7 @@ class Link:
         self, _client: mqtt.Client, _data: object, mid: int, code: ReasonCode, _properties: Properties | None
     ) -> None:
         self._unacknowledged -= 1
+        self._answered_at_s = time.monotonic()
         self._on_acked(mid, code.value)
 
     def _subscribed(

@@ -22,18 +22,19 @@ from edge.contract.status import Info, OpenEpoch, Question
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, StorageError
 from edge.outbox.delivery import Delivery
-from edge.outbox.requests import OUTBOX
 from edge.publish.captured import Captured, read_captured
 from edge.publish.commands import Commands
 from edge.publish.discovery import birth_topic, discovery_topic, make_discovery
 from edge.publish.ends import Ends
 from edge.publish.health import Backlog, make_health
 from edge.publish.journal import Journal
-from edge.publish.link import TAKEN_OVER, Link
+from edge.publish.link import NOT_AUTHORISED, TAKEN_OVER, Link
 from edge.publish.machine import look_at_machine, machine_name
 from edge.publish.recent import Recent
 from edge.publish.sender import Sender, jitter
+from edge.publish.status import StatusFile
 from edge.publish.summary import summarise
+from edge.state import outbox_path
 from edge.version import VERSION
 
 IDLE_S = 0.25
@@ -42,6 +43,9 @@ SETTLE_S = 0.3
 """After connecting, the retained watermark is given so long to come, so that less is sent twice."""
 RESUBSCRIBE_S = 30.0
 TIDY_S = 600.0
+REFUSED = (
+    "the broker refuses what this device publishes; give it write access to its topics in the broker's access list"
+)
 
 
 class Publisher:
@@ -62,10 +66,12 @@ class Publisher:
         self._clock = SystemClock()
         self._started_at = datetime.now(UTC)
         self._ready_at_s: float | None = None
-        self._denied, self._resubscribe_at_s = "", 0.0
+        self._denied, self._resubscribe_at_s, self._refused_at_s = "", 0.0, float("-inf")
         self._save_at_s = self._health_at_s = self._tidy_at_s = 0.0
         self._connections = 0
         self._ends = Ends()
+        self._status = StatusFile(config)
+        self._status.note(connected=False, said="it has only just begun")
         self._info = b""
         self._recent = Recent(self._sender.shelf.outbox)
         self._asked: tuple[Question, ...] = ()
@@ -135,6 +141,7 @@ class Publisher:
             self._ready_at_s = None
         except NetworkError as error:
             self._journal.say("connection", f"{error}. It is tried again; nothing is lost")
+            self._status.note(connected=False, said=str(error))
             self._ends.unreachable(now_s)
 
     def _serve(self, link: Link) -> None:
@@ -172,7 +179,7 @@ class Publisher:
         link.subscribe(topics)
         link.publish(self._topics.of("availability"), b"online", retain=True)
         self._info, self._summaries, self._summarised = b"", {}, None
-        self._health_at_s = 0.0
+        self._health_at_s, self._refused_at_s = 0.0, float("-inf")
         self._discover(link)
         unanswered, self._unanswered = [*self._answers.values(), *self._unanswered], []
         self._answers.clear()
@@ -185,6 +192,8 @@ class Publisher:
         if denied != self._denied:
             self._denied, self._health_at_s = denied, now_s
             self._resubscribe_at_s = now_s + RESUBSCRIBE_S * jitter()
+        refused = now_s - self._refused_at_s < 1.5 * self._config.mqtt.health_interval_s  # health is sent anew
+        self._status.note(connected=True, said=denied or (REFUSED if refused else ""))
         if denied == "":
             self._journal.forget("subscriptions")
             return
@@ -201,6 +210,7 @@ class Publisher:
         self._link = None
         self._guard("save", lambda: self._sender.lost_link(suspicious=lived_s is not None and ended.kind != "silent"))
         self._journal.say("connection", f"{ended.text}. It is tried again; nothing is lost")
+        self._status.note(connected=False, said=ended.text)
         if self._ends.ended(ended, lived_s, now_s):
             self._name_double(told=ended.code == TAKEN_OVER)
 
@@ -245,6 +255,8 @@ class Publisher:
             self._answers[mid] = result
 
     def _acked(self, mid: int, code: int) -> None:
+        if code == NOT_AUTHORISED:
+            self._refused_at_s = time.monotonic()
         if self._answers.pop(mid, None) is None:
             self._sender.acked(mid, code, time.monotonic())
 
@@ -268,7 +280,7 @@ class Publisher:
 
     def _backlog(self) -> Backlog:
         sender, newest = self._sender, self._sender.shelf.newest
-        path = self._state_dir / OUTBOX
+        path = outbox_path(self._state_dir)
         return Backlog(
             records=sum(of.last - of.first_held + 1 for of in sender.shelf.epochs),
             unreleased=sender.unreleased(),

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from edge.contract import identity
 from edge.outbox.reader import HeldEpoch, Reader
-from edge.outbox.requests import DELIVERY, OUTBOX
 from edge.outbox.sequence import Row
 from edge.publish.window import Held, Key
+from edge.state import delivery_path, outbox_path
 
 
 class Shelf:
@@ -16,8 +16,8 @@ class Shelf:
 
     def __init__(self, state_dir: Path) -> None:
         """Begin with nothing seen."""
-        self.outbox = Reader(state_dir / OUTBOX)
-        self._own = Reader(state_dir / DELIVERY)
+        self.outbox = Reader(outbox_path(state_dir))
+        self._own = Reader(delivery_path(state_dir))
         self.epochs: list[HeldEpoch] = []
         self.own_epochs: list[HeldEpoch] = []
         self.newest: Row | None = None

@@ -22,7 +22,7 @@ from edge.contract.record import Event
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.released import read_released
-from edge.outbox.requests import DELIVERY, OUTBOX
+from edge.state import DELIVERY, OUTBOX
 from tests.campaigns.synthetic import DEVICE, make_event, plain_reading
 from tests.mosquitto import Mosquitto
 from tests.station import samples

@@ -13,17 +13,23 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+import yaml
+
+from edge.config.load import load_config
+from edge.doctor.broker import check_broker
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "edge/publish"))
 
 from certificates import Authority
+from lab import Publish, wait_for
 from mosquitto import find_mosquitto, free_port
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ROOT / "firmware_config/mosquitto"
-PEOPLE = ("cage01", "cage02", "lab1", "operator", "dashboard")
-READS_ALL = {"lab1", "operator", "dashboard"}
+LOGGERS, DASHBOARDS = {"lab1", "lab1-a", "lab1-b"}, {"dashboard", "dashboard-2"}
+READS_ALL = {*LOGGERS, *DASHBOARDS, "operator"}
+PEOPLE = ("cage01", "cage02", *sorted(READS_ALL))
 
 pytestmark = pytest.mark.broker
 
@@ -37,10 +43,10 @@ def expected() -> Iterator[tuple[str, set[str], set[str]]]:
     yield device + "doctor", {"cage01"}, READS_ALL | {"cage01"}
     for suffix in ("command/capture", "command/replay", "model/desired"):
         yield device + suffix, {"operator"}, READS_ALL | {"cage01"}
-    yield device + "committed/lab1", {"lab1"}, READS_ALL | {"cage01"}
-    yield "cageclock/v1/station/lab1/availability", {"lab1"}, READS_ALL | {"cage01", "cage02"}
-    yield "homeassistant/device/cageclock_cage01/config", {"cage01"}, {"dashboard"}
-    yield "homeassistant/status", {"dashboard"}, set(PEOPLE)
+    yield device + "committed/lab1", LOGGERS, READS_ALL | {"cage01"}
+    yield "cageclock/v1/station/lab1/availability", LOGGERS, READS_ALL | {"cage01", "cage02"}
+    yield "homeassistant/device/cageclock_cage01/config", {"cage01"}, DASHBOARDS
+    yield "homeassistant/status", DASHBOARDS, set(PEOPLE)
     for topic in ("committed/lab2", "reading/more", "anything", "command/capture/more"):
         yield device + topic, set(), set()
     for topic in ("cageclock/v1/station/lab2/availability", "cageclock/v2/cage01/reading", "free", "cageclock/v1"):
@@ -63,13 +69,14 @@ class Lab:
         (folder / "conf.d").mkdir()
         (folder / "cageclock.conf").rename(folder / "conf.d/cageclock.conf")
         (folder / "mosquitto.conf").write_text(main)
-        self.log = (folder / "log").open("wb")
+        self.log_file = folder / "log"
+        self.log = self.log_file.open("wb")
         command = [find_mosquitto(), "-c", str(folder / "mosquitto.conf")]
         self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
 
-    def client(self, name: str | None, authority: Authority | None = None) -> Client:
+    def client(self, name: str | None, authority: Authority | None = None, client_id: str = "") -> Client:
         files = (authority or self.authority).issue(name) if name is not None else None
-        return Client(name or "nobody", self.port, self.authority.ca, files)
+        return Client(name or "nobody", self.port, self.authority.ca, files, client_id)
 
     def close(self) -> None:
         self.process.terminate()
@@ -80,10 +87,13 @@ class Lab:
 class Client:
     """One MQTT 5 client that hears `#` and remembers what came, and the answer to each publish."""
 
-    def __init__(self, name: str, port: int, ca: Path, files: tuple[str, str] | None) -> None:
+    def __init__(self, name: str, port: int, ca: Path, files: tuple[str, str] | None, client_id: str) -> None:
         self.name, self.heard = name, set[bytes]()
-        self.connected, self.answers = threading.Event(), dict[int, int]()
-        self._mqtt = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5, reconnect_on_failure=False)
+        self.connected, self.answers, self.ended = threading.Event(), dict[int, int](), threading.Event()
+        self._mqtt = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, reconnect_on_failure=False
+        )
+        self._mqtt.on_disconnect = lambda *_: self.ended.set()
         context = ssl.create_default_context(cafile=str(ca))
         if files is not None:
             context.load_cert_chain(*files)
@@ -146,6 +156,64 @@ def test_every_identity_may_do_what_is_meant_and_nothing_else(lab: Lab) -> None:
     finally:
         for one in people.values():
             one.close()
+
+
+def test_all_of_a_lab_are_connected_at_once_and_the_doctor_pushes_nobody_off(lab: Lab, tmp_path: Path) -> None:
+    """The real publish and the real station among them; each has its own certificate, as the document says."""
+    tls = dict(zip(("certificate", "key"), lab.authority.issue("cage07"), strict=True)) | {"ca": str(lab.authority.ca)}
+    certificate, key = lab.authority.issue("lab1")
+    settings = {"name": "lab1", "data": str(tmp_path / "station"), "host": "127.0.0.1", "port": lab.port}
+    settings["tls"] = {"ca_file": str(lab.authority.ca), "cert_file": certificate, "key_file": key}
+    (tmp_path / "station.yaml").write_text(yaml.safe_dump(settings))
+    people = [lab.client(name) for name in PEOPLE if name != "lab1"]
+    command = [sys.executable, "-m", "station.cli", "run", "--config", str(tmp_path / "station.yaml")]
+    with (tmp_path / "station.log").open("wb") as log:
+        station = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
+    log_of_station = (tmp_path / "station.log").read_text
+    try:
+        assert all(one.connected.wait(10) for one in people)
+        with Publish(tmp_path, lab.port, station="lab1", tls=tls) as publish:
+            config = load_config(publish.config)
+            wait_for(lambda: "publish is connected since" in check_broker(config).text, 60)
+            wait_for(lambda: "connected to" in log_of_station(), 60)
+            pushed_off = lab.log_file.read_text().count("already connected, closing old connection")
+            for _ in range(3):
+                found = check_broker(config)
+                assert found.ok, found.line()
+                assert "publish is connected since" in found.text
+            assert lab.log_file.read_text().count("already connected, closing old connection") == pushed_off
+            assert publish.log().count("connected to") == 1
+            assert "another client" not in publish.log() + log_of_station()
+            assert "lost" not in log_of_station()
+            assert [one.name for one in people if one.ended.is_set()] == []
+            assert publish.stop() == 0
+        assert "there and back" in check_broker(config).text  # publish has ended: now the doctor looks for itself
+    finally:
+        station.terminate()
+        station.wait(20)
+        for one in people:
+            one.close()
+
+
+def test_nobody_takes_over_anothers_connection_by_naming_its_client_identifier(lab: Lab) -> None:
+    """With an identifier that a client may choose, any certificate of the lab could keep the station off the broker."""
+    station = lab.client("lab1", client_id="cageclock-station-lab1")
+    device = lab.client("cage02", client_id="cageclock-cage02")
+    intruder = None
+    try:
+        assert station.connected.wait(10)
+        assert device.connected.wait(10)
+        for name in ("cageclock-station-lab1", "lab1", "cageclock-cage02", "cage02"):
+            intruder = lab.client("cage01", client_id=name)
+            assert intruder.connected.wait(10)
+            assert station.publish("cageclock/v1/station/lab1/availability", b"online") in (0x00, 0x10)
+            assert not station.ended.is_set()
+            assert not device.ended.is_set()
+            intruder.close()
+    finally:
+        for one in (station, device, intruder):
+            if one is not None:
+                one.close()
 
 
 def test_a_name_with_a_wildcard_opens_nothing(lab: Lab) -> None:

@@ -1,9 +1,10 @@
 #!/bin/bash
-# build.sh container|vm|has-container|has-vm - make the trees that the rig boots, from Debian's packages and PyPI only. What exists is kept.
+# build.sh container|vm|trixie|has-container|has-vm - make the trees that the rig boots, from Debian's packages and PyPI only. What exists is kept.
 #
 #   container   $RIG/container: Debian trixie with systemd, mosquitto and what the program needs, for systemd-nspawn
 #   vm          $RIG/vm.img, vmlinux, initrd.img: the same, with a kernel, libcamera, unmodified picamera2 and a virtual
 #               camera (vimc, compiled out of tree from Debian's own kernel source)
+#   trixie      $RIG/trixie: Debian trixie with what the README asks for and nothing else, and an ordinary user `tester`
 #
 # Needs root, debootstrap, systemd-container; for the vm also qemu-system-x86, e2fsprogs, zstd. They are installed where
 # apt-get can. RIG: where to, default ~/.cache/cageclock-rig.
@@ -89,6 +90,19 @@ container() {
 	stamp >"$r/.complete"
 }
 
+trixie() {
+	local r=$RIG/trixie packages="git make python3 python3-venv mosquitto"
+	[ "$(cat "$r/.complete" 2>/dev/null)" = "$packages" ] && return
+	need debootstrap=debootstrap
+	base
+	say "trixie: packages"
+	rm -rf "$r"; mkdir -p "$r"; tar -C "$r" -xf "$RIG/base.tar"
+	# shellcheck disable=SC2086
+	apt_in "$r" $packages
+	chroot "$r" useradd --create-home tester
+	echo "$packages" >"$r/.complete"
+}
+
 vimc() {
 	[ -e "$RIG/ko/vimc.ko" ] && return
 	say "vimc: kernel headers, compiler, source package"
@@ -168,9 +182,9 @@ has_vm() {   # succeeds where an image is there that was made from this very scr
 }
 
 case ${1:-} in
-container | vm) "$1" ;;
+container | vm | trixie) "$1" ;;
 has-container) has_container; exit ;;
 has-vm) has_vm; exit ;;
-*) sed -n '2,10p' "$0"; exit 2 ;;
+*) sed -n '2,11p' "$0"; exit 2 ;;
 esac
 say "$1: done"

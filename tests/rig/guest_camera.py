@@ -39,7 +39,7 @@ def shell(command: str) -> str:
 
 def outcomes() -> dict[str, int]:
     try:
-        with sqlite3.connect(f"file:{STATE}/outbox.db?mode=ro", uri=True) as connection:
+        with sqlite3.connect(f"file:{STATE}/capture/outbox.db?mode=ro", uri=True) as connection:
             bodies = [json.loads(row[0]) for row in connection.execute("SELECT body FROM records ORDER BY id")]
     except sqlite3.Error:
         return {}

@@ -28,6 +28,14 @@ def write(path: str):
     return work
 
 
+def rename(path: str):
+    def work() -> None:
+        os.rename(path, f"{path}.moved")
+        os.rename(f"{path}.moved", path)
+
+    return work
+
+
 def read(path: str):
     return lambda: os.close(os.open(path, os.O_RDONLY))
 
@@ -39,8 +47,11 @@ def main() -> None:
     attempt("disk", read("/dev/vda"))
     for place in ("/etc", "/usr", "/root", "/home", "/var/lib", "/var/log", "/opt/cageclock", "/run", "/boot"):
         attempt(f"write {place}", write(f"{place}/probe"))
-    for place in ("", "/thumbnails", "/bundles", "/inbox"):
+    for place in ("", "/capture", "/capture/thumbnails", "/publish", "/bundles", "/inbox"):
         attempt(f"write state{place}", write(f"/var/lib/cageclock{place}/probe"))
+    for place in ("/capture/capture.json", "/publish/delivery.lock", "/bundles", "/inbox"):
+        attempt(f"rename state{place}", rename(f"/var/lib/cageclock{place}"))
+    attempt("mailbox", lambda: os.close(os.open("/dev/vcio", os.O_RDONLY)))
     attempt("read a key", read("/etc/cageclock/device.key"))
     attempt("read the station", read("/var/lib/cageclock-station/station.db"))
     attempt("signal init", lambda: os.kill(1, 0))

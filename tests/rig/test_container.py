@@ -48,13 +48,16 @@ def test_readings_arrive_as_soon_as_it_is_installed(machine: Machine) -> None:
 
 
 def test_each_file_has_its_one_writer(machine: Machine) -> None:
-    listed = machine.run(f"cd {STATE} && stat -c '%n %U %G %a' outbox.db delivery.db thumbnails bundles inbox")
+    listed = machine.run(f"cd {STATE} && stat -c '%n %U %G %a' . */ */*.db capture/*/")
     assert listed.splitlines() == [
-        "outbox.db cageclock-capture cageclock 660",
-        "delivery.db cageclock-publish cageclock 660",
-        "thumbnails cageclock-capture cageclock 2750",
-        "bundles cageclock-bundle cageclock 2750",
-        "inbox cageclock-publish cageclock 2770",
+        ". root cageclock 2750",
+        "bundles/ cageclock-bundle cageclock 2750",
+        "capture/ cageclock-capture cageclock 2750",
+        "inbox/ cageclock-publish cageclock 2770",
+        "publish/ cageclock-publish cageclock 2750",
+        "capture/outbox.db cageclock-capture cageclock 660",
+        "publish/delivery.db cageclock-publish cageclock 660",
+        "capture/thumbnails/ cageclock-capture cageclock 2750",
     ]
 
 
@@ -119,8 +122,8 @@ def probe(machine: Machine, name: str) -> dict[str, str]:
 
 
 ALLOWED = {
-    "capture": {"write state", "write state/thumbnails"},
-    "publish": {"network", "write state", "write state/inbox"},
+    "capture": {"write state/capture", "write state/capture/thumbnails", "rename state/capture/capture.json"},
+    "publish": {"network", "write state/publish", "write state/inbox", "rename state/publish/delivery.lock"},
     "bundle": {"write state/bundles", "write state/inbox"},
 }
 
@@ -129,15 +132,15 @@ ALLOWED = {
 def test_the_sandbox_holds(machine: Machine, name: str) -> None:
     """Capture has no network, and nobody writes outside of its state. (The camera itself: in the emulated machine.)"""
     tried = probe(machine, name)
-    assert len(tried) == 22
+    assert len(tried) == 29
     assert {what for what, outcome in tried.items() if outcome == "done"} == ALLOWED[name], tried
 
 
 def test_a_reboot_goes_on_where_it_was(machine: Machine) -> None:
-    epoch = query(machine, f"{STATE}/outbox.db", "SELECT epoch FROM records ORDER BY id DESC LIMIT 1")
+    epoch = query(machine, f"{STATE}/capture/outbox.db", "SELECT epoch FROM records ORDER BY id DESC LIMIT 1")
     machine.reboot()
     wait_for_readings(machine)
-    assert query(machine, f"{STATE}/outbox.db", "SELECT epoch FROM records ORDER BY id DESC LIMIT 1") == epoch
+    assert query(machine, f"{STATE}/capture/outbox.db", "SELECT epoch FROM records ORDER BY id DESC LIMIT 1") == epoch
     assert_nothing_is_missing(machine)
 
 

@@ -64,18 +64,22 @@ def test_every_folder_has_one_writer_and_the_databases_are_there_beforehand(tmp_
     users = dict(re.findall(r"^(cageclock-\w+):x:(\d+):", (tmp_path / "etc/passwd").read_text(), re.MULTILINE))
     state = tmp_path / "var/lib/cageclock"
     found = {}
-    for path in sorted(state.iterdir()):
+    for path in (state, *state.rglob("*")):
         status = path.stat()
-        owner = next(name for name, number in users.items() if int(number) == status.st_uid)
-        found[path.name] = (owner.removeprefix("cageclock-"), oct(stat.S_IMODE(status.st_mode)))
+        owner = next((name for name, number in users.items() if int(number) == status.st_uid), str(status.st_uid))
+        place = path.relative_to(state).as_posix()
+        found[place] = (owner.removeprefix("cageclock-"), oct(stat.S_IMODE(status.st_mode)))
     assert found == {
-        "outbox.db": ("capture", "0o660"),
-        "delivery.db": ("publish", "0o660"),
-        "thumbnails": ("capture", "0o2750"),
+        ".": ("0", "0o2750"),
+        "capture": ("capture", "0o2750"),
+        "capture/outbox.db": ("capture", "0o660"),
+        "capture/thumbnails": ("capture", "0o2750"),
+        "publish": ("publish", "0o2750"),
+        "publish/delivery.db": ("publish", "0o660"),
         "bundles": ("bundle", "0o2750"),
         "inbox": ("publish", "0o2770"),
     }
-    assert len({path.stat().st_gid for path in (state, *state.iterdir())}) == 1
+    assert len({path.stat().st_gid for path in (state, *state.rglob("*"))}) == 1
 
 
 def test_a_station_gets_its_own_unit_and_the_brokers_settings(tmp_path: Path) -> None:

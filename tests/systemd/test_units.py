@@ -107,6 +107,29 @@ def test_capture_has_no_network_and_publish_no_camera() -> None:
     assert capture["Group"] == publish["Group"] == ["cageclock"]
 
 
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_no_unit_leaves_a_core_dump_or_reaches_the_firmwares_mailbox(unit: Path) -> None:
+    """A dump holds pictures, keys and settings; /dev/vcio lets its user run code on the board's other processor."""
+    service = settings(unit.name, "Service")
+    assert service.get("LimitCORE") == ["0"]
+    assert [line for line in service.get("DeviceAllow", []) if "vcio" in line or "char-vc" in line] == []
+    assert service.get("DevicePolicy") == ["closed"] or service.get("PrivateDevices") == ["yes"]
+
+
+@pytest.mark.parametrize("name", ["capture", "publish"])
+def test_no_folder_is_two_users_to_write(name: str) -> None:
+    """What a unit may write by its mount is bounded again by the folders' owners, who are one each."""
+    lines = [line.split() for line in (UNITS / "cageclock.tmpfiles.conf").read_text().splitlines() if line[:1] == "d"]
+    folders = {path: (mode, user) for _, path, mode, user, *_ in lines}
+    written = {
+        place for line in settings(f"cageclock-{name}.service", "Service")["ReadWritePaths"] for place in line.split()
+    }
+    assert f"/var/lib/cageclock/{name}" in written
+    assert folders["/var/lib/cageclock"] == ("2750", "root")
+    for place in written - {"/var/lib/cageclock/inbox"}:
+        assert folders[place] == ("2750", f"cageclock-{Path(place).name}")
+
+
 @pytest.mark.parametrize("name", ["capture", "publish", "station"])
 def test_a_process_is_supervised(name: str) -> None:
     service = settings(f"cageclock-{name}.service", "Service")

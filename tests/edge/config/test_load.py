@@ -91,6 +91,11 @@ def test_a_wrong_key_is_named_with_what_was_expected_and_what_came(
     [
         (MINIMAL.replace("device_id: cage07", "device_id: Cage 07"), "device_id"),
         (MINIMAL.replace("device_id: cage07", "device_id: station"), "device_id"),
+        (MINIMAL.replace("device_id: cage07", "device_id: operator"), "device_id"),
+        (MINIMAL.replace("device_id: cage07", "device_id: dashboard-2"), "device_id"),
+        (MINIMAL.replace("device_id: cage07", "device_id: lab1") + "mqtt: {station: lab1}\n", "device_id"),
+        (MINIMAL.replace("device_id: cage07", "device_id: lab1-b") + "mqtt: {station: lab1}\n", "device_id"),
+        (MINIMAL + "mqtt: {station: dashboard}\n", "mqtt.station"),
         (MINIMAL.replace("device_id: cage07", "device_id: 12"), "device_id"),
         (MINIMAL.replace("device_id: cage07\n", ""), "device_id"),
         (MINIMAL.replace("/tmp/x", "relative/x"), "state_dir"),

@@ -140,3 +140,10 @@ def test_a_health_record_of_a_device_that_counts_no_ends_is_read() -> None:
     )
     assert b"connection_ends" not in text
     assert jsontext.decode(text, Health).connection_ends == {}
+
+
+def test_no_description_depends_on_how_the_interpreter_stores_docstrings():
+    """Up to Python 3.12 a docstring keeps its indentation, from 3.13 on it does not."""
+    text = b"".join(make_schemas().values()).decode()
+    assert "\\n    " not in text
+    assert "\\n" in text

@@ -5,10 +5,11 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.clock import SteppedClock
-from edge.config.load import parse_config
+from edge.config.load import load_config, parse_config
 from edge.config.tree import Config
 from edge.doctor.broker import check_broker
 from edge.doctor.camera import check_camera
@@ -18,6 +19,8 @@ from edge.doctor.run import run
 
 TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(TESTS / "edge/publish"))
+from lab import Publish, wait_for  # noqa: E402
 from mosquitto import Mosquitto, free_port  # noqa: E402
 
 TINY = TESTS / "data" / "tiny.bundle"
@@ -156,3 +159,29 @@ def test_the_whole_doctor_reports_every_check_and_its_code(tmp_path: Path, capsy
     assert names == ["permissions", "disk", "clock", "camera", "model", "broker"]
     failed = [check for check in report["checks"] if not check["ok"]]
     assert all(check["advice"] for check in failed)
+
+
+def test_while_publish_runs_it_is_asked_and_its_reason_is_given(tmp_path: Path) -> None:
+    """A connection of the doctor's own would push publish off a broker that knows clients by their certificate."""
+    with Publish(tmp_path, free_port()) as publish:
+        config = load_config(publish.config)
+        wait_for(lambda: "no broker at" in check_broker(config).text, 60)
+        finding = check_broker(config)
+        assert not finding.ok
+        assert "publish is not connected since" in finding.text
+        other = msgspec.structs.replace(config, mqtt=msgspec.structs.replace(config.mqtt, keepalive_s=33))
+        assert "publish runs with other settings" in check_broker(other).text
+        publish.kill()
+    assert "cannot be reached" in check_broker(config).text  # nobody holds the lock any more: it looks for itself
+
+
+def test_what_the_broker_denies_publish_is_said(tmp_path: Path) -> None:
+    acl = b"topic read cageclock/#\n"
+    with Mosquitto(tmp_path / "broker", "acl_file {folder}/acl", files={"acl": acl}) as broker:
+        with Publish(tmp_path, broker.port, station=None) as publish:
+            config = load_config(publish.config)
+            wait_for(lambda: "refuses what this device publishes" in check_broker(config).text, 60)
+            finding = check_broker(config)
+            assert not finding.ok
+            assert "access list" in finding.line()
+            assert publish.stop() == 0

@@ -28,14 +28,14 @@ _NO_ENCRYPTION = serialization.NoEncryption()
 class Authority:
     """Makes `ca.pem`, and per name `<name>.pem` with `<name>.key`, in one folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, key_usage: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lab authority")])
         own = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
-        # Python 3.13 refuses an authority without key usage and identifiers.
-        own = own.add_extension(_SIGNS, True)
+        if key_usage:  # some clients refuse an authority without it
+            own = own.add_extension(_SIGNS, True)
         self.ca = folder / "ca.pem"
         self._write(self.ca, own.sign(self._key, hashes.SHA256()))
 

@@ -25,7 +25,7 @@ ROOT = f"cageclock/v1/{DEVICE}"
 REPOSITORY = Path(__file__).parents[3]
 
 
-def wait_for(what: Callable[[], Any], timeout_s: float = 15.0) -> Any:
+def wait_for(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
     """Return what the function returns as soon as it is true."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

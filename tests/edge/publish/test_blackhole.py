@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import socket
 import sys
@@ -34,9 +35,14 @@ pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
 class Narrow:
-    """A relay to a broker. While `narrow`, a connection that has carried too much upwards carries nothing more."""
+    """A relay to a broker. While `narrow`, a connection that has carried too much upwards carries nothing more.
 
-    def __init__(self, port: int, limit_bytes: int) -> None:
+    ends_after_s: so long after that the connection is closed, as a broker does that hears nothing (None: the real one's
+        affair, and that differs between versions of mosquitto).
+    """
+
+    def __init__(self, port: int, limit_bytes: int, ends_after_s: float | None = None) -> None:
+        self._ends_after_s = ends_after_s
         self._target, self._limit_bytes = port, limit_bytes
         self.narrow = True
         self.swallowed = 0
@@ -67,11 +73,18 @@ class Narrow:
                 if upward and self.narrow and not blocked and len(data) > self._limit_bytes:
                     blocked = True
                     self.swallowed += 1
+                    if self._ends_after_s is not None:
+                        threading.Timer(self._ends_after_s, _end, [sink]).start()
                 if not blocked:
                     sink.sendall(data)
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             return
+
+
+def _end(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it has ended already
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def test_a_record_that_a_bad_network_swallows_is_kept_and_arrives_when_it_is_better(tmp_path):
@@ -91,5 +104,26 @@ def test_a_record_that_a_bad_network_swallows_is_kept_and_arrives_when_it_is_bet
         assert delivery.quarantined() == set()
         delivery.close()
         time.sleep(0.1)
+        relay.close()
+        logger.close()
+
+
+def test_a_broker_that_ends_the_connection_because_it_hears_nothing_says_nothing_against_a_record(tmp_path):
+    """Its keep-alive runs out before the device's own: newer mosquittos are exact about it, older ones were late."""
+    state = tmp_path / "state"
+    state.mkdir()
+    outbox = Outbox.open(state, tree.Outbox(reserve_mb=0, min_free_mb=0), device_id=lab.DEVICE, serial="s")
+    outbox.append_reading(make_reading(None, detail="x" * 20_000))
+    outbox.close()
+    with Mosquitto(tmp_path / "broker") as broker:
+        logger, relay = lab.Logger(broker.port), Narrow(broker.port, 4_000, ends_after_s=3.0)
+        with lab.Publish(tmp_path, relay.port, keepalive_s=5) as publish:
+            lab.wait_for(lambda: relay.swallowed >= 6, 300)
+            assert "stays on the device" not in publish.log()
+            assert "another client" not in publish.log()
+            assert publish.stop() == 0
+        delivery = Delivery.open(state, device_id=lab.DEVICE)
+        assert delivery.quarantined() == set()
+        delivery.close()
         relay.close()
         logger.close()

@@ -15,8 +15,10 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from edge.config.load import load_config
 from edge.contract import jsontext
 from edge.contract.status import Health
+from edge.doctor.broker import check_broker
 
 
 def _load(name: str, path: Path):
@@ -79,6 +81,7 @@ def test_a_denied_watermark_is_said_once_and_stands_in_health(tmp_path, version,
             lab.wait_for(lambda: logger.of("health"))
             lab.wait_for(lambda: "subscription_denied" in jsontext.decode(logger.of("health")[-1], Health).problems)
             health = jsontext.decode(logger.of("health")[-1], Health)
+            doctor = check_broker(load_config(publish.config))
             lines = [line for line in publish.log().splitlines() if "denies" in line]
         logger.close()
     assert len(lines) == 1
@@ -89,6 +92,8 @@ def test_a_denied_watermark_is_said_once_and_stands_in_health(tmp_path, version,
         assert "read access" in text
         assert "access list" in text
     assert "command" not in lines[0], "what is granted is not named"
+    assert not doctor.ok
+    assert f"denies {lab.DEVICE} the subscription to {topic} (" in doctor.text
 
 
 def test_a_station_that_may_not_listen_says_so_in_one_line_and_takes_what_it_may(tmp_path):

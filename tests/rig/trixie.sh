@@ -1,0 +1,61 @@
+#!/bin/bash
+# trixie.sh quick|whole - the suite as somebody with today's Debian types it: a bare tree of Debian 13 (Python 3.13, mosquitto
+# 2.0.21), a clean clone of the last commit, an ordinary user.
+#
+#   quick   what depends on the interpreter or the broker: contract, settings, TLS, access list, delivery (no TensorFlow)
+#   whole   `make test`
+#
+# Needs root. Ends with 75, and a line `not run: ...`, where the tree or the packages cannot be had; the tree, the virtual
+# environment and pip's cache are kept in $RIG (see build.sh) for the next run.
+set -euo pipefail
+RIG=${RIG:-$HOME/.cache/cageclock-rig}
+HERE=$(cd "$(dirname "$0")" && pwd)
+TREE=$(cd "$HERE/../.." && pwd)
+ROOT=$RIG/trixie
+CLONE=/home/tester/cageclock
+QUICK="tests/edge/contract tests/edge/config tests/edge/test_tls.py tests/edge/doctor tests/station/test_store.py
+	tests/firmware_config tests/edge/publish/test_tls.py tests/edge/publish/test_blackhole.py"
+BUT="not hears_nothing"   # a minute, and any mosquitto shows it
+not_run() { echo "not run: $*" >&2; exit 75; }
+
+as_tester() {   # as_tester COMMAND: in the tree, as the ordinary user, with pip's settings of this machine and nothing else
+	local name passed=()
+	for name in $(compgen -e | grep -iE '^(PIP_|.*_proxy$|PYTEST_ADDOPTS$)' | grep -v FIND_LINKS); do
+		passed+=("$name=${!name}")
+	done
+	# Its own process namespace: whatever a test left running ends with it.
+	unshare --mount --pid --fork --kill-child bash -euc '
+		mount -t proc proc "$0/proc"
+		mount -t tmpfs tmpfs "$0/dev/shm" || true
+		cd /
+		exec chroot --userspec=tester:tester "$@"' "$ROOT" \
+		"$ROOT" env -i HOME=/home/tester USER=tester PATH=/usr/local/bin:/usr/bin:/bin LC_ALL=C.UTF-8 "${passed[@]}" \
+		sh -c "cd $CLONE && $1"
+}
+
+clone() {   # a clean clone of the last commit; the virtual environment of the run before is kept
+	local kept=$ROOT/home/tester/kept
+	rm -rf "$kept"; mkdir -p "$kept"
+	for name in .venv .venv-oldest; do
+		[ ! -d "$ROOT$CLONE/$name" ] || mv "$ROOT$CLONE/$name" "$kept/"
+	done
+	rm -rf "${ROOT:?}$CLONE"
+	git clone -q --no-local "$TREE" "$ROOT$CLONE"
+	find "$kept" -mindepth 1 -maxdepth 1 -exec mv {} "$ROOT$CLONE/" \;
+	chroot "$ROOT" chown -R tester:tester /home/tester
+}
+
+what=${1:-quick}
+[ "$(id -u)" = 0 ] && [ "$(uname)" = Linux ] || not_run "a bare tree needs root on Linux"
+bash "$HERE/build.sh" trixie || not_run "the tree of Debian 13 could not be built; the logs lie in $RIG"
+cp -L /etc/resolv.conf "$ROOT/etc/resolv.conf"
+clone
+as_tester "python3 -m venv /tmp/probe && /tmp/probe/bin/pip -q --disable-pip-version-check download --no-deps -d /tmp/probe/got \
+	iniconfig" || not_run "the Python packages cannot be reached from the tree"
+case $what in
+quick)
+	as_tester "sh tools/prepare.sh quick && .venv/bin/python -m pytest -q $(echo $QUICK) -k '$BUT'"
+	;;
+whole) as_tester "make test" ;;
+*) sed -n '2,10p' "$0"; exit 2 ;;
+esac
