@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from edge.errors import DatabaseDamaged, OperatorError
+from station.sound import hide_unsound_rows
 
 DATABASE = "station.db"
 VERSION = 1
@@ -165,7 +166,7 @@ def open_for_writing(data: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(data: Path) -> sqlite3.Connection:
-    """Return a read-only connection with named columns.
+    """Return a read-only connection with named columns, which passes over what no reader can use (see `sound`).
 
     Raises:
         OperatorError: there is no station database in the folder.
@@ -177,6 +178,7 @@ def open_for_reading(data: Path) -> sqlite3.Connection:
     connection.row_factory = sqlite3.Row
     try:
         check_version(connection, data)
+        hide_unsound_rows(connection)
     except sqlite3.DatabaseError as error:
         connection.close()
         raise DatabaseDamaged(f"{path}: {error}") from error
