@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from edge.contract.identity import Head
 from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost
-from edge.contract.times import FIRST_S, LAST_S
 from station import rows
+from station.album import Album
 from station.aside import Aside
 from station.ledger import Account, Ledger
 from station.message import (
@@ -22,65 +20,31 @@ from station.message import (
     Picture,
     Record,
     Unreadable,
+    find_head,
     read_picture,
     read_record,
     read_state,
     read_unexpected,
 )
-from station.picture import write_picture
 from station.quota import Quota
+from station.taken import Taken
 
 _FIRST_HELD = "the device no longer holds it"
 
 
-@dataclass(slots=True)
-class Taken:
-    """What became of messages. `alarms` are sentences for a person.
-
-    refused: messages over a quota, of which nothing was accounted for.
-    """
-
-    stored: int = 0
-    known: int = 0
-    quarantined: int = 0
-    conflicts: int = 0
-    refused: int = 0
-    devices: set[str] = field(default_factory=set)
-    alarms: list[str] = field(default_factory=list)
-
-    def add(self, other: Taken) -> None:
-        """Count what became of further messages."""
-        self.stored += other.stored
-        self.known += other.known
-        self.quarantined += other.quarantined
-        self.conflicts += other.conflicts
-        self.refused += other.refused
-        self.devices |= other.devices
-        self.alarms += other.alarms
-
-
 class Intake:
-    """Takes one message after the other into the caller's transaction.
-
-    written: the pictures of the message, relative to the folder; made: those of them whose files are new.
-    """
+    """Takes one message after the other into the caller's transaction; `album` lists the pictures."""
 
     def __init__(
         self, connection: sqlite3.Connection, data: Path, ledger: Ledger, quota: Quota, max_bytes: int
     ) -> None:
         """Use the store's parts."""
         self._connection = connection
-        self._data = data
         self._ledger = ledger
         self._quota = quota
         self._aside = Aside(connection, quota)
         self._max_bytes = max_bytes
-        self.written: list[Path] = []
-        self.made: list[Path] = []
-
-    def begin(self) -> None:
-        """Begin a message: its pictures are listed anew."""
-        self.written, self.made = [], []
+        self.album = Album(connection, data, ledger, self._aside)
 
     def take(self, arrival: Arrival, taken: Taken) -> None:
         """Store a message, or set it aside with the reason.
@@ -102,7 +66,7 @@ class Intake:
         It is accounted for as far as its identity can be read.
         """
         self._quota.admit(arrival.device)
-        head = read_unexpected(arrival, error).head
+        head = find_head(arrival)
         if head is not None:
             taken.devices.add(arrival.device)
             account = self._ledger.touch(arrival.device, head.epoch, arrival.received_at)
@@ -128,7 +92,7 @@ class Intake:
         elif arrival.stream == "thumbnail":
             picture = read_picture(arrival, self._max_bytes)
             if isinstance(picture, Picture):
-                self._take_picture(arrival, picture, taken)
+                self.album.take(arrival, picture, taken)
             else:
                 self._set_aside(arrival, picture, taken)
         else:
@@ -176,7 +140,7 @@ class Intake:
             for row in rows.animal_rows(device, head, content):
                 execute(f"INSERT INTO animals VALUES ({_marks(17)})", row)
             if content.thumbnail is not None:
-                self._check_earlier_picture(arrival, head, content.thumbnail.sha256, taken)
+                self.album.check_earlier(arrival, head, content.thumbnail.sha256, taken)
         elif isinstance(content, Event):
             execute(f"INSERT INTO events VALUES ({_marks(10)})", rows.event_row(device, head, content))
         elif isinstance(content, ClockCorrection):
@@ -212,67 +176,6 @@ class Intake:
             (arrival.device, epoch, first, last, what, reason, arrival.received_at),
         )
 
-    def _take_picture(self, arrival: Arrival, picture: Picture, taken: Taken) -> None:
-        key = (arrival.device, picture.epoch, picture.seq)
-        taken.devices.add(arrival.device)
-        self._ledger.touch(arrival.device, picture.epoch, arrival.received_at).thumbnails.add(picture.seq)
-        stored = self._one("SELECT sha256 FROM thumbnails", *key)
-        if stored is not None and stored[0] == picture.sha256:
-            taken.known += 1
-            return
-        reading = self._one("SELECT captured_s, thumbnail_sha256 FROM readings", *key)
-        if reading is not None and reading[1] != picture.sha256:
-            self._mismatch(arrival, picture.epoch, picture.seq, picture.sha256, picture.jpeg, reading[1], taken)
-        elif stored is not None:
-            self._conflict(arrival, picture.epoch, picture.seq, "thumbnail", picture.sha256, picture.jpeg, taken)
-        else:
-            taken_at = _time_of(reading[0]) if reading is not None else picture.captured_at
-            self._keep_picture(arrival, picture, taken_at or datetime.fromtimestamp(arrival.received_at, UTC))
-            taken.stored += 1
-
-    def _keep_picture(self, arrival: Arrival, picture: Picture, taken_at: datetime) -> None:
-        place = Path("thumbnails", arrival.device, f"{taken_at:%Y-%m}", f"{picture.epoch[:8]}-{picture.seq}.jpg")
-        path, new = write_picture(self._data, place, picture.jpeg)
-        self.written.append(path)
-        if new:
-            self.made.append(path)
-        self._connection.execute(
-            "INSERT INTO thumbnails VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                arrival.device,
-                picture.epoch,
-                picture.seq,
-                path.as_posix(),
-                picture.sha256,
-                len(picture.jpeg),
-                arrival.received_at,
-            ),
-        )
-
-    def _check_earlier_picture(self, arrival: Arrival, head: Head, expected: str, taken: Taken) -> None:
-        """Set aside a picture that came before its reading and is not the one that the reading describes."""
-        key = (arrival.device, head.epoch, head.seq)
-        earlier = self._one("SELECT path, sha256 FROM thumbnails", *key)
-        if earlier is None or earlier[1] == expected:
-            return
-        try:
-            jpeg = (self._data / earlier[0]).read_bytes()
-        except FileNotFoundError:
-            jpeg = b""  # removed by hand: no reason to hold up the reading
-        self._connection.execute("DELETE FROM thumbnails WHERE device = ? AND epoch = ? AND seq = ?", key)
-        self._mismatch(arrival, head.epoch, head.seq, earlier[1], jpeg, expected, taken)
-        right = self._aside.release_conflict(*key, "thumbnail", expected)
-        if right is not None:
-            picture = Picture(head.epoch, head.seq, expected, right, None)
-            self._keep_picture(arrival, picture, datetime.fromtimestamp(arrival.received_at, UTC))
-
-    def _mismatch(
-        self, arrival: Arrival, epoch: str, seq: int, digest: str, jpeg: bytes, expected: str | None, taken: Taken
-    ) -> None:
-        reason = f"expected the thumbnail {expected} that the reading describes, got {digest}"
-        found = Unreadable(reason, Head(epoch, seq, 0, False), digest, jpeg, whole=True)
-        self._set_aside(Arrival(arrival.device, "thumbnail", jpeg, arrival.received_at), found, taken)
-
     def _conflict(
         self, arrival: Arrival, epoch: str, seq: int, what: str, digest: str, content: bytes, taken: Taken
     ) -> None:
@@ -304,9 +207,3 @@ class Intake:
 
 def _marks(count: int) -> str:
     return ", ".join("?" * count)
-
-
-def _time_of(seconds: object) -> datetime | None:
-    """Return the time of a stored row, None where an earlier version stored one that no reading has."""
-    sound = isinstance(seconds, (int, float)) and FIRST_S <= seconds <= LAST_S
-    return datetime.fromtimestamp(seconds, UTC) if sound else None  # type: ignore[arg-type]

@@ -66,8 +66,8 @@ class Ledger:
         """Forget what the message changed."""
         self._message = {}
 
-    def keep_message(self) -> None:
-        """Make the message's changes the batch's.
+    def check_message(self) -> None:
+        """Refuse what the message changed where it goes over a quota.
 
         Raises:
             OverQuota: an epoch's numbers fall into more unconnected ranges than before, and more than the quota allows.
@@ -76,6 +76,9 @@ class Ledger:
             spans, earlier = account.spans(), self._earlier(key)
             if spans > self._limits.gaps and spans > (earlier.spans() if earlier is not None else 0):
                 raise OverQuota(key[0], "gaps", self._limits.gaps)
+
+    def keep_message(self) -> None:
+        """Make the message's changes the batch's; a failure in here is the batch's, which is then dropped."""
         self._batch |= self._message
         self._message = {}
 

@@ -93,10 +93,9 @@ def read_record(arrival: Arrival, max_bytes: int) -> Record | Unreadable:
         head, body = identity.split(payload)
     except MessageError as error:
         return _unreadable(str(error), None, payload)
-    awaits = False
+    awaits = _seems_to_have_a_thumbnail(body)  # until it is known: a picture too many is no loss
     try:
         if len(payload) > MAX_RECORD_BYTES:
-            awaits = _seems_to_have_a_thumbnail(body)
             raise MessageError(f"expected a record of at most {MAX_RECORD_BYTES} bytes, got {len(payload)}")
         values = jsontext.parse(body)
         awaits = isinstance(values, dict) and values.get("thumbnail") is not None
@@ -114,14 +113,7 @@ def read_state(arrival: Arrival, max_bytes: int) -> bytes | Unreadable:
 
 def read_unexpected(arrival: Arrival, error: Exception) -> Unreadable:
     """Return a message that this program failed on, for the quarantine, under its identity where it has one."""
-    payload, head, body = arrival.payload, None, None
-    try:
-        if arrival.stream == "thumbnail":
-            head = _head_of_properties(arrival)
-        elif arrival.stream not in STATES:
-            head, body = identity.split(payload)
-    except MessageError:
-        pass  # then it has none
+    payload, (head, body) = arrival.payload, _head_and_body(arrival)
     awaits = arrival.stream != "thumbnail" and _seems_to_have_a_thumbnail(payload)
     return _unreadable(f"unexpected {type(error).__name__}: {error}; please report this", head, payload, body, awaits)
 
@@ -145,6 +137,25 @@ def read_picture(arrival: Arrival, max_bytes: int) -> Picture | Unreadable:
     except MessageError as error:
         return _unreadable(str(error), head, jpeg)
     return Picture(head.epoch, head.seq, hashlib.sha256(jpeg).hexdigest(), jpeg, captured_at)
+
+
+def find_head(arrival: Arrival) -> Head | None:
+    """Return what names the message, None where that cannot be read, for whatever reason."""
+    try:
+        return _head_and_body(arrival)[0]
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - the last resort looks at nothing that may fail
+        return None
+
+
+def _head_and_body(arrival: Arrival) -> tuple[Head | None, bytes | None]:
+    try:
+        if arrival.stream == "thumbnail":
+            return _head_of_properties(arrival), None
+        return identity.split(arrival.payload) if arrival.stream not in STATES else (None, None)
+    except MessageError:
+        return None, None
 
 
 def _content(arrival: Arrival, values: Any) -> Content:

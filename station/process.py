@@ -16,7 +16,8 @@ from station.message import STATES, Arrival, one_line
 from station.quota import is_worth_an_alarm
 from station.schema import BUSY_S
 from station.settings import Settings
-from station.store import Store, Taken
+from station.store import Store
+from station.taken import Taken
 
 LOG = logging.getLogger("station")
 BATCH = 500
@@ -104,9 +105,10 @@ class Process:
                 taken = self._store.take(arrivals)
             except DatabaseDamaged:
                 raise  # only a person can put that right
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - a fault of this program must not end the log either
                 # Nothing is acknowledged or promised: the devices keep what the station cannot.
-                LOG.error("%s; free space or check the disk; trying again in %.0f s", error, backoff_s)
+                what = str(error) if isinstance(error, StorageError) else f"unexpected {type(error).__name__}: {error}"
+                LOG.error("%s; free space or check the disk; trying again in %.0f s", what, backoff_s)
                 self._feed_watchdog("cannot store: see the journal")
                 time.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)

@@ -14,13 +14,13 @@ from edge.contract.delivery import Committed
 from edge.errors import CageclockError, DatabaseDamaged, DiskFull, OperatorError, StorageError
 from station import schema
 from station.compare import tell_known
-from station.intake import Intake, Taken
+from station.intake import Intake
 from station.ledger import Ledger
 from station.message import Arrival
 from station.picture import remove_pictures, sync_folders
 from station.quota import Limits, OverQuota, Quota, is_worth_an_alarm
+from station.taken import Taken
 
-__all__ = ["MAX_PAYLOAD_BYTES", "Store", "Taken"]
 MAX_PAYLOAD_BYTES = 1 << 20
 Step = Callable[[Arrival, Taken], None]
 _OF_THE_MESSAGE = (
@@ -46,8 +46,6 @@ class Store:
         self._quota = Quota(connection, limits)
         self._ledger = Ledger(connection, limits)
         self._intake = Intake(connection, data, self._ledger, self._quota, max_payload_bytes)
-        self._written: list[Path] = []
-        self._made: list[Path] = []
         (self.station_db,) = connection.execute("SELECT value FROM meta WHERE key = 'station_db'").fetchone()
 
     @classmethod
@@ -125,13 +123,15 @@ class Store:
         taken = Taken()
         failed: dict[Arrival, Exception] = {}
         committing = False
+        # Anew, before anything can fail: what an earlier batch made and committed must not be removed with this one.
+        self._intake.album.begin_batch()
         try:
             self._begin()
             for arrival in arrivals:
                 error = self._take_one(arrival, taken, step)
                 if error is not None:
                     failed[arrival] = error
-            sync_folders(self._data, self._written)
+            sync_folders(self._data, self._intake.album.written)
             self._ledger.save()
             committing = True
             self._connection.execute("COMMIT")
@@ -148,10 +148,10 @@ class Store:
         """Take one message whole or not at all; return the error that is its own."""
         own = Taken()
         self._connection.execute("SAVEPOINT message")
-        self._intake.begin()
+        self._intake.album.begin_message()
         try:
             step(arrival, own)
-            self._ledger.keep_message()
+            self._ledger.check_message()
         except OverQuota as over:
             self._take_back_message()
             self._refuse(arrival, over, taken)
@@ -162,8 +162,7 @@ class Store:
             self._take_back_message()
             return error
         self._connection.execute("RELEASE message")
-        self._written += self._intake.written
-        self._made += self._intake.made
+        self._ledger.keep_message()
         taken.add(own)
         return None
 
@@ -180,7 +179,6 @@ class Store:
     def _begin(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")  # what an earlier failure could not take back
-        self._written, self._made = [], []
         self._ledger.begin()
         self._connection.execute("BEGIN IMMEDIATE")
 
@@ -191,7 +189,7 @@ class Store:
         self._connection.execute("ROLLBACK TO message")
         self._connection.execute("RELEASE message")
         self._ledger.drop_message()
-        remove_pictures(self._data, self._intake.made)
+        remove_pictures(self._data, self._intake.album.take_back_message())
 
     def _undo(self, *, keep_files: bool) -> None:
         """Take the batch back. keep_files: a commit was begun, and whether it went well is not known."""
@@ -202,7 +200,7 @@ class Store:
         except sqlite3.Error:
             return  # `_begin` tries again; the first error is the one to report
         if not keep_files:
-            remove_pictures(self._data, [*self._made, *self._intake.made])
+            remove_pictures(self._data, self._intake.album.made)
 
     def _translated(self, error: Exception, doing: str) -> Exception:
         """Return the error that the caller must act on."""
