@@ -140,6 +140,7 @@ def test_a_loss_of_numbers_that_are_none_costs_itself(store: Store, first: int, 
     bad = arrival(body.replace(b'"last_seq":4', b'"last_seq":%d' % last), 1, stream="record")
     taken = store.take([bad, arrival(samples.event(2), 2)])
     assert (taken.stored, taken.quarantined) == (1, 1)
+    assert "Lost: " in taken.alarms[0], "the contract refuses it, nothing else had to"
     assert records(store) == RangeSet([(1, 2)])
 
 
