@@ -152,6 +152,7 @@ def _show(options: argparse.Namespace) -> int:
     with closing(open_for_reading(options.data)) as connection:
         curves = load_curves(connection, options.by, include_rejected=options.include_rejected)
         listed = {subject.subject: subject for subject in load_subjects(connection)}
+        _say_what_is_hidden(connection)
     # The trend is the whole lab's, whichever animals are shown.
     trend = fit_trend(curves)
     if options.subject:
@@ -220,19 +221,33 @@ def _export(options: argparse.Namespace) -> int:
 
     with closing(open_for_reading(options.data)) as connection:
         counts = export(connection, options.out)
+        _say_what_is_hidden(connection)
     for name, count in counts.items():
         print(f"{count:>9} rows  {options.out / name}")
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
+    from station.quota import describe_quotas
     from station.schema import open_for_reading
-    from station.status import draw_status, load_status
+    from station.status import draw_status, load_status, printed
 
     with closing(open_for_reading(options.data)) as connection:
         found = load_status(connection)
+        quotas = describe_quotas(connection)
+        _say_what_is_hidden(connection)
     print(printable(draw_status(found, datetime.now(UTC)), lines=True))
-    return 1 if any(status.needs_a_person for status in found) else 0
+    for sentence in quotas:
+        print(f"quota reached: {printed(sentence)}")
+    return 1 if quotas or any(status.needs_a_person for status in found) else 0
+
+
+def _say_what_is_hidden(connection: sqlite3.Connection) -> None:
+    from station.sound import count_hidden, describe_hidden
+
+    said = describe_hidden(count_hidden(connection))
+    if said:
+        print(said, file=sys.stderr)
 
 
 if __name__ == "__main__":

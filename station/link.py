@@ -294,9 +294,25 @@ class Link:
                 "until then the devices release nothing"
             )
 
-    def _on_message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        try:
+            delivery = self._delivery(message)
+        except (ValueError, TypeError) as error:
+            # A topic that is no text: no device's, and it must not hold one of the places of what is on the way.
+            LOG.warning("passed over a message: %s", error)
+            client.ack(message.mid, message.qos)
+            return
+        while not self._stopping.is_set():
+            try:
+                # A full queue holds the network thread, and with it the sender: back-pressure instead of memory.
+                self._waiting.put(delivery, timeout=0.5)
+                return
+            except queue.Full:
+                continue
+
+    def _delivery(self, message: mqtt.MQTTMessage) -> Delivery:
         properties = getattr(message.properties, "UserProperty", None) or ()
-        delivery = Delivery(
+        return Delivery(
             message.topic,
             bytes(message.payload),
             tuple((str(key), str(value)) for key, value in properties),
@@ -305,13 +321,6 @@ class Link:
             message.mid,
             message.qos,
         )
-        while not self._stopping.is_set():
-            try:
-                # A full queue holds the network thread, and with it the sender: back-pressure instead of memory.
-                self._waiting.put(delivery, timeout=0.5)
-                return
-            except queue.Full:
-                continue
 
 
 def read_password(path: str | None) -> str | None:

@@ -10,16 +10,19 @@ from typing import Any, Final
 import msgspec
 
 from edge.contract import identity, jsontext
+from edge.contract.base import MAX_RECORD_BYTES
 from edge.contract.identity import Head
 from edge.contract.reading import SCHEMA as READING_SCHEMA
 from edge.contract.reading import Reading
 from edge.contract.record import CLOCK_SCHEMA, EVENT_SCHEMA, LOST_SCHEMA, ClockCorrection, Event, Lost
+from edge.contract.times import check_time
 from edge.errors import MessageError
 from station.picture import read_exif_identity
 
 Content = Reading | Event | Lost | ClockCorrection
 STATES: Final = ("availability", "info", "health")
 """Retained topics of which the newest message is kept as it is."""
+_REASON_CHARACTERS: Final = 2000
 
 _KINDS: Final[dict[str, dict[str, type[Content]]]] = {
     "reading": {READING_SCHEMA: Reading},
@@ -90,14 +93,29 @@ def read_record(arrival: Arrival, max_bytes: int) -> Record | Unreadable:
         head, body = identity.split(payload)
     except MessageError as error:
         return _unreadable(str(error), None, payload)
-    awaits = False
+    awaits = _seems_to_have_a_thumbnail(body)  # until it is known: a picture too many is no loss
     try:
+        if len(payload) > MAX_RECORD_BYTES:
+            raise MessageError(f"expected a record of at most {MAX_RECORD_BYTES} bytes, got {len(payload)}")
         values = jsontext.parse(body)
         awaits = isinstance(values, dict) and values.get("thumbnail") is not None
         content = _content(arrival, values)
     except MessageError as error:
         return _unreadable(str(error), head, payload, body, awaits)
     return Record(head, body, identity.digest(body), content)
+
+
+def read_state(arrival: Arrival, max_bytes: int) -> bytes | Unreadable:
+    """Return what a device says of itself, as it came, or why it is not kept."""
+    limit = min(max_bytes, MAX_RECORD_BYTES)
+    return arrival.payload if len(arrival.payload) <= limit else _oversized(arrival, limit)
+
+
+def read_unexpected(arrival: Arrival, error: Exception) -> Unreadable:
+    """Return a message that this program failed on, for the quarantine, under its identity where it has one."""
+    payload, (head, body) = arrival.payload, _head_and_body(arrival)
+    awaits = arrival.stream != "thumbnail" and _seems_to_have_a_thumbnail(payload)
+    return _unreadable(f"unexpected {type(error).__name__}: {error}; please report this", head, payload, body, awaits)
 
 
 def read_picture(arrival: Arrival, max_bytes: int) -> Picture | Unreadable:
@@ -107,10 +125,7 @@ def read_picture(arrival: Arrival, max_bytes: int) -> Picture | Unreadable:
         return _oversized(arrival, max_bytes)
     head: Head | None = None
     try:
-        said = dict(arrival.properties)
-        from_properties = "epoch" in said and "seq" in said
-        if from_properties:
-            head = _picture_head(said["epoch"], said["seq"])
+        head = _head_of_properties(arrival)
         if not jpeg.startswith(b"\xff\xd8\xff"):
             raise MessageError(f"expected a JPEG, got bytes that begin with {jpeg[:8]!r}")
         written = read_exif_identity(jpeg)
@@ -122,6 +137,25 @@ def read_picture(arrival: Arrival, max_bytes: int) -> Picture | Unreadable:
     except MessageError as error:
         return _unreadable(str(error), head, jpeg)
     return Picture(head.epoch, head.seq, hashlib.sha256(jpeg).hexdigest(), jpeg, captured_at)
+
+
+def find_head(arrival: Arrival) -> Head | None:
+    """Return what names the message, None where that cannot be read, for whatever reason."""
+    try:
+        return _head_and_body(arrival)[0]
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - the last resort looks at nothing that may fail
+        return None
+
+
+def _head_and_body(arrival: Arrival) -> tuple[Head | None, bytes | None]:
+    try:
+        if arrival.stream == "thumbnail":
+            return _head_of_properties(arrival), None
+        return identity.split(arrival.payload) if arrival.stream not in STATES else (None, None)
+    except MessageError:
+        return None, None
 
 
 def _content(arrival: Arrival, values: Any) -> Content:
@@ -136,10 +170,16 @@ def _content(arrival: Arrival, values: Any) -> Content:
         raise MessageError(f"{kind.__name__}: {error}") from error
     if content.device_id != arrival.device:
         raise MessageError(f"expected device_id {arrival.device!r} as in the topic, got {content.device_id!r}")
-    taken_at = content.captured_at if isinstance(content, Reading) else content.recorded_at
-    if taken_at.tzinfo is None:
-        raise MessageError(f"expected a time with its offset from UTC, got {taken_at.isoformat()}")
+    check_time(content.captured_at if isinstance(content, Reading) else content.recorded_at)
     return content
+
+
+def _head_of_properties(arrival: Arrival) -> Head | None:
+    said = [pair for pair in arrival.properties if pair[0] in ("epoch", "seq")]
+    found = dict(said)
+    if len(found) != len(set(said)):
+        raise MessageError("expected epoch and seq once among the user properties, got two values")
+    return _picture_head(found["epoch"], found["seq"]) if len(found) == 2 else None
 
 
 def _agreed(device: str, head: Head | None, written: dict[str, Any]) -> Head:
@@ -152,17 +192,30 @@ def _agreed(device: str, head: Head | None, written: dict[str, Any]) -> Head:
 
 
 def _picture_head(epoch: str, seq: str) -> Head:
-    if not identity.is_epoch(epoch) or not seq.isascii() or not seq.isdigit() or not 0 < int(seq[:19]) < 10**18:
-        raise MessageError(f"expected an epoch of 32 hex digits and a seq above 0, got {epoch[:40]!r} and {seq[:20]!r}")
-    return Head(epoch, int(seq), 0, False)
+    number = identity.read_seq(seq)
+    if not identity.is_epoch(epoch) or number is None:
+        raise MessageError(
+            f"expected an epoch of 32 hex digits and a seq of 1 to 2**53 - 1, got {epoch[:40]!r} and {seq[:20]!r}"
+        )
+    return Head(epoch, number, 0, False)
 
 
 def _time(text: object) -> datetime | None:
+    """Return the time that a picture says of itself; it only chooses the folder, so a strange one is no one."""
     try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        return check_time(datetime.fromisoformat(text)) if isinstance(text, str) else None
+    except (ValueError, MessageError):
         return None
-    return found if found is not None and found.tzinfo is not None else None
+
+
+def _seems_to_have_a_thumbnail(body: bytes) -> bool:
+    return b'"thumbnail":{' in body or b'"thumbnail": {' in body
+
+
+def one_line(text: str) -> str:
+    """Return a text for the journal: no longer than 2,000 characters, nothing in it that steers a terminal."""
+    text = text[:_REASON_CHARACTERS]
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _oversized(arrival: Arrival, max_bytes: int) -> Unreadable:
@@ -177,4 +230,4 @@ def _unreadable(
 ) -> Unreadable:
     # The body's digest, not the payload's: a resend under another first_held is the same poison.
     digest = hashlib.sha256(payload if body is None else body).hexdigest()
-    return Unreadable(reason, head, digest, payload, whole=True, awaits_thumbnail=awaits)
+    return Unreadable(one_line(reason), head, digest, payload, whole=True, awaits_thumbnail=awaits)

@@ -12,14 +12,17 @@ from edge.contract import jsontext, topics
 from edge.errors import DatabaseDamaged, MessageError, StorageError
 from edge.notify import notify
 from station.link import STOP_S, Delivery, Link
-from station.message import Arrival
+from station.message import STATES, Arrival, one_line
+from station.quota import is_worth_an_alarm
 from station.schema import BUSY_S
 from station.settings import Settings
-from station.store import Store, Taken
+from station.store import Store
+from station.taken import Taken
 
 LOG = logging.getLogger("station")
 BATCH = 500
 PROMISE_EVERY_S = 0.1
+PROMISE_AGAIN_S = 5.0
 REPORT_EVERY_S = 60.0
 PATIENCE_S = 1.0
 MAX_BACKOFF_S = 30.0
@@ -35,7 +38,7 @@ def run(settings: Settings) -> int:
         OperatorError: a setting, a path or a permission is wrong.
         StorageError: the database is damaged.
     """
-    store = Store.open(Path(settings.data), max_payload_bytes=settings.max_payload_kb * 1024)
+    store = Store.open(Path(settings.data), max_payload_bytes=settings.max_payload_kb * 1024, limits=settings.quota)
     try:
         return Process(settings, store).run()
     finally:
@@ -52,7 +55,8 @@ class Process:
         self._link = Link(settings)
         self._stop = False
         self._due: set[str] = set()
-        self._promised_at: dict[str, float] = {}
+        self._promise_at: dict[str, float] = {}
+        self._passed_over = 0
         self._total = Taken()
         self._reported_at = time.monotonic()
         self._reported = 0
@@ -85,7 +89,7 @@ class Process:
             self._link.start()
         if self._link.renewed():
             # A broker that forgot its retained messages must not leave a device waiting.
-            self._promised_at.clear()
+            self._promise_at.clear()
             self._due.update(self._store.devices())
         batch = self._link.next_batch(BATCH, PROMISE_EVERY_S / 2 if self._due else 0.5)
         if batch:
@@ -101,9 +105,10 @@ class Process:
                 taken = self._store.take(arrivals)
             except DatabaseDamaged:
                 raise  # only a person can put that right
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - a fault of this program must not end the log either
                 # Nothing is acknowledged or promised: the devices keep what the station cannot.
-                LOG.error("%s; free space or check the disk; trying again in %.0f s", error, backoff_s)
+                what = str(error) if isinstance(error, StorageError) else f"unexpected {type(error).__name__}: {error}"
+                LOG.error("%s; free space or check the disk; trying again in %.0f s", what, backoff_s)
                 self._feed_watchdog("cannot store: see the journal")
                 time.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
@@ -122,32 +127,48 @@ class Process:
             device, suffix = topics.parse_topic(delivery.topic)
             topics.check_device(device, self._settings.name)
         except MessageError as error:
-            LOG.warning("passed over a message: %s", error)
+            self._pass_over(str(error))
             return None
         if not delivery.payload:
             return None
+        if suffix not in (*topics.STREAMS, *STATES):
+            self._pass_over(f"expected one of the topics that the station subscribed to, got {delivery.topic!r}")
+            return None
         return Arrival(device, suffix, delivery.payload, delivery.received_at, delivery.properties)
+
+    def _pass_over(self, reason: str) -> None:
+        self._passed_over += 1
+        if is_worth_an_alarm(self._passed_over):
+            LOG.warning("passed over %d messages so far, the last: %s", self._passed_over, one_line(reason))
 
     def _promise(self) -> None:
         now = time.monotonic()
         for device in sorted(self._due):
-            if now - self._promised_at.get(device, -PROMISE_EVERY_S) < PROMISE_EVERY_S:
+            if now < self._promise_at.get(device, now):
                 continue
-            if self._link.say_committed(device, jsontext.encode(self._store.committed(device))):
-                self._promised_at[device] = now
+            try:
+                payload = jsontext.encode(self._store.committed(device))
+                said = self._link.say_committed(device, payload)
+            except DatabaseDamaged:
+                raise  # only a person can put that right
+            except Exception as error:  # noqa: BLE001 - one device's promise must not stop the others' log
+                LOG.error("could not promise to %s: %s: %s (trying again)", device, type(error).__name__, error)
+                self._promise_at[device] = now + PROMISE_AGAIN_S
+                continue
+            if said:
+                self._promise_at[device] = now + PROMISE_EVERY_S
                 self._due.discard(device)
 
     def _count(self, taken: Taken) -> None:
         # A duplicate renews the promise too: the device that sends it has not heard the last one.
         self._due |= taken.devices
-        self._total.stored += taken.stored
-        self._total.known += taken.known
-        self._total.quarantined += taken.quarantined
-        self._total.conflicts += taken.conflicts
-        for alarm in taken.alarms[:20]:
+        alarms, taken.alarms = taken.alarms, []
+        self._total.add(taken)
+        self._total.devices.clear()
+        for alarm in alarms[:20]:
             LOG.warning("%s", alarm)
-        if len(taken.alarms) > 20:
-            LOG.warning("and %d more of this kind; see cageclock-station status", len(taken.alarms) - 20)
+        if len(alarms) > 20:
+            LOG.warning("and %d more of this kind; see cageclock-station status", len(alarms) - 20)
 
     def _feed_watchdog(self, state: str) -> None:
         """Tell systemd of a completed cycle. Waiting for space is one too: another start would not make any."""
@@ -163,11 +184,12 @@ class Process:
         total = self._total
         if total.stored + total.known != self._reported:
             LOG.info(
-                "%d stored, %d came again, %d quarantined, %d conflicts",
+                "%d stored, %d came again, %d quarantined, %d conflicts, %d not accounted for (over a quota)",
                 total.stored,
                 total.known,
                 total.quarantined,
                 total.conflicts,
+                total.refused,
             )
         self._reported_at, self._reported = now, total.stored + total.known
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from edge.errors import DatabaseDamaged, OperatorError
+from station.sound import hide_unsound_rows
 
 DATABASE = "station.db"
 VERSION = 2
@@ -178,7 +179,9 @@ def open_for_writing(data: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(data: Path) -> sqlite3.Connection:
-    """Return a read-only connection with named columns; of a user who may only read the folder, too.
+    """Return a read-only connection with named columns, also for a user who may only read the folder.
+
+    It passes over what no reader can use (see `station.sound`).
 
     Raises:
         OperatorError: there is no station database in the folder, or this user cannot read it.
@@ -235,6 +238,7 @@ def _read(path: Path, data: Path, options: str) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for older in range(version, VERSION):
             connection.executescript(_SHOWN_AS_NEW[older])
+        hide_unsound_rows(connection)
     except BaseException:
         connection.close()
         raise

@@ -11,6 +11,7 @@ import yaml
 from edge.contract.base import Struct
 from edge.contract.topics import check_name
 from edge.errors import MessageError, OperatorError
+from station.quota import Limits
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
@@ -28,6 +29,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     password_file: holds the password in its first line; the password itself is never a setting.
     max_payload_kb: a longer message is noted, not stored, and stays on its device.
+    quota: how much of what is not its log one device may have kept.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tls: Tls | None = None
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 20
     max_payload_kb: Annotated[int, msgspec.Meta(ge=8, le=262144)] = 1024
+    quota: Limits = Limits()
 
 
 class _Once(yaml.SafeLoader):

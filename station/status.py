@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
-from station.ledger import missing
+from edge.errors import MessageError
+from station.ledger import read_ranges
+
+_MOST_PROBLEMS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +61,9 @@ def draw_status(found: Sequence[DeviceStatus], now: datetime) -> str:
         if status.last_reading_at is not None:
             last = f"{status.last_reading_at:%Y-%m-%d %H:%M} ({_ago(status.last_reading_at, now)})"
         lines.append(
-            f"{status.device:<20} {status.availability:<8} {last:<25} {status.records:>8} {status.thumbnails:>8} "
-            f"{status.holes:>7} {status.lost:>6} {status.conflicts:>9} {status.quarantined:>10}  "
-            f"{' '.join(status.problems)}".rstrip()
+            f"{printed(status.device):<20} {status.availability:<8} {last:<25} {status.records:>8} "
+            f"{status.thumbnails:>8} {status.holes:>7} {status.lost:>6} {status.conflicts:>9} "
+            f"{status.quarantined:>10}  {' '.join(status.problems)}".rstrip()
         )
     if any(status.needs_a_person for status in found):
         lines.append("lost, conflicts or quarantine: look at the tables losses, conflicts and quarantine in station.db")
@@ -74,15 +77,15 @@ def _status(connection: sqlite3.Connection, device: str) -> DeviceStatus:
     accounts = connection.execute("SELECT records FROM accounts WHERE device = ?", (device,)).fetchall()
     holes = 0
     for (text,) in accounts:
-        numbers = RangeSet(json.loads(text))
-        holes += sum(last - first + 1 for first, last in missing(numbers, 1, numbers.highest))
+        numbers = read_ranges(text)
+        holes += numbers.highest - numbers.count()
     last = connection.execute(
         "SELECT at_s, outcome FROM timed_readings WHERE device = ? ORDER BY at_s DESC LIMIT 1", (device,)
     ).fetchone()
     states = dict(connection.execute("SELECT what, body FROM device_state WHERE device = ?", (device,)).fetchall())
     return DeviceStatus(
         device=device,
-        availability=bytes(states.get("availability", b"-")).decode(errors="replace")[:8],
+        availability=printed(_bytes(states.get("availability", b"-")).decode(errors="replace"))[:8],
         last_reading_at=datetime.fromtimestamp(last[0], UTC) if last else None,
         last_outcome=last[1] if last else None,
         records=number("SELECT count(*) FROM records WHERE device = ?"),
@@ -91,7 +94,7 @@ def _status(connection: sqlite3.Connection, device: str) -> DeviceStatus:
         lost=_lost(connection, device),
         conflicts=number("SELECT count(*) FROM conflicts WHERE device = ?"),
         quarantined=number("SELECT count(*) FROM quarantine WHERE device = ?"),
-        problems=_problems(states.get("health")),
+        problems=_problems(_bytes(states.get("health", b"{}"))),
     )
 
 
@@ -103,7 +106,7 @@ def _lost(connection: sqlite3.Connection, device: str) -> int:
     ).fetchall()
     for epoch, first, last in rows:
         by_epoch.setdefault(epoch, RangeSet()).add(first, last)
-    lost = sum(len(numbers) for numbers in by_epoch.values())
+    lost = sum(numbers.count() for numbers in by_epoch.values())
     for epoch, numbers in by_epoch.items():
         for first, last in numbers:
             (stored,) = connection.execute(
@@ -114,12 +117,23 @@ def _lost(connection: sqlite3.Connection, device: str) -> int:
     return lost
 
 
-def _problems(health: bytes | None) -> tuple[str, ...]:
+def _problems(health: bytes) -> tuple[str, ...]:
+    """Return the codes; read leniently, as a later version's health may hold more than this one knows."""
     try:
-        found = json.loads(health or b"{}").get("problems", [])
-        return tuple(str(code)[:40] for code in found)
-    except (ValueError, AttributeError, TypeError):
+        found = jsontext.parse(health).get("problems", [])
+        return tuple(printed(str(code))[:40] for code in found)[:_MOST_PROBLEMS]
+    except (MessageError, AttributeError, TypeError):
         return ("unreadable_health",)
+
+
+def _bytes(value: object) -> bytes:
+    """Return what stands in a column that an earlier version, or a person, may have filled with something else."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
+
+
+def printed(text: str) -> str:
+    """Return a text in which nothing steers a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _ago(at: datetime, now: datetime) -> str:

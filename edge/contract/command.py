@@ -6,11 +6,11 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edge.contract.base import Epoch, Scalar, Sequence, Struct
+from edge.contract.base import Detail, Epoch, Name, Sequence, Struct, Text
 
 RESULT_SCHEMA: Final = "cageclock/result/1"
-StationName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
-RequestId = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,64}$")]
+StationName = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$", max_length=32)]
+RequestId = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9._-]{1,64}$", max_length=64)]
 
 
 class CaptureRequest(Struct, frozen=True, kw_only=True):
@@ -36,8 +36,8 @@ class Result(Struct, frozen=True, kw_only=True):
     """What became of a request; `status` is `accepted` when it was queued and `done` when its effect is durable."""
 
     schema: Literal["cageclock/result/1"] = RESULT_SCHEMA
-    id: str
-    command: str
+    id: Name
+    command: Name
     status: Literal["accepted", "done", "refused"]
-    text: str
-    detail: dict[str, Scalar] = msgspec.field(default_factory=dict)
+    text: Text
+    detail: Detail = msgspec.field(default_factory=dict)

@@ -6,16 +6,17 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edge.contract.base import Count, Epoch, Sequence, Struct
+from edge.contract.base import Count, Epoch, Name, Sequence, Struct
 
 COMMITTED_SCHEMA: Final = "cageclock/committed/1"
 MAX_HOLES = 64
+MAX_EPOCHS_NAMED = 4096
 
 Hole = tuple[Sequence, Sequence]
 """First and last missing number."""
 Holes = Annotated[tuple[Hole, ...], msgspec.Meta(max_length=MAX_HOLES)]
 MAX_ASKED = 64
-DigestOrNone = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$")]
+DigestOrNone = Annotated[str, msgspec.Meta(pattern="^([0-9a-f]{64})?$", max_length=64)]
 Known = Annotated[tuple[tuple[Sequence, DigestOrNone], ...], msgspec.Meta(max_length=MAX_ASKED + 1)]
 """Numbers with the digests of their records; "" where the station's database holds no record of that number."""
 
@@ -52,5 +53,5 @@ class Committed(Struct, frozen=True, kw_only=True):
     """
 
     schema: Literal["cageclock/committed/1"] = COMMITTED_SCHEMA
-    station_db: str
-    epochs: tuple[CommittedEpoch, ...]
+    station_db: Name
+    epochs: Annotated[tuple[CommittedEpoch, ...], msgspec.Meta(max_length=MAX_EPOCHS_NAMED)]

@@ -14,12 +14,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from edge.contract.base import MAX_SEQ
 from edge.errors import MessageError
 
 _HEAD = re.compile(
-    rb'\{"epoch":"([0-9a-f]{32})","seq":([1-9][0-9]{0,17}),"first_held":([0-9]{1,18}),"replayed":(true|false),'
+    rb'\{"epoch":"([0-9a-f]{32})","seq":([1-9][0-9]{0,15}),"first_held":([1-9][0-9]{0,15}),"replayed":(true|false),'
 )
 _EPOCH = re.compile(r"[0-9a-f]{32}")
+_SEQ = re.compile(r"[1-9][0-9]{0,15}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Head:
     """The part of a payload that names the record and says how far back the device still holds records.
 
     epoch: 128 random bits as 32 hex digits, made with the database; never a time.
-    seq: 1, 2, 3, ... within the epoch.
+    seq: 1, 2, 3, ... within the epoch, below 2**53.
     first_held: the lowest seq of this epoch that the device can still send; below it the station records a loss.
     replayed: true on every sending that is not live.
     """
@@ -43,6 +45,13 @@ def is_epoch(text: str) -> bool:
     return _EPOCH.fullmatch(text) is not None
 
 
+def read_seq(text: str) -> int | None:
+    """Return the sequence number that a text spells, None where it spells none: decimal digits, 1 to 2**53 - 1."""
+    # The form comes first: `int` of a text of any length takes the square of its length.
+    number = int(text) if _SEQ.fullmatch(text) is not None else 0
+    return number if 0 < number <= MAX_SEQ else None
+
+
 def join(head: Head, body: bytes) -> bytes:
     """Return the payload of a stored body (a JSON object that is not empty) under its head."""
     flag = "true" if head.replayed else "false"
@@ -54,7 +63,7 @@ def split(payload: bytes) -> tuple[Head, bytes]:
     """Return head and body of a payload; the body is not looked at.
 
     Raises:
-        MessageError: the payload does not begin with a head.
+        MessageError: the payload does not begin with a head, or a number in it is 2**53 or more.
     """
     match = _HEAD.match(payload)
     if match is None:
@@ -63,6 +72,8 @@ def split(payload: bytes) -> tuple[Head, bytes]:
         )
     epoch, seq, first_held, replayed = match.groups()
     head = Head(epoch.decode(), int(seq), int(first_held), replayed == b"true")
+    if max(head.seq, head.first_held) > MAX_SEQ:
+        raise MessageError(f"expected seq and first_held below 2**53, got {head.seq} and {head.first_held}")
     return head, b"{" + payload[match.end() :]
 
 

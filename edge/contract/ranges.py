@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 Range = tuple[int, int]
@@ -42,11 +42,43 @@ class RangeSet:
 
     def __eq__(self, other: object) -> bool:
         """Return whether both hold the same numbers."""
-        return isinstance(other, RangeSet) and list(self) == list(other)
+        return isinstance(other, RangeSet) and self._firsts == other._firsts and self._lasts == other._lasts
 
-    def __len__(self) -> int:
-        """Return how many numbers are in the set."""
+    def __bool__(self) -> bool:
+        """Return whether there is a number in the set."""
+        return bool(self._firsts)
+
+    def count(self) -> int:
+        """Return how many numbers are in the set.
+
+        It is not `len`: `list` makes room for as many items as `len` says, and one range may hold 2**53 numbers.
+        """
         return sum(last - first + 1 for first, last in self)
+
+    def spans(self) -> int:
+        """Return how many ranges the set is made of."""
+        return len(self._firsts)
+
+    def copy(self) -> RangeSet:
+        """Return another set with the same numbers."""
+        found = RangeSet()
+        found._firsts, found._lasts = self._firsts[:], self._lasts[:]
+        return found
+
+    def missing(self, first: int, last: int) -> list[Range]:
+        """Return the ranges of first..last that are not in the set."""
+        found = []
+        start = first
+        for index in range(bisect_left(self._lasts, first), len(self._firsts)):
+            low, high = self._firsts[index], self._lasts[index]
+            if low > last:
+                break
+            if low > start:
+                found.append((start, low - 1))
+            start = high + 1
+        if start <= last:
+            found.append((start, last))
+        return found
 
     def up_to(self, last: int) -> RangeSet:
         """Return the numbers of the set that are not above `last`."""

@@ -4,11 +4,28 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from edge.contract.base import Count, Fraction, NotNegative, Positive, Sha256, Struct
+import msgspec
+
+from edge.contract.base import (
+    Count,
+    Days,
+    Fraction,
+    Name,
+    NotNegative,
+    Number,
+    Positive,
+    Seconds,
+    Sha256,
+    Struct,
+    Text,
+)
 
 SCHEMA: Final = "cageclock/reading/1"
+Box = tuple[Number, Number, Number, Number]
+Vector = Annotated[tuple[Number, ...], msgspec.Meta(max_length=4096)]
+Words = Annotated[tuple[Name, ...], msgspec.Meta(max_length=64)]
 
 
 class Outcome(StrEnum):
@@ -63,9 +80,9 @@ class Light(StrEnum):
 class Keypoint(Struct, frozen=True, kw_only=True):
     """One body part in main-stream pixels; likelihood 0-1 as calibrated by the bundle."""
 
-    part: str
-    x: float
-    y: float
+    part: Name
+    x: Number
+    y: Number
     likelihood: Fraction
 
 
@@ -78,14 +95,14 @@ class Estimate(Struct, frozen=True, kw_only=True):
     domain_score: distance of the embedding from the training data; above 1 is out of domain.
     """
 
-    age_days: float
+    age_days: Days
     sd_days: NotNegative
-    interval_low_days: float
-    interval_high_days: float
+    interval_low_days: Days
+    interval_high_days: Days
     coverage: Fraction
     domain_score: NotNegative
-    distribution: tuple[float, ...]
-    embedding: tuple[float, ...]
+    distribution: Vector
+    embedding: Vector
 
 
 class Animal(Struct, frozen=True, kw_only=True):
@@ -97,17 +114,17 @@ class Animal(Struct, frozen=True, kw_only=True):
     crop_sha256: the archived crops that the estimate came from, one a frame of the burst that went into it.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     centre_likelihood: Fraction
-    keypoints: tuple[Keypoint, ...]
-    subject: str | None
-    identity_method: str
+    keypoints: Annotated[tuple[Keypoint, ...], msgspec.Meta(max_length=256)]
+    subject: Name | None
+    identity_method: Name
     identity_confidence: Fraction | None
     accepted: bool
-    reject_reasons: tuple[Reason, ...]
-    age_days: float | None
+    reject_reasons: Annotated[tuple[Reason, ...], msgspec.Meta(max_length=64)]
+    age_days: Days | None
     estimate: Estimate | None
-    crop_sha256: tuple[Sha256, ...] = ()
+    crop_sha256: Annotated[tuple[Sha256, ...], msgspec.Meta(max_length=256)] = ()
 
 
 class Quality(Struct, frozen=True, kw_only=True):
@@ -124,8 +141,8 @@ class Quality(Struct, frozen=True, kw_only=True):
     sharpness: NotNegative
     contrast: NotNegative
     covered_fraction: Fraction = 0.0
-    reference_shift_px: float | None = None
-    flags: tuple[str, ...] = ()
+    reference_shift_px: Number | None = None
+    flags: Words = ()
 
 
 class CameraState(Struct, frozen=True, kw_only=True):
@@ -135,22 +152,22 @@ class CameraState(Struct, frozen=True, kw_only=True):
     tuning_file: the file that was really loaded.
     """
 
-    backend: str
-    model: str
+    backend: Name
+    model: Name
     width: Count
     height: Count
-    exposure_us: float | None = None
-    analogue_gain: float | None = None
-    digital_gain: float | None = None
-    colour_gains: tuple[float, float] | None = None
-    lens_position: float | None = None
-    lux: float | None = None
-    focus_measure: float | None = None
-    sensor_temperature_c: float | None = None
-    tuning_file: str | None = None
+    exposure_us: Number | None = None
+    analogue_gain: Number | None = None
+    digital_gain: Number | None = None
+    colour_gains: tuple[Number, Number] | None = None
+    lens_position: Number | None = None
+    lux: Number | None = None
+    focus_measure: Number | None = None
+    sensor_temperature_c: Number | None = None
+    tuning_file: Text | None = None
     settled: bool = True
-    not_applied: tuple[str, ...] = ()
-    source: str | None = None
+    not_applied: Words = ()
+    source: Text | None = None
 
 
 class Model(Struct, frozen=True, kw_only=True):
@@ -159,13 +176,13 @@ class Model(Struct, frozen=True, kw_only=True):
     `notice` travels with every reading: for the demo model it says that it knows simulated mice only.
     """
 
-    name: str
-    model_version: str
+    name: Name
+    model_version: Name
     release: Count
     sha256: Sha256
-    preprocess_version: str
-    runtime: str
-    notice: str
+    preprocess_version: Name
+    runtime: Name
+    notice: Text
 
 
 class Thumbnail(Struct, frozen=True, kw_only=True):
@@ -188,30 +205,31 @@ class Timings(Struct, frozen=True, kw_only=True):
 class Reading(Struct, frozen=True, kw_only=True):
     """One capture of one cage. A burst of frames is one measurement: `frames` says how many went in.
 
-    captured_at: wall time of the trigger, UTC; a label only, see `clock_synced` and the `clock` records.
+    captured_at: wall time of the trigger, UTC, years 1970-2200; a label only, see `clock_synced` and the `clock`
+        records.
     monotonic_s: seconds of CLOCK_BOOTTIME at the trigger, within `boot_id`.
     zeitgeber_h: hours since lights-on, 0-24, None while the clock is not synchronised.
     age_days: for dashboards: the accepted age of a single animal, else None.
     """
 
     schema: Literal["cageclock/reading/1"] = SCHEMA
-    device_id: str
-    cage_id: str
+    device_id: Name
+    cage_id: Name
     captured_at: datetime
-    boot_id: str
-    monotonic_s: float
+    boot_id: Name
+    monotonic_s: Seconds
     clock_synced: bool
     light: Light
-    zeitgeber_h: float | None
+    zeitgeber_h: Number | None
     trigger: Trigger
-    request_id: str | None = None
+    request_id: Name | None = None
     outcome: Outcome
-    detail: str = ""
+    detail: Text = ""
     accepted: bool
-    age_days: float | None
-    animals: tuple[Animal, ...]
+    age_days: Days | None
+    animals: Annotated[tuple[Animal, ...], msgspec.Meta(max_length=256)]
     expected_animals: Count
-    strain: str | None
+    strain: Name | None
     frames: Count
     px_per_mm: Positive | None
     quality: Quality | None

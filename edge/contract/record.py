@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from edge.contract.base import Epoch, NotNegative, Scalar, Sequence, Struct
+from edge.contract.base import Detail, Epoch, Name, NotNegative, Seconds, Sequence, Struct, Text
 
 EVENT_SCHEMA: Final = "cageclock/event/1"
 LOST_SCHEMA: Final = "cageclock/lost/1"
@@ -45,30 +45,35 @@ class Event(Struct, frozen=True, kw_only=True):
     """Something that a reader of the ageing curve must know: what, when, and the particulars as plain values."""
 
     schema: Literal["cageclock/event/1"] = EVENT_SCHEMA
-    device_id: str
+    device_id: Name
     recorded_at: datetime
-    boot_id: str
-    monotonic_s: float
+    boot_id: Name
+    monotonic_s: Seconds
     clock_synced: bool
     code: EventCode
-    text: str
-    detail: dict[str, Scalar] = msgspec.field(default_factory=dict)
+    text: Text
+    detail: Detail = msgspec.field(default_factory=dict)
 
 
 class Lost(Struct, frozen=True, kw_only=True):
     """Sequence numbers first_seq..last_seq of an epoch that are gone from the device: records, or thumbnails only."""
 
     schema: Literal["cageclock/lost/1"] = LOST_SCHEMA
-    device_id: str
+    device_id: Name
     recorded_at: datetime
-    boot_id: str
-    monotonic_s: float
+    boot_id: Name
+    monotonic_s: Seconds
     clock_synced: bool
     what: Literal["record", "thumbnail"]
     of_epoch: Epoch
     first_seq: Sequence
     last_seq: Sequence
-    reason: str
+    reason: Text
+
+    def __post_init__(self) -> None:
+        """Refuse a range that ends before it begins: nothing is given up on a guess of what it means."""
+        if self.last_seq < self.first_seq:
+            raise ValueError(f"expected first_seq <= last_seq, got {self.first_seq}..{self.last_seq}")
 
 
 class ClockCorrection(Struct, frozen=True, kw_only=True):
@@ -79,12 +84,12 @@ class ClockCorrection(Struct, frozen=True, kw_only=True):
     """
 
     schema: Literal["cageclock/clock/1"] = CLOCK_SCHEMA
-    device_id: str
+    device_id: Name
     recorded_at: datetime
-    boot_id: str
-    monotonic_s: float
+    boot_id: Name
+    monotonic_s: Seconds
     clock_synced: bool
-    of_boot_id: str
-    offset_s: float
-    epoch_offset_s: float
+    of_boot_id: Name
+    offset_s: Seconds
+    epoch_offset_s: Seconds
     uncertainty_s: NotNegative

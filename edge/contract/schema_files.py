@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from edge.contract import jsontext
-from edge.contract.base import Struct
+from edge.contract.base import MAX_SEQ, Struct
 from edge.contract.command import CaptureRequest, ReplayRequest, Result
 from edge.contract.delivery import Committed
 from edge.contract.manifest import Manifest
@@ -53,9 +53,9 @@ TOPICS = {
     "command-replay": "command/replay",
 }
 _HEAD: dict[str, Any] = {
-    "epoch": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-    "seq": {"type": "integer", "minimum": 1},
-    "first_held": {"type": "integer", "minimum": 0},
+    "epoch": {"type": "string", "pattern": "^[0-9a-f]{32}$", "maxLength": 32},
+    "seq": {"type": "integer", "minimum": 1, "maximum": MAX_SEQ},
+    "first_held": {"type": "integer", "minimum": 1, "maximum": MAX_SEQ},
     "replayed": {"type": "boolean"},
 }
 

@@ -7,13 +7,26 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edge.contract.base import Count, Epoch, Fraction, Scalar, Sequence, Struct
-from edge.contract.delivery import MAX_ASKED
-from edge.contract.reading import Model
+from edge.contract.base import (
+    Count,
+    Counters,
+    Days,
+    Detail,
+    Epoch,
+    Fraction,
+    Name,
+    Number,
+    Sequence,
+    Struct,
+    Text,
+)
+from edge.contract.delivery import MAX_ASKED, MAX_EPOCHS_NAMED
+from edge.contract.reading import Model, Words
 
 INFO_SCHEMA: Final = "cageclock/info/1"
 HEALTH_SCHEMA: Final = "cageclock/health/1"
 SUMMARY_SCHEMA: Final = "cageclock/summary/1"
+Advice = Annotated[tuple[Text, ...], msgspec.Meta(max_length=64)]
 
 
 class OpenEpoch(Struct, frozen=True, kw_only=True):
@@ -39,19 +52,19 @@ class Info(Struct, frozen=True, kw_only=True):
     """
 
     schema: Literal["cageclock/info/1"] = INFO_SCHEMA
-    device_id: str
-    cage_id: str
-    version: str
-    python: str
-    machine: str
-    serial: str
-    boot_id: str
+    device_id: Name
+    cage_id: Name
+    version: Name
+    python: Name
+    machine: Name
+    serial: Name
+    boot_id: Name
     started_at: datetime
-    config_sha256: str
-    camera: dict[str, Scalar]
+    config_sha256: Name
+    camera: Detail
     model: Model | None
-    epochs: tuple[OpenEpoch, ...]
-    compares: tuple[Question, ...] | msgspec.UnsetType = msgspec.UNSET
+    epochs: Annotated[tuple[OpenEpoch, ...], msgspec.Meta(max_length=MAX_EPOCHS_NAMED)]
+    compares: Annotated[tuple[Question, ...], msgspec.Meta(max_length=MAX_ASKED)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Health(Struct, frozen=True, kw_only=True):
@@ -63,13 +76,13 @@ class Health(Struct, frozen=True, kw_only=True):
     """
 
     schema: Literal["cageclock/health/1"] = HEALTH_SCHEMA
-    device_id: str
+    device_id: Name
     measured_at: datetime
-    uptime_s: float
-    problems: tuple[str, ...]
-    advice: tuple[str, ...]
-    cpu_temperature_c: float | None
-    throttled: tuple[str, ...]
+    uptime_s: Number
+    problems: Words
+    advice: Advice
+    cpu_temperature_c: Number | None
+    throttled: Words
     disk_free_bytes: Count
     disk_used_fraction: Fraction
     memory_available_bytes: Count | None
@@ -81,10 +94,10 @@ class Health(Struct, frozen=True, kw_only=True):
     quarantined: Count
     last_record_at: datetime | None
     last_fresh_frame_at: datetime | None
-    last_fresh_frame_age_s: float | None
-    recovery: dict[str, int]
+    last_fresh_frame_age_s: Number | None
+    recovery: Counters
     reconnects: Count
-    connection_ends: dict[str, int] = msgspec.field(default_factory=dict)
+    connection_ends: Counters = msgspec.field(default_factory=dict)
 
 
 class Window(Struct, frozen=True, kw_only=True):
@@ -96,23 +109,23 @@ class Window(Struct, frozen=True, kw_only=True):
     kind: Literal["day", "week"]
     begins_at: datetime
     ends_at: datetime
-    age_days: float | None
-    interval_low_days: float | None
-    interval_high_days: float | None
+    age_days: Days | None
+    interval_low_days: Days | None
+    interval_high_days: Days | None
     coverage: Fraction | None
     readings: Count
     captures: Count
-    readings_by_light: dict[str, int]
-    captures_by_light: dict[str, int]
+    readings_by_light: Counters
+    captures_by_light: Counters
 
 
 class Summary(Struct, frozen=True, kw_only=True):
     """The newest day and week of one subject, or of a cage where no animal is named."""
 
     schema: Literal["cageclock/summary/1"] = SUMMARY_SCHEMA
-    device_id: str
-    cage_id: str
-    subject: str | None
-    identity_method: str
-    model_sha256: str | None
-    windows: tuple[Window, ...]
+    device_id: Name
+    cage_id: Name
+    subject: Name | None
+    identity_method: Name
+    model_sha256: Name | None
+    windows: Annotated[tuple[Window, ...], msgspec.Meta(max_length=64)]

@@ -97,6 +97,25 @@ def test_poison_does_not_hold_up_what_is_behind_it(tmp_path: Path, broker: Mosqu
         assert station.stop() == 0
 
 
+def test_a_retained_picture_with_a_number_of_49_digits_ends_no_station(tmp_path: Path, broker: Mosquitto) -> None:
+    """It is met again at every start, and by the access list only its camera may clear it."""
+    data = tmp_path / "data"
+    huge = (("epoch", EPOCH), ("seq", "1" + "0" * 48))
+    with StationProcess(data, broker.port) as station, Device(broker.port) as device:
+        device.send(picture_arrival(samples.picture(1), properties=huge), retain=True)
+        device.send(arrival(samples.lost(1, 2**53 - 1, of_epoch="f" * 32), 3), retain=True)
+        for start in range(2):
+            wait_until(station.listens)
+            device.send(arrival(samples.event(start + 1), start + 1))
+            wait_until(lambda seq=start + 1: rows(data, f"SELECT seq FROM records WHERE seq = {seq}"))
+            wait_until(lambda: rows(data, "SELECT seq FROM quarantine WHERE stream = 'thumbnail'"))
+            assert station.stop() == 0
+            if start == 0:
+                (data.with_name("data.log")).unlink()
+                station.start()
+        assert "Traceback" not in station.log()
+
+
 def test_a_second_station_with_the_same_folder_ends_with_one_clear_line(tmp_path: Path, broker: Mosquitto) -> None:
     with StationProcess(tmp_path / "data", broker.port) as first:
         wait_until(first.listens)

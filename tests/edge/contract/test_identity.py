@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.contract.identity import Head, digest, is_epoch, join, split
+from edge.contract.identity import Head, digest, is_epoch, join, read_seq, split
 from edge.contract.jsontext import encode, parse
 from edge.errors import MessageError
 
 heads = st.builds(
     Head,
     epoch=st.text("0123456789abcdef", min_size=32, max_size=32),
-    seq=st.integers(1, 10**17),
-    first_held=st.integers(0, 10**17),
+    seq=st.integers(1, 2**53 - 1),
+    first_held=st.integers(1, 2**53 - 1),
     replayed=st.booleans(),
 )
 bodies = st.dictionaries(st.text(), st.integers(-(2**63), 2**63 - 1) | st.text(), min_size=1).map(
@@ -58,3 +58,18 @@ def test_an_epoch_is_thirty_two_hex_digits() -> None:
     assert is_epoch("0123456789abcdef" * 2)
     assert not is_epoch("0123456789ABCDEF" * 2)
     assert not is_epoch("0" * 33)
+
+
+@pytest.mark.parametrize(("seq", "first_held"), [(2**53, 1), (1, 2**53), (0, 1), (1, 0), (10**48, 1)])
+def test_a_number_beyond_the_bounds_is_no_identity(seq: int, first_held: int) -> None:
+    with pytest.raises(MessageError):
+        split(join(Head("a" * 32, seq, first_held, False), b'{"schema":"x/1"}'))
+
+
+@pytest.mark.parametrize("text", ["0", "01", "-1", "1.0", "9" * 16, "1" + "0" * 48, "0" * 48 + "1", "", "1\n", "٣"])
+def test_a_text_that_spells_no_sequence_number_is_none(text: str) -> None:
+    assert read_seq(text) is None
+
+
+def test_the_highest_sequence_number_is_one() -> None:
+    assert read_seq(str(2**53 - 1)) == 2**53 - 1

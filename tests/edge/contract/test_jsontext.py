@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 from contextlib import suppress
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.delivery import Committed, CommittedEpoch
-from edge.contract.jsontext import decode, encode, parse
+from edge.contract.jsontext import MAX_DEPTH, decode, encode, parse
 from edge.errors import MessageError
 
 plain = st.recursive(
@@ -78,3 +79,65 @@ def test_what_nobody_can_store_is_refused(text):
 )
 def test_what_only_looks_like_it_is_read(text):
     assert parse(text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" + "9" * 19 + "]", "12345678901234567890", "[1E0400]", "[" + "9" * 400 + ".5]", "[1" + "0" * 18 + "e300]"],
+)
+def test_a_number_that_is_too_large_is_refused_however_it_is_written(text: str) -> None:
+    with pytest.raises(MessageError, match=r"64 bits|finite"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["[0." + "1" * 40 + "]", "[1e-400]", '["' + "9" * 40 + 'e999"]', "[1e99]", "[1.0e+99]"]
+)
+def test_many_digits_alone_make_no_number_too_large(text: str) -> None:
+    assert parse(text) == json.loads(text)
+
+
+def test_depth_is_bounded_by_the_contract_and_not_by_the_interpreter() -> None:
+    deepest = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    assert parse(deepest) == json.loads(deepest)
+    with pytest.raises(MessageError, match="nested too deeply"):
+        parse("[" + deepest + "]")
+    assert parse('["' + "[" * 1000 + '", "\\"[[["]') == ["[" * 1000, '"[[[']
+    assert parse("[" + "[{}]," * 1000 + "0]")[-1] == 0
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda n: b"{" + b",".join(b'"k%d":1' % i for i in range(n // 8)) + b',"k%d":2}' % (n // 8 - 1),
+        lambda n: b'"' + b'\\"' * (n // 2),
+        lambda n: b'"\\' * (n // 2),
+        lambda n: b"[" * n,
+        lambda n: b"[]" * (n // 2),
+        lambda n: b"[" + b"9" * n + b"]",
+        lambda n: b"[0." + b"9" * n + b"]",
+        lambda n: b"[" + b",".join([b"9" * 4000] * (n // 4000)) + b"]",
+        lambda n: b"[" + b",".join([b"1e999"] * (n // 6)) + b"]",
+    ],
+    ids=["twice", "open string", "quotes", "deep", "brackets", "digits", "fraction", "integers", "exponents"],
+)
+def test_reading_takes_no_more_than_time_in_proportion_to_the_length(make) -> None:
+    """429 kB of keys of which the last came twice took 19.5 s: eight times the text took 64 times as long."""
+    with suppress(MessageError):
+        parse(make(1 << 20))  # nothing of an eighth is measured cold
+
+    def quickest(data: bytes) -> float:
+        taken = []
+        for _ in range(3):
+            began = time.process_time()
+            with suppress(MessageError):
+                parse(data)
+            taken.append(time.process_time() - began)
+        return min(taken)
+
+    assert quickest(make(1 << 20)) < 30 * quickest(make(1 << 17)) + 0.2
+
+
+def test_a_digest_with_a_newline_behind_it_is_no_digest() -> None:
+    with pytest.raises(MessageError):
+        decode(encode({"station_db": "x", "epochs": [{"epoch": "0" * 32 + "\n", "through": 1}]}), Committed)

@@ -19,7 +19,8 @@ def numbers(ranges: list[tuple[int, int]]) -> set[int]:
 def test_it_holds_what_was_added_and_nothing_else(ranges: list[tuple[int, int]]) -> None:
     found, expected = RangeSet(ranges), numbers(ranges)
     assert numbers(list(found)) == expected
-    assert len(found) == len(expected)
+    assert found.count() == len(expected)
+    assert bool(found) == bool(expected)
     assert all((number in found) == (number in expected) for number in range(72))
 
 
@@ -53,3 +54,27 @@ def test_a_hole_is_never_released_however_the_holes_lie(through: int, drawn: lis
 def test_a_hole_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(ValueError, match=r"5\.\.3"):
         RangeSet.from_watermark(9, [(5, 3)])
+
+
+@given(st.lists(pairs, max_size=20), pairs)
+def test_what_is_missing_are_the_numbers_that_are_not_there(
+    ranges: list[tuple[int, int]], asked: tuple[int, int]
+) -> None:
+    assert numbers(RangeSet(ranges).missing(*asked)) == set(range(asked[0], asked[1] + 1)) - numbers(ranges)
+
+
+@given(st.lists(pairs, max_size=20))
+def test_a_copy_is_another_set_with_the_same_numbers(ranges: list[tuple[int, int]]) -> None:
+    found = RangeSet(ranges)
+    copy = found.copy()
+    copy.add(1000)
+    assert found == RangeSet(ranges)
+    assert copy == RangeSet([*ranges, (1000, 1000)])
+
+
+def test_a_range_of_all_numbers_costs_no_more_than_one_of_three() -> None:
+    whole = RangeSet([(1, 2**53 - 1)])
+    assert list(whole) == [(1, 2**53 - 1)]
+    assert whole.count() == 2**53 - 1
+    assert whole.missing(1, 2**53 - 1) == []
+    assert list(RangeSet(whole).up_to(2**52)) == [(1, 2**52)]
