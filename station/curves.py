@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
@@ -22,6 +23,7 @@ WHERE a.estimate_days IS NOT NULL AND (a.accepted = 1 OR :rejected) ORDER BY r.a
 _EVENTS = """
 SELECT device, at_s, code, text FROM timed_events
 WHERE code IN ('camera_moved', 'camera_changed', 'database_set_aside', 'epoch_begun') ORDER BY at_s"""
+_RENAMED = "SELECT device, detail FROM events WHERE code = 'model_changed' AND detail LIKE '%same_model%'"
 _CONFLICTS = """
 SELECT c.device, min(coalesce(r.at_s, c.received_at)) AS at_s, count(*) AS number
 FROM conflicts c LEFT JOIN timed_readings r USING (device, epoch, seq) GROUP BY c.device"""
@@ -36,16 +38,17 @@ def load_curves(connection: sqlite3.Connection, by: By, *, include_rejected: boo
     An unnamed animal counts as the table's subject of that cage only where one animal is expected and one is listed.
     """
     subjects = load_subjects(connection)
+    names = _present_names(connection)
     captures: dict[Place, list[Capture]] = {}
     strains: dict[Place, str] = {}
     for row in connection.execute(_CAPTURES).fetchall():
         place = (row["device"], row["cage"])
         captures.setdefault(place, []).append(
-            Capture(_time(row["at_s"]), row["light"], row["outcome"], row["model_sha256"])
+            Capture(_time(row["at_s"]), row["light"], row["outcome"], _named(names, row))
         )
         if row["strain"]:
             strains[place] = row["strain"]
-    seen = _sightings(connection, subjects, include_rejected)
+    seen = _sightings(connection, subjects, names, include_rejected)
     shown_places = {place for places in seen.values() for place in places}
     for place in captures:
         if place not in shown_places:
@@ -65,7 +68,10 @@ def load_curves(connection: sqlite3.Connection, by: By, *, include_rejected: boo
 
 
 def _sightings(
-    connection: sqlite3.Connection, subjects: Sequence[Subject], include_rejected: bool
+    connection: sqlite3.Connection,
+    subjects: Sequence[Subject],
+    names: dict[tuple[str, str], str],
+    include_rejected: bool,
 ) -> dict[tuple[str, bool], dict[Place, list[Sighting]]]:
     seen: dict[tuple[str, bool], dict[Place, list[Sighting]]] = {}
     for row in connection.execute(_SIGHTINGS, {"rejected": include_rejected}).fetchall():
@@ -78,7 +84,7 @@ def _sightings(
             age_days=row["estimate_days"],
             low_days=row["interval_low_days"],
             high_days=row["interval_high_days"],
-            model_sha256=row["model_sha256"],
+            model_sha256=_named(names, row),
         )
         seen.setdefault((name or row["cage"], name is not None), {}).setdefault(place, []).append(sighting)
     return seen
@@ -135,6 +141,24 @@ def _marks(connection: sqlite3.Connection, captures: dict[Place, list[Capture]])
         for place in by_device.get(row["device"], []):
             marks[place].append(Mark(_time(row["at_s"]), "conflict", f"{row['number']} conflicting records"))
     return marks
+
+
+def _present_names(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    """Return by device and former digest the present digest of the same model, as the device's events say it.
+
+    Earlier versions named a model by its file's digest, later ones by its signed manifest's: that is no other model.
+    """
+    names = {}
+    for row in connection.execute(_RENAMED).fetchall():
+        detail = json.loads(row["detail"])
+        if detail.get("same_model") is True:
+            names[row["device"], str(detail.get("before"))] = str(detail.get("now"))
+    return names
+
+
+def _named(names: dict[tuple[str, str], str], row: sqlite3.Row) -> str | None:
+    sha256: str | None = row["model_sha256"]
+    return None if sha256 is None else names.get((row["device"], sha256), sha256)
 
 
 def _only_subject(subjects: Sequence[Subject], place: Place) -> str | None:

@@ -36,7 +36,7 @@ class Bundle:
     """A bundle whose signature and digests hold.
 
     sha256: of the signed bytes of the manifest, which hold the digest of every part; it names the bundle everywhere.
-    file_sha256: of the whole file, by which versions up to 0.5 named it; only to recognise what they wrote.
+    file_sha256: of the whole file, by which earlier versions named it; only to recognise what they wrote.
     """
 
     manifest: Manifest
@@ -93,7 +93,7 @@ def check_signature(handle: int, trusted_public_keys: Sequence[bytes]) -> None:
     """
     _check_length(os.fstat(handle).st_size)
     with os.fdopen(os.dup(handle), "rb") as file:
-        file.seek(0)
+        file.seek(0)  # the position is shared with the handle's: whoever reads on begins at the beginning, too
         verify(read_envelope(file), trusted_public_keys)
 
 
