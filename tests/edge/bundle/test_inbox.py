@@ -17,6 +17,7 @@ from edge.bundle.waiting import Watch
 from edge.config.load import load_config
 from edge.model.bundle import Bundle
 from tests.edge.bundle.device import Device
+from tests.edge.capture.running import records, run
 
 
 @pytest.fixture
@@ -236,3 +237,16 @@ def test_a_folder_that_cannot_be_removed_and_its_namesakes_get_out_of_the_way(de
         (content(device) / "a.bundle/x").write_text("x")
         inbox_of(device).run()
     assert sorted(path.name for path in content(device).iterdir()) == ["a.bundle.refused", "a.bundle.refused.1"]
+
+
+def test_the_lab_hears_of_what_waits_and_of_a_damaged_history(device: Device) -> None:
+    os.replace(device.make(1), content(device) / "lab.bundle")
+    (device.folder / "lab.pub").rename(device.folder / "gone.pub")
+    Inbox(lambda: load_config(device.settings), limit_s=1).run()
+    (device.folder / "gone.pub").rename(device.folder / "lab.pub")
+    for expected in (["lab.bundle, waits in the inbox: "], ["no bundle can be installed or refused: "]):
+        run(device.settings, "--stepped", "--captures", "1")  # its model is trusted by another key: that is told, too
+        refused = [one for one in records(device.settings, "record") if one["code"] == "bundle_refused"]
+        assert [text for text in expected if text in refused[-1]["text"]] == expected
+        (device.slots.folder / "history.json").write_text("{")
+    assert len(refused) == 2
