@@ -147,7 +147,12 @@ def _add_bundle(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     back = _command(actions, "rollback", _bundle_rollback, "go back to the bundle before; refuse the present one")
     status = _command(actions, "status", _bundle_status, "the active bundle, the one before, the last installations")
     status.add_argument("--last", type=_positive, default=10, metavar="N")
-    for action in (install, back, status):
+    text = "set the highest release that a channel is said to have had; noted in the history and told to the lab"
+    reset = _command(actions, "reset-floor", _bundle_reset_floor, text)
+    reset.add_argument("channel", metavar="CHANNEL")
+    reset.add_argument("release", type=_release, metavar="RELEASE", help="a bundle has to be above it; 0: any")
+    reset.add_argument("--reason", required=True, metavar="TEXT", help="why, for whoever reads the history")
+    for action in (install, back, status, reset):
         action.add_argument("--config", type=Path, required=True, metavar="FILE")
 
 
@@ -201,6 +206,12 @@ def _bundle_rollback(options: argparse.Namespace) -> int:
     return roll_back(options)
 
 
+def _bundle_reset_floor(options: argparse.Namespace) -> int:
+    from edge.bundle.command import reset_floor
+
+    return reset_floor(options)
+
+
 def _bundle_status(options: argparse.Namespace) -> int:
     from edge.bundle.command import show
 
@@ -230,6 +241,12 @@ def _demo(options: argparse.Namespace) -> int:
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def _release(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 15:
+        raise argparse.ArgumentTypeError(f"expected a whole number of up to 15 digits, got {text!r}")
     return int(text)
 
 

@@ -12,6 +12,7 @@ from itertools import chain, groupby
 
 from station.curve import By, Capture, Curve, LeftOut, Mark, Sighting, gather, model_changes, rejuvenations, silences
 from station.lifetime import Lifetime, day_of
+from station.model_names import ModelNames
 from station.subject import Subject
 from station.subjects import load_subjects
 from station.whose import CONTRADICTIONS, Owners, Sight, Whose
@@ -63,6 +64,7 @@ class _Sorted:
     and whom it is about. refused: reasons of the estimates that were not accepted.
     """
 
+    models: ModelNames
     names: dict[Name, _Found] = field(default_factory=dict)
     loose: dict[Place, list[Capture]] = field(default_factory=dict)
     out: dict[tuple[Place, str, tuple[str, ...]], list[datetime]] = field(default_factory=dict)
@@ -99,7 +101,7 @@ def load_curves(connection: sqlite3.Connection, by: By, *, include_rejected: boo
 
 
 def _sorted(connection: sqlite3.Connection, owners: Owners, include_rejected: bool) -> _Sorted:
-    found = _Sorted()
+    found = _Sorted(ModelNames(connection))
     rows = connection.execute(_READINGS).fetchall()
     for _, group in groupby(rows, key=lambda row: (row["device"], row["epoch"], row["seq"])):
         animals = list(group)
@@ -125,7 +127,8 @@ def _take_sighting(found: _Sorted, place: Place, row: sqlite3.Row, answer: Whose
         if answer.subject is not None:
             found.of(name).sightings.setdefault(place, [])  # an animal of which nothing is accepted has a curve too
     if row["estimate_days"] is not None and (row["accepted"] or include_rejected):
-        found.of(name).sightings.setdefault(place, []).append(_sighting(row))
+        model = found.models.present(place[0], row["model_sha256"])
+        found.of(name).sightings.setdefault(place, []).append(_sighting(row, model))
 
 
 def _take_capture(found: _Sorted, place: Place, row: sqlite3.Row, slot: Whose, answers: Sequence[Whose]) -> None:
@@ -137,7 +140,8 @@ def _take_capture(found: _Sorted, place: Place, row: sqlite3.Row, slot: Whose, a
             break
     if all(answer.nobodys for answer in answers):
         return
-    capture = Capture(at, row["light"], row["outcome"], row["model_sha256"])
+    model = found.models.present(place[0], row["model_sha256"])
+    capture = Capture(at, row["light"], row["outcome"], model)
     if slot.subject is not None and all(
         answer.subject in (None, slot.subject) and answer.reason not in CONTRADICTIONS for answer in answers
     ):
@@ -250,13 +254,13 @@ def _sight(row: sqlite3.Row, *, named: bool) -> Sight:
     return Sight(*reading, row["found_animals"], row["subject"], row["identity_method"])
 
 
-def _sighting(row: sqlite3.Row) -> Sighting:
+def _sighting(row: sqlite3.Row, model: str | None) -> Sighting:
     """Return an estimate; ages begin at 0, also where an interval was put symmetrically around a young one."""
     age = max(0.0, row["estimate_days"])
     low, high = (
         age if row[name] is None else max(0.0, row[name]) for name in ("interval_low_days", "interval_high_days")
     )
-    return Sighting(_time(row["at_s"]), row["light"], bool(row["accepted"]), age, low, high, row["model_sha256"])
+    return Sighting(_time(row["at_s"]), row["light"], bool(row["accepted"]), age, low, high, model)
 
 
 def _in_order(name: str) -> list[tuple[int, str]]:

@@ -1,9 +1,11 @@
 """The canary: a child process that runs a bundle before the device does, and may crash or hang in its place.
 
 A TFLite file is a program, and its verifier is no protection (17 crashes and 2 hangs in 20,000 structural mutants of a
-small network). So the first load of a bundle happens here, with limits on time and memory; under systemd the unit adds
-no network, no devices and a system-call filter. Run as: `python -m edge.bundle.canary BUNDLE`, trusted keys (PEM, one
-after the other) on standard input; one JSON verdict on standard output.
+small network). So the first load of a bundle happens here, with limits on time and memory, and without network,
+devices, writing or privileges as far as the kernel allows (`edge.bundle.sandbox`). The child runs isolated: an empty
+environment, `/` as its folder, and no module from beside the bundle, from `PYTHONPATH` or from where the command was
+typed; a `numpy.py` there ran once and wrote the verdict. Trusted keys (PEM, one after the other) come on standard
+input; one JSON verdict goes to standard output.
 """
 
 from __future__ import annotations
@@ -11,13 +13,17 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import select
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import edge
+from edge.bundle.sandbox import isolate
 from edge.contract import jsontext
 from edge.contract.base import Struct
 from edge.errors import CageclockError, MessageError
@@ -26,6 +32,20 @@ LIMIT_S = 120.0
 _ADDRESS_SPACE = 4 << 30
 """Room for what interpreter, numpy and TFLite runtime map (1.5 GB measured, most of it never touched)."""
 _END_KEY = "-----END PUBLIC KEY-----"
+_MOST_SAID = 100_000
+_FIND_EDGE = """
+import importlib.util, os, sys
+folder = sys.argv.pop(1)
+found = importlib.util.spec_from_file_location(
+    "edge", os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
+)
+sys.modules["edge"] = made = importlib.util.module_from_spec(found)
+found.loader.exec_module(made)
+"""
+_MAIN = """
+from edge.bundle.canary import main
+sys.exit(main())
+"""
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
@@ -43,26 +63,89 @@ def ask_canary(
 
     command: what to run in the place of the canary, before the file's name.
     """
-    chosen = list(command) or [sys.executable, "-m", "edge.bundle.canary"]
-    child = subprocess.Popen(
-        [*chosen, os.fspath(bundle)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        said, _ = child.communicate(b"\n".join(trusted_keys), limit_s)
-    except subprocess.TimeoutExpired:
-        return Verdict(problems=(f"canary: no verdict within {limit_s:g} s",))
-    finally:
-        _end(child)
+    with _for_anybody(bundle) as (name, handles):
+        child = subprocess.Popen(
+            [*(command or isolated(_MAIN)), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+            env={},
+            pass_fds=handles,
+            start_new_session=True,
+        )
+        try:
+            said = _listen(child, b"\n".join(trusted_keys), limit_s)
+        except subprocess.TimeoutExpired:
+            return Verdict(problems=(f"canary: no verdict within {limit_s:g} s",))
+        finally:
+            _end(child)
+    if len(said) > _MOST_SAID:
+        return Verdict(problems=(f"canary: expected a verdict of at most {_MOST_SAID} bytes, got more",))
     if child.returncode < 0:
-        return Verdict(problems=(f"canary: killed by {signal.Signals(-child.returncode).name}",))
+        return Verdict(problems=(f"canary: killed by {_signal_name(-child.returncode)}",))
     try:
         return jsontext.decode(said, Verdict)
     except MessageError:
         return Verdict(problems=(f"canary: ended with code {child.returncode} and no verdict",))
+
+
+def isolated(program: str) -> list[str]:
+    """Return the command that runs a Python program which may import this very `edge`, and nothing else but what is
+
+    installed with the interpreter. A checkout need not be installed: its package is named to the child, not its folder.
+    """
+    package = Path(edge.__file__).resolve().parent
+    return [sys.executable, "-I", "-B", "-c", _FIND_EDGE + program, os.fspath(package)]
+
+
+@contextlib.contextmanager
+def _for_anybody(bundle: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Hand over the name of a copy in memory that a child without rights can open, where the system has such files."""
+    if not hasattr(os, "memfd_create") or not Path("/proc/self/fd").exists() or not bundle.is_file():
+        yield os.fspath(bundle.absolute()), ()
+        return
+    handle = os.memfd_create("bundle")
+    try:
+        with bundle.open("rb") as source, os.fdopen(os.dup(handle), "wb") as copy:
+            shutil.copyfileobj(source, copy)
+        yield f"/proc/self/fd/{handle}", (handle,)
+    finally:
+        os.close(handle)
+
+
+def _listen(child: subprocess.Popen[bytes], keys: bytes, limit_s: float) -> bytes:
+    """Return what the child says until it ends, cut off one byte above `_MOST_SAID`.
+
+    Raises:
+        subprocess.TimeoutExpired: it has not ended in time.
+    """
+    assert child.stdin is not None
+    assert child.stdout is not None
+    until_s = time.monotonic() + limit_s
+    os.set_blocking(child.stdin.fileno(), False)  # keys fit into a pipe; a child that reads none must not hang us
+    with contextlib.suppress(OSError):
+        child.stdin.write(keys)
+    with contextlib.suppress(OSError):
+        child.stdin.close()
+    said = b""
+    while len(said) <= _MOST_SAID:
+        left_s = until_s - time.monotonic()
+        if left_s <= 0 or not select.select([child.stdout], [], [], left_s)[0]:
+            raise subprocess.TimeoutExpired(child.args, limit_s)
+        more = os.read(child.stdout.fileno(), _MOST_SAID + 1 - len(said))
+        if not more:
+            child.wait(max(0.0, until_s - time.monotonic()))
+            break
+        said += more
+    return said
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # a real-time signal has no name
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -119,6 +202,7 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (int(LIMIT_S), int(LIMIT_S)))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    isolate()
     text = sys.stdin.read()
     keys = [f"{part.strip()}\n{_END_KEY}\n".encode() for part in text.split(_END_KEY) if part.strip()]
     begin = time.monotonic()
@@ -128,9 +212,7 @@ def main() -> int:
         verdict = Verdict(problems=(str(error),))
     except MemoryError:
         verdict = Verdict(problems=(f"canary: out of memory after {time.monotonic() - begin:.1f} s",))
-    sys.stdout.write(jsontext.encode(verdict).decode())
+    except Exception as error:  # noqa: BLE001 - whatever a bundle makes our code or the runtime raise is its refusal
+        verdict = Verdict(problems=(f"canary: {type(error).__name__}: {error}"[:1000],))
+    sys.stdout.buffer.write(jsontext.encode(verdict))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

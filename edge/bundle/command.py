@@ -1,4 +1,4 @@
-"""`cageclock bundle install | rollback | status`."""
+"""`cageclock bundle install | rollback | reset-floor | status`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 from edge.bundle.history import Entry, read_history
-from edge.bundle.install import Installer
+from edge.bundle.inbox import Inbox
+from edge.bundle.install import FileChanges, Installer
 from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
 from edge.capture.model import trusted_keys
 from edge.capture.trial import BAD_ENDS, Trials, read_trials
@@ -17,8 +18,6 @@ from edge.config.tree import Config
 from edge.errors import BundleError, CageclockError, OperatorError
 from edge.model.bundle import read_bundle
 
-INBOX = "inbox"
-
 
 def install(options: argparse.Namespace) -> int:
     """Install one file, or everything in the inbox; a refused bundle ends with code 3.
@@ -26,20 +25,28 @@ def install(options: argparse.Namespace) -> int:
     Raises:
         CageclockError: what keeps anything from being installed.
     """
-    config = load_config(options.config)
     if (options.file is None) == (not options.inbox):
         raise OperatorError("bundle install: expected a FILE or --inbox, one of the two")
+    trouble = None
     if options.inbox:
-        with Installer(config) as installer:
-            entries = installer.install_inbox(Path(config.state_dir) / INBOX)
+        inbox = Inbox(lambda: load_config(options.config))
+        inbox.run()
+        entries, trouble = inbox.entries, inbox.trouble
     else:
+        config = load_config(options.config)
         source = _open(options.file)
         _become_owner(config)
-        with Installer(config) as installer:
-            entries = [installer.install(options.file.name, source)]
-        os.close(source)
+        try:
+            with Installer(config) as installer:
+                entries = [installer.install(options.file.name, source)]
+        except FileChanges as error:
+            raise OperatorError(f"{options.file}: somebody is writing it; try again when it is complete") from error
+        finally:
+            os.close(source)
     for entry in entries:
         print(_sentence(entry), file=sys.stderr if entry.result == "refused" else sys.stdout)
+    if trouble is not None:
+        raise trouble
     return BundleError.exit_code if any(entry.result == "refused" for entry in entries) else 0
 
 
@@ -49,6 +56,15 @@ def roll_back(options: argparse.Namespace) -> int:
     _become_owner(config)
     with Installer(config) as installer:
         print(_sentence(installer.roll_back()))
+    return 0
+
+
+def reset_floor(options: argparse.Namespace) -> int:
+    """Set the highest release that a channel is said to have had on this device."""
+    config = load_config(options.config)
+    _become_owner(config)
+    with Installer(config) as installer:
+        print(_sentence(installer.reset_floor(options.channel, options.release, options.reason)))
     return 0
 
 
@@ -62,7 +78,11 @@ def show(options: argparse.Namespace) -> int:
         print(f"{name:9} {'none' if slot is None else f'{slot.name}  {_standing(config, trials, slot)}'}")
     for one in trials.condemned:
         print(f"condemned {one.sha256[:16]}  bundle_rolled_back: {one.reason}")
-    for entry in read_history(state_dir).entries[-options.last :]:
+    history = read_history(state_dir)
+    for channel, release in sorted(history.floors.items()):
+        kept = " (the device keeps to it)" if channel == (config.bundle.channel or history.channel) else ""
+        print(f"channel   {channel}: the highest release was {release}{kept}")
+    for entry in history.entries[-options.last :]:
         print(f"{entry.at.isoformat(timespec='seconds')}  {_sentence(entry)}")
     return 0
 
@@ -91,9 +111,10 @@ def _become_owner(config: Config) -> None:
 def _standing(config: Config, trials: Trials, slot: Path) -> str:
     """Return how far a slot's trial is, in words."""
     try:
-        sha256 = read_bundle(slot, trusted_keys(config)).sha256
+        bundle = read_bundle(slot, trusted_keys(config))
     except CageclockError as error:
         return f"unusable: {error}"
+    trials, sha256 = trials.adopting(bundle), bundle.sha256
     if trials.reason(sha256) is not None:
         return "CONDEMNED by its trial; capture runs the one before it"
     if sha256 in trials.good:
@@ -106,6 +127,8 @@ def _standing(config: Config, trials: Trials, slot: Path) -> str:
 
 
 def _sentence(entry: Entry) -> str:
+    if entry.result == "floor reset":
+        return f"channel {entry.channel}: a bundle has to be above release {entry.release} now: {entry.reason}"
     what = entry.file
     if entry.name is not None:
         what += f" ({entry.name} {entry.model_version}, release {entry.release} of {entry.channel})"

@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import stat
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
 
-from edge.bundle.canary import LIMIT_S, Verdict, ask_canary
-from edge.bundle.history import Entry, History, entry_of, now, read_history, write_history
-from edge.bundle.rules import check_release, check_target
-from edge.bundle.slots import ACTIVE, PREVIOUS, Slots
+from edge.bundle.canary import Verdict, ask_canary
+from edge.bundle.history import Entry, History, entry_of, now, printable, read_history, refusal, write_history
+from edge.bundle.rules import check_channel, check_release, check_target
+from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
 from edge.bundle.verdict import displaces, settle
 from edge.capture.model import trusted_keys
-from edge.capture.trial import read_trials
+from edge.capture.trial import Trials, read_trials
 from edge.config.tree import Config
-from edge.errors import BundleError, DeviceError, OperatorError
-from edge.model.bundle import Bundle, read_bundle
+from edge.errors import BundleError, CageclockError, DeviceError, OperatorError
+from edge.model.bundle import Bundle, check_signature, read_bundle, unverified_sha256
 from edge.outbox.lock import WriterLock
-
-STILL_S = 2.0
-"""A file in the inbox that has not grown for so long is taken as whole; the signature shows whether it is."""
-STILL_LIMIT_S = 60.0
-INBOX_S = 60.0
-"""After so long no further file of the inbox is begun; the path unit starts the next run."""
-WORST_S = INBOX_S + STILL_LIMIT_S + LIMIT_S + 20.0
-"""The sum of one run's bounded waits, with time for copying to a slow card; the unit allows more."""
 
 
 class Installer:
@@ -47,13 +38,13 @@ class Installer:
             )
         self._keys = trusted_keys(config)
         self._canary = canary
-        self._groups = config.bundle.target_groups
+        self._channel, self._groups = config.bundle.channel, config.bundle.target_groups
         self._state_dir = Path(config.state_dir)
         self._slots = Slots(self._state_dir)
         self._lock: WriterLock | None = None
 
     def __enter__(self) -> Installer:
-        """Take the lock.
+        """Take the lock, and remove what a run that was killed left behind.
 
         Raises:
             OperatorError: another installation runs, or the folder cannot be made.
@@ -63,6 +54,7 @@ class Installer:
         except OSError as error:
             raise OperatorError(f"{self._slots.folder}: cannot be made: {error.strerror}; correct its owner") from error
         self._lock = WriterLock(self._slots.folder / "lock", os.fspath(self._slots.folder))
+        self._slots.sweep()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,27 +68,42 @@ class Installer:
         Raises:
             BundleError: the history is damaged.
             DeviceError: the card failed or is full; the active bundle is what it was.
+            FileChanges: it was written to while it was copied.
         """
         history, _ = self._settled()
-        file = _printable(file)
+        file = printable(file)
         try:
             return self._install(history, file, source)
         except BundleError as error:
-            return self._note(history, Entry(at=now(), result="refused", file=file, reason=str(error)[:500]))
+            return self._note(history, refusal(file, str(error)))
         except OSError as error:
             raise DeviceError(f"{self._slots.folder}: {error.strerror}; the active bundle is unchanged") from error
+        except MemoryError as error:
+            raise DeviceError(f"{file}: no memory is left to look at it; the active bundle is unchanged") from error
+        except (CageclockError, FileChanges):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a file makes our code raise, it must not stop the next one
+            return self._note(history, refusal(file, f"it cannot be looked at: {type(error).__name__}: {error}"))
 
-    def install_inbox(self, inbox: Path) -> list[Entry]:
-        """Take every `*.bundle` of the inbox, oldest first; none that was taken is left behind."""
-        self._settled()
-        until_s = time.monotonic() + INBOX_S
-        waiting = sorted(inbox.glob("*.bundle"), key=_age_of)
-        return [self._take(path) for path in waiting if time.monotonic() < until_s]
+    def refuse(self, file: str, reason: str) -> Entry:
+        """Note that a file was refused without a look into it.
+
+        Raises:
+            BundleError: the history is damaged.
+            DeviceError: it cannot be noted.
+        """
+        return self._note(self._settled()[0], refusal(file, reason))
+
+    def note_waiting(self, file: str, reason: str) -> None:
+        """Note why a file has to wait, where that can be written; once for each reason."""
+        with contextlib.suppress(CageclockError, OSError):
+            _add_waiting(self._state_dir, file, reason)
 
     def roll_back(self) -> Entry:
         """Make the previous bundle the active one and refuse the present one from now on.
 
-        Where the present one has just failed its trial, that is carried out instead: it goes to the same bundle.
+        Where the present one has just failed its trial, that is carried out instead: it goes to the same bundle. One
+        that cannot be read, or whose key is trusted no longer, is gone afterwards.
 
         Raises:
             OperatorError: there is no previous bundle.
@@ -106,34 +113,73 @@ class Installer:
         active, previous = self._slots.target(ACTIVE), self._slots.target(PREVIOUS)
         if settled is not None and settled.result == "rolled back":
             return settled
-        if active is None or previous is None:
+        if previous is None:
             raise OperatorError(f"{self._slots.folder}: there is no previous bundle to go back to; install one")
         bundle = self._examined(previous)
-        reason = read_trials(self._state_dir).reason(bundle.sha256)
+        reason = self._trials().reason(bundle.sha256)
         if reason is not None:
             raise BundleError(f"{previous}: it failed its trial on this device: {reason}; install another")
-        bad = read_bundle(active, self._keys).sha256
-        history = msgspec.structs.replace(history, refused=tuple(sorted({*history.refused, bad} - {bundle.sha256})))
+        usable = self._read(ACTIVE)
+        bad = usable.sha256 if usable is not None else self._claimed(active, history)
+        if bad is not None:
+            history = history.refusing(bad)
+        history = msgspec.structs.replace(history.allowing(bundle), channel=bundle.manifest.channel)
         # The refusal first: after a power cut between the two the rolled back one must not come back by itself.
         write_history(self._state_dir, history)
-        self._slots.swap()
-        entry = entry_of("rolled back", active.name, bundle, f"went back from {bad[:12]}")
+        if usable is not None:
+            self._slots.swap()
+        else:
+            self._slots.go_back()
+        why = f"went back from {bad[:12]}" if bad is not None else "went back from one that cannot be read"
+        entry = entry_of("rolled back", active.name if active is not None else "", bundle, why)
         return self._note(history, msgspec.structs.replace(entry, left=bad))
+
+    def reset_floor(self, channel: str, release: int, reason: str) -> Entry:
+        """Set the highest release that a channel is said to have had; a bundle has to be above it. Noted for the lab.
+
+        Raises:
+            BundleError: the history is damaged.
+            DeviceError: it cannot be written.
+        """
+        history, _ = self._settled()
+        said = f"it was {history.floors.get(channel, 0)}; {reason}"
+        entry = Entry(at=now(), result="floor reset", file="", reason=said[:500], channel=channel, release=release)
+        return self._note(history.reset(channel, release), entry)
+
+    def settle(self) -> None:
+        """Carry out what capture's trial decided since the last run, and install nothing.
+
+        Raises:
+            BundleError: the history is damaged.
+            DeviceError: the card failed or is full.
+        """
+        self._settled()
 
     def _settled(self) -> tuple[History, Entry | None]:
         """Carry out what capture's trial decided since the last run; return the history and what was done."""
         history = read_history(self._state_dir)
         try:
-            return settle(self._state_dir, self._slots, self._keys, history, read_trials(self._state_dir))
+            adopted = history
+            for bundle in self._linked():
+                adopted = adopted.adopting(bundle)
+            if adopted is not history:
+                write_history(self._state_dir, adopted)
+            return settle(self._state_dir, self._slots, self._keys, adopted, self._trials())
         except OSError as error:
             raise DeviceError(f"{self._slots.folder}: {error.strerror}; the links are what they were") from error
 
     def _install(self, history: History, file: str, source: int) -> Entry:
+        before = os.fstat(source)
+        check_signature(source, self._keys)  # what nobody has signed is not even copied
         candidate = self._slots.copy_in(source)
         try:
+            if _version(os.fstat(source)) != _version(before):
+                raise FileChanges(file)
             bundle = read_bundle(candidate, self._keys)
-            if bundle.sha256 not in history.refused and self._is_active(bundle):
-                return self._note(history, entry_of("active already", file, bundle))
+            if not history.refuses(bundle) and self._is_active(bundle):
+                return self._note(self._bound(history, bundle), entry_of("active already", file, bundle))
+            channel = self._channel or self._present_channel(history)
+            check_channel(bundle.manifest, channel, by_settings=self._channel is not None)
             check_release(history, bundle)
             check_target(bundle.manifest, self._groups)
             self._examined(candidate)
@@ -143,11 +189,14 @@ class Installer:
             raise BundleError(str(error).replace(f"{candidate}: ", "")) from error
         finally:
             candidate.unlink(missing_ok=True)
-        # The floor first: a power cut in between costs this release number, never the rule that it only rises.
-        history = history.raised(bundle.manifest.channel, bundle.manifest.release)
+        return self._switch(history, file, bundle, slot)
+
+    def _switch(self, history: History, file: str, bundle: Bundle, slot: Path) -> Entry:
+        """Make a slot the active one: the floor first, so that a number never comes twice with another content."""
+        history = self._bound(history, bundle).raised(bundle)
         write_history(self._state_dir, history)
         before = self._slots.target(ACTIVE)
-        displace = displaces(self._slots, self._keys, read_trials(self._state_dir))
+        displace = displaces(self._slots, self._keys, self._trials())
         self._slots.activate(slot, displace=displace)
         try:
             read_bundle(self._slots.folder / ACTIVE, self._keys)
@@ -157,6 +206,19 @@ class Installer:
             raise
         self._slots.sweep()
         return self._note(history, entry_of("installed", file, bundle))
+
+    def _bound(self, history: History, bundle: Bundle) -> History:
+        return msgspec.structs.replace(history, channel=bundle.manifest.channel)
+
+    def _present_channel(self, history: History) -> str | None:
+        """Return the channel that the device keeps to; earlier versions noted it with each bundle only."""
+        if history.channel is not None:
+            return history.channel
+        active = self._read(ACTIVE)
+        if active is not None:
+            return active.manifest.channel
+        ran = (entry for entry in reversed(history.entries) if entry.result in ("installed", "rolled back"))
+        return next((entry.channel for entry in ran), None)
 
     def _examined(self, path: Path) -> Bundle:
         """Return the bundle once the canary has met its golden outputs.
@@ -171,27 +233,33 @@ class Installer:
         return bundle
 
     def _is_active(self, bundle: Bundle) -> bool:
-        active = self._slots.target(ACTIVE)
-        try:
-            return active is not None and read_bundle(active, self._keys).sha256 == bundle.sha256
-        except BundleError:
-            return False  # a damaged active slot is replaced by the same bundle
+        active = self._read(ACTIVE)
+        return active is not None and active.sha256 == bundle.sha256  # a damaged slot is replaced by the same bundle
 
-    def _take(self, path: Path) -> Entry:
+    def _read(self, link: str) -> Bundle | None:
+        slot = self._slots.target(link)
         try:
-            source = _open_still(path)
-        except BundleError as error:
-            history = read_history(self._state_dir)
-            entry = self._note(
-                history, Entry(at=now(), result="refused", file=_printable(path.name), reason=str(error))
-            )
-        else:
-            try:
-                entry = self.install(path.name, source)
-            finally:
-                os.close(source)
-        _discard(path)
-        return entry
+            return None if slot is None else read_bundle(slot, self._keys)
+        except BundleError:
+            return None
+
+    def _linked(self) -> list[Bundle]:
+        return [bundle for link in (ACTIVE, PREVIOUS) if (bundle := self._read(link)) is not None]
+
+    def _trials(self) -> Trials:
+        """Return what capture knows of its bundles, by their present names."""
+        trials = read_trials(self._state_dir)
+        for bundle in self._linked():
+            trials = trials.adopting(bundle)
+        return trials
+
+    def _claimed(self, slot: Path | None, history: History) -> str | None:
+        """Return what a slot is said to hold that cannot be read or trusted, for refusing it; None if unknown."""
+        if slot is None:
+            return None
+        known = (entry.sha256 for entry in reversed(history.entries) if entry.sha256 is not None)
+        by_name = next((sha256 for sha256 in known if slot.name.endswith(f"-{sha256[:16]}.bundle")), None)
+        return unverified_sha256(slot) or by_name
 
     def _note(self, history: History, entry: Entry) -> Entry:
         try:
@@ -201,50 +269,32 @@ class Installer:
         return entry
 
 
-def _printable(name: str) -> str:
-    """Return a file's name as text that can be written; a name may be any bytes."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+class FileChanges(Exception):
+    """A file was written to while it was copied; it is looked at again later."""
 
 
-def _age_of(path: Path) -> tuple[float, str]:
-    try:
-        return path.lstat().st_mtime, path.name
-    except OSError:
-        return 0.0, path.name
-
-
-def _open_still(path: Path) -> int:
-    """Return the file, opened, once it has stopped growing. Whoever writes into the inbox may be hostile.
+def note_waiting(config: Config, file: str, reason: str) -> None:
+    """Note in the history, from which the lab hears it, why a file has to wait; once for each reason.
 
     Raises:
-        BundleError: no ordinary file, not readable, or it grows for ever.
+        CageclockError: it cannot be noted.
+        OSError: it cannot be written.
     """
+    folder = Path(config.state_dir) / FOLDER
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    lock = WriterLock(folder / "lock", os.fspath(folder))
     try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise BundleError("expected an ordinary file, got something else")
-        source = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        advice = "install -m 640 -g cageclock FILE INBOX/"
-        raise BundleError(f"cannot be read: {error.strerror}; put it there with: {advice}") from error
-    until_s = time.monotonic() + STILL_LIMIT_S
-    try:
-        seen, since_s = os.fstat(source), time.monotonic()
-        while time.time() - seen.st_mtime < STILL_S and time.monotonic() - since_s < STILL_S:
-            time.sleep(0.1)
-            fresh = os.fstat(source)
-            if (fresh.st_size, fresh.st_mtime_ns) != (seen.st_size, seen.st_mtime_ns):
-                seen, since_s = fresh, time.monotonic()
-            if time.monotonic() > until_s:
-                raise BundleError(f"it was still growing after {STILL_LIMIT_S:g} s")
-    except BundleError:
-        os.close(source)
-        raise
-    return source
+        _add_waiting(Path(config.state_dir), file, reason)
+    finally:
+        lock.release()
 
 
-def _discard(path: Path) -> None:
-    """Take the file out of the inbox; what cannot be removed gets a name that starts nothing."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError:
-        path.rename(path.with_name(f"{path.name}.refused"))
+def _add_waiting(state_dir: Path, file: str, reason: str) -> None:
+    history = read_history(state_dir)
+    added = history.adding_waiting(file, reason)
+    if added is not history:
+        write_history(state_dir, added)
+
+
+def _version(state: os.stat_result) -> tuple[int, int]:
+    return state.st_size, state.st_mtime_ns

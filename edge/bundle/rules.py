@@ -1,4 +1,4 @@
-"""What a bundle must fulfil beside its signature: release, target group, runtime."""
+"""What a bundle must fulfil beside its signature: channel, release, target group, runtime."""
 
 from __future__ import annotations
 
@@ -12,23 +12,55 @@ from edge.model.bundle import Bundle
 
 ANY = "any"
 """The target group of a bundle that is for every device."""
+MOST_FIRST = 1_000_000_000
+"""The highest release that may be the first of its channel on a device; room for dates such as 20261128."""
+MOST_AHEAD = 100_000
+"""How far a release may lie above the highest before it; dates such as 20261231 and 20270101 are 8,870 apart."""
 _NAMED = re.compile(r"(?:([A-Za-z][A-Za-z0-9_-]*) )?([0-9]+(?:\.[0-9]+)*)")
 
 
+def check_channel(manifest: Manifest, channel: str | None, *, by_settings: bool) -> None:
+    """Refuse a bundle of another channel than the device's. channel: None where it has none yet.
+
+    by_settings: `bundle.channel` names it; otherwise it is the one of the bundle that was installed before.
+
+    Raises:
+        BundleError: another channel.
+    """
+    if channel is None or manifest.channel == channel:
+        return
+    why = "by bundle.channel in the settings" if by_settings else "which the bundles before had"
+    raise BundleError(
+        f"channel: this device keeps to {channel!r}, {why}; the bundle is of {manifest.channel!r}. To change over, set "
+        f"bundle.channel: {manifest.channel} in the settings"
+    )
+
+
 def check_release(history: History, bundle: Bundle) -> None:
-    """Refuse what was condemned on this device, and a release that does not rise.
+    """Refuse what was condemned on this device, and a release that does not rise or rises beyond all measure.
+
+    The bundle that raised the floor to where it is may come again: a power cut may have kept it from becoming active.
 
     Raises:
         BundleError: it says which rule.
     """
     manifest = bundle.manifest
     floor = history.floors.get(manifest.channel, 0)
-    if bundle.sha256 in history.refused:
+    if history.refuses(bundle):
         raise BundleError(f"sha256 {bundle.sha256[:12]} was rolled back on this device; sign a new release")
+    if manifest.release == floor and history.floor_of.get(manifest.channel) == bundle.sha256:
+        return
     if manifest.release <= floor:
         raise BundleError(
             f"release: expected more than {floor}, which channel {manifest.channel!r} had already, got "
-            f"{manifest.release}; going back is a new release with the old content, or `cageclock bundle rollback`"
+            f"{manifest.release}; going back is a new release with the old content, or `cageclock bundle rollback`; "
+            "a floor that is too high is set with `cageclock bundle reset-floor`"
+        )
+    most = floor + MOST_AHEAD if floor else MOST_FIRST
+    if manifest.release > most:
+        raise BundleError(
+            f"release: expected at most {most} on channel {manifest.channel!r}, got {manifest.release}; a number so "
+            "far ahead would use up the channel: sign a lower one, or set the floor with `cageclock bundle reset-floor`"
         )
 
 

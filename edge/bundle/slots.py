@@ -10,12 +10,15 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge.errors import DiskFull
 from edge.model.bundle import MAX_BYTES, Bundle
 
 FOLDER = "bundles"
 ACTIVE, PREVIOUS = "active.bundle", "previous.bundle"
 _SLOTS = "slots"
 _CHUNK = 1 << 20
+SPARE_BYTES = 16_000_000
+"""Left free by a copy: readings come before models."""
 
 
 class Slots:
@@ -32,20 +35,36 @@ class Slots:
         What is verified is this copy, so that nobody can change the file between its check and its use.
 
         Raises:
-            OSError: it cannot be read, or there is no room for it.
+            DiskFull: there is no room for it.
+            OSError: it cannot be read or written; nothing is left behind.
         """
         self._slots.mkdir(mode=0o750, parents=True, exist_ok=True)
         candidate = self._slots / ".candidate"
         candidate.unlink(missing_ok=True)
-        with os.fdopen(os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as file:
-            left = MAX_BYTES + 1
-            while left and (chunk := os.read(source, min(_CHUNK, left))):
-                file.write(chunk)
-                left -= len(chunk)
-            file.flush()
-            os.fchmod(file.fileno(), 0o640)
-            os.fsync(file.fileno())
+        self._check_room(min(os.fstat(source).st_size, MAX_BYTES))
+        try:
+            with os.fdopen(os.open(candidate, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as file:
+                os.lseek(source, 0, os.SEEK_SET)
+                left = MAX_BYTES + 1
+                while left and (chunk := os.read(source, min(_CHUNK, left))):
+                    file.write(chunk)
+                    left -= len(chunk)
+                file.flush()
+                os.fchmod(file.fileno(), 0o640)
+                os.fsync(file.fileno())
+        except OSError:
+            candidate.unlink(missing_ok=True)
+            raise
         return candidate
+
+    def _check_room(self, wanted: int) -> None:
+        state = os.statvfs(self._slots)
+        free = state.f_bavail * state.f_frsize
+        if free < wanted + SPARE_BYTES:
+            raise DiskFull(
+                f"{self.folder}: expected {(wanted + SPARE_BYTES) / 1e6:.0f} MB free, of which "
+                f"{SPARE_BYTES / 1e6:.0f} MB are for readings, got {free / 1e6:.0f} MB; free some space"
+            )
 
     def keep(self, candidate: Path, bundle: Bundle) -> Path:
         """Give a verified candidate its place under `slots/` and return it."""
@@ -65,7 +84,7 @@ class Slots:
         self._link(ACTIVE, slot)
 
     def go_back(self) -> None:
-        """Make the previous slot the active one for good; there is no previous one afterwards."""
+        """Make the previous slot the active one for good; there is no previous one afterwards, nor the active one."""
         previous = self.target(PREVIOUS)
         assert previous is not None
         self._link(ACTIVE, previous)

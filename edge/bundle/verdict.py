@@ -31,7 +31,7 @@ def settle(
     good = _read(slots.target(PREVIOUS), keys)
     if good is not None and (good.sha256 == bad.sha256 or trials.reason(good.sha256) is not None):
         good = None
-    known = bad.sha256 in history.refused
+    known = history.refuses(bad)
     if known and good is None:
         return history, None
     file = f"{bad.manifest.release:06d}-{bad.sha256[:16]}.bundle"
@@ -41,8 +41,7 @@ def settle(
         entry = entry_of("refused", file, bad, f"it failed its trial, and there is none before it: {reason}")
     entry = msgspec.structs.replace(entry, by="trial", left=bad.sha256)
     if not known:
-        refused = tuple(sorted({*history.refused, bad.sha256}))
-        history = msgspec.structs.replace(history, refused=refused).adding(entry)
+        history = history.refusing(bad.sha256).adding(entry)
         write_history(state_dir, history)
     if good is not None:
         slots.go_back()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
+
 from edge.capture.journal import Journal
 from edge.capture.status import CaptureStatus
 from edge.clock import Clock
@@ -123,8 +125,18 @@ def seconds_since(word: Word, clock: Clock) -> float | None:
     return None
 
 
-def tell_changes(journal: Journal, last: CaptureStatus | None, camera: dict[str, Scalar], model: Model | None) -> None:
-    """Append `camera_changed` and `model_changed`, once camera and model are known: both cut an ageing curve."""
+def tell_changes(
+    journal: Journal,
+    last: CaptureStatus | None,
+    camera: dict[str, Scalar],
+    model: Model | None,
+    file_sha256: str = "",
+) -> None:
+    """Append `camera_changed` and `model_changed`, once camera and model are known: both cut an ageing curve.
+
+    file_sha256: of the model's bundle file. Where the last process, of an earlier version, named the model by it, the
+    model is the same and only its name has changed: the event says so, and the station's curves go on.
+    """
     if last is None:
         return
     changed = [key for key in _CAMERA_KEYS if last.camera and last.camera.get(key) != camera.get(key)]
@@ -132,8 +144,14 @@ def tell_changes(journal: Journal, last: CaptureStatus | None, camera: dict[str,
         detail: dict[str, Scalar] = {f"{key}_before": last.camera.get(key) for key in changed}
         detail |= {f"{key}_now": camera.get(key) for key in changed}
         journal.event("camera_changed", f"the camera's {', '.join(changed)} changed", **detail)
-    if last.model is not None and model is not None:
-        tell_model_change(journal, last.model, model)
+    if last.model is None or model is None:
+        return
+    before = last.model
+    if before.sha256 == file_sha256:
+        text = f"{model.name} {model.model_version} is the same model; it is named by its signed manifest's digest now"
+        journal.event("model_changed", text, before=before.sha256, now=model.sha256, same_model=True)
+        before = msgspec.structs.replace(before, sha256=model.sha256)
+    tell_model_change(journal, before, model)
 
 
 def tell_model_change(journal: Journal, before: Model, now: Model) -> None:

@@ -22,6 +22,8 @@ _CODES: dict[str, EventCode] = {
     "installed": "bundle_installed",
     "refused": "bundle_refused",
     "rolled back": "bundle_rolled_back",
+    "waiting": "bundle_refused",
+    "floor reset": "config_changed",
 }
 
 
@@ -58,8 +60,10 @@ class Installs:
     def _tell_history(self) -> None:
         try:
             entries = read_history(self._state_dir).entries
-        except BundleError:
-            return  # whoever installs the next one is told
+        except BundleError as error:
+            text = f"no bundle can be installed or refused: {error}"
+            self._append("bundle_refused", text, number=-1, reason=str(error)[:500], file=NAME)
+            return
         told = self._trial.state.told_installs
         newest = entries[-1].number if entries else 0
         if newest < told:
@@ -83,7 +87,14 @@ def _sentence(entry: Entry) -> str:
     what = entry.file
     if entry.name is not None:
         what = f"bundle {entry.name} {entry.model_version}, release {entry.release} of {entry.channel}"
-    ended = {"rolled back": "runs again", "installed": "was installed", "refused": "was refused"}[entry.result]
+    if entry.result == "floor reset":
+        return f"the lowest release of channel {entry.channel} was set to {entry.release} by hand: {entry.reason}"
+    ended = {
+        "rolled back": "runs again",
+        "installed": "was installed",
+        "refused": "was refused",
+        "waiting": "waits in the inbox",
+    }[entry.result]
     return f"{what}, {ended}{': ' + entry.reason if entry.reason else ''}"
 
 

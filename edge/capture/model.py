@@ -82,6 +82,8 @@ class ModelSource:
         self._tried: tuple[str, int, int] | None = None
         self._ever_tried = False
         self.problem: OperatorError | BundleError | None = None
+        self.file_sha256 = ""
+        """Of the file of the model that runs: earlier versions named it so."""
         self.trial = Trial(self._state_dir, config.bundle, monotonic_s)
 
     def get(self) -> LoadedModel | None:
@@ -131,14 +133,17 @@ class ModelSource:
 
     def _take_up(self, path: Path, *, installed: bool) -> None:
         """Load a bundle and let it be the one that runs."""
-        self._model = self._try(path) if installed else load(self._config, path)
-        self._installed = installed
+        from edge.model.loaded import load_model
+
+        bundle = _read(self._config, path)
+        self._model = self._try(path, bundle) if installed else load_model(bundle, self._config.bundle.threads)
+        self._installed, self.file_sha256 = installed, bundle.file_sha256
         # What runs, and on which runtime: it decides speed and, between kernels, the last bit.
         said = self._model.describe()
         text = f"cageclock: model {said.name} {said.model_version}, release {said.release}, on {said.runtime}"
         print(text, flush=True)
 
-    def _try(self, path: Path) -> LoadedModel:
+    def _try(self, path: Path, bundle: Bundle) -> LoadedModel:
         """Return the model of an installed bundle; on trial it must meet its golden outputs here, too.
 
         Raises:
@@ -147,7 +152,7 @@ class ModelSource:
         from edge.model.golden import check_golden
         from edge.model.loaded import load_model
 
-        bundle = _read(self._config, path)
+        self.trial.adopt(bundle)
         reason = self.trial.state.reason(bundle.sha256)
         if reason is not None:
             raise BundleError(f"sha256 {bundle.sha256[:12]} failed its trial on this device: {reason}")

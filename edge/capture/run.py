@@ -193,7 +193,8 @@ class Capture:
         self._process.watch_clock()
         if self._changes_untold:
             self._changes_untold = False
-            tell_changes(self._process.journal, self._last, self._process.camera.describe(), self._model())
+            model, models = self._model(), self._process.models
+            tell_changes(self._process.journal, self._last, self._process.camera.describe(), model, models.file_sha256)
         self._write_status("")
         self._outbox.maintain()
 

@@ -22,7 +22,7 @@ import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
@@ -32,6 +32,9 @@ from edge.contract import jsontext
 from edge.contract.base import Struct
 from edge.errors import MessageError
 from edge.state import capture_folder
+
+if TYPE_CHECKING:
+    from edge.model.bundle import Bundle
 
 FILE = "trial.json"
 BAD_ENDS = 3
@@ -84,6 +87,26 @@ class Trials(Struct, frozen=True, kw_only=True):
         others = (other for other in self.pending if other.sha256 != one.sha256)
         return msgspec.structs.replace(self, pending=(*others, one)[-_KEPT:])
 
+    def adopting(self, bundle: Bundle) -> Trials:
+        """Return the state with a bundle's present name, where an earlier version named it by its file's digest."""
+        old, new = bundle.file_sha256, bundle.sha256
+        named = {one.sha256 for one in self.pending} | {one.sha256 for one in self.condemned} | set(self.good)
+        if old not in named:
+            return self
+        if new in named:  # both: what is known by its present name holds
+            return msgspec.structs.replace(
+                self,
+                pending=tuple(one for one in self.pending if one.sha256 != old),
+                good=tuple(one for one in self.good if one != old),
+                condemned=tuple(one for one in self.condemned if one.sha256 != old),
+            )
+        return msgspec.structs.replace(
+            self,
+            pending=tuple(_renamed(one, old, new) for one in self.pending),
+            good=tuple(new if one == old else one for one in self.good),
+            condemned=tuple(_renamed(one, old, new) for one in self.condemned),
+        )
+
     def ended(self, sha256: str, reason: str | None) -> Trials:
         """Return the state after a trial: condemned for a reason, or GOOD."""
         pending = tuple(one for one in self.pending if one.sha256 != sha256)
@@ -94,6 +117,13 @@ class Trials(Struct, frozen=True, kw_only=True):
         else:
             condemned = (*condemned, Condemned(sha256=sha256, reason=reason[:500]))[-_KEPT:]
         return msgspec.structs.replace(self, pending=pending, good=good, condemned=condemned)
+
+
+Named = TypeVar("Named", Pending, Condemned)
+
+
+def _renamed(one: Named, old: str, new: str) -> Named:
+    return msgspec.structs.replace(one, sha256=new) if one.sha256 == old else one
 
 
 def read_trials(state_dir: Path) -> Trials:
@@ -119,6 +149,12 @@ class Trial:
         for one in self.state.pending:
             if one.begun:
                 self.ended_badly(one.sha256, _KILLED)
+
+    def adopt(self, bundle: Bundle) -> None:
+        """Know a bundle by its present name, where an older version wrote down its file's digest."""
+        adopted = self.state.adopting(bundle)
+        if adopted is not self.state:
+            self._save(adopted)
 
     def on_trial(self, sha256: str) -> bool:
         """Return whether a bundle has still to prove itself."""

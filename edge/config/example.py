@@ -112,6 +112,7 @@ bundle:
   # path: null                        # a bundle file; null: the active one, else the demo's (simulated mice only)
   # trusted_keys: null                # PEM files; null: only the demo bundle's own key
   # threads: 1
+  # channel: null                     # whose bundles are installed; null: the active one's channel, at first any
   # target_groups: []                 # the groups that this device belongs to; bundles for `any` fit every device
   # trial_captures: 20                # a new model is on trial for so many captures with it,
   # trial_minutes: 10.0               # and so many minutes of work; a failure goes back to the model before

@@ -193,6 +193,8 @@ class Bundle(Struct, frozen=True, kw_only=True):
     """Where the model is. path: a bundle file; None means the active slot under `<state_dir>/bundles`.
 
     trusted_keys: Ed25519 public keys (PEM files) that may sign bundles; None trusts only the demo bundle's own key.
+    channel: the only one whose bundles are installed; None keeps to the channel of the bundle that is active, and takes
+    the first one on a device that has none.
     target_groups: the groups of devices that this one belongs to; a bundle for another group is refused.
     trial_captures, trial_minutes: so many captures that ran a newly installed model, and so many minutes of work with
     it, make it GOOD; until then a crash or a wrong answer goes back to the model before.
@@ -201,6 +203,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     path: str | None = None
     trusted_keys: tuple[str, ...] | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
+    channel: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
     target_groups: tuple[Name, ...] = ()
     trial_captures: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 20
     trial_minutes: Annotated[float, msgspec.Meta(ge=0, le=10_080)] = 10.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.bundle.install import WORST_S
+from edge.bundle.inbox import WORST_S
 from edge.capture.ladder import worst_slot_s
 from edge.capture.watchdog import IDLE_TICK_S
 from edge.config.example import EXAMPLE

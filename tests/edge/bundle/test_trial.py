@@ -67,7 +67,7 @@ class World:
 
     def settle(self) -> None:
         with Installer(self.config) as installer:
-            installer.install_inbox(self.device.state / "inbox")
+            installer.settle()
 
     def captures(self, count: int) -> None:
         for _ in range(count):

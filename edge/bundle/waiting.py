@@ -1,0 +1,96 @@
+"""Is a file in the inbox ready to be taken, or is somebody still writing it?
+
+A container knows its own length, so a copy that pauses is told from one that is complete, whatever brings it: `cp`,
+`scp`, `sftp`, a rename. Where the kernel says whether a writer has the file open (a lease: for the file's own user, or
+with rights that the unit does not have), that counts too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import stat
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge.model.container import how_far
+
+STILL_S = 2.0
+"""So long nothing may have changed at a file that seems complete, or is no bundle at all."""
+UNREADABLE_S = 10.0
+"""Some programs (`install`) give the reader his right only when the copy is complete."""
+UNFINISHED_S = 600.0
+"""So long the beginning of a bundle is waited for to go on."""
+OPEN_S = 3600.0
+"""So long a file is waited for that somebody has open for writing."""
+
+State = Literal["ready", "wait", "unfinished"]
+_Version = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    version: _Version
+    since_s: float
+
+
+class Watch:
+    """What was seen of the files in the inbox, from look to look."""
+
+    def __init__(self, unfinished_s: float = UNFINISHED_S) -> None:
+        """Nothing was seen yet. unfinished_s: so long the beginning of a bundle is waited for to go on."""
+        self._unfinished_s = unfinished_s
+        self._seen: dict[Path, _Seen] = {}
+
+    def look(self, path: Path) -> State:
+        """Return whether a file may be taken now, has to be waited for, or has been waited for long enough."""
+        try:
+            state = path.lstat()
+        except OSError:
+            return "wait"  # it is gone, or will be looked at again
+        quiet_s = self._quiet_s(path, state)
+        if not stat.S_ISREG(state.st_mode):
+            return "ready"
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            return "ready" if quiet_s >= UNREADABLE_S else "wait"
+        try:
+            written, far = _is_being_written(handle), how_far(handle)
+        except OSError:
+            return "ready" if quiet_s >= UNREADABLE_S else "wait"
+        finally:
+            os.close(handle)
+        if written and quiet_s < OPEN_S:
+            return "wait"
+        if far == "unfinished":
+            return "unfinished" if quiet_s >= self._unfinished_s else "wait"
+        return "ready" if written is False or quiet_s >= STILL_S else "wait"
+
+    def _quiet_s(self, path: Path, state: os.stat_result) -> float:
+        """Return for how long nothing changed: by the file's own times, or by the looks where the clock was set."""
+        version = (state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
+        now_s = time.monotonic()
+        seen = self._seen.get(path)
+        if seen is None or seen.version != version:
+            seen = self._seen[path] = _Seen(version, now_s)
+        by_clock_s = time.time() - state.st_ctime  # a copy may bring its old time of writing along, never this one
+        return max(by_clock_s, now_s - seen.since_s)
+
+
+def _is_being_written(handle: int) -> bool | None:
+    """Return whether anybody has the file open for writing, None where the kernel does not say."""
+    with contextlib.suppress(OSError):
+        # Should somebody open it while the lease is held, the kernel sends a signal, whose default must not end us.
+        fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)
+        try:
+            fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except BlockingIOError:
+            return True
+        fcntl.fcntl(handle, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+        return False
+    return None
