@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edge.camera.protocol import Camera, Shot
 from edge.capture.archive import Archive
@@ -18,16 +22,25 @@ from edge.capture.installs import Installs
 from edge.capture.journal import Journal
 from edge.capture.ladder import Ladder, Rungs, exit_code_after
 from edge.capture.model import ModelSource
-from edge.capture.reading import Composer, Result, with_crops
+from edge.capture.reading import Composer, Result, recordable, with_crops
 from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
 from edge.clock import Clock
 from edge.config.tree import Config
-from edge.contract.reading import Light, Model, Outcome, Reading, Timings
-from edge.errors import CageclockError, CameraError, DeviceError, EndOfReplay, FrameRefused, OperatorError
+from edge.contract.reading import Light, Model, Outcome, Quality, Reading, Timings
+from edge.errors import (
+    BundleError,
+    CameraError,
+    DeviceError,
+    EndOfReplay,
+    FrameRefused,
+    OperatorError,
+    StorageError,
+    describe_error,
+)
 from edge.frame import Frame
 from edge.memory import over_ceiling
-from edge.observe import ObserveSettings, observe
+from edge.observe import ObserveSettings, check_recordable, observe
 from edge.outbox import Outbox
 from edge.quality import MOVED, measure_quality
 from edge.schedule import Plan, Tally
@@ -81,13 +94,36 @@ class CaptureProcess:
     def take(self, request_id: str | None = None) -> Reading:
         """Return the reading of a slot that is due now; when it returns, the reading is durable.
 
+        Whatever a camera, a picture, a model or a library raises on the way becomes a reading with a fault.
+
         Raises:
             EndOfReplay: the replay has no more pictures; there was nothing to read.
             StorageError: the outbox cannot keep anything.
         """
         slot = begin_slot(self.clock, self.config.light_cycle, request_id)
         self.clock_watch.labelled(slot.captured_at.timestamp() - slot.monotonic_s, slot.clock_synced)
-        result = self._photograph(slot)
+        try:
+            result = self._photograph(slot)
+        except EndOfReplay:
+            raise
+        except Exception as error:  # noqa: BLE001
+            result = self._fault(Outcome.CAMERA_FAULT, error)
+        reading = self._append(slot, result)
+        self.taken += 1
+        try:
+            self._remember(slot, result if reading.outcome is result.outcome else Result(reading.outcome, ""))
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the reading is durable, whatever comes after it
+            self.say(f"after a reading: {describe_error(error)}")
+        return reading
+
+    def _append(self, slot: Slot, result: Result) -> Reading:
+        """Return the slot's reading once it is durable. A second try stores the labels alone.
+
+        Raises:
+            StorageError: the outbox cannot keep anything.
+        """
         made: list[Reading] = []
 
         def build(epoch: str, seq: int) -> tuple[Reading, bytes | None]:
@@ -95,10 +131,25 @@ class CaptureProcess:
             made.append(reading)
             return reading, jpeg
 
-        self.outbox.append_reading(build)
-        self.taken += 1
-        self._remember(slot, result)
+        def build_bare(_epoch: str, _seq: int) -> tuple[Reading, bytes | None]:
+            made.append(self._composer.bare(slot, result.outcome, self.problem))
+            return made[-1], None
+
+        try:
+            self.outbox.append_reading(build)
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            self.problem = f"not recorded whole: {describe_error(error)}"
+            self.say(self.problem)
+            if not self._is_stored(slot):
+                self.outbox.append_reading(build_bare)
         return made[-1]
+
+    def _is_stored(self, slot: Slot) -> bool:
+        """Return whether the slot's reading is in the outbox: an error may come after its commit."""
+        newest = (one for one in self.outbox.newest(4) if isinstance(one, Reading))
+        return any((one.boot_id, one.monotonic_s) == (slot.boot_id, slot.monotonic_s) for one in newest)
 
     def watch_clock(self) -> None:
         """Record what the wall clock did since the last look."""
@@ -116,7 +167,7 @@ class CaptureProcess:
         if too_much is not None:
             self.rungs.climbed("memory_restarts")
             self.journal.event("memory_ceiling", too_much, exit_code=DeviceError.exit_code)
-            print(f"cageclock: capture: {too_much}", file=sys.stderr, flush=True)
+            self.say(f"capture: {too_much}")
             return DeviceError.exit_code
         if self.rungs.failed_in_a_row == 0:
             return None
@@ -126,8 +177,16 @@ class CaptureProcess:
         return code
 
     def close(self) -> None:
-        """Let go of the camera."""
-        self._ladder.close()
+        """Let go of the camera; one that fails to close keeps nobody from ending."""
+        try:
+            self._ladder.close()
+        except Exception as error:  # noqa: BLE001
+            self.say(f"the camera did not close: {describe_error(error)}")
+
+    def say(self, text: str) -> None:
+        """Say it on standard error, where that is still open to somebody."""
+        with contextlib.suppress(OSError, ValueError):
+            print(f"cageclock: {text}", file=sys.stderr, flush=True)
 
     def _photograph(self, slot: Slot) -> Result:
         begin = time.perf_counter()
@@ -140,36 +199,61 @@ class CaptureProcess:
             raise
         except (CameraError, OperatorError) as error:
             return self._fault(Outcome.CAMERA_FAULT, error)
+        except Exception as error:  # noqa: BLE001 - a driver's own error: two such slots in a row, and a fresh process
+            self.rungs.climbed("failed_slots")
+            self.rungs.failed_in_a_row += 1
+            return self._fault(Outcome.CAMERA_FAULT, error)
         self.fresh = Fresh(slot.captured_at, slot.monotonic_s)
         return self._observe(slot, frames, (time.perf_counter() - begin) * 1000)
 
     def _observe(self, slot: Slot, frames: tuple[Frame, ...], capture_ms: float) -> Result:
         begin = time.perf_counter()
-        reference = self._reference.of(slot.light)
-        model = self.models.get()
+        reference = self._reference_of(slot.light)
         try:
+            model = self.models.get()
             if model is None:
-                assert self.models.problem is not None
-                raise self.models.problem
+                raise self.models.problem or BundleError("there is no model")
             with self.models.at_work():
                 seen = observe(frames, model, self._settings, reference, slot.light)
+                check_recordable(seen)
         except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the slot yields its reading
             fault = self._fault(Outcome.MODEL_FAULT, error)
-            quality = measure_quality(frames[0].small, self.config.quality, reference)
+            quality = self._quality_of(frames[0], reference)
             return Result(fault.outcome, fault.detail, frames, quality, timings=Timings(capture_ms=capture_ms))
         observe_ms = (time.perf_counter() - begin) * 1000
         timings = Timings(capture_ms=capture_ms, observe_ms=observe_ms, model_ms=seen.model_ms)
-        self.problem = ""
+        self._note_problem(seen.outcome, seen.detail if seen.outcome is Outcome.CAMERA_FAULT else "")
         result = Result(seen.outcome, seen.detail, frames, seen.quality, seen, model.describe(), timings)
-        return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
+        try:
+            return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
+        except Exception as error:  # noqa: BLE001 - an archive that fails costs the crops, never the reading
+            self.say(f"archive: {describe_error(error)}")
+            return result
+
+    def _reference_of(self, light: Light) -> NDArray[np.complex64] | None:
+        try:
+            return self._reference.of(light)
+        except Exception as error:  # noqa: BLE001 - without a reference a moved camera goes unnoticed, no more
+            self.say(f"reference view: {describe_error(error)}")
+            return None
+
+    def _quality_of(self, frame: Frame, reference: NDArray[np.complex64] | None) -> Quality | None:
+        try:
+            return recordable(measure_quality(frame.small, self.config.quality, reference))
+        except Exception:  # noqa: BLE001 - the fault that is being recorded says enough
+            return None
 
     def _fault(self, outcome: Outcome, error: Exception) -> Result:
         """Return the failed slot, and say once on standard error what to do about it."""
-        text = str(error) if isinstance(error, CageclockError) else f"{type(error).__name__}: {error}"
-        if text != self.problem:
-            print(f"cageclock: {outcome.value}: {text}", file=sys.stderr, flush=True)
+        text = describe_error(error)
+        self._note_problem(outcome, text)
+        return Result(outcome, text)
+
+    def _note_problem(self, outcome: Outcome, text: str) -> None:
+        """Remember what is wrong, empty for nothing; a problem is said once until another takes its place."""
+        if text and text != self.problem:
+            self.say(f"{outcome.value}: {text}")
         self.problem = text
-        return Result(outcome, text[:500])
 
     def _remember(self, slot: Slot, result: Result) -> None:
         """Keep what the next slots need, and append the events that this one gives rise to."""

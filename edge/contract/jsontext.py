@@ -13,6 +13,7 @@ from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
+from edge.contract.breach import first_breach
 from edge.errors import MessageError
 
 T = TypeVar("T")
@@ -75,10 +76,11 @@ def decode(data: bytes | str, kind: type[T]) -> T:
     Raises:
         MessageError: as `parse`, or a field is unknown, missing, of the wrong type or out of range.
     """
+    values = parse(data)
     try:
-        return msgspec.convert(parse(data), kind, strict=True)
+        return msgspec.convert(values, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise MessageError(f"{kind.__name__}: {error}") from error
+        raise MessageError(f"{kind.__name__}: {first_breach(values, kind) or error}") from error
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

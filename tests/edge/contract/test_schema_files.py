@@ -90,7 +90,15 @@ def _violations(value, schema, definitions):
     known = {"$schema", "$id", "$defs", "title", "description", "default", "format"}
     known |= {"$ref", "anyOf", "enum", "type", "pattern", "minLength", "maxLength", "minItems", "maxItems"}
     known |= {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
-    known |= {"items", "prefixItems", "properties", "required", "additionalProperties"}
+    known |= {
+        "items",
+        "prefixItems",
+        "properties",
+        "required",
+        "additionalProperties",
+        "propertyNames",
+        "maxProperties",
+    }
     assert set(schema) <= known, set(schema) - known
     if "$ref" in schema:
         yield from _violations(value, definitions[schema["$ref"].rpartition("/")[2]], definitions)
@@ -107,7 +115,10 @@ def _violations(value, schema, definitions):
     if isinstance(value, dict) and kind == "object":
         properties, extra = schema.get("properties", {}), schema.get("additionalProperties", True)
         yield from (f"{key} is missing" for key in schema.get("required", []) if key not in value)
+        if len(value) > schema.get("maxProperties", len(value)):
+            yield f"{len(value)} properties"
         for key, each in value.items():
+            yield from _limits(key, schema.get("propertyNames", {}))
             if key in properties:
                 yield from _violations(each, properties[key], definitions)
             elif extra is False:
@@ -123,6 +134,8 @@ def _violations(value, schema, definitions):
 def _limits(value, schema):
     if isinstance(value, str) and "pattern" in schema and not re.search(schema["pattern"], value):
         yield f"{value!r} does not match {schema['pattern']}"
+    if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
+        yield f"{len(value)} characters"
     if isinstance(value, list) and len(value) > schema.get("maxItems", len(value)):
         yield f"{len(value)} items"
     if isinstance(value, int | float) and not isinstance(value, bool):
