@@ -96,7 +96,7 @@ def reference_view(small: Image) -> NDArray[np.complex64]:
 def shift_against(small: Image, reference: NDArray[np.complex64]) -> float | None:
     """Return how far the view has moved, small-stream pixels; None where the views do not compare."""
     spectrum = reference_view(small)
-    if spectrum.shape != reference.shape:
+    if spectrum.shape != reference.shape or min(spectrum.shape) < 2:
         return None
     step = _step(small)
     surface = np.fft.irfft2(spectrum * reference.conj())
