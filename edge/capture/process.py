@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edge.camera.protocol import Camera, Shot
 from edge.capture.archive import Archive
@@ -21,15 +16,16 @@ from edge.capture.freshness import Freshness
 from edge.capture.installs import Installs
 from edge.capture.journal import Journal
 from edge.capture.ladder import Ladder, Rungs, exit_code_after
+from edge.capture.look import Look
 from edge.capture.model import ModelSource
-from edge.capture.reading import Composer, Result, recordable, with_crops
+from edge.capture.problem import Problem, say
+from edge.capture.reading import Composer, Result
 from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
 from edge.clock import Clock
 from edge.config.tree import Config
-from edge.contract.reading import Light, Model, Outcome, Quality, Reading, Timings
+from edge.contract.reading import Light, Model, Outcome, Reading
 from edge.errors import (
-    BundleError,
     CameraError,
     DeviceError,
     EndOfReplay,
@@ -38,11 +34,9 @@ from edge.errors import (
     StorageError,
     describe_error,
 )
-from edge.frame import Frame
 from edge.memory import over_ceiling
-from edge.observe import ObserveSettings, check_recordable, observe
 from edge.outbox import Outbox
-from edge.quality import MOVED, measure_quality
+from edge.quality import MOVED
 from edge.schedule import Plan, Tally
 
 
@@ -76,20 +70,25 @@ class CaptureProcess:
         self.models = ModelSource(config, clock.monotonic_s)
         self.tally = tally
         self.fresh = Fresh()
-        self.problem = ""
+        self._problem = Problem()
         self.last_outcome: Outcome | None = None
         self.taken = 0
         state_dir = Path(config.state_dir)
         self._ladder = Ladder(camera, rungs, Freshness())
         self._composer = Composer(config, config_sha256)
         self._reference = Reference(state_dir)
-        self._archive = Archive(state_dir, config.archive)
+        archive = Archive(state_dir, config.archive)
         self._installs = Installs(state_dir, self.journal, self.models.trial, outbox)
-        self._settings = ObserveSettings.of(config.cage, config.quality)
+        self._look = Look(config, self.models, self._reference, archive, self._problem)
         self._moved = 0
         self._refused = ""
         self._model: Model | None = None
         self._was_failing = rungs.failed_in_a_row > 0 or rungs.restarts_in_a_row > 0
+
+    @property
+    def problem(self) -> str:
+        """What is wrong at present, empty for nothing."""
+        return self._problem.text
 
     def take(self, request_id: str | None = None) -> Reading:
         """Return the reading of a slot that is due now; when it returns, the reading is durable.
@@ -115,7 +114,7 @@ class CaptureProcess:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - the reading is durable, whatever comes after it
-            self.say(f"after a reading: {describe_error(error)}")
+            say(f"after a reading: {describe_error(error)}")
         return reading
 
     def _append(self, slot: Slot, result: Result) -> Reading:
@@ -140,8 +139,8 @@ class CaptureProcess:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001
-            self.problem = f"not recorded whole: {describe_error(error)}"
-            self.say(self.problem)
+            self._problem.text = f"not recorded whole: {describe_error(error)}"
+            say(self.problem)
             if not self._is_stored(slot):
                 self.outbox.append_reading(build_bare)
         return made[-1]
@@ -167,7 +166,7 @@ class CaptureProcess:
         if too_much is not None:
             self.rungs.climbed("memory_restarts")
             self.journal.event("memory_ceiling", too_much, exit_code=DeviceError.exit_code)
-            self.say(f"capture: {too_much}")
+            say(f"capture: {too_much}")
             return DeviceError.exit_code
         if self.rungs.failed_in_a_row == 0:
             return None
@@ -181,12 +180,7 @@ class CaptureProcess:
         try:
             self._ladder.close()
         except Exception as error:  # noqa: BLE001
-            self.say(f"the camera did not close: {describe_error(error)}")
-
-    def say(self, text: str) -> None:
-        """Say it on standard error, where that is still open to somebody."""
-        with contextlib.suppress(OSError, ValueError):
-            print(f"cageclock: {text}", file=sys.stderr, flush=True)
+            say(f"the camera did not close: {describe_error(error)}")
 
     def _photograph(self, slot: Slot) -> Result:
         begin = time.perf_counter()
@@ -204,56 +198,13 @@ class CaptureProcess:
             self.rungs.failed_in_a_row += 1
             return self._fault(Outcome.CAMERA_FAULT, error)
         self.fresh = Fresh(slot.captured_at, slot.monotonic_s)
-        return self._observe(slot, frames, (time.perf_counter() - begin) * 1000)
-
-    def _observe(self, slot: Slot, frames: tuple[Frame, ...], capture_ms: float) -> Result:
-        begin = time.perf_counter()
-        reference = self._reference_of(slot.light)
-        try:
-            model = self.models.get()
-            if model is None:
-                raise self.models.problem or BundleError("there is no model")
-            with self.models.at_work():
-                seen = observe(frames, model, self._settings, reference, slot.light)
-                check_recordable(seen)
-        except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the slot yields its reading
-            fault = self._fault(Outcome.MODEL_FAULT, error)
-            quality = self._quality_of(frames[0], reference)
-            return Result(fault.outcome, fault.detail, frames, quality, timings=Timings(capture_ms=capture_ms))
-        observe_ms = (time.perf_counter() - begin) * 1000
-        timings = Timings(capture_ms=capture_ms, observe_ms=observe_ms, model_ms=seen.model_ms)
-        self._note_problem(seen.outcome, seen.detail if seen.outcome is Outcome.CAMERA_FAULT else "")
-        result = Result(seen.outcome, seen.detail, frames, seen.quality, seen, model.describe(), timings)
-        try:
-            return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
-        except Exception as error:  # noqa: BLE001 - an archive that fails costs the crops, never the reading
-            self.say(f"archive: {describe_error(error)}")
-            return result
-
-    def _reference_of(self, light: Light) -> NDArray[np.complex64] | None:
-        try:
-            return self._reference.of(light)
-        except Exception as error:  # noqa: BLE001 - without a reference a moved camera goes unnoticed, no more
-            self.say(f"reference view: {describe_error(error)}")
-            return None
-
-    def _quality_of(self, frame: Frame, reference: NDArray[np.complex64] | None) -> Quality | None:
-        try:
-            return recordable(measure_quality(frame.small, self.config.quality, reference))
-        except Exception:  # noqa: BLE001 - the fault that is being recorded says enough
-            return None
+        return self._look.at(slot, frames, (time.perf_counter() - begin) * 1000)
 
     def _fault(self, outcome: Outcome, error: Exception) -> Result:
         """Return the failed slot, and say once on standard error what to do about it."""
         text = describe_error(error)
-        self._note_problem(outcome, text)
+        self._problem.note(outcome, text)
         return Result(outcome, text)
-
-    def _note_problem(self, outcome: Outcome, text: str) -> None:
-        """Remember what is wrong, empty for nothing; a problem is said once until another takes its place."""
-        if text and text != self.problem:
-            self.say(f"{outcome.value}: {text}")
-        self.problem = text
 
     def _remember(self, slot: Slot, result: Result) -> None:
         """Keep what the next slots need, and append the events that this one gives rise to."""

@@ -18,6 +18,7 @@ from edge.capture.beginning import first_started_at, last_settled_s, last_word, 
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
 from edge.capture.owed import DISK_FULL, RAISED, UNSEEN, Owed
+from edge.capture.problem import say
 from edge.capture.process import CaptureProcess
 from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, read_status, write_status
 from edge.capture.watchdog import Watchdog
@@ -163,7 +164,7 @@ class Capture:
         except (StorageError, EndOfReplay):
             raise
         except Exception as error:  # noqa: BLE001 - what even the labels of a fault could not survive
-            self._process.say(f"a due slot has no reading: {describe_error(error)}")
+            say(f"a due slot has no reading: {describe_error(error)}")
             if self._process.taken == before:
                 self._owed.slots(1, due_s, RAISED)
         self._raised_in_a_row = 0 if self._process.taken > before else self._raised_in_a_row + 1
@@ -182,7 +183,7 @@ class Capture:
         except (StorageError, EndOfReplay):
             raise
         except Exception as error:  # noqa: BLE001 - whoever asked hears nothing and asks again
-            self._process.say(f"the requested capture has no reading: {describe_error(error)}")
+            say(f"the requested capture has no reading: {describe_error(error)}")
             return
         self._look_after(reading)
 
@@ -223,7 +224,7 @@ class Capture:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - the reading is durable; the next one brings another try
-            self._process.say(f"after a reading: {describe_error(error)}")
+            say(f"after a reading: {describe_error(error)}")
 
     def _after(self, reading: Reading) -> None:
         self._watchdog.ready()

@@ -31,7 +31,15 @@ from tests.edge.bundle.device import Device
 ROOT = Path(edge.__file__).parent
 DATA = Path(__file__).parents[2] / "data"
 WALKED = [
-    *("capture/process.py", "capture/reading.py", "capture/slot.py", "capture/model.py", "capture/trial.py"),
+    *(
+        "capture/process.py",
+        "capture/look.py",
+        "capture/problem.py",
+        "capture/reading.py",
+        "capture/slot.py",
+        "capture/model.py",
+        "capture/trial.py",
+    ),
     *("capture/archive.py", "capture/reference.py", "capture/freshness.py", "capture/ladder.py"),
     *("observe.py", "locate.py", "preprocess.py", "estimate.py", "heads.py", "quality.py", "image.py"),
     *("contract/jsontext.py", "model/runtime.py", "model/golden.py", "capture/status.py", "rehearsal.py"),

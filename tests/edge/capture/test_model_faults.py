@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -10,9 +11,15 @@ import pytest
 from PIL import Image
 from running import outcomes, records, run, write_settings
 
+from edge.capture.archive import Archive
+from edge.capture.look import Look
 from edge.capture.model import ModelSource
+from edge.capture.problem import Problem
 from edge.capture.reading import recordable
+from edge.capture.reference import Reference
+from edge.capture.slot import begin_slot
 from edge.capture.trial import BAD_ENDS
+from edge.clock import SteppedClock
 from edge.config.load import load_config
 from edge.config.tree import Quality as Limits
 from edge.contract.manifest import GOLDEN_OUTPUTS
@@ -110,6 +117,20 @@ def test_answers_that_cannot_be_recorded_condemn_a_model(source: ModelSource, bl
         with np.errstate(all="ignore"), pytest.raises(BundleError), source.at_work():
             check_recordable(observe([blob_frame((300, 200))], source.get(), CAGE))
     assert "cannot be recorded" in source.trial.state.reason(sha256)
+
+
+def test_an_answer_that_cannot_be_recorded_is_a_model_fault_of_its_slot(source: ModelSource, blob_frame) -> None:
+    config = load_config(source._state_dir.parent / "device.yaml")
+    folder = source._state_dir
+    look = Look(config, source, Reference(folder), Archive(folder, config.archive), Problem())
+    slot = begin_slot(SteppedClock(datetime(2024, 1, 1, 9, tzinfo=UTC)), config.light_cycle)
+    sha256 = source.get().sha256
+    source._model = overflowing(source.get())
+    with np.errstate(all="ignore"):
+        result = look.at(slot, (blob_frame((300, 200)),), 1.0)
+    assert (result.outcome, result.observation) == (Outcome.MODEL_FAULT, None)
+    assert "cannot be recorded: Animal: expected finite numbers" in result.detail
+    assert (source.trial.state.of(sha256).captures, source.trial.state.of(sha256).bad_ends) == (0, 1)
 
 
 def test_a_bundle_of_impossible_numbers_is_a_model_fault_in_each_slot(tmp_path: Path, tiny_bundle: Bundle) -> None:
