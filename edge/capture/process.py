@@ -80,6 +80,7 @@ class CaptureProcess:
         archive = Archive(state_dir, config.archive)
         self._installs = Installs(state_dir, self.journal, self.models.trial, outbox)
         self._look = Look(config, self.models, self._reference, archive, self._problem)
+        self._slot: Slot | None = None
         self._moved = 0
         self._refused = ""
         self._model: Model | None = None
@@ -99,7 +100,8 @@ class CaptureProcess:
             EndOfReplay: the replay has no more pictures; there was nothing to read.
             StorageError: the outbox cannot keep anything.
         """
-        slot = begin_slot(self.clock, self.config.light_cycle, request_id)
+        self._slot = None
+        slot = self._slot = begin_slot(self.clock, self.config.light_cycle, request_id)
         self.clock_watch.labelled(slot.captured_at.timestamp() - slot.monotonic_s, slot.clock_synced)
         try:
             result = self._photograph(slot)
@@ -141,14 +143,17 @@ class CaptureProcess:
         except Exception as error:  # noqa: BLE001
             self._problem.text = f"not recorded whole: {describe_error(error)}"
             say(self.problem)
-            if not self._is_stored(slot):
+            if not self.is_stored():
                 self.outbox.append_reading(build_bare)
         return made[-1]
 
-    def _is_stored(self, slot: Slot) -> bool:
-        """Return whether the slot's reading is in the outbox: an error may come after its commit."""
+    def is_stored(self) -> bool:
+        """Return whether the newest slot's reading is in the outbox: an error may come after its commit."""
+        slot = self._slot
         newest = (one for one in self.outbox.newest(4) if isinstance(one, Reading))
-        return any((one.boot_id, one.monotonic_s) == (slot.boot_id, slot.monotonic_s) for one in newest)
+        return slot is not None and any(
+            (one.boot_id, one.monotonic_s) == (slot.boot_id, slot.monotonic_s) for one in newest
+        )
 
     def watch_clock(self) -> None:
         """Record what the wall clock did since the last look."""

@@ -165,7 +165,7 @@ class Capture:
             raise
         except Exception as error:  # noqa: BLE001 - what even the labels of a fault could not survive
             say(f"a due slot has no reading: {describe_error(error)}")
-            if self._process.taken == before:
+            if not self._process.is_stored():
                 self._owed.slots(1, due_s, RAISED)
         self._raised_in_a_row = 0 if self._process.taken > before else self._raised_in_a_row + 1
         self._due_s = due_s
