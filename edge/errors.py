@@ -25,6 +25,23 @@ from __future__ import annotations
 EXIT_REBOOT = 75
 
 
+def plain(text: str, most: int = 500) -> str:
+    """Return a text of at most `most` characters that any record can carry: half of a surrogate pair is spelled out.
+
+    Names of files and words of libraries may hold one, and no UTF-8 does.
+    """
+    return text.encode("utf-8", "backslashreplace").decode()[:most]
+
+
+def describe_error(error: BaseException, most: int = 500) -> str:
+    """Return what an error says; of one that is none of ours its class as well."""
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 - a foreign error's own text may fail
+        said = "(no text)"
+    return plain(said if isinstance(error, CageclockError) else f"{type(error).__name__}: {said}", most)
+
+
 class CageclockError(Exception):
     """The root; `exit_code` is what a command line ends with."""
 

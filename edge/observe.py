@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from edge.config.tree import Cage
 from edge.config.tree import Quality as Limits
+from edge.contract import jsontext
 from edge.contract.reading import Animal, Estimate, Light, Outcome, Quality, Reason
+from edge.errors import BundleError, MessageError
 from edge.estimate import estimate_age
 from edge.frame import Frame, Image
 from edge.locate import Located, find_animals
@@ -30,6 +32,8 @@ HUDDLE_BELOW_MM = 40.0
 """Between two animals' centres: about one body width."""
 PARTIAL_BELOW = 0.85
 """Fraction of the age crop within the picture."""
+LEAST_PX = 32
+"""Of a picture's width and height; of less, sharpness and coverage mean nothing."""
 ILLUMINATION: dict[Light, Literal["white", "infrared"]] = {Light.LIGHT: "white", Light.DARK: "infrared"}
 """By what the animals are lit in each phase: visible light in the dark phase would disrupt them."""
 
@@ -95,6 +99,19 @@ def observe(
     return replace(chosen, frames=len(seen), best=best, model_ms=model.invoked_ms - before_ms)
 
 
+def check_recordable(seen: Observation) -> None:
+    """Return where a reading can hold what the model said of the animals.
+
+    Raises:
+        BundleError: a number is not finite or out of the contract's range; its field.
+    """
+    try:
+        for animal in seen.animals:
+            jsontext.decode(jsontext.encode(animal), Animal)
+    except MessageError as error:
+        raise BundleError(f"the model's answer cannot be recorded: {error}") from error
+
+
 def _observe_one(
     frame: Frame,
     model: LoadedModel,
@@ -102,6 +119,10 @@ def _observe_one(
     reference: NDArray[np.complex64] | None,
     light: Light,
 ) -> Observation:
+    height, width = frame.main.shape[:2]
+    if min(height, width) < LEAST_PX:
+        text = f"the picture is {width} x {height} pixels, at least {LEAST_PX} x {LEAST_PX} are needed"
+        return _nothing(Outcome.CAMERA_FAULT, text, None)
     quality = measure_quality(frame.small, settings.limits, reference)
     outcome, detail = judge_quality(quality, settings.limits)
     if outcome is not Outcome.OK:

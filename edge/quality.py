@@ -96,13 +96,13 @@ def reference_view(small: Image) -> NDArray[np.complex64]:
 def shift_against(small: Image, reference: NDArray[np.complex64]) -> float | None:
     """Return how far the view has moved, small-stream pixels; None where the views do not compare."""
     spectrum = reference_view(small)
-    if spectrum.shape != reference.shape:
+    if spectrum.shape != reference.shape or min(spectrum.shape) < 2:
         return None
     step = _step(small)
     surface = np.fft.irfft2(spectrum * reference.conj())
     row, column = np.unravel_index(int(surface.argmax()), surface.shape)
     peak = float(surface[row, column])
-    if peak < 6 * float(surface.std()):
+    if peak <= 6 * float(surface.std()):
         return None
     dy = min(int(row), surface.shape[0] - int(row))
     dx = min(int(column), surface.shape[1] - int(column))
@@ -112,7 +112,7 @@ def shift_against(small: Image, reference: NDArray[np.complex64]) -> float | Non
 def _windowed(small: Image) -> NDArray[np.float32]:
     """Return the view at a quarter of a usual small stream's width, where its borders fade out."""
     step = _step(small)
-    view = image.resize(small, small.shape[1] // step, small.shape[0] // step).astype(np.float32)
+    view = image.resize(small, max(1, small.shape[1] // step), max(1, small.shape[0] // step)).astype(np.float32)
     windowed: NDArray[np.float32] = (view - view.mean()) * _window(view.shape[0], view.shape[1])
     return windowed
 
@@ -129,7 +129,9 @@ def _step(small: Image) -> int:
 
 
 def _sharpness(small: Image) -> float:
-    """Return the standard deviation of the Laplacian on every fourth row, grey levels."""
+    """Return the standard deviation of the Laplacian on every fourth row, grey levels; 0 where there is none."""
+    if min(small.shape) < 3:
+        return 0.0
     above, middle, below = (small[offset : small.shape[0] - 2 + offset : 4].astype(np.int16) for offset in range(3))
     laplacian = 4 * middle[:, 1:-1] - above[:, 1:-1] - below[:, 1:-1] - middle[:, :-2] - middle[:, 2:]
     return float(laplacian.astype(np.float32).std())

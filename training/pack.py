@@ -177,7 +177,7 @@ def _write(
     key: bytes,
 ) -> str:
     opened = {name.removesuffix(".tflite"): open_network(content) for name, content in networks.items()}
-    inputs, outputs = make_golden(opened, samples)
+    inputs, outputs = make_golden(opened, samples, manifest)
     files = {**networks, GOLDEN_INPUTS: inputs, GOLDEN_OUTPUTS: outputs, CARD: card.encode()}
     out.parent.mkdir(parents=True, exist_ok=True)
     return write_bundle(out, manifest, files, key)

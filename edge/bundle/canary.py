@@ -21,12 +21,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import edge
 from edge.bundle.sandbox import isolate
 from edge.contract import jsontext
 from edge.contract.base import Struct
 from edge.errors import CageclockError, MessageError
+
+if TYPE_CHECKING:
+    from edge.model.bundle import Bundle
+    from edge.model.loaded import LoadedModel
 
 LIMIT_S = 120.0
 _ADDRESS_SPACE = 4 << 30
@@ -159,29 +164,54 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def examine(path: Path, trusted_keys: Sequence[bytes]) -> Verdict:
-    """Return what running the bundle here shows: golden outputs, time of one invocation, memory."""
+    """Return what running the bundle here shows: golden outputs, head, time of one invocation, memory.
+
+    Whatever else the bundle makes the program raise is a problem of the bundle, in one sentence.
+
+    Raises:
+        CageclockError: it cannot be read or loaded, or a trusted key is none.
+        MemoryError: it takes more than the canary has.
+    """
+    try:
+        return _examine(path, trusted_keys)
+    except (CageclockError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001
+        return Verdict(problems=(f"canary: the bundle ends in {type(error).__name__}: {str(error)[:200]}",))
+
+
+def _examine(path: Path, trusted_keys: Sequence[bytes]) -> Verdict:
     from edge.bundle.rules import check_runtime
     from edge.model.bundle import read_bundle
-    from edge.model.golden import check_golden
     from edge.model.loaded import load_model
     from edge.model.runtime import runtime_name
+    from edge.rehearsal import rehearse
 
     bundle = read_bundle(path, trusted_keys)
     check_runtime(bundle.manifest.runtime_min, runtime_name())
     model = load_model(bundle)
-    problems = check_golden(model, bundle)
+    problems = rehearse(model, bundle)
     budget = bundle.manifest.budget
-    fastest_ms = float("inf")
-    for _ in range(3):  # the fastest of three: other work on the machine must not refuse a good bundle
-        before_ms = model.invoked_ms
-        check_golden(model, bundle)
-        fastest_ms = min(fastest_ms, model.invoked_ms - before_ms)
+    fastest_ms = _invocation_ms(model, bundle)
     memory_mb = _peak_mb()
     if fastest_ms > budget.invoke_ms:
-        problems.append(f"budget: one invocation took {fastest_ms:.0f} ms, at most {budget.invoke_ms:.0f} allowed")
+        problems.append(f"budget: one invocation took {fastest_ms:.3g} ms, at most {budget.invoke_ms:g} allowed")
     if memory_mb > budget.memory_mb:
         problems.append(f"budget: {memory_mb:.0f} MB of memory, at most {budget.memory_mb:.0f} allowed")
     return Verdict(problems=tuple(problems), invoke_ms=round(fastest_ms, 3), memory_mb=round(memory_mb, 1))
+
+
+def _invocation_ms(model: LoadedModel, bundle: Bundle) -> float:
+    """Return how long the three networks take together; the fastest of three, for other work runs beside them."""
+    from edge.model.golden import NAMES, network_of, read_golden
+
+    inputs, took_ms = read_golden(bundle).inputs, []
+    for _ in range(3):
+        before_ms = model.invoked_ms
+        for name in NAMES:
+            network_of(model, name).run_raw(inputs[name][0])
+        took_ms.append(model.invoked_ms - before_ms)
+    return min(took_ms)
 
 
 def _peak_mb() -> float:

@@ -6,7 +6,10 @@ from edge.capture.clockwatch import Correction
 from edge.clock import Clock
 from edge.contract.base import Scalar
 from edge.contract.record import ClockCorrection, Event, EventCode
+from edge.errors import plain
 from edge.outbox import Outbox
+
+_MOST = 2000
 
 
 class Journal:
@@ -28,8 +31,8 @@ class Journal:
                 monotonic_s=self._clock.monotonic_s(),
                 clock_synced=self._clock.synced(),
                 code=code,
-                text=text,
-                detail=detail,
+                text=plain(text, _MOST),
+                detail={key: plain(one, _MOST) if isinstance(one, str) else one for key, one in detail.items()},
             )
         )
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge.capture.trial import Trial
 from edge.config.tree import Config
 from edge.demo.bundle_path import DEMO_BUNDLE
-from edge.errors import BundleError, OperatorError
+from edge.errors import BundleError, OperatorError, describe_error
 
 if TYPE_CHECKING:
     from edge.model.bundle import Bundle
@@ -65,6 +66,13 @@ def _read(config: Config, path: Path) -> Bundle:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
 
 
+def golden_of(bundle: Bundle) -> Bundle:
+    """Return the bundle with its golden parts alone: what stays in memory while it is on trial."""
+    from edge.contract.manifest import GOLDEN_INPUTS, GOLDEN_OUTPUTS
+
+    return replace(bundle, files={name: bundle.files[name] for name in (GOLDEN_INPUTS, GOLDEN_OUTPUTS)})
+
+
 class ModelSource:
     """Loads the model when it is first needed, and anew when another file stands where the settings or the link point.
 
@@ -78,6 +86,7 @@ class ModelSource:
         self._config = config
         self._state_dir = Path(config.state_dir)
         self._model: LoadedModel | None = None
+        self._golden: Bundle | None = None
         self._installed = False
         self._tried: tuple[str, int, int] | None = None
         self._ever_tried = False
@@ -95,8 +104,12 @@ class ModelSource:
             try:
                 self._take_up(path, installed=path == self._state_dir / ACTIVE)
                 self.problem = None
-            except (OperatorError, BundleError) as error:
-                self.problem = error
+            except Exception as error:  # noqa: BLE001 - whatever a bundle makes the loader raise
+                if isinstance(error, OperatorError | BundleError):
+                    self.problem = error
+                else:  # memory that was short, say: tried again with the next capture
+                    self.problem = BundleError(f"{path}: cannot be loaded: {describe_error(error)}")
+                    self._ever_tried = False
                 if self._model is None:
                     self._take_up_previous()
                 if self._model is None and self._fingerprint() != seen:
@@ -107,28 +120,51 @@ class ModelSource:
     def at_work(self) -> Iterator[None]:
         """Run the model within: on trial, how that ends is counted. A condemned one is let go of.
 
+        Every piece of work that counts towards GOOD has had the age model in it, on an animal or on the golden inputs.
+
         Raises:
+            BundleError: no animal was seen, and the golden inputs, tried in its place, were answered wrongly.
             Exception: whatever was raised within.
         """
         model = self._model
         if model is None or not self._installed or not self.trial.on_trial(model.sha256):
             yield
             return
-        before_ms = model.invoked_ms
+        before_ms, before_age_ms = model.invoked_ms, model.age.invoked_ms
         self.trial.begin(model.sha256)
         try:
             yield
+            invoked = model.invoked_ms > before_ms
+            wrong = self._check_again(model) if invoked and model.age.invoked_ms == before_age_ms else []
         except Exception as error:
-            self.trial.ended_badly(model.sha256, f"{type(error).__name__}: {error}")
-            if not self.trial.on_trial(model.sha256):
-                self._model, self._ever_tried = None, False
+            self.trial.ended_badly(model.sha256, describe_error(error))
+            self._let_go(model)
             raise
-        self.trial.ended_well(model.sha256, invoked=model.invoked_ms > before_ms)
+        if wrong:
+            self.trial.condemn(model.sha256, wrong[0])
+            self._let_go(model)
+            raise BundleError(f"sha256 {model.sha256[:12]} failed its trial on this device: {wrong[0]}")
+        self.trial.ended_well(model.sha256, invoked=invoked)
+        if not self.trial.on_trial(model.sha256):
+            self._golden = None
+
+    def _check_again(self, model: LoadedModel) -> list[str]:
+        """Return what is wrong with the golden outputs by now; nothing where they belong to another bundle."""
+        from edge.model.golden import check_golden
+
+        if self._golden is None or self._golden.sha256 != model.sha256:
+            return []
+        return check_golden(model, self._golden)
+
+    def _let_go(self, model: LoadedModel) -> None:
+        """Forget a model that was condemned; the next capture takes up another."""
+        if not self.trial.on_trial(model.sha256):
+            self._model, self._ever_tried, self._golden = None, False, None
 
     def _take_up_previous(self) -> None:
         previous = self._state_dir / PREVIOUS
         if self._config.bundle.path is None and previous.is_file():
-            with contextlib.suppress(OperatorError, BundleError):
+            with contextlib.suppress(Exception):  # `problem` says why the wanted one does not run
                 self._take_up(previous, installed=True)
 
     def _take_up(self, path: Path, *, installed: bool) -> None:
@@ -144,13 +180,13 @@ class ModelSource:
         print(text, flush=True)
 
     def _try(self, path: Path, bundle: Bundle) -> LoadedModel:
-        """Return the model of an installed bundle; on trial it must meet its golden outputs here, too.
+        """Return the model of an installed bundle; on trial it must pass its rehearsal here, too.
 
         Raises:
             BundleError: it is condemned, or cannot be loaded.
         """
-        from edge.model.golden import check_golden
         from edge.model.loaded import load_model
+        from edge.rehearsal import rehearse
 
         self.trial.adopt(bundle)
         reason = self.trial.state.reason(bundle.sha256)
@@ -161,17 +197,18 @@ class ModelSource:
         self.trial.begin(bundle.sha256)
         try:
             model = load_model(bundle, self._config.bundle.threads)
-            wrong = check_golden(model, bundle)
+            wrong = rehearse(model, bundle)
         except OperatorError:
             self.trial.ended_well(bundle.sha256, invoked=False)
             raise
         except Exception as error:
-            self.trial.ended_badly(bundle.sha256, str(error) or type(error).__name__)
-            raise BundleError(f"{path}: {error}") from error
+            self.trial.ended_badly(bundle.sha256, describe_error(error))
+            raise BundleError(f"{path}: {describe_error(error)}") from error
         if wrong:
             self.trial.condemn(bundle.sha256, wrong[0])
             raise BundleError(f"sha256 {bundle.sha256[:12]} failed its trial on this device: {wrong[0]}")
         self.trial.ended_well(bundle.sha256, invoked=False)
+        self._golden = golden_of(bundle)
         return model
 
     def _fingerprint(self) -> tuple[str, int, int] | None:

@@ -15,6 +15,7 @@ from edge.capture.journal import Journal
 from edge.contract.base import Scalar
 
 UNSEEN = "passed unseen"
+RAISED = "could not be taken: an error of the program, said on its standard error"
 DISK_FULL = "could not be kept: the disk was full"
 
 

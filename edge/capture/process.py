@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,19 +16,27 @@ from edge.capture.freshness import Freshness
 from edge.capture.installs import Installs
 from edge.capture.journal import Journal
 from edge.capture.ladder import Ladder, Rungs, exit_code_after
+from edge.capture.look import Look
 from edge.capture.model import ModelSource
-from edge.capture.reading import Composer, Result, with_crops
+from edge.capture.problem import Problem, say
+from edge.capture.reading import Composer, Result
 from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
 from edge.clock import Clock
 from edge.config.tree import Config
-from edge.contract.reading import Light, Model, Outcome, Reading, Timings
-from edge.errors import CageclockError, CameraError, DeviceError, EndOfReplay, FrameRefused, OperatorError
-from edge.frame import Frame
+from edge.contract.reading import Light, Model, Outcome, Reading
+from edge.errors import (
+    CameraError,
+    DeviceError,
+    EndOfReplay,
+    FrameRefused,
+    OperatorError,
+    StorageError,
+    describe_error,
+)
 from edge.memory import over_ceiling
-from edge.observe import ObserveSettings, observe
 from edge.outbox import Outbox
-from edge.quality import MOVED, measure_quality
+from edge.quality import MOVED
 from edge.schedule import Plan, Tally
 from edge.state import capture_folder
 
@@ -64,31 +71,61 @@ class CaptureProcess:
         self.models = ModelSource(config, clock.monotonic_s)
         self.tally = tally
         self.fresh = Fresh()
-        self.problem = ""
+        self._problem = Problem()
         self.last_outcome: Outcome | None = None
         self.taken = 0
         state_dir = Path(config.state_dir)
         self._ladder = Ladder(camera, rungs, Freshness())
         self._composer = Composer(config, config_sha256)
         self._reference = Reference(capture_folder(state_dir))
-        self._archive = Archive(capture_folder(state_dir), config.archive)
+        archive = Archive(capture_folder(state_dir), config.archive)
         self._installs = Installs(state_dir, self.journal, self.models.trial, outbox)
-        self._settings = ObserveSettings.of(config.cage, config.quality)
+        self._look = Look(config, self.models, self._reference, archive, self._problem)
+        self._slot: Slot | None = None
         self._moved = 0
         self._refused = ""
         self._model: Model | None = None
         self._was_failing = rungs.failed_in_a_row > 0 or rungs.restarts_in_a_row > 0
 
+    @property
+    def problem(self) -> str:
+        """What is wrong at present, empty for nothing."""
+        return self._problem.text
+
     def take(self, request_id: str | None = None) -> Reading:
         """Return the reading of a slot that is due now; when it returns, the reading is durable.
+
+        Whatever a camera, a picture, a model or a library raises on the way becomes a reading with a fault.
 
         Raises:
             EndOfReplay: the replay has no more pictures; there was nothing to read.
             StorageError: the outbox cannot keep anything.
         """
-        slot = begin_slot(self.clock, self.config.light_cycle, request_id)
+        self._slot = None
+        slot = self._slot = begin_slot(self.clock, self.config.light_cycle, request_id)
         self.clock_watch.labelled(slot.captured_at.timestamp() - slot.monotonic_s, slot.clock_synced)
-        result = self._photograph(slot)
+        try:
+            result = self._photograph(slot)
+        except EndOfReplay:
+            raise
+        except Exception as error:  # noqa: BLE001
+            result = self._fault(Outcome.CAMERA_FAULT, error)
+        reading = self._append(slot, result)
+        self.taken += 1
+        try:
+            self._remember(slot, result if reading.outcome is result.outcome else Result(reading.outcome, ""))
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the reading is durable, whatever comes after it
+            say(f"after a reading: {describe_error(error)}")
+        return reading
+
+    def _append(self, slot: Slot, result: Result) -> Reading:
+        """Return the slot's reading once it is durable. A second try stores the labels alone.
+
+        Raises:
+            StorageError: the outbox cannot keep anything.
+        """
         made: list[Reading] = []
 
         def build(epoch: str, seq: int) -> tuple[Reading, bytes | None]:
@@ -96,10 +133,28 @@ class CaptureProcess:
             made.append(reading)
             return reading, jpeg
 
-        self.outbox.append_reading(build)
-        self.taken += 1
-        self._remember(slot, result)
+        def build_bare(_epoch: str, _seq: int) -> tuple[Reading, bytes | None]:
+            made.append(self._composer.bare(slot, result.outcome, self.problem))
+            return made[-1], None
+
+        try:
+            self.outbox.append_reading(build)
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            self._problem.text = f"not recorded whole: {describe_error(error)}"
+            say(self.problem)
+            if not self.is_stored():
+                self.outbox.append_reading(build_bare)
         return made[-1]
+
+    def is_stored(self) -> bool:
+        """Return whether the newest slot's reading is in the outbox: an error may come after its commit."""
+        slot = self._slot
+        newest = (one for one in self.outbox.newest(4) if isinstance(one, Reading))
+        return slot is not None and any(
+            (one.boot_id, one.monotonic_s) == (slot.boot_id, slot.monotonic_s) for one in newest
+        )
 
     def watch_clock(self) -> None:
         """Record what the wall clock did since the last look."""
@@ -117,7 +172,7 @@ class CaptureProcess:
         if too_much is not None:
             self.rungs.climbed("memory_restarts")
             self.journal.event("memory_ceiling", too_much, exit_code=DeviceError.exit_code)
-            print(f"cageclock: capture: {too_much}", file=sys.stderr, flush=True)
+            say(f"capture: {too_much}")
             return DeviceError.exit_code
         if self.rungs.failed_in_a_row == 0:
             return None
@@ -127,8 +182,11 @@ class CaptureProcess:
         return code
 
     def close(self) -> None:
-        """Let go of the camera."""
-        self._ladder.close()
+        """Let go of the camera; one that fails to close keeps nobody from ending."""
+        try:
+            self._ladder.close()
+        except Exception as error:  # noqa: BLE001
+            say(f"the camera did not close: {describe_error(error)}")
 
     def _photograph(self, slot: Slot) -> Result:
         begin = time.perf_counter()
@@ -141,36 +199,18 @@ class CaptureProcess:
             raise
         except (CameraError, OperatorError) as error:
             return self._fault(Outcome.CAMERA_FAULT, error)
+        except Exception as error:  # noqa: BLE001 - a driver's own error: two such slots in a row, and a fresh process
+            self.rungs.climbed("failed_slots")
+            self.rungs.failed_in_a_row += 1
+            return self._fault(Outcome.CAMERA_FAULT, error)
         self.fresh = Fresh(slot.captured_at, slot.monotonic_s)
-        return self._observe(slot, frames, (time.perf_counter() - begin) * 1000)
-
-    def _observe(self, slot: Slot, frames: tuple[Frame, ...], capture_ms: float) -> Result:
-        begin = time.perf_counter()
-        reference = self._reference.of(slot.light)
-        model = self.models.get()
-        try:
-            if model is None:
-                assert self.models.problem is not None
-                raise self.models.problem
-            with self.models.at_work():
-                seen = observe(frames, model, self._settings, reference, slot.light)
-        except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the slot yields its reading
-            fault = self._fault(Outcome.MODEL_FAULT, error)
-            quality = measure_quality(frames[0].small, self.config.quality, reference)
-            return Result(fault.outcome, fault.detail, frames, quality, timings=Timings(capture_ms=capture_ms))
-        observe_ms = (time.perf_counter() - begin) * 1000
-        timings = Timings(capture_ms=capture_ms, observe_ms=observe_ms, model_ms=seen.model_ms)
-        self.problem = ""
-        result = Result(seen.outcome, seen.detail, frames, seen.quality, seen, model.describe(), timings)
-        return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
+        return self._look.at(slot, frames, (time.perf_counter() - begin) * 1000)
 
     def _fault(self, outcome: Outcome, error: Exception) -> Result:
         """Return the failed slot, and say once on standard error what to do about it."""
-        text = str(error) if isinstance(error, CageclockError) else f"{type(error).__name__}: {error}"
-        if text != self.problem:
-            print(f"cageclock: {outcome.value}: {text}", file=sys.stderr, flush=True)
-        self.problem = text
-        return Result(outcome, text[:500])
+        text = describe_error(error)
+        self._problem.note(outcome, text)
+        return Result(outcome, text)
 
     def _remember(self, slot: Slot, result: Result) -> None:
         """Keep what the next slots need, and append the events that this one gives rise to."""

@@ -5,18 +5,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import msgspec
 
 from edge import image
 from edge.capture.slot import Slot
 from edge.config.tree import Config
-from edge.contract.reading import Model, Outcome, Quality, Reading, Thumbnail, Timings
+from edge.contract import jsontext
+from edge.contract.reading import CameraState, Model, Outcome, Quality, Reading, Thumbnail, Timings
+from edge.errors import MessageError, describe_error
 from edge.frame import Frame
 from edge.observe import Observation
 
 EXIF_BYTES = 512
 """Kept free below `thumbnail.max_kb` for the identity in EXIF."""
+_MOST_BYTES = 240_000
+"""Of one reading; a station refuses a record of more than 256 kB."""
+_FAULTS = (Outcome.CAMERA_FAULT, Outcome.MODEL_FAULT, Outcome.STALE_FRAME)
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +51,46 @@ class Composer:
         self._config_sha256 = config_sha256
 
     def compose(self, slot: Slot, result: Result, epoch: str, seq: int) -> tuple[Reading, bytes | None]:
-        """Return the reading and its thumbnail, which carries the identity (epoch, seq) in EXIF."""
+        """Return the reading and its thumbnail, which carries the identity (epoch, seq) in EXIF.
+
+        What cannot be made or recorded is left out, thumbnail and camera's state first, and `detail` says so.
+        """
         frame = self._shown(result)
-        jpeg, thumbnail = None, None
-        if frame is not None and self._config.thumbnail.enabled:
-            jpeg, thumbnail = self._thumbnail(frame, slot, epoch, seq)
+        missing: list[str] = []
+        jpeg, thumbnail, state = None, None, None
+        if frame is not None:
+            try:
+                if self._config.thumbnail.enabled:
+                    jpeg, thumbnail = self._thumbnail(frame, slot, epoch, seq)
+            except Exception as error:  # noqa: BLE001 - a picture that cannot be coded costs the picture
+                missing.append(f"no thumbnail: {describe_error(error)}")
+            try:
+                state = recordable(frame.state)
+            except Exception as error:  # noqa: BLE001 - a camera may say anything
+                missing.append(f"no camera state: {describe_error(error)}")
+        try:
+            reading = recordable(self._whole(slot, result, frame, state, thumbnail, missing))
+        except Exception as error:  # noqa: BLE001 - the slot yields its reading, whatever it showed
+            return self.bare(slot, result.outcome, f"not recordable: {describe_error(error)}"), None
+        return reading, jpeg
+
+    def bare(self, slot: Slot, outcome: Outcome, detail: str) -> Reading:
+        """Return the reading of a slot of which nothing but its labels and its fault can be recorded."""
+        fault = outcome if outcome in _FAULTS else Outcome.CAMERA_FAULT
+        return self._whole(slot, Result(fault, detail), None, None, None, ())
+
+    def _whole(
+        self,
+        slot: Slot,
+        result: Result,
+        frame: Frame | None,
+        state: CameraState | None,
+        thumbnail: Thumbnail | None,
+        missing: Sequence[str],
+    ) -> Reading:
         seen = result.observation
         cage = self._config.cage
-        reading = Reading(
+        return Reading(
             device_id=self._config.device_id,
             cage_id=cage.id,
             captured_at=slot.captured_at,
@@ -63,7 +102,7 @@ class Composer:
             trigger=slot.trigger,
             request_id=slot.request_id,
             outcome=result.outcome,
-            detail=result.detail,
+            detail="; ".join(part for part in (result.detail, *missing) if part),
             accepted=seen.accepted if seen is not None else False,
             age_days=seen.age_days if seen is not None else None,
             animals=seen.animals if seen is not None else (),
@@ -72,13 +111,12 @@ class Composer:
             frames=len(result.frames),
             px_per_mm=frame.px_per_mm if frame is not None else None,
             quality=result.quality,
-            camera=frame.state if frame is not None else None,
+            camera=state,
             model=result.model,
             thumbnail=thumbnail,
             timings=result.timings,
             config_sha256=self._config_sha256,
         )
-        return reading, jpeg
 
     def _shown(self, result: Result) -> Frame | None:
         if not result.frames:
@@ -99,6 +137,19 @@ class Composer:
         width, height = jpeg_size(coded)
         digest = hashlib.sha256(jpeg).hexdigest()
         return jpeg, Thumbnail(sha256=digest, bytes=len(jpeg), width=width, height=height)
+
+
+def recordable(value: T) -> T:
+    """Return the value itself, where a record can hold it.
+
+    Raises:
+        MessageError: a number is not finite, something is out of the contract's range, or all of it is too long.
+    """
+    body = jsontext.encode(value)
+    if len(body) > _MOST_BYTES:
+        raise MessageError(f"{type(value).__name__}: expected at most {_MOST_BYTES} bytes, got {len(body)}")
+    jsontext.decode(body, type(value))
+    return value
 
 
 def with_crops(result: Result, digests: Sequence[tuple[str, ...]]) -> Result:

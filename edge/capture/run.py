@@ -17,7 +17,8 @@ from edge.camera.protocol import Camera
 from edge.capture.beginning import first_started_at, last_settled_s, last_word, tell_changes, tell_start
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
-from edge.capture.owed import DISK_FULL, UNSEEN, Owed
+from edge.capture.owed import DISK_FULL, RAISED, UNSEEN, Owed
+from edge.capture.problem import say
 from edge.capture.process import CaptureProcess
 from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, read_status, write_status
 from edge.capture.watchdog import Watchdog
@@ -25,7 +26,7 @@ from edge.clock import Clock, SteppedClock, SystemClock
 from edge.config.load import config_sha256
 from edge.config.tree import Config
 from edge.contract.reading import Model, Outcome, Reading
-from edge.errors import BundleError, DeviceError, DiskFull, EndOfReplay, OperatorError
+from edge.errors import BundleError, DeviceError, DiskFull, EndOfReplay, OperatorError, StorageError, describe_error
 from edge.notify import watchdog_limit_s
 from edge.outbox import Outbox
 from edge.outbox.requests import Requests
@@ -34,6 +35,8 @@ from edge.state import capture_folder
 from edge.version import VERSION
 
 _MISSED_LIMIT = 100_000
+_RAISED_IN_A_ROW = 3
+"""So many slots without a reading, and a fresh process may do better."""
 
 
 def run(config: Config, *, captures: int | None = None, stepped_from: datetime | None = None) -> int:
@@ -81,6 +84,7 @@ class Capture:
         self._last_settled_s: float | None = None
         self._refused = False
         self._full_told = False
+        self._raised_in_a_row = 0
         self._changes_untold = True
         self._process = CaptureProcess(
             config=config,
@@ -135,13 +139,22 @@ class Capture:
                 due_s = self._next_due_s(due_s)  # it may have passed already: then it is taken late, or told as missed
             else:
                 kept = self._kept(self._take_requested)
+            if self._raised_in_a_row >= _RAISED_IN_A_ROW:
+                return DeviceError.exit_code
             code = self._process.exit_code() if kept else None
             if code is not None:
                 return code
         return self._final_code(captures)
 
     def _take_due(self, due_s: float) -> None:
+        """Take the slot, and look after the rest. A slot that yields no reading is owed: it becomes part of a gap.
+
+        Raises:
+            EndOfReplay: there was nothing to read.
+            StorageError: the outbox cannot keep anything; the one error that may end the process here.
+        """
         before = self._process.taken
+        reading = None
         try:
             self._owed.tell()
             reading = self._process.take()
@@ -149,8 +162,16 @@ class Capture:
             if self._process.taken == before:
                 self._owed.slots(1, due_s, DISK_FULL)
             raise
+        except (StorageError, EndOfReplay):
+            raise
+        except Exception as error:  # noqa: BLE001 - what even the labels of a fault could not survive
+            say(f"a due slot has no reading: {describe_error(error)}")
+            if not self._process.is_stored():
+                self._owed.slots(1, due_s, RAISED)
+        self._raised_in_a_row = 0 if self._process.taken > before else self._raised_in_a_row + 1
         self._due_s = due_s
-        self._look_after(reading)
+        if reading is not None:
+            self._look_after(reading)
 
     def _take_requested(self) -> None:
         request = self._requests.take()
@@ -158,7 +179,14 @@ class Capture:
             return
         # Its own row before the shot: after a crash a request is not fired a second time.
         self._outbox.mark_taken(request)
-        self._look_after(self._process.take(request))
+        try:
+            reading = self._process.take(request)
+        except (StorageError, EndOfReplay):
+            raise
+        except Exception as error:  # noqa: BLE001 - whoever asked hears nothing and asks again
+            say(f"the requested capture has no reading: {describe_error(error)}")
+            return
+        self._look_after(reading)
 
     def _kept(self, append: Callable[[], None]) -> bool:
         """Return whether what was appended is durable. While the disk is full, slots pass and are counted."""
@@ -187,14 +215,26 @@ class Capture:
         return self._stop or self._requests.waiting()
 
     def _look_after(self, reading: Reading) -> None:
-        """Do what comes after a durable reading: tell systemd, publish's file, the outbox's maintenance."""
+        """Do what comes after a durable reading: tell systemd, publish's file, the outbox's maintenance.
+
+        Raises:
+            StorageError: the outbox cannot keep an event.
+        """
+        try:
+            self._after(reading)
+        except StorageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the reading is durable; the next one brings another try
+            say(f"after a reading: {describe_error(error)}")
+
+    def _after(self, reading: Reading) -> None:
         self._watchdog.ready()
         self._watchdog.progress(f"{reading.captured_at.isoformat(timespec='seconds')} {reading.outcome.value}")
         self._process.watch_clock()
         if self._changes_untold:
-            self._changes_untold = False
             model, models = self._model(), self._process.models
             tell_changes(self._process.journal, self._last, self._process.camera.describe(), model, models.file_sha256)
+            self._changes_untold = False
         self._write_status("")
         self._outbox.maintain()
 
@@ -235,6 +275,8 @@ class Capture:
     def _final_code(self, captures: int | None) -> int:
         """Return 0, or for a bounded run the code of what kept its last slot from being a measurement."""
         outcome = self._process.last_outcome
+        if self._raised_in_a_row:
+            return DeviceError.exit_code
         if captures is not None and outcome is Outcome.CAMERA_FAULT:
             return DeviceError.exit_code
         if captures is not None and outcome is Outcome.MODEL_FAULT:

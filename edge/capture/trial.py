@@ -9,7 +9,9 @@ What is counted. Before a model on trial is loaded or runs, a mark is made durab
 a start finds says that the process ended while the model was at work: a crash, a watchdog kill, or a power cut at that
 moment. A kill between two captures leaves no mark and counts for nothing. One bad end condemns nobody, since a power
 cut is no fault of the model: `BAD_ENDS` of them do, and so does a wrong golden output at once. An error that the
-runtime raises is a bad end too. `trial_captures` captures that ran the model and `trial_minutes` of work make it GOOD.
+runtime raises is a bad end too, and so is an answer that no reading can hold. `trial_captures` captures that ran the
+model and `trial_minutes` of work make it GOOD. In a capture without an animal the golden inputs take its place: an
+empty cage alone proves no age model.
 
 What it costs: two small synced writes a capture, while the trial lasts and never after it. A full disk loses marks, not
 models: what cannot be marked is not counted. A damaged file begins all trials anew; digests that the bundle unit has

@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 
+from edge.contract.breach import first_breach
 from edge.errors import MessageError
 
 MAX_DEPTH: Final = 64
@@ -90,10 +91,11 @@ def decode(data: bytes | str, kind: type[T]) -> T:
     Raises:
         MessageError: as `parse`, or a field is unknown, missing, of the wrong type or out of range.
     """
+    values = parse(data)
     try:
-        return msgspec.convert(parse(data), kind, strict=True)
+        return msgspec.convert(values, kind, strict=True)
     except msgspec.ValidationError as error:
-        raise MessageError(f"{kind.__name__}: {error}") from error
+        raise MessageError(f"{kind.__name__}: {first_breach(values, kind) or error}") from error
 
 
 def _check_depth(outside: bytes) -> None:

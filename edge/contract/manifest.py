@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from edge.contract.base import Count, Fraction, NotNegative, Positive, Sequence, Sha256, Struct
+from edge.contract.base import Fraction, Sequence, Sha256, Struct
 
 MANIFEST_SCHEMA: Final = "cageclock/manifest/1"
 PAYLOAD_TYPE: Final = "application/vnd.cageclock.manifest+json"
@@ -20,25 +20,46 @@ CENTRES, PARTS, AGE = "centres.tflite", "parts.tflite", "age.tflite"
 GOLDEN_INPUTS, GOLDEN_OUTPUTS, CARD = "golden.npz", "golden.json", "MODEL_CARD.md"
 
 Pixels = Annotated[int, msgspec.Meta(ge=8, le=2048)]
+Label = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Text = Annotated[str, msgspec.Meta(max_length=2000)]
+Bytes = Annotated[int, msgspec.Meta(ge=0, le=64_000_000)]
+Units = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+"""How many animals or cages something rests on."""
+Scale = Annotated[float, msgspec.Meta(ge=0.1, le=100.0)]
+"""Pixels per millimetre: a mouse of 90 mm on 9 to 9,000 pixels."""
+Days = Annotated[float, msgspec.Meta(ge=0.0, le=3650.0)]
+"""The oldest known mouse died at 1,819 days."""
+Weight = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+"""Float32 sums of thousands of products of such numbers and dequantised int8 outputs stay finite."""
+Quantum = Annotated[float, msgspec.Meta(ge=1e-12, le=1e4)]
+Stride = Annotated[int, msgspec.Meta(ge=1, le=64)]
+Count = Annotated[int, msgspec.Meta(ge=1, le=4096)]
+Row = Annotated[tuple[Weight, ...], msgspec.Meta(max_length=1000)]
+Whitened = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
+"""An embedding that hardly varies is whitened by large numbers."""
+HalfWidth = Annotated[float, msgspec.Meta(ge=0.0, le=10_000.0)]
+Metric = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+OPEN_DAYS = 1e9
+"""`below_days` of the last band."""
 HeadKind = Literal["distribution", "gaussian", "quantile"]
 
 
 class Part(Struct, frozen=True, kw_only=True):
     """One file of the bundle."""
 
-    name: str
+    name: Label
     sha256: Sha256
-    bytes: Count
+    bytes: Bytes
 
 
 class Tensor(Struct, frozen=True, kw_only=True):
     """One quantised tensor: real value = (int8 value - zero_point) * scale."""
 
-    name: str
-    shape: tuple[int, ...]
+    name: Label
+    shape: Annotated[tuple[Count, ...], msgspec.Meta(min_length=1, max_length=6)]
     dtype: Literal["int8", "uint8", "float32"]
-    scale: float
-    zero_point: int
+    scale: Quantum
+    zero_point: Annotated[int, msgspec.Meta(ge=-128, le=255)]
 
 
 class Centres(Struct, frozen=True, kw_only=True):
@@ -50,10 +71,10 @@ class Centres(Struct, frozen=True, kw_only=True):
 
     width: Pixels
     height: Pixels
-    stride: Sequence
+    stride: Stride
     channels: Literal[1, 3]
     threshold: Fraction
-    min_distance_px: Positive
+    min_distance_px: Annotated[float, msgspec.Meta(ge=0.1, le=2048.0)]
     input: Tensor
     output: Tensor
 
@@ -66,12 +87,12 @@ class Parts(Struct, frozen=True, kw_only=True):
     """
 
     size: Pixels
-    px_per_mm: Positive
-    stride: Sequence
+    px_per_mm: Scale
+    stride: Stride
     channels: Literal[1, 3]
-    keypoints: tuple[str, ...]
-    likelihood_a: float
-    likelihood_b: float
+    keypoints: Annotated[tuple[Label, ...], msgspec.Meta(min_length=1, max_length=64)]
+    likelihood_a: Annotated[float, msgspec.Meta(ge=-100.0, le=100.0)]
+    likelihood_b: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)]
     min_likelihood: Fraction
     input: Tensor
     output: Tensor
@@ -88,13 +109,13 @@ class Age(Struct, frozen=True, kw_only=True):
 
     width: Pixels
     height: Pixels
-    px_per_mm: Positive
+    px_per_mm: Scale
     channels: Literal[1, 3]
-    bin_centres_days: tuple[float, ...]
-    embedding_size: Sequence
-    head_weights: tuple[tuple[float, ...], ...]
-    head_bias: tuple[float, ...]
-    temperature: Positive
+    bin_centres_days: Annotated[tuple[Days, ...], msgspec.Meta(min_length=2, max_length=1000)]
+    embedding_size: Annotated[int, msgspec.Meta(ge=1, le=2048)]
+    head_weights: Annotated[tuple[Row, ...], msgspec.Meta(max_length=4096)]
+    head_bias: Annotated[tuple[Weight, ...], msgspec.Meta(max_length=1000)]
+    temperature: Annotated[float, msgspec.Meta(ge=0.01, le=100.0)]
     head: HeadKind = "distribution"
     input: Tensor
     output: Tensor
@@ -103,9 +124,9 @@ class Age(Struct, frozen=True, kw_only=True):
 class Band(Struct, frozen=True, kw_only=True):
     """Conformal half-widths for predictions below `below_days`: the interval is age - low_days .. age + high_days."""
 
-    below_days: float
-    low_days: NotNegative
-    high_days: NotNegative
+    below_days: Annotated[float, msgspec.Meta(gt=0.0, le=OPEN_DAYS)]
+    low_days: HalfWidth
+    high_days: HalfWidth
 
 
 class Intervals(Struct, frozen=True, kw_only=True):
@@ -117,8 +138,8 @@ class Intervals(Struct, frozen=True, kw_only=True):
 
     unit: Literal["reading", "day", "week"]
     coverage: Fraction
-    animals: Count
-    bands: tuple[Band, ...]
+    animals: Units
+    bands: Annotated[tuple[Band, ...], msgspec.Meta(min_length=1, max_length=100)]
 
 
 class Domain(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -128,52 +149,57 @@ class Domain(Struct, frozen=True, kw_only=True, omit_defaults=True):
     1 is out of domain. Without weights (a bundle that was trained on no outliers) the first alone.
     """
 
-    mean: tuple[float, ...]
-    whitening: tuple[tuple[float, ...], ...]
-    threshold: Positive
-    foreign_weights: tuple[float, ...] = ()
-    foreign_bias: float = 0.0
+    mean: Annotated[tuple[Weight, ...], msgspec.Meta(max_length=4096)]
+    whitening: Annotated[
+        tuple[Annotated[tuple[Whitened, ...], msgspec.Meta(max_length=4096)], ...], msgspec.Meta(max_length=4096)
+    ]
+    threshold: Annotated[float, msgspec.Meta(ge=1e-6, le=1e9)]
+    foreign_weights: Annotated[tuple[Weight, ...], msgspec.Meta(max_length=4096)] = ()
+    foreign_bias: Weight = 0.0
 
 
 class Validity(Struct, frozen=True, kw_only=True):
     """Where the bundle claims to hold."""
 
-    strains: tuple[str, ...]
-    min_age_days: NotNegative
-    max_age_days: Positive
+    strains: Annotated[tuple[Label, ...], msgspec.Meta(max_length=1000)]
+    min_age_days: Days
+    max_age_days: Days
     view: Literal["top"]
-    lights: tuple[Literal["white", "infrared"], ...]
-    max_sd_days: Positive
-    min_px_per_mm: Positive
+    lights: Annotated[tuple[Literal["white", "infrared"], ...], msgspec.Meta(max_length=2)]
+    max_sd_days: Days
+    min_px_per_mm: Scale
 
 
 class Budget(Struct, frozen=True, kw_only=True):
-    """What the canary allows: one whole invocation of the three networks, and the memory of the process."""
+    """What the canary allows: one whole invocation of the three networks, and the memory of the process.
 
-    invoke_ms: Positive
-    memory_mb: Positive
+    No more than capture's watchdog and the canary's own limit leave room for.
+    """
+
+    invoke_ms: Annotated[float, msgspec.Meta(ge=0.001, le=10_000.0)]
+    memory_mb: Annotated[float, msgspec.Meta(ge=1.0, le=4096.0)]
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
     """Everything a device must know to run, trust or reject the bundle."""
 
     schema: Literal["cageclock/manifest/1"] = MANIFEST_SCHEMA
-    name: str
-    channel: str
+    name: Label
+    channel: Label
     release: Sequence
-    model_version: str
+    model_version: Label
     created_at: datetime
-    notice: str
-    preprocess_version: str
-    runtime_min: str
-    target_group: str
+    notice: Text
+    preprocess_version: Label
+    runtime_min: Label
+    target_group: Label
     centres: Centres
     parts: Parts
     age: Age
-    intervals: tuple[Intervals, ...]
+    intervals: Annotated[tuple[Intervals, ...], msgspec.Meta(min_length=1, max_length=3)]
     domain: Domain
     validity: Validity
     budget: Budget
-    training: dict[str, str | int | float | bool | None]
-    metrics: dict[str, float]
-    files: tuple[Part, ...]
+    training: Annotated[dict[str, Text | int | float | bool | None], msgspec.Meta(max_length=1000)]
+    metrics: Annotated[dict[str, Metric], msgspec.Meta(max_length=1000)]
+    files: Annotated[tuple[Part, ...], msgspec.Meta(max_length=16)]

@@ -7,7 +7,7 @@ from edge.config.tree import Config
 from edge.doctor.finding import Finding
 from edge.errors import BundleError, OperatorError
 from edge.model.bundle import read_bundle
-from edge.model.golden import check_golden
+from edge.rehearsal import rehearse
 
 NAME = "model"
 
@@ -17,7 +17,7 @@ def check_model(config: Config) -> Finding:
     try:
         model = load(config)
         bundle = read_bundle(bundle_path(config), trusted_keys(config))
-        failures = check_golden(model, bundle)
+        failures = rehearse(model, bundle)
     except OperatorError as error:
         return Finding(NAME, False, str(error), "set bundle.path and bundle.trusted_keys")
     except BundleError as error:

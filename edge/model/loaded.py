@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.manifest import PREPROCESS_VERSION, Manifest
+from edge.contract.manifest import PREPROCESS_VERSION, Manifest, Tensor
 from edge.contract.reading import Model
 from edge.errors import BundleError
-from edge.heads import output_count
 from edge.model.bundle import Bundle
+from edge.model.consistency import contradictions
 from edge.model.runtime import open_network, runtime_name
+
+_SAME_SCALE = 1e-6
+"""The file has float32, the manifest the same number in decimals."""
 
 
 class Runs(Protocol):
@@ -74,7 +79,8 @@ def load_model(bundle: Bundle, threads: int = 1) -> LoadedModel:
     """Return the bundle's networks, loaded and checked against the manifest.
 
     Raises:
-        BundleError: another preprocessing version, a network that does not load or differs from the manifest.
+        BundleError: another preprocessing version, a manifest that contradicts itself, a network that does not load or
+            differs from the manifest.
     """
     manifest = bundle.manifest
     if manifest.preprocess_version != PREPROCESS_VERSION:
@@ -82,19 +88,36 @@ def load_model(bundle: Bundle, threads: int = 1) -> LoadedModel:
             f"bundle: expected preprocessing version {PREPROCESS_VERSION}, got {manifest.preprocess_version}; "
             "update the program or make the bundle again"
         )
+    check_manifest(manifest)
     networks = {}
     for name, spec in (("centres", manifest.centres), ("parts", manifest.parts), ("age", manifest.age)):
-        network = open_network(bundle.files[f"{name}.tflite"], threads)
+        try:
+            network = open_network(bundle.files[f"{name}.tflite"], threads)
+        except BundleError as error:
+            raise BundleError(f"{name}: {error}") from error
         for side, promised, found in (("input", spec.input, network.input), ("output", spec.output, network.output)):
-            if promised.shape != found.shape:
-                raise BundleError(
-                    f"{name}: expected {side} shape {promised.shape} as in the manifest, got {found.shape}"
-                )
+            _check_tensor(f"{name}: {side}", promised, found)
         networks[name] = network
+    return assemble_model(manifest, networks, bundle.sha256)
+
+
+def check_manifest(manifest: Manifest) -> None:
+    """Return where the manifest agrees with itself.
+
+    Raises:
+        BundleError: it does not; the first five of its contradictions.
+    """
+    wrong = contradictions(manifest)
+    if wrong:
+        raise BundleError("manifest: " + "; ".join(wrong[:5]))
+
+
+def assemble_model(manifest: Manifest, networks: Mapping[str, Runs], sha256: str) -> LoadedModel:
+    """Return the model that a checked manifest and its three networks, by name, make."""
     age, domain = manifest.age, manifest.domain
-    loaded = LoadedModel(
+    return LoadedModel(
         manifest=manifest,
-        sha256=bundle.sha256,
+        sha256=sha256,
         runtime=runtime_name(),
         head_weights=np.array(age.head_weights, np.float32),
         head_bias=np.array(age.head_bias, np.float32),
@@ -102,22 +125,17 @@ def load_model(bundle: Bundle, threads: int = 1) -> LoadedModel:
         domain_mean=np.array(domain.mean, np.float32),
         domain_whitening=np.array(domain.whitening, np.float32),
         foreign_weights=np.array(domain.foreign_weights, np.float32),
-        **networks,
+        centres=networks["centres"],
+        parts=networks["parts"],
+        age=networks["age"],
     )
-    _check_shapes(loaded)
-    return loaded
 
 
-def _check_shapes(model: LoadedModel) -> None:
-    age, bins = model.manifest.age, model.bin_centres.size
-    size, outputs = age.embedding_size, output_count(age.head, bins, quantiles=max(2, model.head_bias.size))
-    expected = {"head_weights": (size, outputs), "head_bias": (outputs,), "domain_mean": (size,)}
-    for name, shape in expected.items():
-        if getattr(model, name).shape != shape:
-            raise BundleError(f"manifest: {name}: expected shape {shape}, got {getattr(model, name).shape}")
-    if model.foreign_weights.shape not in ((size,), (0,)):
-        raise BundleError(
-            f"manifest: domain.foreign_weights: expected {size} or none, got {model.foreign_weights.size}"
-        )
-    if model.domain_whitening.ndim != 2 or model.domain_whitening.shape[1] != size:
-        raise BundleError(f"manifest: domain.whitening: expected (k, {size}), got {model.domain_whitening.shape}")
+def _check_tensor(what: str, promised: Tensor, found: Tensor) -> None:
+    """Compare what decides about the meaning of an output: a wrong scale makes every age wrong, in silence."""
+    for field in ("shape", "dtype", "zero_point"):
+        said, has = getattr(promised, field), getattr(found, field)
+        if said != has:
+            raise BundleError(f"{what} {field.replace('_', ' ')}: expected {said} as in the manifest, got {has}")
+    if not math.isclose(promised.scale, found.scale, rel_tol=_SAME_SCALE):
+        raise BundleError(f"{what} scale: expected {promised.scale:.9g} as in the manifest, got {found.scale:.9g}")

@@ -78,7 +78,7 @@ class Network:
                 self._interpreter.allocate_tensors()
             (source,) = self._interpreter.get_input_details()
             (target,) = self._interpreter.get_output_details()
-        except (ValueError, RuntimeError, SystemError) as error:
+        except (ValueError, RuntimeError, SystemError, OverflowError) as error:
             raise BundleError(f"network: {runtime_name()} cannot load it: {error}") from error
         self.input, self.output = _tensor(source), _tensor(target)
         self._source, self._target = int(source["index"]), int(target["index"])

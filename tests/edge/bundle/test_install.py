@@ -47,8 +47,8 @@ REFUSED = {
     "a lower release": (lambda d, b: d.make(1, notice="older"), "expected more than 4"),
     "the same release": (lambda d, b: d.make(4, notice="other content"), "expected more than 4"),
     "wrong golden outputs": (lambda d, b: d.make(9, files={GOLDEN_OUTPUTS: golden_of_another(b)}), "golden input 0"),
-    "too slow": (lambda d, b: d.make(9, budget=Budget(invoke_ms=1e-6, memory_mb=900)), "budget: one invocation"),
-    "too large": (lambda d, b: d.make(9, budget=Budget(invoke_ms=1e6, memory_mb=1)), "MB of memory, at most 1"),
+    "too slow": (lambda d, b: d.make(9, budget=Budget(invoke_ms=0.001, memory_mb=900)), "budget: one invocation"),
+    "too large": (lambda d, b: d.make(9, budget=Budget(invoke_ms=1e4, memory_mb=1)), "MB of memory, at most 1"),
     "no network": (lambda d, b: d.make(9, files={"age.tflite": b"TFL3" * 100}), "cannot load it"),
     "for other devices": (
         lambda d, b: d.make(9, target_group="rats"),
