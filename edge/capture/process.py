@@ -24,7 +24,15 @@ from edge.capture.slot import Slot, begin_slot
 from edge.clock import Clock
 from edge.config.tree import Config
 from edge.contract.reading import Light, Model, Outcome, Reading, Timings
-from edge.errors import CageclockError, CameraError, DeviceError, EndOfReplay, FrameRefused, OperatorError
+from edge.errors import (
+    CageclockError,
+    CameraError,
+    DeviceError,
+    EndOfReplay,
+    FrameRefused,
+    OperatorError,
+    UnreadablePicture,
+)
 from edge.frame import Frame
 from edge.memory import over_ceiling
 from edge.observe import ObserveSettings, observe
@@ -66,6 +74,8 @@ class CaptureProcess:
         self.problem = ""
         self.last_outcome: Outcome | None = None
         self.taken = 0
+        self.unreadable = 0
+        """Slots whose stored picture could not be read."""
         state_dir = Path(config.state_dir)
         self._ladder = Ladder(camera, rungs, Freshness())
         self._composer = Composer(config, config_sha256)
@@ -139,6 +149,7 @@ class CaptureProcess:
         except EndOfReplay:
             raise
         except (CameraError, OperatorError) as error:
+            self.unreadable += isinstance(error, UnreadablePicture)
             return self._fault(Outcome.CAMERA_FAULT, error)
         self.fresh = Fresh(slot.captured_at, slot.monotonic_s)
         return self._observe(slot, frames, (time.perf_counter() - begin) * 1000)
