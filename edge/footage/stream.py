@@ -5,6 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+STREAMED = ("mpegts", "mpeg", "mpegvideo", "m4v", "h264", "hevc")
+"""Formats without an index: a recording may begin in the middle, with packets that no frame can be made of."""
 _PACKETS_LOOKED_AT = 200
 _ODDEST_PIXEL = 16
 """Pixels longer than this by their width are a mistake of the file."""

@@ -11,13 +11,14 @@ import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError, UnreadablePicture
 from edge.footage.order import FrameOrder
 from edge.footage.picture import MOST_PIXELS
-from edge.footage.stream import frame_count, length_s, main_stream, shown_size
+from edge.footage.stream import STREAMED, frame_count, length_s, main_stream, shown_size
 from edge.footage.times import Extent, Times
 from edge.footage.turn import UPRIGHT, turn_of_matrix
 from edge.frame import Image
@@ -80,7 +81,7 @@ class Video:
             stream.thread_type = "NONE"  # one core serves the whole device
             ticks_per_s = float(1 / stream.time_base)
             order, times, extent = FrameOrder(ticks_per_s), Times(ticks_per_s, self.frames_per_s), Extent()
-            why = ""
+            indexed, why = container.format.name not in STREAMED, ""
             for packet in self._packets(container, stream):
                 frames = []
                 try:
@@ -88,7 +89,7 @@ class Video:
                         frames = stream.codec_context.decode(None)
                     else:
                         if not packet.is_discard:
-                            order.sent(packet.pts, packet.dts, packet.is_keyframe)
+                            order.sent(packet.pts, packet.dts, indexed or packet.is_keyframe)
                             extent.add(packet.pts, packet.duration)
                         frames = packet.decode()
                 except self._av.error.FFmpegError as error:
@@ -134,7 +135,8 @@ class Video:
         yield None
 
     def _moment(self, number: int, time_s: float, frame: Any, stream: Any) -> Moment:
-        return Moment(number, time_s, lambda: self._converted(number, frame, stream))
+        pixel = stream.sample_aspect_ratio  # now: a frame outlives its file, which is closed behind the last one
+        return Moment(number, time_s, lambda: self._converted(number, frame, pixel))
 
     def _lost(self, number: int, time_s: float, why: str) -> Moment:
         def read() -> Image:
@@ -142,9 +144,9 @@ class Video:
 
         return Moment(number, time_s, read)
 
-    def _converted(self, number: int, frame: Any, stream: Any) -> Image:
+    def _converted(self, number: int, frame: Any, pixel: Fraction | None) -> Image:
         """Return the frame as a player shows it: in the pixels' shape first, then turned."""
-        width, height = shown_size(frame.width, frame.height, stream.sample_aspect_ratio)
+        width, height = shown_size(frame.width, frame.height, pixel)
         if width * height > MOST_PIXELS:
             most = MOST_PIXELS // 1_000_000
             raise UnreadablePicture(
