@@ -55,7 +55,9 @@ class PictureFiles:
         said = [f"passed over in the folders: {count_kinds(self.passed_over)}"] if self.passed_over else []
         if self.guessed:
             depths = count_kinds(self.guessed)
-            said.append(f"brightness was scaled by a depth that the files do not state: {depths}; see docs/datasets.md")
+            said.append(
+                f"brightness was scaled by a depth that the files do not state: {depths}; see docs/pictures-and-videos.md"
+            )
         return said
 
     shortfall: ClassVar[str] = ""

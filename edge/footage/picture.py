@@ -13,7 +13,7 @@ from PIL import UnidentifiedImageError
 
 from edge.errors import UnreadablePicture
 from edge.footage.depth import Stored, Unscaled, eight_bits
-from edge.footage.turn import turn_of_exif
+from edge.footage.turn import UPRIGHT, turn_of_exif
 from edge.frame import Image
 
 MOST_PIXELS = 100_000_000
@@ -78,8 +78,8 @@ def _read(picture: Pillow.Image) -> Picture:
     _check_pages(picture)
     stored = Stored.of(picture)
     picture.load()
-    # Only now: Pillow turns a TIFF by itself while it loads, and takes the orientation away.
-    turn = turn_of_exif(picture.getexif().get(_ORIENTATION))
+    # A TIFF is turned by Pillow itself while it loads, and up to Pillow 9 says afterwards that it is not.
+    turn = UPRIGHT if picture.format == "TIFF" else turn_of_exif(picture.getexif().get(_ORIENTATION))
     try:
         pixels, depth = eight_bits(picture, stored)
     except Unscaled as error:

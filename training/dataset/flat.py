@@ -31,5 +31,5 @@ def guessed_depths(depths: Counter[str]) -> list[Finding]:
     """Return a warning where pictures were scaled by a depth that their files do not state; counted by depth."""
     if not depths:
         return []
-    text = f"brightness was scaled by a depth that the files do not state: {count_kinds(depths)}; see docs/datasets.md"
-    return [Finding(0, "picture", text, "warning")]
+    text = f"brightness was scaled by a depth that the files do not state: {count_kinds(depths)}"
+    return [Finding(0, "picture", f"{text}; see docs/pictures-and-videos.md", "warning")]

@@ -181,6 +181,10 @@ def test_a_preview_within_a_picture_is_no_second_page(tmp_path: Path, scene: Ima
     small = scene.resize((24, 16))
     small.encoderinfo = {"tiffinfo": {254: 1}}
     scene.save(tmp_path / "a.tif", save_all=True, append_images=[small])
+    with Image.open(tmp_path / "a.tif") as written:
+        written.seek(1)
+        if 254 not in written.tag_v2:
+            pytest.skip("this Pillow does not write the mark of a preview")
     np.testing.assert_array_equal(read_image(tmp_path / "a.tif"), np.asarray(scene))
 
 
