@@ -2,7 +2,8 @@
 
     CageclockError                 exit code 1
     ├── OperatorError              2   a person at this machine: a setting, a path, a permission
-    │   └── ConfigError                a key of the configuration file
+    │   ├── ConfigError                a key of the configuration file
+    │   └── UnreadablePicture          a stored picture, a video, or one of its frames
     ├── BundleError                3   whoever sent the model bundle
     ├── DeviceError                4   the machine itself
     │   ├── CameraError
@@ -10,19 +11,21 @@
     │   │   ├── CameraBusy             another process holds it
     │   │   ├── CameraMissing          none is there
     │   │   ├── FrameRefused           a frame came, but it is older than its trigger or identical to the last
-    │   │   └── EndOfReplay            a replay has no more pictures; capture ends cleanly with 0
+    │   │   └── EndOfReplay            a replay has no more pictures; capture ends cleanly, with 0 or 7
     │   └── StorageError
     │       ├── DiskFull
     │       └── DatabaseDamaged
     ├── NetworkError               5   retried for ever with capped, jittered back-off
     └── MessageError               6   a payload that breaks the contract
 
-Exit code 75 is not an error class: capture ends with it when only a reboot can help.
+Two exit codes are no error class: capture ends with 75 when only a reboot can help, and with 7 ends what was done but
+for pictures that could not be read, each of which was named.
 """
 
 from __future__ import annotations
 
 EXIT_REBOOT = 75
+EXIT_PASSED_OVER = 7
 
 
 def plain(text: str, most: int = 500) -> str:
@@ -62,6 +65,10 @@ class ConfigError(OperatorError):
         self.path, self.expected, self.got, self.source = path, expected, got, source
         prefix = f"{source}: " if source else ""
         super().__init__(f"{prefix}{path}: expected {expected}, got {got}")
+
+
+class UnreadablePicture(OperatorError):
+    """A stored picture, a video or one frame of it cannot be read: one of many, it costs itself only."""
 
 
 class BundleError(CageclockError):

@@ -1,4 +1,4 @@
-"""JPEG, EXIF, resizing and cutting: the one owner of Pillow on the device."""
+"""JPEG, EXIF, resizing and cutting, with Pillow; files are read by `edge.footage.picture`."""
 
 from __future__ import annotations
 
@@ -11,30 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
 
-from edge.errors import OperatorError
 from edge.frame import Image
 from edge.version import VERSION
 
 _DESCRIPTION, _SOFTWARE, _TAKEN_AT = 0x010E, 0x0131, 0x9003
 _EXIF_FOLDER = 0x8769
 _ASCII, _LONG = 2, 4
-
-
-def read_image(path: Path) -> Image:
-    """Return the picture as uint8 (height, width, 3) RGB.
-
-    Raises:
-        OperatorError: the file is missing, truncated or no image.
-    """
-    try:
-        with Pillow.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except FileNotFoundError as error:
-        raise OperatorError(f"{path}: expected an image, there is no such file") from error
-    except (UnidentifiedImageError, Pillow.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
-        raise OperatorError(f"{path}: expected a whole image (PNG, JPEG, ...), got {error}") from error
 
 
 def write_image(path: Path, pixels: Image) -> None:

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
-from edge.camera.pictures import IMAGES, VIDEOS, FolderPictures, VideoPictures
-from edge.errors import CameraError, CameraMissing, OperatorError
+from edge.errors import OperatorError
+from edge.footage.folder import IMAGES, VIDEOS, count_kinds, list_pictures
+from edge.footage.picture import read_picture
+from edge.footage.video import Video
 from edge.frame import Image
-from edge.image import read_image
 
 _PACE = 30.0
 """Frames a second of a video that does not say."""
 
+Row = tuple[str, Callable[[], Image]]
+"""A row's name, and what returns its picture, uint8 (height, width, 3) RGB, or raises UnreadablePicture."""
+
 
 @dataclass(frozen=True, slots=True)
 class PictureFiles:
-    """Pictures that have nothing to do with each other; a row is named by the picture's path."""
+    """Pictures that have nothing to do with each other; a row is named by the picture's path.
+
+    passed_over: what else lay in the folders, by kind. guessed: filled while they are read, how many were scaled by a
+        depth that the file does not state.
+    """
 
     files: tuple[Path, ...]
+    passed_over: Counter[str] = field(default_factory=Counter)
+    guessed: Counter[str] = field(default_factory=Counter)
 
     @property
     def name(self) -> str:
-        """What they are called where progress is told."""
+        """What they are called where progress is shown."""
         return "pictures"
 
     @property
@@ -32,61 +45,83 @@ class PictureFiles:
         """How many there are."""
         return len(self.files)
 
-    def rows(self) -> Iterator[tuple[str, Image]]:
-        """Yield the name of each row and the picture, uint8 (height, width, 3) RGB.
-
-        Raises:
-            OperatorError: a file is no whole picture.
-        """
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in order."""
         for path in self.files:
-            yield str(path), read_image(path)
+            yield str(path), partial(self._read, path)
+
+    def notes(self) -> list[str]:
+        """Return what is to be said when all were looked at."""
+        said = [f"passed over in the folders: {count_kinds(self.passed_over)}"] if self.passed_over else []
+        if self.guessed:
+            depths = count_kinds(self.guessed)
+            text = f"brightness was scaled by a depth that the files do not state: {depths}"
+            said.append(f"{text}; see docs/pictures-and-videos.md")
+        return said
+
+    shortfall: ClassVar[str] = ""
+    """Each picture stands for itself: nothing is missing at an end."""
+
+    def _read(self, path: Path) -> Image:
+        picture = read_picture(path)
+        if picture.depth:
+            self.guessed[picture.depth] += 1
+        return picture.pixels
 
 
-@dataclass(frozen=True, slots=True)
 class VideoFile:
     """Each `every`-th frame of a video, the first included; a row is named by the frame's number, from 0."""
 
-    path: Path
-    video: VideoPictures
-    every: int
+    def __init__(self, path: Path, every: int) -> None:
+        """Open it.
+
+        Raises:
+            OperatorError: no decoder is installed.
+            UnreadablePicture: the file holds no video.
+        """
+        self.path, self._every = path, every
+        self._video = Video(path, _PACE)
 
     @property
     def name(self) -> str:
-        """What it is called where progress is told."""
+        """What it is called where progress is shown."""
         return self.path.name
 
     @property
     def count(self) -> int | None:
         """How many frames will be looked at by what the file says of itself; None where it does not say."""
-        return None if self.video.count is None else -(-self.video.count // self.every)
+        return None if self._video.count is None else -(-self._video.count // self._every)
 
     @property
     def frames_per_s(self) -> float:
         """Of the frames that are looked at."""
-        return self.video.frames_per_s / self.every
+        return self._video.frames_per_s / self._every
 
-    def rows(self) -> Iterator[tuple[str, Image]]:
-        """Yield the name of each row and the frame, uint8 (height, width, 3) RGB.
+    def rows(self) -> Iterator[Row]:
+        """Yield the rows in order, those of frames that cannot be decoded included."""
+        for one in self._video:
+            if one.number % self._every == 0:
+                yield str(one.number), one.read
 
-        Raises:
-            OperatorError: the video is damaged, or holds no frame.
-        """
-        number = -1
-        try:
-            for number, _ in self.video.numbered():
-                if number % self.every == 0:
-                    yield str(number), self.video.current()
-        except CameraError as error:
-            raise OperatorError(f"{error} after {number + 1} whole frames; copy it again or re-encode it") from error
-        if number < 0:
-            raise OperatorError(f"{self.path}: expected a video, it holds no frame")
+    @property
+    def shortfall(self) -> str:
+        """What is missing at the end by what the file says of itself, in words; empty where it is whole."""
+        return self._video.shortfall
+
+    def notes(self) -> list[str]:
+        """Return what is to be said when all were looked at."""
+        return [f"{self.path}: {self.shortfall}"] if self.shortfall else []
 
 
-def plan(sources: Sequence[Path], out: Path, every: int = 1) -> list[tuple[PictureFiles | VideoFile, Path]]:
+Planned = tuple[Callable[[], PictureFiles | VideoFile], Path]
+"""What opens a source, and its CSV."""
+
+
+def plan(sources: Sequence[Path], out: Path, every: int = 1) -> list[Planned]:
     """Return what to look at, each with its CSV: all pictures in one, each video in its own.
 
-    A folder stands for its pictures by name. `out` is the CSV of pictures or of one video; an existing folder takes
-    `<video>.csv` of one video; several videos need a folder, which is made.
+    A folder stands for its pictures in natural order. `out` is the CSV of pictures or of one video; an existing folder
+    takes `<video>.csv` of one video; several videos need a folder, which is made.
 
     Raises:
         OperatorError: a source is missing or nothing that can be looked at, pictures and videos are mixed, or `out`
@@ -106,28 +141,32 @@ def plan(sources: Sequence[Path], out: Path, every: int = 1) -> list[tuple[Pictu
         raise OperatorError(f"--every {every}: leaves out frames of a video, but the sources are pictures")
     if out.suffix.lower() in (*IMAGES, *VIDEOS):
         raise OperatorError(f"--dlc-csv: expected the name of a CSV to write, got {out}, a picture or a video by name")
-    if not videos:
-        if os.path.isdir(out):
-            raise OperatorError(f"--dlc-csv: expected a file for the rows of all pictures, got the folder {out}")
-        return [(PictureFiles(tuple(file for source in sources for file in _pictures(source))), out)]
-    opened = [VideoFile(path, _opened(path), every) for path in videos]
-    return list(zip(opened, _outputs(videos, out), strict=True))
+    if videos:
+        opened = [partial(VideoFile, path, every) for path in videos]
+        return list(zip(opened, _outputs(videos, out), strict=True))
+    if os.path.isdir(out):
+        raise OperatorError(f"--dlc-csv: expected a file for the rows of all pictures, got the folder {out}")
+    pictures = _pictures(sources)
+    return [(lambda: pictures, out)]
 
 
-def _pictures(source: Path) -> list[Path]:
-    if not os.path.isdir(source):
-        return [source]
-    try:
-        return FolderPictures(source, _PACE).files
-    except CameraMissing as error:
-        raise OperatorError(f"{error}; videos are named one by one") from error
-
-
-def _opened(path: Path) -> VideoPictures:
-    try:
-        return VideoPictures(path, _PACE)
-    except CameraMissing as error:
-        raise OperatorError(str(error)) from error
+def _pictures(sources: Sequence[Path]) -> PictureFiles:
+    files: list[Path] = []
+    passed_over = Counter[str]()
+    for source in sources:
+        if not os.path.isdir(source):
+            files.append(source)
+            continue
+        try:
+            listed = list_pictures(source)
+        except OSError as error:
+            raise OperatorError(f"{source}: cannot be read: {error.strerror}") from error
+        if not listed.files:
+            others = f"; passed over: {count_kinds(listed.passed_over)}" if listed.passed_over else ""
+            raise OperatorError(f"{source} holds no images ({', '.join(IMAGES)}){others}; videos are named one by one")
+        files += listed.files
+        passed_over += listed.passed_over
+    return PictureFiles(tuple(files), passed_over)
 
 
 def _outputs(videos: list[Path], out: Path) -> list[Path]:

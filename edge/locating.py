@@ -20,6 +20,14 @@ MEMORY_S = 3.0
 _RUN_HALF_CROPS_PER_S = 10.0
 """No mouse runs faster: a half crop is about a body length, of 80-100 mm, and a sprint is below 1 m/s."""
 _SMALL_WIDTH = 320
+_LEAST_SIDE, _NARROWEST = 16, 40
+"""Pixels, and one side by the other: smaller or narrower pictures show no animal, and have no small view."""
+
+
+def can_show_an_animal(picture: Image) -> bool:
+    """Return whether a picture, uint8 (height, width, ...), is large and wide enough for an animal to be seen in it."""
+    short, long = sorted(picture.shape[:2])
+    return bool(short >= _LEAST_SIDE and long <= _NARROWEST * short)
 
 
 def locate_animals(picture: Image, model: LoadedModel, most: int, px_per_mm: float | None = None) -> list[Located]:
@@ -28,6 +36,8 @@ def locate_animals(picture: Image, model: LoadedModel, most: int, px_per_mm: flo
     As on the device, one animal more is looked for, so that what only resembles one does not take a mouse's place.
     px_per_mm: None cuts the animals at the picture's native pixels.
     """
+    if not can_show_an_animal(picture):
+        return []
     height, width = picture.shape[:2]
     state = CameraState(backend="file", model="file", width=width, height=height)
     grey = grey_view(picture)

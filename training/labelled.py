@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import Centres, Parts
 from edge.errors import OperatorError
-from edge.image import read_image
+from edge.footage.picture import read_image
 from edge.preprocess import centres_input, parts_input, small_view
 from training.dlc import LabelledFrame, Project
 

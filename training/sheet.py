@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.errors import OperatorError
+from edge.footage.faults import Faults
 from edge.frame import Frame, Image
 from edge.observe import Observation
 from edge.preprocess import small_view
@@ -16,15 +17,18 @@ from training.footage import open_trusted
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#0072b2")
 
 
-def contact_sheet(options: argparse.Namespace) -> dict[str, float]:
-    """Draw what a bundle finds in evenly spaced pictures of a video or folder; return figures of all it looked at."""
+def contact_sheet(options: argparse.Namespace, faults: Faults) -> dict[str, float]:
+    """Draw what a bundle finds in evenly spaced pictures of a video or folder; return figures of all it looked at.
+
+    faults: takes the pictures that cannot be read.
+    """
     from edge.config.tree import Quality
     from edge.model.loaded import load_model
     from edge.observe import ObserveSettings, observe
 
     model = load_model(open_trusted(options.bundle, options.trust))
     settings = ObserveSettings(Quality(), 1, None, None)
-    pictures = _pictures(options.source, max(options.frames, options.measured))
+    pictures = _pictures(options.source, max(options.frames, options.measured), faults)
     seen = [observe([_frame(picture, options.px_per_mm)], model, settings) for picture in pictures]
     step = len(pictures) / min(options.frames, len(pictures))
     drawn = [int(number * step) for number in range(min(options.frames, len(pictures)))]
@@ -83,31 +87,15 @@ def _frame(picture: Image, px_per_mm: float | None) -> Frame:
     return Frame(picture, small_view(picture, 320), 0.0, 0.0, state, px_per_mm)
 
 
-def _pictures(source: Path, count: int) -> list[Image]:
-    """Return `count` evenly spaced pictures of a folder or video, uint8 RGB.
+def _pictures(source: Path, count: int, faults: Faults) -> list[Image]:
+    """Return up to `count` evenly spaced pictures of a folder or video, uint8 RGB, without those that show nothing.
 
     Raises:
         OperatorError: there are none.
     """
-    from edge.image import read_image
+    from training.suggest import pictures
 
-    if source.is_dir():
-        paths = sorted(path for path in source.iterdir() if path.suffix.lower() in (".png", ".jpg", ".jpeg"))
-        found = [read_image(path) for path in paths[:: max(1, len(paths) // count)][:count]]
-    else:
-        import av
-
-        try:
-            with av.open(str(source)) as container:
-                total = container.streams.video[0].frames or 1000
-                step = max(1, total // count)
-                found = [
-                    frame.to_ndarray(format="rgb24")
-                    for index, frame in enumerate(container.decode(video=0))
-                    if index % step == step // 2
-                ][:count]
-        except (av.error.FFmpegError, IndexError) as error:
-            raise OperatorError(f"{source}: expected a folder of images or a video, got {error}") from error
+    found = [picture for _, _, picture in pictures(source, count, faults=faults)]
     if not found:
-        raise OperatorError(f"{source}: expected pictures, found none")
+        raise OperatorError(f"{source}: expected pictures, found none that can be read")
     return found

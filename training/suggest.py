@@ -14,15 +14,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import OperatorError
+from edge.camera.pictures import open_pictures
+from edge.errors import CameraError, OperatorError, UnreadablePicture
+from edge.footage.faults import Faults
 from edge.frame import Image
-from edge.image import read_image, resize
+from edge.image import resize
+from edge.locating import can_show_an_animal
 from edge.model.loaded import LoadedModel
 from edge.preprocess import small_view
 from training.progress import progress
 from training.uncertainty import Doubt, doubt_of
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 NEAR_COPY = 0.012
 """Mean difference of two thumbnails, grey levels 0-1, under which they are the same scene."""
 BLURRED = 0.35
@@ -41,14 +43,16 @@ class Candidate:
     doubt: Doubt
 
 
-def candidates(source: Path, model: LoadedModel, px_per_mm: float | None, look_at: int) -> list[Candidate]:
-    """Return up to `look_at` evenly spaced pictures of a video or folder, judged.
+def candidates(
+    source: Path, model: LoadedModel, px_per_mm: float | None, look_at: int, faults: Faults | None = None
+) -> list[Candidate]:
+    """Return up to `look_at` evenly spaced pictures of a video or folder, judged. faults: as of `pictures`.
 
     Raises:
-        OperatorError: there is no such source, it holds no pictures, or one cannot be read.
+        OperatorError: there is no such source, or it holds no pictures that can be read.
     """
     found = []
-    for number, name, main in progress(pictures(source, look_at), look_at, source.name):
+    for number, name, main in progress(pictures(source, look_at, faults=faults), look_at, source.name):
         found.append(
             Candidate(source, number, name, _thumbnail(main), sharpness(main), doubt_of(main, model, px_per_mm))
         )
@@ -57,33 +61,37 @@ def candidates(source: Path, model: LoadedModel, px_per_mm: float | None, look_a
     return found
 
 
-def pictures(source: Path, look_at: int, only: frozenset[int] | None = None) -> Iterator[tuple[int, str, Image]]:
-    """Yield (number, file name, picture uint8 (h, w, 3)), evenly spaced, or those whose numbers are in `only`."""
-    if source.is_dir():
-        paths = sorted(path for path in source.iterdir() if path.suffix.lower() in ENDINGS)
-        step = max(1, -(-len(paths) // look_at))
-        for number, path in enumerate(paths):
-            if number in only if only is not None else number % step == 0:
-                yield number, path.name, read_image(path)
-    elif source.is_file():
-        yield from _of_video(source, look_at, only)
-    else:
-        raise OperatorError(f"{source}: expected a video or a folder of images, there is no such file")
+def pictures(
+    source: Path, look_at: int, only: frozenset[int] | None = None, faults: Faults | None = None
+) -> Iterator[tuple[int, str, Image]]:
+    """Yield (number, file name, picture uint8 (h, w, 3)), evenly spaced, or those whose numbers are in `only`.
 
+    faults: takes those that cannot be read or are too small to show an animal; without it the first one is the end.
 
-def _of_video(source: Path, look_at: int, only: frozenset[int] | None) -> Iterator[tuple[int, str, Image]]:
-    import av
-
+    Raises:
+        OperatorError: there is no such source, or it holds no pictures.
+    """
     try:
-        with av.open(str(source)) as container:
-            total = container.streams.video[0].frames or 10_000
-            step = max(1, -(-total // look_at))
-            digits = max(4, len(str(total)))
-            for number, frame in enumerate(container.decode(video=0)):
-                if number in only if only is not None else number % step == 0:
-                    yield number, f"img{number:0{digits}}.png", frame.to_ndarray(format="rgb24")
-    except (av.error.FFmpegError, IndexError) as error:
-        raise OperatorError(f"{source}: expected a folder of images or a video, got {error}") from error
+        row = open_pictures(source, 30.0)
+    except CameraError as error:
+        raise OperatorError(str(error)) from error
+    count = row.count_frames()
+    step, digits = max(1, -(-count // look_at)), max(4, len(str(count)))
+    for one in row:
+        if one.number in only if only is not None else one.number % step == 0:
+            name = one.name if source.is_dir() else f"img{one.number:0{digits}}.png"
+            try:
+                picture = one.read()
+                if not can_show_an_animal(picture):
+                    raise UnreadablePicture(f"{one.name}: too small or too narrow to show an animal")
+            except UnreadablePicture as error:
+                if faults is None:
+                    raise
+                faults.add(one.name, str(error))
+            else:
+                yield one.number, name, picture
+    if row.shortfall and faults is not None and only is None:
+        faults.add(source.name, f"{source}: {row.shortfall}")
 
 
 def choose(found: Sequence[Candidate], count: int) -> list[Candidate]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from edge import image
 from edge.camera.pictures import open_pictures
 from edge.contract.manifest import Age
-from edge.errors import CameraError, OperatorError
+from edge.errors import CameraError, OperatorError, UnreadablePicture
+from edge.footage.faults import Faults
 from training.crops import Crops
 from training.split import split_by_group
 
@@ -41,16 +43,26 @@ def _of_run(run: Path, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
 
 
 def _of_pictures(source: Path, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
-    """Read all pictures one after the other, keep a random sample of them (reservoir sampling: Vitter, 1985)."""
+    """Read all pictures one after the other, keep a random sample of them (reservoir sampling: Vitter, 1985).
+
+    What cannot be read is passed over, and said.
+    """
+    faults = Faults()
     rng = np.random.default_rng([seed, 41])
     kept: list[NDArray[np.uint8]] = []
     try:
-        pictures = open_pictures(source, 30.0)
-        for number, _ in pictures.numbered():
+        number = -1  # of those that can be read
+        for stored in open_pictures(source, 30.0):
+            number += 1
             place = number if number < most else int(rng.integers(0, number + 1))
             if place >= most:
                 continue
-            window = _window(pictures.current(), spec, rng)
+            try:
+                window = _window(stored.read(), spec, rng)
+            except UnreadablePicture as error:
+                faults.add(stored.name, str(error))
+                number -= 1
+                continue
             if place == len(kept):
                 kept.append(window)
             else:
@@ -58,7 +70,10 @@ def _of_pictures(source: Path, spec: Age, most: int, seed: int) -> NDArray[np.ui
     except CameraError as error:
         raise OperatorError(f"--crops: {error}") from error
     if len(kept) < 2:
-        raise OperatorError(f"--crops {source}: expected at least 2 pictures, got {len(kept)}")
+        why = "".join(f"; {line}" for line in faults.lines()[:1])
+        raise OperatorError(f"--crops {source}: expected at least 2 pictures, got {len(kept)}{why}")
+    for line in faults.lines():
+        print(f"cageclock-train: passed over: {line}", file=sys.stderr)
     return np.stack(kept)
 
 

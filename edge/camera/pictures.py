@@ -1,39 +1,57 @@
-"""Stored pictures in a row: a folder of images, or a video file. The only place that knows PyAV."""
+"""Stored pictures in a row: a folder of images, or a video file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from edge.errors import CameraError, CameraMissing
+from edge.errors import CameraMissing, OperatorError
+from edge.footage.folder import IMAGES, count_kinds, list_pictures
+from edge.footage.picture import read_image
+from edge.footage.video import Video
 from edge.frame import Image
-from edge.image import read_image
 
-IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-VIDEOS = (
-    *(".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".asf", ".flv", ".ogv", ".3gp"),
-    *(".ts", ".mts", ".m2ts", ".mj2", ".mjpeg", ".h264", ".h265"),
-)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """One picture of a row: its number from 0, its name, and its time in seconds after the first one.
+
+    read: returns uint8 (height, width, 3), RGB; raises UnreadablePicture.
+    """
+
+    number: int
+    name: str
+    time_s: float
+    read: Callable[[], Image]
 
 
 class Pictures(Protocol):
-    """A numbered row of pictures that can be gone through once, forwards."""
+    """A numbered row of pictures; each iteration goes through it once, forwards.
 
-    frames_per_s: float
-    """Their own pace."""
-    count: int | None
-    """How many they say they are; None where they do not say."""
+    passed_over: what else lies in the folder, counted by kind, in words. shortfall: after an iteration, what is missing
+        at a video's end, in words. Both are empty where there is nothing to say.
+    """
 
-    def numbered(self) -> Iterator[tuple[int, str]]:
-        """Yield each picture's number (from 0) and name; it is decoded only when asked for by `current`."""
+    @property
+    def passed_over(self) -> str: ...
 
-    def current(self) -> Image:
-        """Return the picture that `numbered` yielded last: uint8 (height, width, 3), RGB."""
+    @property
+    def shortfall(self) -> str: ...
+
+    def __iter__(self) -> Iterator[Stored]:
+        """Yield them; none is decoded in full before it is read."""
+
+    def count_frames(self) -> int:
+        """Return how many there are; of a video, its packets are counted."""
 
 
 def open_pictures(path: Path, frames_per_s: float) -> Pictures:
     """Return the pictures of a folder or a video.
+
+    frames_per_s: the pace of a folder, and of a video that states none.
 
     Raises:
         CameraMissing: there is nothing at the path, or no picture in it.
@@ -46,7 +64,7 @@ def open_pictures(path: Path, frames_per_s: float) -> Pictures:
 
 
 class FolderPictures:
-    """The images of a folder by name."""
+    """The images of a folder, img2 before img10."""
 
     def __init__(self, folder: Path, frames_per_s: float) -> None:
         """List them.
@@ -54,70 +72,51 @@ class FolderPictures:
         Raises:
             CameraMissing: there is none, or the folder cannot be read.
         """
-        self.frames_per_s = frames_per_s
         try:
-            self.files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGES)
+            listed = list_pictures(folder)
         except OSError as error:
             raise CameraMissing(f"{folder}: cannot be read: {error.strerror}") from error
-        if not self.files:
-            raise CameraMissing(f"{folder} holds no images ({', '.join(IMAGES)})")
-        self.count: int | None = len(self.files)
-        self._at = self.files[0]
+        if not listed.files:
+            others = f"; passed over: {count_kinds(listed.passed_over)}" if listed.passed_over else ""
+            raise CameraMissing(f"{folder} holds no images ({', '.join(IMAGES)}){others}")
+        self.files, self.passed_over, self.shortfall = listed.files, count_kinds(listed.passed_over), ""
+        self._frames_per_s = frames_per_s
 
-    def numbered(self) -> Iterator[tuple[int, str]]:
-        """Yield number and file name."""
+    def __iter__(self) -> Iterator[Stored]:
+        """Yield each file; it is read when asked for."""
         for number, path in enumerate(self.files):
-            self._at = path
-            yield number, path.name
+            yield Stored(number, path.name, number / self._frames_per_s, partial(read_image, path))
 
-    def current(self) -> Image:
-        """Read the file: uint8 (height, width, 3), RGB."""
-        return read_image(self._at)
+    def count_frames(self) -> int:
+        """Return how many files there are."""
+        return len(self.files)
 
 
 class VideoPictures:
-    """The frames of a video file, decoded one after the other."""
+    """The frames of a video file, named `name#number`."""
 
     def __init__(self, path: Path, frames_per_s: float) -> None:
-        """Open it once to learn its pace and length.
+        """Open it once.
 
         Raises:
             CameraMissing: no decoder is installed, or the file holds no video.
         """
-        self._path = path
+        self.passed_over = ""
         try:
-            import av
-        except ImportError as error:
-            raise CameraMissing(
-                f'{path}: a video needs the package av (PyAV), it is not installed; pip install "cageclock[video]"'
-            ) from error
-        self._av = av
-        try:
-            with av.open(str(path)) as container:
-                if not container.streams.video:
-                    raise CameraMissing(f"{path} holds no video")
-                stream = container.streams.video[0]
-                rate, count = stream.average_rate, stream.frames
-                if not count and rate and container.duration:
-                    count = round(container.duration / av.time_base * rate)
-        except (av.error.FFmpegError, OSError) as error:
-            raise CameraMissing(f"{path} is no video that PyAV can open ({error})") from error
-        self.frames_per_s = float(rate) if rate else frames_per_s
-        self.count: int | None = count or None
-        self._frame: object | None = None
+            self._video = Video(path, frames_per_s)
+        except OperatorError as error:
+            raise CameraMissing(str(error)) from error
 
-    def numbered(self) -> Iterator[tuple[int, str]]:
-        """Yield number and `name#number`; frames that are passed over are decoded but never converted."""
-        with self._av.open(str(self._path)) as container:
-            container.streams.video[0].thread_type = "NONE"  # one core serves the whole device
-            try:
-                for number, frame in enumerate(container.decode(video=0)):
-                    self._frame = frame
-                    yield number, f"{self._path.name}#{number}"
-            except self._av.error.FFmpegError as error:
-                raise CameraError(f"{self._path}: damaged video ({error})") from error
+    def __iter__(self) -> Iterator[Stored]:
+        """Yield each frame; it is converted when it is read."""
+        for one in self._video:
+            yield Stored(one.number, f"{self._video.path.name}#{one.number}", one.time_s, one.read)
 
-    def current(self) -> Image:
-        """Return the frame: uint8 (height, width, 3), RGB."""
-        picture: Image = self._frame.to_ndarray(format="rgb24")  # type: ignore[union-attr]
-        return picture
+    @property
+    def shortfall(self) -> str:
+        """What is missing at the end, in words."""
+        return self._video.shortfall
+
+    def count_frames(self) -> int:
+        """Return how many frames there are."""
+        return self._video.count_frames()

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.camera.pictures import Pictures, open_pictures
+from edge.camera.pictures import Pictures, Stored, open_pictures
 from edge.camera.protocol import Shot
 from edge.clock import Clock
 from edge.config.tree import Camera, ReplaySettings
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState
-from edge.errors import CameraMissing, EndOfReplay
+from edge.errors import CameraMissing, EndOfReplay, UnreadablePicture
 from edge.frame import Frame
 from edge.preprocess import grey_view, small_view
 
@@ -31,9 +31,10 @@ class ReplayCamera:
         self._settings: ReplaySettings = camera.replay
         self._clock = clock
         self._pictures: Pictures | None = None
-        self._row: Iterator[tuple[int, str]] = iter(())
-        self._shown = -1
-        self._name = ""
+        self._row: Iterator[Stored] = iter(())
+        self._next: Stored | None = None
+        self._shown: Stored | None = None
+        self._unreadable = 0
         self._passes = 0
         self._began_at_s = 0.0
         self._size: tuple[int, int] | None = None
@@ -56,15 +57,19 @@ class ReplayCamera:
 
         Raises:
             EndOfReplay: none is left and the replay does not loop.
-            CameraError: a picture cannot be read.
+            UnreadablePicture: this one cannot be read; the next capture goes on behind it.
         """
         self.open()
         assert self._pictures is not None
-        self._advance(self._pictures)
-        main = self._pictures.current()
+        shown = self._shown = self._advance(self._pictures)
+        try:
+            main = shown.read()
+        except UnreadablePicture:
+            self._unreadable += 1
+            raise
         height, width = main.shape[:2]
         self._size = (width, height)
-        source = self._name if self._passes == 1 else f"{self._name} (pass {self._passes})"
+        source = shown.name if self._passes == 1 else f"{shown.name} (pass {self._passes})"
         grey = grey_view(main)
         return Frame(
             main=main,
@@ -90,27 +95,40 @@ class ReplayCamera:
         return said | {"pace": self._settings.pace, "loop": self._settings.loop, "every": self._settings.every}
 
     def _begin_pass(self, pictures: Pictures) -> None:
-        self._row = pictures.numbered()
-        self._shown = -1
+        self._row = (one for one in pictures if one.number % self._settings.every == 0)
+        self._next = next(self._row, None)
+        self._shown = None
         self._passes += 1
         self._began_at_s = self._clock.monotonic_s()
 
-    def _advance(self, pictures: Pictures) -> None:
-        """Go on to the picture that is due: the next `every`-th, and at their own pace the one that time has reached.
+    def _advance(self, pictures: Pictures) -> Stored:
+        """Return the picture that is due: the next `every`-th, and at their own pace the one whose time has come.
 
         A replay at its own pace never shows one picture twice.
         """
-        target = 0 if self._shown < 0 else self._shown + self._settings.every
-        if self._settings.pace == "own":
-            elapsed = int((self._clock.monotonic_s() - self._began_at_s) * pictures.frames_per_s)
-            target = max(target, elapsed - elapsed % self._settings.every)
-        for _ in range(2):
-            for number, name in self._row:
-                if number >= target:
-                    self._shown, self._name = number, name
-                    return
+        if self._next is None:
+            if self._shown is None:
+                raise CameraMissing(f"camera.replay.path: {self._settings.path} holds no picture")
             if not self._settings.loop:
-                raise EndOfReplay(f"{self._settings.path}: no more pictures")
+                raise EndOfReplay(f"{self._settings.path}: no more pictures{self._counted(pictures)}")
             self._begin_pass(pictures)
-            target = 0
-        raise CameraMissing(f"camera.replay.path: {self._settings.path} holds no picture")
+            if self._next is None:
+                raise CameraMissing(f"camera.replay.path: {self._settings.path} holds no picture any more")
+        due = self._take_next()
+        if self._settings.pace == "own":
+            elapsed_s = self._clock.monotonic_s() - self._began_at_s
+            while self._next is not None and self._next.time_s <= elapsed_s:
+                due = self._take_next()
+        return due
+
+    def _take_next(self) -> Stored:
+        assert self._next is not None
+        taken, self._next = self._next, next(self._row, None)
+        return taken
+
+    def _counted(self, pictures: Pictures) -> str:
+        """Return what could not be read and what was passed over, in words."""
+        said = [f"{self._unreadable} could not be read"] if self._unreadable else []
+        said += [f"passed over: {pictures.passed_over}"] if pictures.passed_over else []
+        said += [pictures.shortfall] if pictures.shortfall else []
+        return "".join(f"; {one}" for one in said)

@@ -32,6 +32,7 @@ from edge.errors import (
     FrameRefused,
     OperatorError,
     StorageError,
+    UnreadablePicture,
     describe_error,
 )
 from edge.memory import over_ceiling
@@ -74,6 +75,8 @@ class CaptureProcess:
         self._problem = Problem()
         self.last_outcome: Outcome | None = None
         self.taken = 0
+        self.unreadable = 0
+        """Slots whose stored picture could not be read."""
         state_dir = Path(config.state_dir)
         self._ladder = Ladder(camera, rungs, Freshness())
         self._composer = Composer(config, config_sha256)
@@ -198,6 +201,7 @@ class CaptureProcess:
         except EndOfReplay:
             raise
         except (CameraError, OperatorError) as error:
+            self.unreadable += isinstance(error, UnreadablePicture)
             return self._fault(Outcome.CAMERA_FAULT, error)
         except Exception as error:  # noqa: BLE001 - a driver's own error: two such slots in a row, and a fresh process
             self.rungs.climbed("failed_slots")

@@ -26,7 +26,16 @@ from edge.clock import Clock, SteppedClock, SystemClock
 from edge.config.load import config_sha256
 from edge.config.tree import Config
 from edge.contract.reading import Model, Outcome, Reading
-from edge.errors import BundleError, DeviceError, DiskFull, EndOfReplay, OperatorError, StorageError, describe_error
+from edge.errors import (
+    EXIT_PASSED_OVER,
+    BundleError,
+    DeviceError,
+    DiskFull,
+    EndOfReplay,
+    OperatorError,
+    StorageError,
+    describe_error,
+)
 from edge.notify import watchdog_limit_s
 from edge.outbox import Outbox
 from edge.outbox.requests import Requests
@@ -115,7 +124,7 @@ class Capture:
             ended = "stopped" if code == 0 else f"exit code {code}"
         except EndOfReplay as error:
             print(f"cageclock: {error}; the capture ends", file=sys.stderr)
-            ended = "end of replay"
+            code, ended = self._code_of_unreadable(), "end of replay"
         finally:
             self._watchdog.stopping()
             self._process.close()
@@ -282,7 +291,11 @@ class Capture:
         if captures is not None and outcome is Outcome.MODEL_FAULT:
             problem = self._process.models.problem
             return problem.exit_code if problem is not None else BundleError.exit_code
-        return 0
+        return 0 if captures is None else self._code_of_unreadable()
+
+    def _code_of_unreadable(self) -> int:
+        """Return the code of a replay: each picture that could not be read has its reading and was named."""
+        return EXIT_PASSED_OVER if self._process.unreadable else 0
 
     def _model(self) -> Model | None:
         model = self._process.models.get()

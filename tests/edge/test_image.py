@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 
 from edge.errors import OperatorError
-from edge.image import encode_jpeg, read_image, with_identity
+from edge.footage.picture import read_image
+from edge.image import encode_jpeg, with_identity
 from edge.version import VERSION
 
 NOISE = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)

@@ -11,7 +11,7 @@ import pytest
 
 from edge.config.tree import Quality
 from edge.contract.reading import Light, Outcome, Reason
-from edge.image import read_image
+from edge.footage.picture import read_image
 from edge.observe import ObserveSettings, observe
 from edge.preprocess import small_view
 from edge.quality import judge_quality, measure_quality, reference_view, shift_against

@@ -126,4 +126,4 @@ def test_a_source_that_is_not_there(tmp_path: Path) -> None:
         pytest.skip("the demo bundle has not been made")
     done = command("suggest", "--bundle", DEMO_BUNDLE, tmp_path / "gone.mp4", "--out", tmp_path / "p")
     assert done.returncode == 2
-    assert "gone.mp4: expected a video or a folder of images" in done.stderr
+    assert "gone.mp4 does not exist; name a folder of images or a video file" in done.stderr

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from edge.errors import OperatorError
+from edge.errors import EXIT_PASSED_OVER, OperatorError
 from training.commands.options import quiet, run_command, scale
 
 
@@ -39,7 +39,7 @@ def _check(options: argparse.Namespace) -> int:
 
 def _crops(options: argparse.Namespace) -> int:
     quiet()
-    from training.dataset.cut import cut_dataset
+    from training.dataset.cut import UNREADABLE, cut_dataset
 
     crops, unusable = cut_dataset(
         options.dataset, options.bundle, options.trust, px_per_mm=options.px_per_mm, ready=options.cut
@@ -51,4 +51,4 @@ def _crops(options: argparse.Namespace) -> int:
     crops.save(options.out)
     print(f"{options.out / 'crops.npz'}: {len(crops)} crops of {crops.table.subject.nunique()} animals")
     print(f"not usable: {len(unusable)} of {len(crops) + len(unusable)}")
-    return 0
+    return EXIT_PASSED_OVER if any(finding.severity == UNREADABLE for finding in unusable) else 0

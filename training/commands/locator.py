@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
-from training.commands.options import positive, print_figures, quiet, run_command, scale
+from training.commands.options import passed_over, positive, print_figures, quiet, run_command, scale
 
 PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1000)}
 """Steps of the second stage, of the first, and of a point of the learning curve."""
@@ -110,8 +110,10 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _contact_sheet(options: argparse.Namespace) -> int:
+    from edge.footage.faults import Faults
     from training.sheet import contact_sheet
 
-    print_figures(contact_sheet(options))
+    faults = Faults()
+    print_figures(contact_sheet(options, faults))
     print(options.out)
-    return 0
+    return passed_over(faults)

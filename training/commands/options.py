@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+from edge.errors import EXIT_PASSED_OVER
+from edge.footage.faults import Faults
 
 
 def positive(text: str) -> int:
@@ -38,6 +42,13 @@ def run_command(
     )
     command.set_defaults(run=run)
     return command
+
+
+def passed_over(faults: Faults) -> int:
+    """Return the exit code of a command that is done, having said on standard error what could not be read."""
+    for line in faults.lines():
+        print(f"cageclock-train: passed over: {line}", file=sys.stderr)
+    return EXIT_PASSED_OVER if faults else 0
 
 
 def print_figures(figures: Mapping[str, float]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
-from training.commands.options import positive, scale
+from training.commands.options import passed_over, positive, scale
 
 
 def add(commands: Any) -> None:
@@ -32,6 +32,7 @@ def add(commands: Any) -> None:
 
 
 def _suggest(options: argparse.Namespace) -> int:
+    from edge.footage.faults import Faults
     from edge.model.loaded import load_model
     from training.dlc_write import Suggestion, write_project
     from training.footage import open_trusted
@@ -48,7 +49,12 @@ def _suggest(options: argparse.Namespace) -> int:
     if not options.scorer.replace("-", "").isalnum():
         raise OperatorError(f"--scorer: expected letters and digits, got {options.scorer!r}")
     model = load_model(open_trusted(bundle, key))
-    found = [one for source in options.sources for one in candidates(source, model, options.px_per_mm, options.look_at)]
+    faults = Faults()
+    found = [
+        one
+        for source in options.sources
+        for one in candidates(source, model, options.px_per_mm, options.look_at, faults)
+    ]
     chosen = choose(found, options.count)
     rows = []
     for source in options.sources:
@@ -70,4 +76,4 @@ def _suggest(options: argparse.Namespace) -> int:
     ]
     (options.out / "suggestions.json").write_text(json.dumps(why, indent=1) + "\n")
     print(f"{options.out / 'config.yaml'}: {len(chosen)} of {len(found)} frames")
-    return 0
+    return passed_over(faults)

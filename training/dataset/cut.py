@@ -8,20 +8,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from edge.errors import CageclockError, OperatorError
+from edge.errors import CageclockError, OperatorError, UnreadablePicture
+from edge.footage.picture import read_image
 from edge.frame import Frame, Image
-from edge.image import read_image
 from edge.model.loaded import LoadedModel
 from edge.observe import CURLED_BELOW_MM, PARTIAL_BELOW
 from edge.preprocess import age_input, small_view
 from training.crops import COLUMNS, Crops, complete
 from training.dataset.finding import Finding
+from training.dataset.flat import flat_level, flat_text
 from training.dataset.table import ITEM, read_animals
 from training.geometry import age_spec
 from training.progress import progress
 
 Points = tuple[float, float, float, float]
 """Snout x, y and tail base x, y, pixels of the picture."""
+UNREADABLE = "unreadable"
+"""Severity of a picture that cannot be read; what is seen on it and gives no crop is "not usable"."""
 LENGTH = "body_length_mm"
 """Column of the crops' table: the report asks how well size alone tells the age. Empty where crops came ready."""
 
@@ -53,6 +56,9 @@ def cut_dataset(
     for line, row in progress(list(table.iterrows()), len(table), "crops"):
         try:
             picture = read_image(dataset / str(row.picture))
+            level = flat_level(picture)
+            if level is not None:
+                raise Unusable(flat_text(level))
             if ready:
                 pixels.append(_ready(picture))
                 lengths.append(np.nan)
@@ -64,7 +70,8 @@ def cut_dataset(
                 lengths.append(length_mm)
             rows.append(line)
         except (Unusable, CageclockError) as error:
-            unusable.append(Finding(int(line), "picture", f"{row.picture}: {error}", "not usable"))
+            severity = UNREADABLE if isinstance(error, UnreadablePicture) else "not usable"
+            unusable.append(Finding(int(line), "picture", f"{row.picture}: {error}", severity))
     kept = [name for name in table if name in COLUMNS or name.startswith(ITEM)]
     spec = age_spec()
     stacked = np.stack(pixels) if pixels else np.zeros((0, spec.height, spec.width, 1), np.uint8)

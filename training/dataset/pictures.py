@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge.errors import CageclockError
+from edge.footage.picture import read_picture
 from edge.frame import Image
-from edge.image import read_image
 from training.dataset.finding import Finding
+from training.dataset.flat import flat_level, flat_text, guessed_depths
 from training.dataset.table import PLACE
 from training.progress import progress
 
@@ -33,9 +35,10 @@ class Look:
 
 
 def look_at(folder: Path, table: pd.DataFrame) -> tuple[dict[int, Look], list[Finding]]:
-    """Return each readable picture's look by its line, and what cannot be read."""
+    """Return the look of each picture that shows something by its line, and what is wrong with the others."""
     looks: dict[int, Look] = {}
-    findings = []
+    findings: list[Finding] = []
+    depths = Counter[str]()
     named = table[table.picture != ""]
     for line, row in progress(list(named.iterrows()), len(named), "pictures"):
         path = folder / str(row.picture)
@@ -43,10 +46,17 @@ def look_at(folder: Path, table: pd.DataFrame) -> tuple[dict[int, Look], list[Fi
             findings.append(Finding(int(line), "picture", f"there is no file {row.picture}"))
             continue
         try:
-            looks[int(line)] = _look(read_image(path), row)
+            picture = read_picture(path)
         except CageclockError as error:
             findings.append(Finding(int(line), "picture", f"cannot be read: {error}"))
-    return looks, findings
+            continue
+        depths += Counter([picture.depth] if picture.depth else [])
+        level = flat_level(picture.pixels)
+        if level is None:
+            looks[int(line)] = _look(picture.pixels, row)
+        else:
+            findings.append(Finding(int(line), "picture", f"{row.picture} {flat_text(level)}"))
+    return looks, findings + guessed_depths(depths)
 
 
 def duplicates(table: pd.DataFrame, looks: dict[int, Look]) -> list[Finding]:

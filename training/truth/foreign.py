@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
+from edge.footage.picture import read_image
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame, create_population
 from edge.simulate.truth import Light
 from training.simulate import STRAIN
@@ -258,7 +259,7 @@ def open_field_scenes(project: Path, count: int = 24, px_per_mm: float = 1.3) ->
     for frame in labelled.frames[:: max(1, len(labelled.frames) // count)][:count]:
         points = frame.animals[0]
         if np.isfinite(points[[snout, tail]]).all():
-            image = np.asarray(Image.open(frame.image).convert("RGB"))
+            image = read_image(frame.image)
             ends = [(float(points[part, 0]), float(points[part, 1])) for part in (snout, tail)]
             found.append(Scene("open-field video", image, True, px_per_mm, ends[0], ends[1]))
     return found

@@ -1,6 +1,7 @@
 """Stored pictures as a camera: in order, at the schedule's pace or their own, once or over and over."""
 
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from edge.camera.replay import ReplayCamera
 from edge.clock import SteppedClock
 from edge.config.tree import Camera, ReplaySettings
 from edge.contract.reading import Light
-from edge.errors import CameraMissing, EndOfReplay, OperatorError
+from edge.errors import CameraMissing, EndOfReplay, UnreadablePicture
 from edge.image import write_image
-from tests.edge.film import write_film
+from tests.edge.film import spoil, write_film
 
 GREYS = (40, 80, 120, 160, 200)
 
@@ -133,6 +134,49 @@ def test_a_damaged_picture_is_named_and_passed_over(folder: Path) -> None:
     (folder / "00.png").write_bytes((folder / "00.png").read_bytes()[:40])
     at = clock()
     camera = camera_of(folder, at)
-    with pytest.raises(OperatorError, match=r"00\.png"):
+    with pytest.raises(UnreadablePicture, match=r"00\.png"):
         camera.capture(Shot(0.0, Light.LIGHT))
     assert sources(camera, 1, at) == ["01.png"]
+
+
+def test_pictures_come_in_the_order_that_people_count_in(tmp_path: Path) -> None:
+    for name in ("img10.png", "img2.png", "img1.png"):
+        write_image(tmp_path / name, np.full((60, 80, 3), 90, np.uint8))
+    (tmp_path / "._img1.png").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    (tmp_path / "notes.txt").write_text("no picture")
+    at = clock()
+    camera = camera_of(tmp_path, at)
+    assert sources(camera, 3, at) == ["img1.png", "img2.png", "img10.png"]
+    with pytest.raises(EndOfReplay, match=r"passed over: names that begin with a dot \(1\), \.txt files \(1\)"):
+        camera.capture(Shot(at.monotonic_s(), Light.LIGHT))
+
+
+@pytest.mark.parametrize("bad", [0, 4, 7])
+def test_a_frame_that_cannot_be_decoded_is_named_and_passed_over(tmp_path: Path, bad: int) -> None:
+    pictures = [np.random.default_rng(n).integers(0, 255, (64, 96, 3), np.uint8) for n in range(8)]
+    film = spoil(write_film(tmp_path / "film.avi", pictures, codec="mjpeg"), [bad])
+    at = clock()
+    camera = camera_of(film, at)
+    assert sources(camera, bad, at) == [f"film.avi#{number}" for number in range(bad)]
+    with pytest.raises(UnreadablePicture, match=rf"film\.avi: frame {bad} cannot be decoded"):
+        camera.capture(Shot(at.monotonic_s(), Light.LIGHT))
+    assert sources(camera, 7 - bad, at) == [f"film.avi#{number}" for number in range(bad + 1, 8)]
+    with pytest.raises(EndOfReplay, match="no more pictures; 1 could not be read"):
+        camera.capture(Shot(at.monotonic_s(), Light.LIGHT))
+
+
+def test_at_its_own_pace_the_frame_is_shown_whose_time_has_come(tmp_path: Path) -> None:
+    """A film of two rates: the mean rate of its frames says nothing about any of them."""
+    times = [0, 1, 2, 3, 4, 40, 60, 80, 100]
+    pictures = [np.full((64, 96, 3), 20 + 20 * n, np.uint8) for n in range(9)]
+    film = write_film(tmp_path / "film.mp4", pictures, times=times)
+    at = clock()
+    names = sources(camera_of(film, at, pace="own"), 5, at, step_s=2.0)
+    assert names == [f"film.mp4#{number}" for number in (0, 4, 5, 6, 7)]
+
+
+def test_the_last_frame_has_its_shape_too(tmp_path: Path) -> None:
+    """It is shown when the file has been read to its end, and is closed."""
+    film = write_film(tmp_path / "film.mkv", [np.full((64, 96, 3), 20, np.uint8)] * 3, pixel=Fraction(4, 3))
+    camera = camera_of(film, clock())
+    assert [camera.capture(Shot(0.0, Light.LIGHT)).main.shape for _ in range(3)] == [(64, 128, 3)] * 3

@@ -12,7 +12,8 @@ from edge.capture.reference import Reference
 from edge.capture.status import FILE, CaptureStatus, read_status, write_status
 from edge.config.tree import Archive as ArchiveSettings
 from edge.contract.reading import Light, Outcome
-from edge.image import encode_jpeg, read_image
+from edge.footage.picture import read_image
+from edge.image import encode_jpeg
 from edge.quality import shift_against
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
