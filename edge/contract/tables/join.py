@@ -35,7 +35,7 @@ def describe_join(found: Join, first: str, second: str, what: str = "animals") -
     pairs = [(keys[key_of(name)], name) for name in found.second_only if key_of(name) in keys]
     if pairs:
         shown = ", ".join(f"{one} and {two}" for one, two in pairs[:SHOWN])
-        said.append(f"{len(pairs)} of them likely mean the same, written in two ways: {shown}; are they?")
+        said.append(f"{len(pairs)} of them likely mean the same, written in two ways: {shown}")
     return said
 
 

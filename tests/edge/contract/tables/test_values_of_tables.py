@@ -246,6 +246,6 @@ def test_a_join_names_what_has_no_partner() -> None:
         "1 animals are in both a.csv and b.csv",
         "3 animals of a.csv are not in b.csv (first: 001, 002, M10)",
         "3 animals of b.csv are not in a.csv (first: 1, 2, X)",
-        "2 of them likely mean the same, written in two ways: 001 and 1, 002 and 2; are they?",
+        "2 of them likely mean the same, written in two ways: 001 and 1, 002 and 2",
     ]
     assert describe_join(join(["a"], ["a"]), "x", "y") == ["1 animals are in both x and y"]
