@@ -21,14 +21,15 @@ _FOREIGN = (
     (b"%PDF", "a PDF"),
     (b"\x1f\x8b", "a gzip file"),
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")
+_NUL, _CONTROL = re.compile("\0"), re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]")
 _SAVE = "save it as CSV UTF-8"
 
 
-def decode(content: bytes, source: str) -> tuple[str, str, str]:
+def decode(content: bytes, source: str, *, controls: bool = False) -> tuple[str, str, str]:
     """Return the text, the name of its encoding, and a sentence where that was a guess ("" where it is certain).
 
     Bytes that are no UTF-8 are Windows-1252, which holds Latin-1; with the line ends of an old Macintosh, Mac Roman.
+    controls: control characters but NUL are let through, for a caller who refuses them row by row.
 
     Raises:
         OperatorError: a workbook or another binary file, an encoding that is none of these, a control character.
@@ -49,7 +50,7 @@ def decode(content: bytes, source: str) -> tuple[str, str, str]:
             raise OperatorError(text) from error
         text, encoding, note = _of_one_byte(content, error.start, source)
     text = text.removesuffix("\x1a")  # DOS programs end a file with it
-    found = _CONTROL.search(text)
+    found = (_NUL if controls else _CONTROL).search(text)
     if found is not None:
         line = len(re.findall(r"\r\n|\n|\r", text[: found.start()])) + 1
         what = "a NUL byte" if found[0] == "\0" else f"the control character {found[0]!r}"

@@ -43,8 +43,8 @@ class Table:
         return tuple(row[index] for row in self.rows)
 
 
-def read_table(path: Path, most_bytes: int = MOST_BYTES) -> Table:
-    """Return the file's table.
+def read_table(path: Path, most_bytes: int = MOST_BYTES, *, controls: bool = False) -> Table:
+    """Return the file's table; for `controls` see `decode`.
 
     Raises:
         OperatorError: there is no file, it is too large, or as `parse_table`.
@@ -61,10 +61,10 @@ def read_table(path: Path, most_bytes: int = MOST_BYTES) -> Table:
         content = path.read_bytes()
     except OSError as error:
         raise OperatorError(f"{path}: cannot be read: {error.strerror or error}") from error
-    return parse_table(content, str(path))
+    return parse_table(content, str(path), controls=controls)
 
 
-def parse_table(content: bytes, source: str) -> Table:
+def parse_table(content: bytes, source: str, *, controls: bool = False) -> Table:
     """Return the table in a file's bytes; `source` is the file's name for messages.
 
     Comma, semicolon or tab; any line ends; Excel's `sep=` line. Rows without content, and columns without name and
@@ -74,7 +74,7 @@ def parse_table(content: bytes, source: str) -> Table:
         OperatorError: with line, what was expected and what came: empty, no text, a quotation mark out of place, a row
             with cells too many or too few, a column without a name or with one that is there twice, too large.
     """
-    text, encoding, note = decode(content, source)
+    text, encoding, note = decode(content, source, controls=controls)
     dialect = find_dialect(text, source)
     rows = [
         Row([cell.strip(_EDGE) for cell in cells], line, last)
