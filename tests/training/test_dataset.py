@@ -223,6 +223,15 @@ def test_exchanged_coordinates_are_named() -> None:
     [said] = scale_findings(table)
     assert "line 2, column 'snout_x'" in said
     assert "with snout_x and snout_y exchanged they are 85 mm" in said or "are snout_x and snout_y exchanged?" in said
+    table = placed()
+    table.loc[2, list(table)[:4]] = [60.0, 560.0, 300.0, 30.0]  # the snout was at 560, 60
+    said = [one for one in scale_findings(table, (640, 640)) if "line 2, column 'snout_x'" in one]
+    assert said[0].endswith("expected 50 to 120 for a mouse; with snout_x and snout_y exchanged they are 65 mm")
+    table = placed()
+    table[["snout_x", "snout_y"]] += [100.0, -150.0]
+    table[["tail_base_x", "tail_base_y"]] += [100.0, -150.0]
+    table[["snout_x", "snout_y"]] = table[["snout_y", "snout_x"]].to_numpy()
+    assert any("as in a mouse only with snout_x and snout_y exchanged in 6" in one for one in scale_findings(table))
     narrow = placed(scale=1.2, length_mm=25.5)
     narrow[["snout_x", "snout_y"]] = narrow[["snout_y", "snout_x"]].to_numpy()
     narrow[["tail_base_x", "tail_base_y"]] = narrow[["tail_base_y", "tail_base_x"]].to_numpy()

@@ -41,6 +41,11 @@ def _lengths(table: pd.DataFrame) -> list[Finding]:
         whose = f"camera '{camera}'" if camera else "the pictures"
         wrong = rows[(rows.mm < SHORTEST_MM) | (rows.mm > LONGEST_MM)]
         if len(rows) >= 3 and not SHORTEST_MM <= middle <= LONGEST_MM and len(wrong) > 0.5 * len(rows):
+            exchanged = _exchanged_throughout(rows)
+            if exchanged:
+                text = f"snout and tail base are as far apart as in a mouse only with {exchanged} in {len(rows)} lines"
+                findings.append(Finding(int(rows.index[0]), exchanged.split(" ")[0], f"{text} of {whose}"))
+                continue
             times, way = (middle / _TYPICAL_MM, "small") if middle > _TYPICAL_MM else (_TYPICAL_MM / middle, "large")
             text = (
                 f"snout and tail base are {middle:.3g} mm apart in the middle of {len(rows)} lines of {whose}, "
@@ -51,6 +56,15 @@ def _lengths(table: pd.DataFrame) -> list[Finding]:
         for line, row in wrong.iterrows():
             findings.append(_one_length(int(line), row))
     return findings
+
+
+def _exchanged_throughout(rows: pd.DataFrame) -> str:
+    """Return "snout_x and snout_y exchanged" where that alone makes nine of ten lengths those of mice, else ""."""
+    for part, other in (("snout", "tail_base"), ("tail_base", "snout")):
+        across, down = rows[f"{part}_y"] - rows[f"{other}_x"], rows[f"{part}_x"] - rows[f"{other}_y"]
+        if (np.hypot(across, down) / rows.px_per_mm).between(SHORTEST_MM, LONGEST_MM).mean() >= 0.9:
+            return f"{part}_x and {part}_y exchanged"
+    return ""
 
 
 def _one_length(line: int, row: pd.Series) -> Finding:
@@ -81,9 +95,10 @@ def _outside(table: pd.DataFrame, sizes: dict[int, tuple[int, int]]) -> list[Fin
                 text = f"({row[x]:g}, {row[y]:g}) lies outside the picture of {size[0]} x {size[1]} pixels{hint}"
                 findings.append(Finding(int(line), x, text))
         if row.notna().all():
+            near = 0.1 * max(row.x1 - row.x0, row.y1 - row.y0)  # boxes are drawn by hand
             for part in ("snout", "tail_base"):
                 x, y = row[f"{part}_x"], row[f"{part}_y"]
-                if not (row.x0 <= x <= row.x1 and row.y0 <= y <= row.y1):
+                if not (row.x0 - near <= x <= row.x1 + near and row.y0 - near <= y <= row.y1 + near):
                     findings.append(Finding(int(line), f"{part}_x", f"({x:g}, {y:g}) lies outside the box {_box(row)}"))
     return findings
 

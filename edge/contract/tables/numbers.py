@@ -14,6 +14,7 @@ from edge.contract.tables.number import Cell, read_cell
 Signs = frozenset[str]
 """The decimal signs that cells of a file prove: "." or "," or both or none."""
 _PLAIN = frozenset("0123456789+-.eE")
+_DOUBTFUL_POINT = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 _ALIKE = {
     **dict.fromkeys(("d", "day", "days"), "days"),
     **dict.fromkeys(("w", "wk", "wks", "week", "weeks"), "weeks"),
@@ -57,11 +58,11 @@ def read_numbers(
 
     signs: which decimal signs the file's other columns prove; asked only where the column itself does not say.
     """
+    fast = _read_plain(cells)
+    if fast is not None:
+        return Numbers(fast, tuple(not cell for cell in cells))
     missing = tuple(is_missing(cell, number=True) for cell in cells)
     words = Counter(cell for cell, gone in zip(cells, missing, strict=True) if gone and cell)
-    fast = _read_plain(cells, missing)
-    if fast is not None:
-        return Numbers(fast, missing, words=words)
     found = [None if gone else read_cell(cell) for cell, gone in zip(cells, missing, strict=True)]
     wrong = {
         index: f"expected a number, got '{cells[index]}'"
@@ -105,16 +106,15 @@ def proven_signs(cells: Sequence[str]) -> Signs:
     return frozenset(found)
 
 
-def _read_plain(cells: Sequence[str], missing: Sequence[bool]) -> tuple[float, ...] | None:
-    """Return the values where all are plain numbers with a decimal point beyond doubt: most columns, at C's speed."""
-    present = [cell for cell, gone in zip(cells, missing, strict=True) if not gone]
-    if not set().union(*present) <= _PLAIN:
+def _read_plain(cells: Sequence[str]) -> tuple[float, ...] | None:
+    """Return the values where all are empty or plain numbers with a decimal point beyond doubt: most columns, fast."""
+    if not set("".join(cells)) <= _PLAIN:
         return None
-    marked = [cell for cell in present if "." in cell]
-    if marked and all(re.fullmatch(r"[+-]?[1-9]\d{0,2}\.\d{3}", cell) for cell in marked):
+    marked = [cell for cell in cells if "." in cell]
+    if marked and all(_DOUBTFUL_POINT.fullmatch(cell) for cell in marked):
         return None
     try:
-        values = tuple(math.nan if gone else float(cell) for cell, gone in zip(cells, missing, strict=True))
+        values = tuple(float(cell) if cell else math.nan for cell in cells)
     except ValueError:
         return None
     return None if any(map(math.isinf, values)) else values
