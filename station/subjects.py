@@ -5,17 +5,25 @@ from __future__ import annotations
 import csv
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TextIO
 
+from edge.contract.tables.columns import with_known_names
+from edge.contract.tables.dates import read_dates
+from edge.contract.tables.missing import read_names
+from edge.contract.tables.read import read_table
 from edge.errors import OperatorError
 from station import schema
+from station.lifetime import DATES
 from station.merge import Imported, plan_import
 from station.printable import as_cell, printable
-from station.subject import COLUMNS, Cells, Row, Subject, row_of
+from station.subject import CLEAR, COLUMNS, Cells, Row, Subject, row_of
+
+MOST_BYTES = 16 * 2**20
+"""Of a file of animals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +57,33 @@ def read_subjects(path: Path) -> Table:
 
 
 def read_cells(path: Path) -> Iterator[tuple[int, Cells]]:
-    """Return the rows of a CSV file below its header, each with the number of its line; no cell is understood yet.
+    """Return the rows of a file below its header, each with its line; missing values are "", dates YYYY-MM-DD.
+
+    A cell of a date that is none, or that could be two days, stays as it is.
 
     Raises:
-        OperatorError: the file cannot be read, a column is unknown or missing, or a row has another length.
+        OperatorError: the file is no table, or a column is unknown or missing.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            names = reader.fieldnames or []
-            unknown = [name for name in names if name not in COLUMNS]
-            if "subject" not in names or unknown:
-                wrong = f"unknown {', '.join(unknown)}" if unknown else "no column subject"
-                raise OperatorError(f"{path}: expected columns among {', '.join(COLUMNS)}, got {wrong}")
-            found = list(enumerate(reader, start=2))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OperatorError(f"{path}: cannot be read: {error}") from error
-    for line, row in found:
-        if None in row or None in row.values():
-            raise OperatorError(f"{path}, line {line}: expected as many fields as the header has")
-        yield line, {name: text.strip() for name, text in row.items()}
+    table = with_known_names(read_table(path, MOST_BYTES, controls=True), COLUMNS)
+    unknown = [name for name in table.names if name not in COLUMNS]
+    if "subject" not in table.names or unknown:
+        wrong = f"unknown {', '.join(unknown)}" if unknown else "no column subject"
+        raise OperatorError(f"{path}: expected columns among {', '.join(COLUMNS)}, got {wrong}")
+    columns = [_texts(name, table.column(name)) for name in table.names]
+    for line, row in zip(table.lines, zip(*columns, strict=True), strict=True):
+        yield line, dict(zip(table.names, row, strict=True))
+
+
+def _texts(name: str, cells: Sequence[str]) -> Sequence[str]:
+    """Return a column's cells as the rest of the station takes them."""
+    if name not in DATES:
+        return cells if name in ("subject", "notes") else read_names(cells).values
+    cleared = [cell.lower() == CLEAR for cell in cells]
+    found = read_dates(["" if clear else cell for cell, clear in zip(cells, cleared, strict=True)])
+    return [
+        cell if clear or (value is None and not missing) else "" if value is None else value.date().isoformat()
+        for cell, clear, value, missing in zip(cells, cleared, found.values, found.missing, strict=True)
+    ]
 
 
 def import_subjects(path: Path, data: Path, *, dry_run: bool = False) -> Imported:

@@ -204,7 +204,7 @@ def test_an_empty_station_says_so(tmp_path: Path) -> None:
         ("subject,sex\nM1,x\n", "line 2: sex: expected female, male, unknown"),
         ("subject\nM1\nM1\n", "stands there twice"),
         ("subject,sex\n,f\n", "line 2: expected a name"),
-        ("subject,sex\nM1\n", "line 2: expected as many fields"),
+        ("subject,sex\nM1\n", "line 2: expected 2 cells, got 1"),
         ("subject,date_of_birth,date_of_death\nM1,2026-02-01,2026-01-01\n", "lies before date_of_birth"),
         (
             "subject,date_of_birth\nM1,2205-06-20\n",

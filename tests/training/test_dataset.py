@@ -15,9 +15,11 @@ from edge.preprocess import age_input
 from edge.simulate import CageSetup, SimulatedCage
 from tests.training.conftest import command
 from training.crops import Crops
-from training.dataset.check import check
+from training.dataset.check import check, two_cages
 from training.dataset.cut import cut_dataset
+from training.dataset.scale import check_scale
 from training.dataset.strains import judge_strain
+from training.dataset.table import read_animals
 from training.geometry import age_spec
 from training.simulated_table import animals_of
 
@@ -127,12 +129,133 @@ def test_the_same_picture_of_two_animals_is_found_though_saved_anew(dataset: Pat
 
 def test_an_animal_in_two_cages_at_once_is_found(dataset: Path) -> None:
     def change(table: pd.DataFrame) -> None:
-        for column in ("subject", "date_of_birth", "captured_at"):
+        for column in ("subject", "date_of_birth"):
             table.loc[10, column] = table.loc[0, column]
+        table.loc[[0, 10], "captured_at"] = [f"{table.captured_at[0]}T09:{minute}:00Z" for minute in ("00", "20")]
 
     assert any(
         "line 12, column 'cage': 'm0' is in two cages at once: c0 and c5" in one for one in changed(dataset, change)
     )
+
+
+@pytest.mark.parametrize("ages", [False, True])
+def test_one_day_in_two_cages_proves_nothing(ages: bool) -> None:
+    """The animal moved on that day; days come with a clock time of midnight from some programs."""
+    days = pd.to_datetime(pd.Series(["2024-03-31", "2024-03-31T00:00:00Z"]), utc=True, format="ISO8601")
+    table = pd.DataFrame({"subject": "M1", "cage": ["c1", "c2"], "captured_at": days, "age_days": 100.0})
+    nothing = pd.to_datetime(pd.Series([pd.NaT] * 2), utc=True)
+    assert two_cages(table.assign(captured_at=nothing) if ages else table) == []
+    hours = days + pd.to_timedelta([540, 560], unit="min")
+    timed = table.assign(captured_at=nothing, age_days=[100.4, 100.41])
+    assert len(two_cages(timed if ages else table.assign(captured_at=hours))) == 1
+
+
+def looked_over(dataset: Path, text: str, name: str = "animals.csv") -> tuple[pd.DataFrame, list[str]]:
+    """Return a table of text as it is read, and what is said of it."""
+    (dataset / name).write_text(text)
+    table, findings = read_animals(dataset / name)
+    return table, [str(finding) for finding in findings]
+
+
+def test_a_table_as_spreadsheets_leave_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    text = "sep=;\nPicture;Subject;Age days;Treatment;Weight g;;\n"
+    text += "sub\\a.png;M1;970;none;20,5;;\n.\\b.png;M2;1.005;drug;n/a;;\n;;;;;;\n"
+    table, said = looked_over(tmp_path, text)
+    assert table.picture.tolist() == ["sub/a.png", "b.png"]
+    assert table.treatment.tolist() == ["none", "drug"]
+    assert table.age_days.tolist() == [970, 1005]
+    assert table.weight_g[:1].tolist() == [20.5]
+    assert [text for text in said if text.startswith("error")] == []
+    assert any("'1.005' is read as 1005" in text for text in said)
+    assert "note: column 'weight_g': 1 cell 'n/a' count as missing" in said
+
+
+def test_what_could_be_read_two_ways_is_an_error_of_check(tmp_path: Path) -> None:
+    text = 'picture,subject,age_days,date_of_birth\na.png,M1,5,05/06/2023\nb.png,m1,"1,005",2023-01-01\n'
+    table, said = looked_over(tmp_path, text)
+    assert table.age_days.isna().tolist() == [False, True]
+    assert any(text.startswith("error: line 3, column 'age_days': '1,005' can be 1005 or 1.005") for text in said)
+    assert any("line 2, column 'date_of_birth': expected an ISO date" in text for text in said)
+    assert any(
+        "column 'subject': names that differ little likely mean one animal: 'M1' and 'm1'" in text for text in said
+    )
+
+
+def placed(scale: float = 4.0, count: int = 6, length_mm: float = 85.0) -> pd.DataFrame:
+    """Return lines of animals that lie across a picture of 640 x 480, of one length, seen by one camera."""
+    rows = []
+    for number in range(count):
+        angle = number / 2
+        half = np.array([np.cos(angle), np.sin(angle)]) * length_mm * 4.0 / 2
+        (snout_x, snout_y), (tail_x, tail_y) = np.array([330.0, 240.0]) + half, np.array([330.0, 240.0]) - half
+        rows.append((snout_x, snout_y, tail_x, tail_y, scale, "cam0"))
+    names = ["snout_x", "snout_y", "tail_base_x", "tail_base_y", "px_per_mm", "camera"]
+    return pd.DataFrame(rows, columns=names, index=range(2, count + 2))
+
+
+def scale_findings(table: pd.DataFrame, size: tuple[int, int] = (640, 480)) -> list[str]:
+    return [str(finding) for finding in check_scale(table, dict.fromkeys(table.index, size))]
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 2, 10])
+@pytest.mark.parametrize("length_mm", [65, 85, 95])
+def test_a_scale_wrong_by_two_or_ten_is_an_error(factor: float, length_mm: float) -> None:
+    """A length of 100 mm and more, halved, is one that mice have too; nothing can tell it then."""
+    assert scale_findings(placed(length_mm=length_mm)) == []
+    said = scale_findings(placed(scale=4 * factor, length_mm=length_mm))
+    assert said, (factor, length_mm)
+    assert said[0].startswith("error: line 2, column 'px_per_mm': ")
+    assert f"too {'small' if factor < 1 else 'large'}" in said[0]
+
+
+def test_a_scale_wrong_in_one_line_is_named() -> None:
+    table = placed()
+    table.loc[4, "px_per_mm"] = 1.2
+    assert [
+        "line 4, column 'px_per_mm': snout and tail base are 283 mm apart" in one for one in scale_findings(table)
+    ] == [True]
+
+
+def test_exchanged_coordinates_are_named() -> None:
+    table = placed()
+    table.loc[2, ["snout_x", "snout_y"]] = table.loc[2, ["snout_y", "snout_x"]].to_numpy()
+    [said] = scale_findings(table)
+    assert "line 2, column 'snout_x'" in said
+    assert "with snout_x and snout_y exchanged they are 85 mm" in said or "are snout_x and snout_y exchanged?" in said
+    table = placed()
+    table.loc[2, list(table)[:4]] = [60.0, 560.0, 300.0, 30.0]  # the snout was at 560, 60
+    said = [one for one in scale_findings(table, (640, 640)) if "line 2, column 'snout_x'" in one]
+    assert said[0].endswith("expected 50 to 120 for a mouse; with snout_x and snout_y exchanged they are 65 mm")
+    table = placed()
+    table[["snout_x", "snout_y"]] += [100.0, -150.0]
+    table[["tail_base_x", "tail_base_y"]] += [100.0, -150.0]
+    table[["snout_x", "snout_y"]] = table[["snout_y", "snout_x"]].to_numpy()
+    assert any("as in a mouse only with snout_x and snout_y exchanged in 6" in one for one in scale_findings(table))
+    narrow = placed(scale=1.2, length_mm=25.5)
+    narrow[["snout_x", "snout_y"]] = narrow[["snout_y", "snout_x"]].to_numpy()
+    narrow[["tail_base_x", "tail_base_y"]] = narrow[["tail_base_y", "tail_base_x"]].to_numpy()
+    assert any("are snout_x and snout_y exchanged?" in one for one in scale_findings(narrow, (640, 300)))
+
+
+def test_boxes_and_pictures_are_weighed_too() -> None:
+    table = placed().assign(x0=100.0, y0=0.0, x1=639.0, y1=480.0)
+    assert scale_findings(table) == []
+    table.loc[3, ["x0", "x1"]] = [300.0, 200.0]
+    assert any("line 3, column 'x0': expected x0 < x1" in one for one in scale_findings(table))
+    only = pd.DataFrame({"px_per_mm": [42.0]}, index=[2])
+    assert "no mouse fits" in scale_findings(only.assign(camera=""))[0]
+
+
+def test_pictures_that_no_line_names_are_warned_of(dataset: Path) -> None:
+    def change(table: pd.DataFrame) -> pd.DataFrame:
+        return put(3, "picture", "P01.PNG")(table) or table[table.picture != "p05.png"]
+
+    texts = changed(dataset, change)
+    assert any(
+        "2 pictures of the folder are in no line of the table (first: p01.png, p05.png); 38 are" in one for one in texts
+    )
+    assert any("there is no file P01.PNG; there is p01.png" in one for one in texts)
 
 
 def test_a_camera_that_tells_the_age_is_warned_of(dataset: Path) -> None:
@@ -184,14 +307,15 @@ def test_crops_are_the_devices_and_what_is_not_usable_is_listed(tmp_path: Path) 
     row = {"picture": "a.png", "subject": "m1", "age_days": 400, "cage": "c1", "item_fur_loss": 0.5}
     row |= {"snout_x": middle[0] + 35 * scale, "snout_y": middle[1]}
     row |= {"tail_base_x": middle[0] - 35 * scale, "tail_base_y": middle[1], "px_per_mm": scale}
-    rows = [row, {**row, "px_per_mm": ""}, {**row, "snout_x": row["tail_base_x"] + 1}]
+    rows = [row, {**row, "px_per_mm": ""}, {**row, "snout_x": row["tail_base_x"] + 1}, {**row, "px_per_mm": scale / 2}]
     pd.DataFrame(rows).to_csv(tmp_path / "animals.csv", index=False)
     crops, unusable = cut_dataset(tmp_path, None, None)
     points = (row["snout_x"], row["snout_y"]), (row["tail_base_x"], row["tail_base_y"])
     assert np.array_equal(crops.pixels[0], age_input(frame.image, *points, scale, age_spec()).pixels)
-    assert [finding.line for finding in unusable] == [3, 4]
+    assert [finding.line for finding in unusable] == [3, 4, 5]
     assert "no scale" in unusable[0].text
     assert "curled" in unusable[1].text
+    assert "140 mm apart, no mouse is" in unusable[2].text
     crops.save(tmp_path / "run")
     kept = Crops.load(tmp_path / "run").table
     assert kept.item_fur_loss.tolist() == [0.5]

@@ -15,7 +15,7 @@ from edge.errors import OperatorError
 from tests.training.conftest import command
 from training.features.folds import group_folds
 from training.features.prepare import FeatureTable, prepare
-from training.features.read import as_numbers, read_table
+from training.features.read import read_table
 from training.features.route import figures, fit_features
 from training.features.validate import Validated, cross_conformal, quantile_by_animal, validate, validate_rows
 
@@ -176,9 +176,72 @@ def test_booleans_infinities_and_stray_texts_are_read(tmp_path: Path) -> None:
     assert ready.categories == ("sex",)
 
 
-def test_a_thousands_separator_is_no_decimal_comma() -> None:
-    assert as_numbers(pd.Series(["1,5", "2,25"])).tolist() == [1.5, 2.25]
-    assert as_numbers(pd.Series(["1,234,567", "2,25"])).isna().all()
+def test_dressed_numbers_are_numbers_and_that_is_said(tmp_path: Path) -> None:
+    """Units, percent signs, limits, another minus, thousands: none becomes a text in silence."""
+    rng = np.random.default_rng(1)
+    table = animals().assign(
+        weight=[f"{value:.1f} g" for value in rng.uniform(20, 30, 120)],
+        fat=[f"{value}%" for value in rng.integers(10, 40, 120)],
+        il6=[f"{value:.2f}" if value > 0.5 else "<0.5" for value in rng.uniform(0, 2, 120)],
+        temp=[f"{value:.1f}".replace("-", "\u2212") for value in rng.uniform(-5, 5, 120)],
+        count=[f"{value:,}" for value in rng.integers(800, 2000, 120)],
+    )
+    ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse")
+    assert ready.categories == ("sex",)
+    assert 800 <= ready.features["count"].min() <= ready.features["count"].max() < 2000
+    assert ready.features["temp"].min() < 0
+    said = "\n".join(ready.warnings)
+    for text in ("'weight': all values have the unit 'g'", "'fat': all values have the unit '%'", "'il6': "):
+        assert f"column {text}" in said
+    assert "is read as 1" in said
+
+
+def test_a_column_of_numbers_and_texts_is_left_out_with_its_reason(tmp_path: Path) -> None:
+    table = animals().assign(grip=[str(number) if number % 3 else "n.q." for number in range(120)])
+    ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse")
+    assert ready.left_out["grip"].startswith("67% of its cells are numbers, the others are not (line 2: ")
+    assert "grip" in prepare(tmp_path / "t.csv", "age_weeks", "mouse", keep=["grip"]).left_out
+
+
+def test_a_target_of_thousands_stays_itself_or_is_a_question(tmp_path: Path) -> None:
+    table = animals().assign(age_days=lambda one: (one.age_weeks * 7 + 600).round().astype(int))
+    table = table.drop(columns="age_weeks")
+    expected = prepare(written(tmp_path / "a.csv", table), "age_days", "mouse").target
+    english = table.assign(age_days=[f"{value:,}" for value in table.age_days])
+    found = prepare(written(tmp_path / "b.csv", english), "age_days", "mouse")
+    assert np.array_equal(found.target, expected)
+    assert any("is read as 1" in text for text in found.warnings)
+    german = table.assign(age_days=[f"{value:,}".replace(",", ".") for value in table.age_days])[["mouse", "age_days"]]
+    with pytest.raises(OperatorError, match=r"line \d+, column 'age_days': '1\.\d{3}' can be 1\.\d+ or 1\d{3}"):
+        prepare(written(tmp_path / "c.csv", german.assign(rest=range(120)), sep=";"), "age_days", "mouse")
+
+
+def test_dates_that_are_kept_have_one_order(tmp_path: Path) -> None:
+    days = pd.date_range("2023-01-01", periods=120, freq="3D")
+    table = animals().assign(entered=days.strftime("%d.%m.%Y"))
+    ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse", keep=["entered"])
+    assert ready.features.entered.tolist() == (days - pd.Timestamp("1970-01-01")).days.tolist()
+    assert any("dates are read day first throughout" in text for text in ready.warnings)
+    table["entered"] = "05.06.2023"
+    with pytest.raises(OperatorError, match=r"line 2, column 'entered': .* can be 2023-06-05 or 2023-05-06"):
+        prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse", keep=["entered"])
+
+
+def test_names_that_likely_mean_one_animal_are_warned_of(tmp_path: Path) -> None:
+    table = animals()
+    table.loc[::3, "mouse"] = table.mouse[::3].str.upper()
+    said = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse").warnings
+    assert any("likely mean one animal each: 'M0' and 'm0'; 'M1' and 'm1'; " in text for text in said)
+
+
+def test_missing_words_are_counted_and_animals_without_a_target_named(tmp_path: Path) -> None:
+    table = animals().astype({"noise": object})
+    table.loc[:4, "noise"] = ["none", "n/a", "missing", "NA", "leer"]
+    table.loc[table.mouse == "m3", "age_weeks"] = np.nan
+    said = "\n".join(prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse").warnings)
+    assert "1 cell 'none'" in said
+    assert "count as missing (column 'noise')" in said
+    assert "1 animals have no line with 'age_weeks' (first: m3)" in said
 
 
 @pytest.mark.parametrize(
@@ -210,6 +273,7 @@ def test_what_is_wrong_is_named_with_line_and_column(tmp_path: Path, change, sai
         (b"a,b\n1,2\n1\n", "line 3: expected 2 cells, got 1"),
         (b"a,a\n1,2\n", "column 'a' is there 2 times"),
         (b"PK\0\0", "binary"),
+        (b'a,b\n1,2\n1,"5 in\n2,3\n2,"6 in\n', "line 3, cell 2: expected quotation marks"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,7 +97,10 @@ def _errors(options: argparse.Namespace) -> ErrorModel:
     from training.statistics.power import from_figures
 
     if options.report is not None:
-        return fit_errors(read_gaps(options.report)[0], str(options.report))
+        readings, _, said = read_gaps(options.report)
+        for text in said:
+            print(f"warning: {text}", file=sys.stderr)
+        return fit_errors(readings, str(options.report))
     if options.sem is not None and options.icc is not None:
         return from_figures(options.sem, options.icc, options.rate_sd, options.shrinkage)
     raise OperatorError("expected the errors of a model: give --report RUN, or --sem and --icc")

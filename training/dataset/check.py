@@ -9,10 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from training.dataset.finding import Finding
-from training.dataset.pictures import Look, duplicates, look_at
+from training.dataset.pictures import Look, duplicates, look_at, unnamed_pictures
+from training.dataset.scale import check_scale
 from training.dataset.table import TABLE, read_animals
 from training.features.folds import group_folds
 
+SEVERITIES = ("error", "warning", "note")
 BAND_DAYS = 120.0
 LEAST_IN_BAND = 8
 AT_ONCE_MINUTES = 60.0
@@ -27,19 +29,26 @@ def check(dataset: Path) -> list[Finding]:
         OperatorError: there is no table, or it cannot be read at all.
     """
     table, findings = read_animals(dataset)
-    looks, unreadable = look_at(dataset if dataset.is_dir() else dataset.parent, table)
+    folder = dataset if dataset.is_dir() else dataset.parent
+    looks, unreadable = look_at(folder, table)
+    findings += unnamed_pictures(folder, table)
     findings += unreadable + duplicates(table, looks) + two_cages(table) + _too_little(table)
+    findings += check_scale(table, {line: look.size for line, look in looks.items()})
     if not any(finding.text.startswith(("all lines", "constant")) for finding in findings):
         findings += misleading(table, looks)
-    return sorted(set(findings), key=lambda one: (one.severity != "error", one))
+    return sorted(set(findings), key=lambda one: (SEVERITIES.index(one.severity), one))
 
 
 def two_cages(table: pd.DataFrame) -> list[Finding]:
-    """Return where an animal is in two cages within an hour (or at one age, where no time is given)."""
+    """Return where an animal is in two cages within an hour (of its age, where no date is given).
+
+    A day without a clock time (midnight to the second, or an age in whole days) proves nothing: it moved on that day.
+    """
     findings = []
     stamps = (table.captured_at - pd.Timestamp("1970-01-01", tz="UTC")).dt.total_seconds() / 60
     minutes = stamps.fillna(table.age_days * 1440) if stamps.isna().all() else stamps
-    rows = table.assign(minutes=minutes)[(table.cage != "") & (table.subject != "") & minutes.notna()]
+    timed = minutes.notna() & (minutes % 1440 != 0)
+    rows = table.assign(minutes=minutes)[(table.cage != "") & (table.subject != "") & timed]
     for subject, seen in rows.sort_values("minutes", kind="stable").groupby("subject"):
         moved = (seen.cage != seen.cage.shift()) & (seen.minutes - seen.minutes.shift() < AT_ONCE_MINUTES)
         for line in seen.index[moved]:
@@ -173,5 +182,5 @@ def _cohorts(table: pd.DataFrame) -> list[Finding]:
 
 def summary(dataset: Path, findings: list[Finding]) -> str:
     """Return the last line for people."""
-    errors = sum(finding.severity == "error" for finding in findings)
-    return f"{dataset / TABLE if dataset.is_dir() else dataset}: {errors} errors, {len(findings) - errors} warnings"
+    errors, warnings = (sum(finding.severity == one for finding in findings) for one in SEVERITIES[:2])
+    return f"{dataset / TABLE if dataset.is_dir() else dataset}: {errors} errors, {warnings} warnings"

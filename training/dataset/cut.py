@@ -17,6 +17,7 @@ from edge.preprocess import age_input, small_view
 from training.crops import COLUMNS, Crops, complete
 from training.dataset.finding import Finding
 from training.dataset.flat import flat_level, flat_text
+from training.dataset.scale import LONGEST_MM
 from training.dataset.table import ITEM, read_animals
 from training.geometry import age_spec
 from training.progress import progress
@@ -113,6 +114,8 @@ def _cut(
     length_mm = math.dist(points[:2], points[2:]) / scale
     if length_mm < CURLED_BELOW_MM:
         raise Unusable("curled: snout and tail base are less than 45 mm apart")
+    if length_mm > LONGEST_MM:
+        raise Unusable(f"snout and tail base are {length_mm:.0f} mm apart, no mouse is: the scale or a place is wrong")
     crop = age_input(picture, points[:2], points[2:], scale, age_spec())
     if crop.inside < PARTIAL_BELOW:
         raise Unusable(f"partial: {crop.inside:.0%} of the crop lie within the picture, expected 85%")

@@ -1,4 +1,4 @@
-"""What `check` found: errors, with which nothing may be trained, and warnings of what will mislead."""
+"""What `check` found: errors, with which nothing may be trained, warnings of what will mislead, and notes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
-    """One finding; sorted by line of the table (0: the whole table), then column. severity: "error" or "warning"."""
+    """One finding; sorted by line of the table (0: the whole table), then column. severity: error, warning, note."""
 
     line: int
     column: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edge.contract.tables.join import first_few, join
 from edge.errors import CageclockError
 from edge.footage.picture import read_picture
 from edge.frame import Image
@@ -19,6 +21,7 @@ from training.dataset.flat import flat_level, flat_text, guessed_depths
 from training.dataset.table import PLACE
 from training.progress import progress
 
+PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 HASH = 16
 _BITS_APART = 8  # of 256
 _GREY_APART = 3.0  # mean difference of 64 x 64 thumbnails: cage pictures share their background, not their animal
@@ -27,11 +30,15 @@ _BACKGROUND = (12, 8)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What `check` keeps of one picture: dhash bool (256,), thumbnail uint8 (64, 64), background float32 (96,)."""
+    """What `check` keeps of one picture: dhash bool (256,), thumbnail uint8 (64, 64), background float32 (96,).
+
+    size: width and height, pixels.
+    """
 
     dhash: NDArray[np.bool_]
     thumbnail: NDArray[np.uint8]
     background: NDArray[np.float32]
+    size: tuple[int, int]
 
 
 def look_at(folder: Path, table: pd.DataFrame) -> tuple[dict[int, Look], list[Finding]]:
@@ -43,7 +50,7 @@ def look_at(folder: Path, table: pd.DataFrame) -> tuple[dict[int, Look], list[Fi
     for line, row in progress(list(named.iterrows()), len(named), "pictures"):
         path = folder / str(row.picture)
         if not path.is_file():
-            findings.append(Finding(int(line), "picture", f"there is no file {row.picture}"))
+            findings.append(Finding(int(line), "picture", f"there is no file {row.picture}{_alike_name(path)}"))
             continue
         try:
             picture = read_picture(path)
@@ -57,6 +64,36 @@ def look_at(folder: Path, table: pd.DataFrame) -> tuple[dict[int, Look], list[Fi
         else:
             findings.append(Finding(int(line), "picture", f"{row.picture} {flat_text(level)}"))
     return looks, findings + guessed_depths(depths)
+
+
+def unnamed_pictures(folder: Path, table: pd.DataFrame) -> list[Finding]:
+    """Return a warning where pictures beside the named ones stand in no line of the table, with the first of them."""
+    folders = {(folder / str(name)).parent for name in table.picture if name}
+    there = {
+        path.relative_to(folder).as_posix()
+        for one in sorted(folders)
+        if one.is_dir() and one.is_relative_to(folder)
+        for path in one.iterdir()
+        if path.suffix.lower() in PICTURES and not path.name.startswith(".")
+    }
+    found = join(table.picture, there)
+    if not found.second_only:
+        return []
+    text = (
+        f"{len(found.second_only)} pictures of the folder are in no line of the table (first: "
+        f"{first_few(found.second_only)}); {len(found.matched)} are"
+    )
+    return [Finding(0, "picture", text, "warning")]
+
+
+def _alike_name(path: Path) -> str:
+    """Return a hint where there is a file whose name differs in case, blanks or the form of its letters only."""
+    if not path.parent.is_dir():
+        return f"; there is no folder {path.parent.name}"
+    wanted = unicodedata.normalize("NFKC", path.name).casefold()
+    near = (one.name for one in path.parent.iterdir() if unicodedata.normalize("NFKC", one.name).casefold() == wanted)
+    name = next(near, None)
+    return f"; there is {name}" if name else ""
 
 
 def duplicates(table: pd.DataFrame, looks: dict[int, Look]) -> list[Finding]:
@@ -95,7 +132,8 @@ def _look(picture: Image, row: pd.Series) -> Look:
     background = np.asarray(grey.resize(_BACKGROUND, Pillow.Resampling.BOX)).astype(np.float32)
     edge = background.copy()
     edge[1:-1, 2:-2] = np.nan  # the border of the picture: where the animal is not, mostly
-    return Look((small[:, 1:] > small[:, :-1]).ravel(), thumbnail, edge[~np.isnan(edge)])
+    size = (picture.shape[1], picture.shape[0])
+    return Look((small[:, 1:] > small[:, :-1]).ravel(), thumbnail, edge[~np.isnan(edge)], size)
 
 
 def _alike(looks: list[Look]) -> Iterator[tuple[int, int]]:

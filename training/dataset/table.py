@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
+import posixpath
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from edge.contract.tables.columns import Columns, nearest, with_known_names
+from edge.contract.tables.dates import Dates
+from edge.contract.tables.missing import describe_words
+from edge.contract.tables.names import describe_near
+from edge.contract.tables.numbers import Numbers
+from edge.contract.tables.read import read_table
 from edge.errors import OperatorError
 from training.crops import NUMBERS, TEXT, complete
 from training.dataset.finding import Finding
 from training.dataset.strains import judge_strain
-from training.features.read import as_dates, as_numbers, read_table
 
 TABLE = "animals.csv"
 PLACE = ("x0", "y0", "x1", "y1", "snout_x", "snout_y", "tail_base_x", "tail_base_y")
@@ -41,19 +48,27 @@ def read_animals(dataset: Path) -> tuple[pd.DataFrame, list[Finding]]:
         OperatorError: no table, or none that can be read: empty, without the columns picture and subject.
     """
     path = dataset / TABLE if dataset.is_dir() else dataset
-    cells = read_table(path)
-    findings = _check_names(cells, path)
-    table = pd.DataFrame(index=cells.index)
-    for name in cells.columns:
-        column = cells[name]
-        if (column == "").all():
+    columns = Columns(with_known_names(read_table(path), NAMES))
+    findings = [Finding(0, "", text, "warning") for text in columns.table.notes]
+    findings += _check_names(columns.table.names, path)
+    lines = list(columns.table.lines)
+    table = pd.DataFrame(index=lines)
+    for name in columns.table.names:
+        names = columns.names(name)
+        if not any(names.values):
             findings.append(Finding(0, name, "no value in any line; fill it or take the column out"))
         if name in DATES:
-            table[name] = _dates(column, findings)
+            table[name] = _dates(columns.dates(name), name, lines, findings)
         elif name in NUMBERS or name in EXTRA_NUMBERS or name.startswith(ITEM):
-            table[name] = _numbers(column, findings)
+            table[name] = _numbers(columns, name, findings)
         else:
-            table[name] = column
+            table[name] = pd.Series(names.values, lines, dtype=object)
+            _say_missing(names.words, name, findings)
+    table["picture"] = [_picture(cell, path.parent) for cell in table["picture"]]
+    for what in ("subject", "cage"):
+        if what in table:
+            near = describe_near(table[what], "animal" if what == "subject" else "cage")
+            findings += [Finding(0, what, text, "warning") for text in near]
     for name, choices in _CHOICES.items():
         if name in table:
             table[name] = table[name].map(lambda text: _ALIASES.get(text.lower(), text))
@@ -68,44 +83,64 @@ def read_animals(dataset: Path) -> tuple[pd.DataFrame, list[Finding]]:
     return table, findings
 
 
-def _check_names(cells: pd.DataFrame, path: Path) -> list[Finding]:
+def _check_names(names: tuple[str, ...], path: Path) -> list[Finding]:
     for name in ("picture", "subject"):
-        if name not in cells:
-            near = difflib.get_close_matches(name, list(cells.columns), n=1, cutoff=0.5)
-            hint = f"; did you mean '{near[0]}' by it? Rename it" if near else ""
+        if name not in names:
+            near = nearest(name, names)
+            hint = f"; did you mean '{near}' by it? Rename it" if near else f"; columns: {', '.join(names[:12])}"
             raise OperatorError(f"{path}: there is no column '{name}'{hint}; see docs/datasets.md")
     findings = []
-    for name in cells.columns:
+    for name in names:
         if name not in NAMES and not name.startswith(ITEM):
-            near = difflib.get_close_matches(name.lower(), [one for one in NAMES if one not in cells], 1, 0.75)
+            near = nearest(name, [one for one in NAMES if one not in names], 0.75)
             if near:
-                findings.append(Finding(0, name, f"unknown; did you mean '{near[0]}'?"))
-    if "age_days" not in cells and not {"date_of_birth", "captured_at"} <= set(cells):
+                findings.append(Finding(0, name, f"unknown; did you mean '{near}'?"))
+    if "age_days" not in names and not {"date_of_birth", "captured_at"} <= set(names):
         text = "expected a column age_days, or date_of_birth and captured_at"
         findings.append(Finding(0, "age_days", text))
     return findings
 
 
-def _numbers(cells: pd.Series, findings: list[Finding]) -> pd.Series:
-    numbers = as_numbers(cells)
-    name = str(cells.name)
+def _numbers(columns: Columns, name: str, findings: list[Finding]) -> pd.Series:
+    """Return the column as float64, NaN where missing or wrong; what is wrong, or was decided, goes to `findings`."""
+    found, lines, cells = columns.numbers(name), columns.table.lines, columns.table.column(name)
     low, high = _RANGES.get(name, (0.0, 1.0) if name.startswith(ITEM) else (-1e6, 1e6))
-    wrong = (cells != "") & ~((numbers >= low) & (numbers <= high))
-    for line in cells.index[wrong]:
-        text = f"expected a number from {low:g} to {high:g}, got '{cells[line]}'"
-        if name == "age_days" and numbers[line] < 0:
-            text = f"the age lies before the birth: {cells[line]}"
-        findings.append(Finding(int(line), name, text))
-    return numbers.where(~wrong)
+    wrong = dict(found.wrong) | {index: f"expected a number, got '{cells[index]}', a limit" for index in found.limits}
+    for index, value in enumerate(found.values):
+        if name == "age_days" and value < 0:
+            wrong[index] = f"the age lies before the birth: {cells[index]}"
+        elif (not (low <= value <= high) and not np.isnan(value)) or index in wrong:
+            wrong[index] = f"expected a number from {low:g} to {high:g}, got '{cells[index]}'"
+    findings += [Finding(lines[index], name, text) for index, text in wrong.items()]
+    _say(found, name, lines, findings)
+    values = [np.nan if index in wrong else value for index, value in enumerate(found.values)]
+    return pd.Series(values, list(lines), name=name, dtype=float)
 
 
-def _dates(cells: pd.Series, findings: list[Finding]) -> pd.Series:
-    iso = cells.str.match(r"^\d{4}-\d{2}-\d{2}([ T].*)?$")
-    dates = as_dates(cells.where(iso, ""))
-    for line in cells.index[(cells != "") & dates.isna()]:
-        text = f"expected an ISO date such as 2024-03-31 or 2024-03-31T14:05:00Z, got '{cells[line]}'"
-        findings.append(Finding(int(line), str(cells.name), text))
-    return dates
+def _dates(found: Dates, name: str, lines: list[int], findings: list[Finding]) -> pd.Series:
+    """Return the column as UTC datetimes, NaT where missing or wrong; as `_numbers` otherwise."""
+    findings += [Finding(lines[index], name, text) for index, text in found.wrong]
+    _say(found, name, lines, findings)
+    return pd.Series(pd.to_datetime(list(found.values), utc=True), lines, name=name)
+
+
+def _say(found: Numbers | Dates, name: str, lines: Sequence[int], findings: list[Finding]) -> None:
+    if found.question is not None:
+        findings.append(Finding(lines[found.question[0]], name, found.question[1]))
+    findings += [Finding(0, name, text, "warning") for text in found.notes]
+    _say_missing(found.words, name, findings)
+
+
+def _say_missing(words: Counter[str], name: str, findings: list[Finding]) -> None:
+    if words:
+        findings.append(Finding(0, name, f"{describe_words(words)} count as missing", "note"))
+
+
+def _picture(cell: str, folder: Path) -> str:
+    """Return the picture's path in one form: a Windows path's backslashes, and ./ before it, are no other file."""
+    if "\\" in cell and not (folder / cell).is_file():
+        cell = cell.replace("\\", "/")
+    return posixpath.normpath(cell) if cell else cell
 
 
 def _strains(table: pd.DataFrame) -> list[Finding]:

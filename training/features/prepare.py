@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,8 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edge.contract.tables.columns import Columns, fold
+from edge.contract.tables.join import first_few
+from edge.contract.tables.names import describe_near, natural
 from edge.errors import OperatorError
-from training.features.read import as_dates, as_numbers, read_table, require_columns
+from training.features.column import read_feature
+from training.features.read import read_columns, require_columns, say_missing
 
 LEAST_ANIMALS = 5
 MOST_LEVELS = 60
@@ -45,123 +50,97 @@ def prepare(path: Path, target: str, group: str, drop: Sequence[str] = (), keep:
     Raises:
         OperatorError: what is wrong, with file, line and column.
     """
-    table = read_table(path)
-    require_columns(table, [target, group, *drop, *keep], path)
+    columns = read_columns(path)
+    require_columns(columns.table.names, [target, group, *drop, *keep], path)
     if target == group:
         raise OperatorError(f"{path}: --target and --group both name '{target}'; the group is the animal's name")
-    warnings: list[str] = []
-    truth = _target(table, target, path, warnings)
-    table, truth = table[truth.notna()], truth[truth.notna()]
-    animals = table[group]
+    warnings: list[str] = list(columns.table.notes)
+    words: dict[str, Counter[str]] = {}
+    truth = _target(columns, target, warnings)
+    named = pd.Series(columns.names(group).values, list(columns.table.lines), dtype=object)
+    used = truth.notna()
+    animals, truth = named[used], truth[used]
     if (animals == "").any():
         line = animals.index[animals == ""][0]
         raise OperatorError(f"{path}: line {line}, column '{group}': expected the animal's name, got an empty cell")
+    without = sorted(set(named) - set(animals) - {""}, key=natural)
+    if without:
+        warnings.append(f"{len(without)} animals have no line with '{target}' (first: {first_few(without)})")
     count = animals.nunique()
     if count < LEAST_ANIMALS:
         said = "all lines are of one animal" if count == 1 else f"{count} animals"
         raise OperatorError(f"{path}: column '{group}': expected at least {LEAST_ANIMALS} animals, got {said}")
     if truth.nunique() == 1:
         raise OperatorError(f"{path}: column '{target}': constant, {truth.iloc[0]:g} in every line; nothing to learn")
+    warnings += describe_near(animals)
     left_out: dict[str, str] = {}
-    columns: dict[str, pd.Series] = {}
+    features: dict[str, pd.Series] = {}
     categories = []
-    for name in table.columns.difference([target, group, *drop], sort=False):
-        cells = table[name]
-        if (cells == "").all():
-            raise OperatorError(f"{path}: column '{name}': no value in any line; take it out with --drop {name}")
-        column, reason = _column(cells, animals, truth, target, kept=name in keep, path=path, warnings=warnings)
+    for name in (one for one in columns.table.names if one not in {target, group, *drop}):
+        if fold(name) == "cage":
+            warnings += describe_near(columns.names(name).values, "cage")
+        column, reason = read_feature(columns, name, used, kept=name in keep, warnings=warnings, words=words)
+        reason = reason or _unfit(column, name, animals, target, kept=name in keep)
         if reason:
             left_out[name] = reason
             continue
-        columns[name] = column
+        features[name] = column
         if column.dtype == object:
             categories.append(name)
-    if not columns:
+    if not features:
         why = "".join(f"; {name}: {reason}" for name, reason in left_out.items())
         raise OperatorError(f"{path}: expected columns to learn from, besides target and animal none is left{why}")
+    warnings += say_missing({name: counts.items() for name, counts in words.items()})
     warnings += [f"column '{name}' is left out: {reason}" for name, reason in left_out.items()]
-    warnings += _suspects(columns, truth, categories)
+    warnings += _suspects(features, truth, categories)
     if count < 30:
         warnings.append(f"{count} animals are few: expect figures that change much with the seed")
     return FeatureTable(
-        features=pd.DataFrame(columns).reset_index(drop=True),
+        features=pd.DataFrame(features).reset_index(drop=True),
         categories=tuple(categories),
         target=truth.to_numpy(),
         animals=animals.to_numpy(dtype=object),
-        lines=table.index.to_numpy(),
+        lines=truth.index.to_numpy(),
         name=target,
         left_out=left_out,
         warnings=tuple(warnings),
     )
 
 
-def _target(table: pd.DataFrame, target: str, path: Path, warnings: list[str]) -> pd.Series:
-    cells = table[target]
-    if (cells == "").all():
-        raise OperatorError(f"{path}: column '{target}': no value in any line")
-    truth = as_numbers(cells)
-    wrong = cells[(cells != "") & ~np.isfinite(truth)]
-    if len(wrong):
-        raise OperatorError(f"{path}: line {wrong.index[0]}, column '{target}': expected a number, got {wrong.iloc[0]}")
-    without = cells.index[cells == ""]
-    if len(without):
+def _target(columns: Columns, target: str, warnings: list[str]) -> pd.Series:
+    found = columns.numbers(target)
+    if all(found.missing):
+        raise OperatorError(f"{columns.table.source}: column '{target}': no value in any line")
+    cells = columns.table.column(target)
+    endless = [(index, f"expected a number, got {cells[index]}") for index in np.flatnonzero(np.isinf(found.values))]
+    limits = [(index, f"expected a number, got '{cells[index]}', a limit") for index in found.limits]
+    for index, text in sorted([*found.wrong, *endless, *limits]) or [found.question] * (found.question is not None):
+        raise OperatorError(f"{columns.where(index, target)}: {text}")
+    warnings += [f"column '{target}': {text}" for text in found.notes]
+    lines = columns.table.lines
+    without = [line for line, gone in zip(lines, found.missing, strict=True) if gone]
+    if without:
         named = ", ".join(map(str, without[:5])) + (", ..." if len(without) > 5 else "")
         warnings.append(f"{len(without)} lines without '{target}' are left out (line {named})")
-    return truth
+    return pd.Series(found.values, list(lines), name=target, dtype=float)
 
 
-def _column(
-    cells: pd.Series,
-    animals: pd.Series,
-    truth: pd.Series,
-    target: str,
-    *,
-    kept: bool,
-    path: Path,
-    warnings: list[str],
-) -> tuple[pd.Series, str]:
-    """Return the column as numbers or text, and why it is left out ("" where it is used)."""
-    name, present = str(cells.name), cells != ""
-    words = _words(name)
-    numbers = as_numbers(cells)
-    strange = present & numbers.isna()
-    if strange.sum() > 0.05 * present.sum() or strange.all():
-        dates = as_dates(cells)
-        if dates.notna().sum() > 0.95 * present.sum():
-            if not kept:
-                return (
-                    cells,
-                    "a date: with the date of birth it is the age itself, without it it may stand for a cohort",
-                )
-            days = (dates - pd.Timestamp("1970-01-01", tz="UTC")).dt.total_seconds() / 86400
-            return days.astype(float), ""
-        column: pd.Series = cells.where(present, None).astype(object)
+def _unfit(column: pd.Series, name: str, animals: pd.Series, target: str, *, kept: bool) -> str:
+    """Return why a column is left out: a name, a running number, constant, an age; "" where it is used."""
+    if column.dtype == object:
         levels = column.nunique()
-        if levels > MOST_LEVELS or levels > 0.5 * len(cells) or _names_animals(column, animals):
-            return column, f"a name or identifier ({levels} different texts)"
+        if levels > MOST_LEVELS or levels > 0.5 * len(column) or _names_animals(column, animals):
+            return f"a name or identifier ({levels} different texts)"
     else:
-        column = numbers
-        if strange.any():
-            line = cells.index[strange][0]
-            warnings.append(
-                f"line {line}, column '{name}': expected a number, got {cells[line]}; taken as missing, "
-                f"with {int(strange.sum()) - 1} more"
-            )
-        if np.isinf(column).any():
-            count, line = int(np.isinf(column).sum()), cells.index[np.isinf(column)][0]
-            warnings.append(f"column '{name}': {count} infinite values (first in line {line}), taken as missing")
-            column = column.where(np.isfinite(column))
-            if column.isna().all():
-                return column, "no finite value"
         whole = bool((column.dropna() % 1 == 0).all())
         running = whole and len(column) > 20 and column.notna().all() and bool((column.diff().dropna() == 1).all())
-        if not kept and (running or (whole and words & _ID)):
-            return column, "a running number or identifier"
+        if not kept and (running or (whole and _words(name) & _ID)):
+            return "a running number or identifier"
     if column.nunique() <= 1 and not (column.isna().any() and column.notna().any() and column.dtype != object):
-        return column, "constant"
+        return "constant"
     if not kept and _looks_like_age(target) and _looks_like_age(name):
-        return column, "its name says age or birth, as the target's does; --keep uses it"
-    return column, ""
+        return "its name says age or birth, as the target's does; --keep uses it"
+    return ""
 
 
 def _suspects(columns: dict[str, pd.Series], truth: pd.Series, categories: Sequence[str]) -> list[str]:

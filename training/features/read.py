@@ -1,88 +1,84 @@
-"""A table as a person keeps it (CSV of any dialect), as strings with the file's own line numbers."""
+"""The project's one reader of tables (edge.contract.tables) as pandas has it: cells, names, numbers and dates."""
 
 from __future__ import annotations
 
-import csv
-import difflib
-import io
-import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from edge.contract.tables.columns import Columns, nearest
+from edge.contract.tables.missing import describe_words
+from edge.contract.tables.read import read_table as read_cells
 from edge.errors import OperatorError
 
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "--", ".", "?", "nd", "n.d.", "#n/a", "missing"})
-_DECIMAL_COMMA = re.compile(r"^[+-]?\d+,\d+([eE][+-]?\d+)?$")
-_TRUE, _FALSE = frozenset({"true", "yes", "y", "t"}), frozenset({"false", "no", "n", "f"})
+_TRUE, _FALSE = frozenset({"true", "yes", "y", "t", "wahr"}), frozenset({"false", "no", "n", "f", "falsch"})
+
+
+def read_columns(path: Path) -> Columns:
+    """Return the file's columns, still text.
+
+    Raises:
+        OperatorError: as `edge.contract.tables.read.read_table`.
+    """
+    return Columns(read_cells(path))
+
+
+def frame(columns: Columns) -> pd.DataFrame:
+    """Return all columns as names: text, missing values ""; the index is the line in the file."""
+    found = {name: columns.names(name).values for name in columns.table.names}
+    return pd.DataFrame(found, index=list(columns.table.lines), dtype=object)
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return the file's cells as stripped text; the index is the line in the file, missing values are "".
-
-    Comma, semicolon or tab between cells, with or without a byte-order mark, UTF-8 or Latin-1.
-
-    Raises:
-        OperatorError: missing, empty, a line with too many or too few cells, or a column name that is there twice.
-    """
-    if not path.is_file():
-        raise OperatorError(f"{path}: expected a CSV table, there is none")
-    content = path.read_bytes()
-    if b"\0" in content[:4096]:
-        raise OperatorError(f"{path}: expected a CSV table as text, got a binary file; save it as CSV")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    separator = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
-    lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
-    if not lines:
-        raise OperatorError(f"{path}: the table is empty; expected a line of column names and a line a reading")
-    header = [name or f"unnamed_{number}" for number, name in enumerate(lines[0][1], 1)]
-    twice = [name for name, count in Counter(header).items() if count > 1]
-    if twice:
-        raise OperatorError(f"{path}: column '{twice[0]}' is there {header.count(twice[0])} times; rename all but one")
-    if len(lines) == 1:
-        raise OperatorError(f"{path}: the table is empty: column names, but no line below them")
-    for number, row in lines[1:]:
-        if len(row) != len(header):
-            raise OperatorError(f"{path}: line {number}: expected {len(header)} cells, got {len(row)}")
-    table = pd.DataFrame([row for _, row in lines[1:]], columns=header, index=[number for number, _ in lines[1:]])
-    return table.apply(lambda column: column.where(~column.str.lower().isin(MISSING), ""))
+    """Return the file's columns as names; see `frame` and `read_columns`."""
+    return frame(read_columns(path))
 
 
-def require_columns(table: pd.DataFrame, names: Sequence[str], path: Path) -> None:
+def require_columns(table: Iterable[str], names: Sequence[str], path: Path) -> None:
     """Raise an OperatorError naming the first column that is not there, with the nearest name that is."""
+    there = [str(name) for name in table]
     for name in names:
-        if name not in table:
-            lower = {str(column).lower(): str(column) for column in table}
-            near = difflib.get_close_matches(name.lower(), list(lower), n=1, cutoff=0.5)
-            hint = f"; did you mean '{lower[near[0]]}'?" if near else f"; columns: {', '.join(list(table)[:12])}"
+        if name not in there:
+            near = nearest(name, there)
+            hint = f"; did you mean '{near}'?" if near else f"; columns: {', '.join(there[:12])}"
             raise OperatorError(f"{path}: there is no column '{name}'{hint}")
 
 
-def as_numbers(cells: pd.Series) -> pd.Series:
-    """Return float64 of the cells, NaN where a cell is missing or no number; decimal commas and yes/no are read.
+def as_dates(columns: Columns, name: str) -> pd.Series:
+    """Return UTC datetimes of a column, NaT where a cell is missing or no date.
 
-    A decimal comma counts only where every cell with a comma has the form 12,5: else 1,234 could be a thousand.
+    Raises:
+        OperatorError: the order of day and month cannot be told.
     """
-    text = cells.astype(str)
-    commas = text[text.str.contains(",", regex=False)]
-    if len(commas) and commas.str.match(_DECIMAL_COMMA).all():
-        text = text.str.replace(",", ".", regex=False)
-    lower = text.str.lower()
-    present = lower[lower != ""]
-    if len(present) and present.isin(_TRUE | _FALSE).all():
-        return pd.Series(np.where(lower.isin(_TRUE), 1.0, np.where(lower.isin(_FALSE), 0.0, np.nan)), cells.index)
-    return pd.to_numeric(text.where(text != "", None), errors="coerce").astype(float)
+    found = columns.dates(name)
+    if found.question is not None:
+        raise OperatorError(f"{columns.where(found.question[0], name)}: {found.question[1]}")
+    return pd.Series(pd.to_datetime(list(found.values), utc=True), list(columns.table.lines), name=name)
 
 
-def as_dates(cells: pd.Series) -> pd.Series:
-    """Return UTC datetimes of the cells, NaT where a cell is no date; plain numbers are no dates."""
-    plausible = cells.astype(str).str.match(r"^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T].*)?$")
-    return pd.to_datetime(cells.where(plausible, None), errors="coerce", utc=True, format="mixed")
+def as_booleans(columns: Columns, name: str) -> pd.Series | None:
+    """Return 1, 0 or NaN of a column of true and false, yes and no; None where it holds anything else."""
+    lower = [cell.lower() for cell in columns.names(name).values]
+    if not any(lower) or not set(lower) - {""} <= _TRUE | _FALSE:
+        return None
+    values = [1.0 if cell in _TRUE else 0.0 if cell in _FALSE else np.nan for cell in lower]
+    return pd.Series(values, list(columns.table.lines), name=name)
+
+
+def say_missing(words: dict[str, Iterable[tuple[str, int]]]) -> list[str]:
+    """Return one sentence on the words that count as missing: {column: ((word, count), ...)}; none where none stood."""
+    from collections import Counter
+
+    total: Counter[str] = Counter()
+    named = []
+    for name, counts in words.items():
+        counted = Counter(dict(counts))
+        total += counted
+        if counted:
+            named.append(f"'{name}'")
+    if not total:
+        return []
+    where = ", ".join(named[:6]) + (", ..." if len(named) > 6 else "")
+    return [f"{describe_words(total)} count as missing (column{'s' if len(named) > 1 else ''} {where})"]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edge.contract.tables.join import describe_join, join
+from edge.contract.tables.names import describe_near
 from edge.errors import OperatorError
-from training.statistics.gaps import column, numbers, read_gaps, read_table
+from training.statistics.gaps import read_gaps
+from training.statistics.table import as_labels, column, line_of, numbers, read_table
 
 WINDOW_DAYS = 14.0
 _EVENTS = {
@@ -29,7 +32,8 @@ class Cohort:
 
     animals has subject, cage, sex, age_days and gap_days (means of its readings, or of those near an examination),
     baseline_age_days and baseline_gap_days (readings of its first days), and the lab's columns. longitudinal: some
-    animal has several rows. source: the file that the lab's columns come from.
+    animal has several rows. source: the file that the lab's columns come from. matched: how many animals are in both
+    tables, a sentence; "" where there is one table. Animals without a partner are named in `warnings`.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Cohort:
     longitudinal: bool
     refused: int
     warnings: list[str]
+    matched: str = ""
 
 
 def read_cohort(predictions: Path, phenotypes: Path | None, name: str) -> Cohort:
@@ -57,7 +62,12 @@ def read_cohort(predictions: Path, phenotypes: Path | None, name: str) -> Cohort
     if key == "cage":
         readings = readings.assign(subject=readings["cage"])
         table = table.rename(columns={"cage": "subject"})
-    both = set(table["subject"]) & set(readings["subject"])
+    what = "animal" if key == "subject" else "cage"
+    said += [*table.attrs["notes"], *describe_near(table["subject"], what)]
+    found = join(readings["subject"], table["subject"])
+    matched, *apart = describe_join(found, "the predictions", "the phenotypes", f"{what}s")
+    said += apart
+    both = found.matched
     if not both:
         raise OperatorError(
             f"{phenotypes}: column {key}: none of its {table['subject'].nunique()} names is in {predictions} "
@@ -65,18 +75,20 @@ def read_cohort(predictions: Path, phenotypes: Path | None, name: str) -> Cohort
         )
     doubled = np.flatnonzero(table["subject"].duplicated())
     if len(doubled) and "age_days" not in table:
+        where = f"{phenotypes}: row {line_of(table, doubled[0])}, column subject"
         raise OperatorError(
-            f"{phenotypes}: row {doubled[0] + 2}, column subject: {table['subject'].iloc[doubled[0]]} stands twice; "
+            f"{where}: {table['subject'].iloc[doubled[0]]} stands twice; "
             "several examinations of an animal need a column age_days"
         )
     if "age_days" in table:
         table["age_days"] = numbers(table, "age_days", phenotypes)
-    return _cohort(name, readings[readings["subject"].isin(both)], table, str(phenotypes), refused, said)
+    cohort = _cohort(name, readings[readings["subject"].isin(both)], table, str(phenotypes), refused, said)
+    return replace(cohort, matched=f"{name}: {matched}.")
 
 
 def split_cohort(cohort: Cohort, by: str, discovery: str | None) -> tuple[Cohort, Cohort]:
     """Return discovery and validation cohort by a column of the animals (default: the larger value discovers)."""
-    values = column(cohort.animals, by, cohort.source).fillna("").astype(str)
+    values = as_labels(column(cohort.animals, by, cohort.source))
     names = values.value_counts()
     first = discovery or str(names.index[0])
     if first not in names.index or len(names) < 2:
@@ -95,7 +107,7 @@ def split_cohort(cohort: Cohort, by: str, discovery: str | None) -> tuple[Cohort
 
 def events(cohort: Cohort, name: str) -> NDArray[np.float64]:
     """Return 1 for deaths and culls, 0 for animals alive or lost at the end, of a column."""
-    text = cohort.animals[name].fillna("").astype(str).str.lower()
+    text = as_labels(cohort.animals[name]).str.lower()
     found = text.map(_EVENTS)
     return _decoded(found, cohort, name, "dead, culled or 1, alive, censored or 0")
 
@@ -120,7 +132,7 @@ def binary(cohort: Cohort, name: str) -> NDArray[np.float64]:
 
 def arms(cohort: Cohort, name: str, control: str | None) -> tuple[str, list[str]]:
     """Return the control arm's name and the others'."""
-    names = sorted(column(cohort.animals, name, cohort.source).dropna().astype(str).unique())
+    names = sorted(as_labels(column(cohort.animals, name, cohort.source)).unique())
     names = [level for level in names if level]
     guess = [level for level in names if level.lower() in _CONTROLS]
     chosen = control or (guess[0] if len(guess) == 1 else None)
@@ -145,6 +157,7 @@ def _decoded(found: pd.Series, cohort: Cohort, name: str, wanted: str, gaps: boo
 def _cohort(
     name: str, readings: pd.DataFrame, table: pd.DataFrame | None, source: str, refused: int, left_out: list[str]
 ) -> Cohort:
+    unclear = (readings if table is None else table).attrs.get("unclear", {})
     readings = readings.reset_index(drop=True)
     grouped = readings.groupby("subject", sort=True)
     first_day = grouped["age_days"].transform("min")
@@ -182,6 +195,7 @@ def _cohort(
         raise OperatorError(
             f"{source}: column subject: expected at least 3 animals, got {animals['subject'].nunique()}"
         )
+    animals.attrs = {"unclear": unclear}
     return Cohort(name, readings, animals, source, longitudinal, refused, [*left_out, *said])
 
 

@@ -8,59 +8,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edge.contract.tables.dates import read_dates
+from edge.contract.tables.join import describe_join, join
+from edge.contract.tables.names import describe_near
 from edge.errors import OperatorError
+from training.statistics.table import column, line_of, numbers, read_table
 
 _SEXES = {"female": "F", "f": "F", "male": "M", "m": "M"}
 _TRUE = {"1", "1.0", "true", "yes"}
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Return a CSV's rows, text trimmed.
-
-    Raises:
-        OperatorError: there is none, it is no table, or it has no rows.
-    """
-    if not path.is_file():
-        raise OperatorError(f"{path}: expected a CSV file, there is none")
-    try:
-        table = pd.read_csv(path, skipinitialspace=True, dtype={"subject": str, "cage": str})
-    except (ValueError, UnicodeDecodeError, pd.errors.ParserError) as error:
-        raise OperatorError(f"{path}: expected a CSV table with a header row, got {error}") from error
-    if table.empty:
-        raise OperatorError(f"{path}: expected rows below the header, got none")
-    table.columns = [str(name).strip() for name in table.columns]
-    for name in table.select_dtypes(include=["object", "string"]):
-        table[name] = table[name].str.strip()
-    return table
-
-
-def column(table: pd.DataFrame, name: str, path: Path | str) -> pd.Series:
-    """Return a column.
-
-    Raises:
-        OperatorError: there is none of this name, or all its values are missing.
-    """
-    if name not in table:
-        raise OperatorError(f"{path}: column {name}: there is none; columns are {', '.join(map(str, table.columns))}")
-    if table[name].isna().all():
-        raise OperatorError(f"{path}: column {name}: expected values, all {len(table)} rows are empty")
-    return table[name]
-
-
-def numbers(table: pd.DataFrame, name: str, path: Path | str) -> pd.Series:
-    """Return a column as float64.
-
-    Raises:
-        OperatorError: as `column`, or a value is no finite number (row by line of the file, the header is 1).
-    """
-    values = column(table, name, path)
-    found = pd.to_numeric(values, errors="coerce").astype(float)
-    wrong = np.flatnonzero((found.isna() & values.notna()) | np.isinf(found))
-    if len(wrong):
-        raise OperatorError(
-            f"{path}: row {wrong[0] + 2}, column {name}: expected a number, got {values.iloc[wrong[0]]!r}"
-        )
-    return found
+_EXPORT = "the export's animals.csv"
 
 
 def read_gaps(path: Path) -> tuple[pd.DataFrame, int, list[str]]:
@@ -79,27 +35,31 @@ def read_gaps(path: Path) -> tuple[pd.DataFrame, int, list[str]]:
             (path / name for name in ("predictions.csv", "animals.csv") if (path / name).exists()),
             path / "predictions.csv",
         )
-    table, said = read_table(path), list[str]()
+    table = read_table(path)
+    said = list(table.attrs["notes"])
     if "estimate_days" in table and "predicted_days" not in table:
-        table, said = _of_station(table, path)
+        table, more = _of_station(table, path)
+        said += more
     table["predicted_days"] = numbers(table, "predicted_days", path)
     table["age_days"] = numbers(table, "age_days", path)
     negative = np.flatnonzero(table["age_days"] < 0)
     if len(negative):
         got = table["age_days"].iloc[negative[0]]
-        raise OperatorError(f"{path}: row {negative[0] + 2}, column age_days: expected an age from 0, got {got:g}")
+        line = line_of(table, negative[0])
+        raise OperatorError(f"{path}: row {line}, column age_days: expected an age from 0, got {got:g}")
     if "subject" not in table and "cage" not in table:
         raise OperatorError(f"{path}: column subject: there is none, and no column cage either")
     for name in ("subject", "cage", "sex"):
         table[name] = table[name].fillna("").astype(str) if name in table else ""
     table["sex"] = table["sex"].map(lambda text: _SEXES.get(text.lower(), text if text in ("U", "O") else ""))
+    for name, what in (("subject", "animal"), ("cage", "cage")):
+        said += describe_near(table[name], what)
     nobody = table["subject"] == ""
     table.loc[nobody, "subject"] = table.loc[nobody, "cage"].map(lambda name: f"cage {name}" if name else "")
     nameless = np.flatnonzero(table["subject"] == "")
     if len(nameless):
-        raise OperatorError(
-            f"{path}: row {nameless[0] + 2}, column subject: expected an animal's or a cage's name, got none"
-        )
+        line = line_of(table, nameless[0])
+        raise OperatorError(f"{path}: row {line}, column subject: expected an animal's or a cage's name, got none")
     before = len(table)
     if "accepted" in table:
         table = table[table["accepted"].astype(str).str.lower().isin(_TRUE)]
@@ -119,11 +79,8 @@ def _of_station(animals: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[s
     beside = path.with_name("subjects.csv")
     subjects = read_table(beside)
     column(subjects, "date_of_birth", beside)
-    born = pd.to_datetime(subjects["date_of_birth"], errors="coerce", utc=True)
-    wrong = np.flatnonzero(born.isna() & subjects["date_of_birth"].notna())
-    if len(wrong):
-        got = subjects["date_of_birth"].iloc[wrong[0]]
-        raise OperatorError(f"{beside}: row {wrong[0] + 2}, column date_of_birth: expected YYYY-MM-DD, got {got!r}")
+    said += [*subjects.attrs["notes"], *_without_partner(animals, subjects)]
+    born = _dates(subjects, "date_of_birth", beside)
     subjects = subjects.assign(born=born)
     known = subjects.set_index("subject")
     table = animals.rename(columns={"estimate_days": "predicted_days"}).drop(columns=["age_days"], errors="ignore")
@@ -143,7 +100,7 @@ def _of_station(animals: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[s
             groups[name] = members
             one = {key: members[key].iloc[0] if members[key].nunique() == 1 else None for key in ("sex", "arm")}
             known.loc[name, ["born", "sex", "arm"]] = [members["born"].mean(), one["sex"], one["arm"]]
-    captured = pd.to_datetime(table["captured_at"], errors="coerce", utc=True)
+    captured = _dates(table, "captured_at", path, said)
     births = pd.to_datetime(table["subject"].map(known["born"]), utc=True)
     for name, members in groups.items():
         rows = table["subject"] == name
@@ -160,6 +117,31 @@ def _of_station(animals: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[s
     if early.any():
         said.append(f"{early.sum()} readings lie before their animal's date_of_birth and are left out")
     return table[~early].reset_index(drop=True), said
+
+
+def _without_partner(animals: pd.DataFrame, subjects: pd.DataFrame) -> list[str]:
+    """Return which names of the export's readings and of its table of animals have no partner.
+
+    An animal whose cage has readings may be among them without being told apart.
+    """
+    cages = set(animals["cage"].dropna()) if "cage" in animals else set()
+    apart = subjects[~subjects["cage"].isin(cages)] if "cage" in subjects else subjects
+    named = set(animals["subject"].dropna()) if "subject" in animals else set()
+    found = join(named, {*apart["subject"].dropna(), *(named & set(subjects["subject"].dropna()))})
+    return describe_join(found, _EXPORT, "its subjects.csv")[1:]
+
+
+def _dates(table: pd.DataFrame, name: str, path: Path, passed_over: list[str] | None = None) -> pd.Series:
+    """Return a column of dates as UTC datetimes, NaT where missing; with `passed_over` what is wrong is said there."""
+    found = read_dates(["" if pd.isna(value) else str(value) for value in column(table, name, path)])
+    if passed_over is not None and found.wrong:
+        index, text = found.wrong[0]
+        line = line_of(table, index)
+        passed_over.append(f"{len(found.wrong)} readings are left out by {name}, the first in row {line}: {text}")
+    elif found.wrong or found.question is not None:
+        index, text = found.wrong[0] if found.wrong else found.question or (0, "")
+        raise OperatorError(f"{path}: row {line_of(table, index)}, column {name}: {text}")
+    return pd.Series(pd.to_datetime(list(found.values), utc=True), table.index)
 
 
 def _mean_births(members: pd.DataFrame, captured: pd.Series) -> pd.Series:

@@ -12,6 +12,7 @@ from scipy import stats
 from edge.errors import OperatorError
 from training.statistics.cohort import Cohort, arms
 from training.statistics.slopes import Slopes, animal_slopes, arm, bootstrap_ratio, by_unit, ratio
+from training.statistics.table import as_labels
 
 Floats = NDArray[np.float64]
 FEW_UNITS = 6
@@ -81,7 +82,7 @@ def matrices(readings: pd.DataFrame) -> tuple[Floats, Floats, list[str]]:
 
 
 def _arm(cohort: Cohort, given: pd.DataFrame, treatment: str, name: str, by_cage: bool) -> tuple[Slopes, pd.DataFrame]:
-    members = given.index[given[treatment].astype(str) == name]
+    members = given.index[as_labels(given[treatment]) == name]
     rows = cohort.readings[cohort.readings["subject"].isin(members)]
     # Readings of one day share that day's error: they count as one.
     day = rows["age_days"].round()

@@ -15,7 +15,7 @@ from edge.errors import OperatorError
 from training.statistics import effects
 from training.statistics.cohort import Cohort, alleles, arms, binary, events
 from training.statistics.effects import Effect, design
-from training.statistics.gaps import column, numbers
+from training.statistics.table import as_labels, column, numbers, refuse_unclear
 
 ALPHA = 0.05
 
@@ -95,7 +95,7 @@ def associate(cohort: Cohort, plan: Plan, unit_days: float) -> list[Row]:
         )
     if plan.treatment:
         control, others = arms(cohort, plan.treatment, plan.control)
-        given = cohort.animals[plan.treatment].astype(str)
+        given = as_labels(cohort.animals[plan.treatment])
         for other in others:
             x = np.where(given == other, 1.0, np.where(given == control, 0.0, np.nan))
             rows.append(
@@ -132,6 +132,7 @@ def _complete(cohort: Cohort, names: list[str], plan: Plan, *more: np.ndarray) -
     for name in plan.covariates:
         if name != "sex":
             column(cohort.animals, name, cohort.source)
+            refuse_unclear(cohort.animals, name, cohort.source)
     used = cohort.animals[[*names, *plan.covariates]].notna().all(axis=1)
     for values in more:
         used &= np.isfinite(values)

@@ -87,6 +87,7 @@ def _lines(
         f"{one['readings_not_accepted']} left out as not accepted."
         for one in numbers
     ]
+    lines += [cohort.matched for cohort in cohorts if cohort.matched]
     lines += [f"{cohort.name}: {text}." for cohort in cohorts for text in cohort.warnings]
     lines.append(
         "The gap is predicted minus true age, raw. Age and sex are covariates in every model, because the gap leans on "

@@ -235,7 +235,7 @@ def test_a_cage_s_age_is_that_of_the_animals_that_lived_in_it_then(tmp_path: Pat
         (["--treatment", "genotype"], "which arm is the control?"),
         (["--survival", "end_days,frailty"], "column frailty: expected dead, culled or 1"),
         ([], "nothing to relate the gap to"),
-        (["--continuous", "frailty", "--cohort", "constant"], "column constant: expected '3.0' and another cohort"),
+        (["--continuous", "frailty", "--cohort", "constant"], "column constant: expected '3' and another cohort"),
     ],
 )
 def test_a_wrong_column_is_one_line_that_names_file_and_column(
@@ -273,6 +273,82 @@ def test_wrong_readings_are_one_line(
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_animals_without_a_partner_are_named_in_terminal_and_report(
+    study: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A spreadsheet ate the zeros of names: half of the animals would vanish."""
+    _, predictions, table = study
+    readings, known = pd.read_csv(predictions), pd.read_csv(table)
+    readings["subject"] = readings["subject"].str[1:]
+    known["subject"] = [name[1:] if number % 2 else str(int(name[1:])) for number, name in enumerate(known["subject"])]
+    readings.to_csv(tmp_path / "p.csv", index=False)
+    known.to_csv(tmp_path / "t.csv", index=False, sep=";", encoding="utf-16")
+    line = [
+        "associate",
+        "--predictions",
+        tmp_path / "p.csv",
+        "--phenotypes",
+        tmp_path / "t.csv",
+        "--out",
+        tmp_path / "o",
+    ]
+    assert main([*map(str, line), "--continuous", "frailty"]) == 0
+    shown = capsys.readouterr()
+    assert "45 animals are in both the predictions and the phenotypes" in shown.out
+    for text in (
+        "45 animals of the predictions are not in the phenotypes (first: 000, 002, 004, ...)",
+        "45 animals of the phenotypes are not in the predictions (first: 0, 2, 4, ...)",
+        "45 of them likely mean the same, written in two ways: 000 and 0",
+    ):
+        assert text in shown.out
+        beware = (tmp_path / "o" / "report.md").read_text().partition("## Beware")[2]
+        assert text in beware
+
+
+def test_numbers_of_a_lab_are_read_by_one_rule(study: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    """Decimal commas, units, thousands and missing words in the phenotypes change no figure; arms stay names."""
+    _, predictions, table = study
+    known = pd.read_csv(table)
+    known["weight_g"] = known["weight_g"].round(2)
+    known["arm"] = ["none" if arm == "vehicle" else arm for arm in known["treatment"]]
+    known.to_csv(tmp_path / "a.csv", index=False)
+    known["weight_g"] = [f"{value} g".replace(".", ",") for value in known["weight_g"]]
+    known["frailty"] = [f"{value}".replace(".", ",") for value in known["frailty"]]
+    known["end_days"] = [f"{value}".replace(".", ",") for value in known["end_days"]]
+    known["Subject"] = known.pop("subject")
+    known.to_csv(tmp_path / "b.csv", index=False, sep=";", encoding="utf-8-sig")
+    plan = Plan(continuous=("frailty", "weight_g"), treatment="arm", survival=(("end_days", "fate", None),))
+    found = []
+    for name in ("a", "b"):
+        associate_files(tmp_path / name, predictions, tmp_path / f"{name}.csv", plan)
+        report = json.loads((tmp_path / name / "report.json").read_text())
+        found.append([(row["name"], row["estimate"], row["n"]) for row in report["associations"]])
+        assert report["interventions"][0]["control"] == "none"
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("1,005", "t.csv: row 5, column grip: '1,005' can be 1005 or 1.005"),
+        ("many", "row 5, column grip: expected a number"),
+    ],
+)
+def test_a_phenotype_that_is_unclear_is_refused_where_it_is_asked_for_only(
+    study: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], value: str, said: str
+) -> None:
+    _, predictions, table = study
+    known = pd.read_csv(table)
+    known["grip"] = [value if number == 3 else str(number % 9) for number in range(len(known))]
+    known.drop(columns=["frailty", "weight_g", "end_days", "constant"]).to_csv(tmp_path / "t.csv", index=False)
+    line = ["associate", "--predictions", predictions, "--phenotypes", tmp_path / "t.csv", "--out", tmp_path / "out"]
+    assert main([*map(str, line), "--binary", "cataract"]) == 0
+    capsys.readouterr()
+    for asked in (["--continuous", "grip"], ["--binary", "cataract", "--adjust", "grip"]):
+        assert main([*map(str, line), *asked]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_no_deaths_are_said(study: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
