@@ -17,7 +17,7 @@ from edge.errors import OperatorError
 from training.dlc_config import Config, read_config
 from training.dlc_table import LabelledFrame, LabelTable, read_label_table
 
-__all__ = ["LabelledFrame", "Project", "read_project"]
+__all__ = ["LabelledFrame", "Project", "learnable", "read_project"]
 SPANS_DIFFER = 2.0
 """Animals of one video this many times as large, in pixels, as another's do not both fit one scale."""
 
@@ -52,22 +52,28 @@ def read_project(folder: Path) -> Project:
     if not frames:
         why = f"; {warnings[0]}" if warnings else ""
         raise OperatorError(f"{tables[0].path}: expected labelled frames below the headers, got none{why}")
-    kept = tuple(part for n, part in enumerate(keypoints) if any(_has(frame, n) for frame in frames))
-    never = [part for part in keypoints if part not in kept]
+    never = [part for n, part in enumerate(keypoints) if not any(_has(frame, n) for frame in frames)]
     if never:
         what = "body part is never labelled" if len(never) == 1 else "body parts are never labelled"
-        warnings.append(f"{folder}: {len(never)} {what} and left out, as nothing could be learned: {', '.join(never)}")
-        frames = [_reordered(frame, keypoints, kept) for frame in frames]
-    skeleton, known = config.skeleton if config is not None else (), set(kept)
+        warnings.append(f"{folder}: {len(never)} {what}, so that no locator can learn it: {', '.join(never)}")
+    skeleton, known = config.skeleton if config is not None else (), set(keypoints)
     joined = tuple(pair for pair in skeleton if set(pair) <= known)
-    strange = sorted({part for pair in skeleton for part in pair} - known - set(never))
+    strange = sorted({part for pair in skeleton for part in pair} - known)
     if strange:
         warnings.append(
             f"{folder / 'config.yaml'}: key skeleton: expected body parts of the project, got {', '.join(strange)} "
             "too; what joins them is left out"
         )
     warnings += _spans(folder, tables)
-    return Project(kept, tuple(frames), tuple(warnings), joined)
+    return Project(keypoints, tuple(frames), tuple(warnings), joined)
+
+
+def learnable(project: Project) -> Project:
+    """Return the project without the body parts that are never labelled: a network would find them anywhere."""
+    kept = tuple(part for n, part in enumerate(project.keypoints) if any(_has(frame, n) for frame in project.frames))
+    frames = tuple(_reordered(frame, project.keypoints, kept) for frame in project.frames)
+    joined = tuple(pair for pair in project.skeleton if set(pair) <= set(kept))
+    return Project(kept, frames, project.warnings, joined)
 
 
 def _tables(folder: Path, config: Config | None) -> tuple[list[Path], list[str]]:

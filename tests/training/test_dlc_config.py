@@ -12,7 +12,7 @@ from PIL import Image
 
 from edge.errors import OperatorError
 from tests.training.labelled_project import PARTS, make_project
-from training.dlc import Project, read_project
+from training.dlc import Project, learnable, read_project
 from training.dlc_write import Suggestion, write_project
 from training.geometry import centres_spec, parts_spec
 from training.labelled import cut_project, scale_of
@@ -117,21 +117,23 @@ def test_the_settings_choose_and_order_the_parts(tmp_path: Path) -> None:
     config = {"scorer": "Ann", "bodyparts": ["tailbase", "tip", "snout"], "skeleton": [["snout", "tailbase"]]}
     text = one_animal("1,2,3,4,5,6", "1,2,3,4,,", parts="snout,snout,tailbase,tailbase,ear,ear")
     found = read_project(project(tmp_path, text, config))
-    assert found.keypoints == ("tailbase", "snout")
-    np.testing.assert_array_equal(found.frames[0].animals[0], [[3, 4], [1, 2]])
-    assert found.frames[0].columns == ((4, 2),)
+    assert found.keypoints == ("tailbase", "tip", "snout")
+    np.testing.assert_array_equal(found.frames[0].animals[0], [[3, 4], [np.nan, np.nan], [1, 2]])
+    assert found.frames[0].columns == ((4, 0, 2),)
     assert warned(found, "config.yaml does not name", ": 1, in row 4, column 6 (ear)")
     assert warned(found, "never labelled", "tip")
     assert found.skeleton == (("snout", "tailbase"),)
 
 
 def test_a_part_that_is_never_labelled_is_warned_of(tmp_path: Path) -> None:
-    """Nothing could be learned of it: it is named and left out, the others keep their labels and their columns."""
-    found = read_project(project(tmp_path, one_animal(",,3,4", ",,5,6")))
-    assert found.keypoints == ("tailbase",)
-    np.testing.assert_array_equal(found.frames[1].animals[0], [[5, 6]])
-    assert found.frames[1].columns == ((4,),)
+    """Nothing can be learned of it: it is named, and what is trained leaves it out; the others keep their columns."""
+    found = read_project(project(tmp_path, one_animal(",,3,4", ",,5,6"), {"skeleton": [["snout", "tailbase"]]}))
+    assert found.keypoints == ("snout", "tailbase")
     assert warned(found, "1 body part is never labelled", ": snout")
+    kept = learnable(found)
+    assert (kept.keypoints, kept.skeleton, kept.warnings) == (("tailbase",), (), found.warnings)
+    np.testing.assert_array_equal(kept.frames[1].animals[0], [[5, 6]])
+    assert kept.frames[1].columns == ((4,),)
 
 
 def test_tables_may_lack_parts_that_the_settings_name(tmp_path: Path) -> None:
