@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from training.dlc import Project, learnable, read_project
 from training.dlc_write import Suggestion, write_project
 from training.geometry import centres_spec, parts_spec
 from training.labelled import cut_project, scale_of
+from training.pose_drawings import draw_worst
 
 
 def one_animal(*rows: str, parts: str = "snout,snout,tailbase,tailbase") -> str:
@@ -273,3 +275,19 @@ def test_the_command_says_what_was_passed_over(tmp_path: Path, capsys: pytest.Ca
     assert error.count("warning: ") == 1
     assert "without their picture are passed over: 1, in row 7" in error
     assert "expected at least 5 labelled frames, got 4" in error
+
+
+def test_the_skeleton_joins_the_labels_in_the_drawing(tmp_path: Path) -> None:
+    """The worst frames of the report show which labels belong together."""
+    config = {"bodyparts": ["snout", "tailbase"], "skeleton": [["snout", "tailbase"]]}
+    found = read_project(project(tmp_path, one_animal("10,24,50,24"), config))
+    data = cut_project(found, centres_spec(), parts_spec(found.keypoints))
+    truth = np.stack(found.frames[0].animals)
+    nothing = np.full((1, 2, 3), np.nan)
+    drawings = []
+    for which in (found, replace(found, skeleton=())):
+        draw_worst(tmp_path / "worst.png", which, data, nothing, truth, np.ones((1, 2)))
+        drawings.append(np.asarray(Image.open(tmp_path / "worst.png").convert("RGB")))
+    changed = (drawings[0] != drawings[1]).any(axis=-1)
+    assert changed.any(axis=0).sum() > 50
+    assert changed.any(axis=1).sum() <= 3
