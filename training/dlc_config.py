@@ -21,7 +21,7 @@ class Config:
     """What the project says of itself; names as written there.
 
     parts: body parts of an animal, empty where none are named. unique: project-wide points that belong to no animal.
-    individuals: empty in a project of one animal. skeleton: pairs of parts. likelihood: below it a label is doubtful.
+    individuals: empty in a project of one animal. skeleton: pairs of parts. likelihood: below it a label needs a look.
     """
 
     path: Path

@@ -39,7 +39,7 @@ class LabelledFrame:
 
 @dataclass(slots=True)
 class Findings:
-    """What was passed over in a table or is doubtful, counted by kind; each kind keeps the first place it was met."""
+    """What was passed over in a table or needs a look, counted by kind; each kind keeps the first place it was met."""
 
     table: Path
     kinds: dict[str, list[str]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Findings:
 NOWHERE = "labels at (0, 0), which other tools write for what is not labelled, count as not labelled"
 NEGATIVE = "labels with a negative coordinate count as not labelled"
 GONE = "labelled rows without their picture are passed over"
-DOUBTFUL = "labels have a likelihood below {:g} and count all the same: predictions that nobody has corrected?"
+UNLIKELY = "labels have a likelihood below {:g} and count all the same: predictions that nobody has corrected?"
 NO_ANIMAL = "labels of the individual `single` belong to the project (its unique body parts) and to no animal"
 NOT_NAMED = "labels of body parts that config.yaml does not name are left out"
 """Kinds of findings."""
@@ -278,7 +278,7 @@ def _points(
             findings.add(NEGATIVE, at)
         else:
             points[number] = point
-            _doubt(row, places, at, findings, config)
+            _check_likelihood(row, places, at, findings, config)
     return points
 
 
@@ -288,12 +288,14 @@ def _labelled(columns: Places, animal: str, keypoints: tuple[str, ...]) -> Itera
             yield part, columns[animal, part], number
 
 
-def _doubt(row: list[str], places: dict[str, int], at: str, findings: Findings, config: Config | None) -> None:
+def _check_likelihood(
+    row: list[str], places: dict[str, int], at: str, findings: Findings, config: Config | None
+) -> None:
     least = config.likelihood if config is not None else 0.6
     if "likelihood" in places:
         likelihood = _number(row, places["likelihood"], f"{findings.table}: {at}: likelihood")
         if likelihood < least:
-            findings.add(DOUBTFUL.format(least), f"{at}, likelihood {likelihood:g}")
+            findings.add(UNLIKELY.format(least), f"{at}, likelihood {likelihood:g}")
 
 
 def _cell(row: list[str], column: int) -> str:
