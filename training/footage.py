@@ -25,7 +25,7 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
     """Train both stages on the project, pack them with an age model, and return the figures on held-out frames."""
     from training.card.locator_card import locator_card
     from training.centre_threshold import with_threshold
-    from training.dlc import read_project
+    from training.dlc import learnable, read_project
     from training.geometry import KEYPOINTS, centres_spec, parts_spec
     from training.golden_samples import LocatorSamples
     from training.labelled import cut_project, scale_of
@@ -36,7 +36,7 @@ def train_on_project(options: argparse.Namespace) -> dict[str, float]:
 
     run: Path = options.out
     source = _age_source(options.age_from)
-    project = read_project(options.dlc)
+    project = learnable(read_project(options.dlc))
     for text in project.warnings:
         print(f"warning: {text}", file=sys.stderr)
     scale = scale_of(project)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.manifest import Centres, Parts
-from training.dlc import Project, read_project
+from training.dlc import Project, learnable, read_project
 from training.folds import Found, Plan, fold_of, predict_fold, predict_held
 from training.geometry import centres_spec, parts_spec
 from training.labelled import LocatorData, cut_project, scale_of
@@ -42,7 +42,7 @@ def report(options: Options) -> dict[str, Any]:
     """Train what is missing, write the report and return its figures."""
     from training.quantise import import_backend
 
-    project = read_project(options.project)
+    project = learnable(read_project(options.project))
     for text in project.warnings:
         print(f"warning: {text}", file=sys.stderr)
     scale = scale_of(project)

@@ -25,7 +25,10 @@ def draw_worst(
     errors: NDArray[np.float64],
     count: int = 12,
 ) -> None:
-    """Draw the animals with the largest error: labels as crosses, found parts as rings, a colour a part."""
+    """Draw the animals with the largest error: labels as crosses, found parts as rings, a colour a part.
+
+    Grey lines join the labels as the project's skeleton does.
+    """
     from PIL import Image, ImageDraw
 
     worst = np.argsort(-np.nan_to_num(errors, nan=-1.0).max(axis=1), kind="stable")[:count]
@@ -41,6 +44,10 @@ def draw_worst(
         box = (*corner, *(middle + half))
         tile = Image.fromarray(read_main(frame)).transform((TILE, TILE), Image.Transform.EXTENT, box)
         pen = ImageDraw.Draw(tile)
+        for pair in project.skeleton:
+            ends = (truth[animal, [project.keypoints.index(part) for part in pair]] - corner) * TILE / (2 * half)
+            if not np.isnan(ends).any():
+                pen.line([tuple(end) for end in ends], fill="#9a9a9a", width=1)
         for part in range(len(project.keypoints)):
             colour = COLOURS[part % len(COLOURS)]
             for kind, point in (("found", found[animal, part, :2]), ("label", truth[animal, part])):

@@ -86,7 +86,10 @@ def test_missing_labels_are_nan(tmp_path: Path) -> None:
     [
         (SINGLE + "labeled-data/m1/img0.png,1,2,three,4\n", r"row 4, column 4 \(tailbase x\).*'three'"),
         (SINGLE + "labeled-data/m1/img0.png,1,inf,3,4\n", r"row 4, column 3 \(snout y\).*finite"),
-        (SINGLE + "labeled-data/m1/gone.png,1,2,3,4\n", r"row 4, column 1: expected the image .*gone\.png"),
+        (
+            SINGLE + "labeled-data/m1/gone.png,1,2,3,4\n",
+            r"expected labelled frames.*passed over: 1, in row 4, .*gone\.png",
+        ),
         (SINGLE, "expected labelled frames"),
         ("frame,x,y\n1,2,3\n", "expected header rows"),
         ("", "expected header rows"),

@@ -38,6 +38,12 @@ def add(commands: Any) -> None:
         "--follow-up", action="store_true", help="survival times count from the first reading, not birth"
     )
     command.add_argument("--adjust", type=_names, default=(), metavar="COL,...", help="covariates besides age and sex")
+    command.add_argument(
+        "--age-term",
+        choices=("spline", "linear"),
+        default="spline",
+        help="how age enters every model: a natural cubic spline, or a straight line (default %(default)s)",
+    )
     command.add_argument("--unit-days", type=scale, help="give effects per so many days of gap (default: one SD)")
 
 
@@ -69,6 +75,7 @@ def _associate(options: argparse.Namespace) -> int:
         covariates=("age_days", "sex", *options.adjust),
         follow_up=options.follow_up,
         unit_days=options.unit_days,
+        age_term=options.age_term,
     )
     for line in associate_files(
         options.out,

@@ -21,6 +21,18 @@ def add(commands: Any) -> None:
     command = run_command(commands, "power", _power, text)
     command.add_argument("--power", type=_between(0.05, 1), default=0.8, help="wanted (default %(default)s)")
     command.add_argument("--studies", type=positive, default=1000, help="simulated, as a check (default %(default)s)")
+    command.add_argument(
+        "--correlation",
+        type=_between(0, 1),
+        metavar="R",
+        help="plan an association instead: of a phenotype with the animals' gap at given age and sex",
+    )
+    command.add_argument(
+        "--age-term",
+        choices=("spline", "linear"),
+        default="spline",
+        help="with --correlation: how age enters the model, as of associate (default %(default)s)",
+    )
     _add_errors_and_design(command)
     text = "simulate whole studies from a model's errors: coverage, false positives and power of the slope ratio"
     command = run_command(commands, "studies", _studies, f"{text}: studies.json")
@@ -65,6 +77,14 @@ def _power(options: argparse.Namespace) -> int:
     from training.statistics.power import plan_study
 
     errors, design = _errors(options), _design(options)
+    if options.correlation is not None:
+        from training.statistics.association_power import plan_association
+
+        found = plan_association(options.out, errors, design, options.correlation, options.power, options.age_term)
+        for row in found["table"]:
+            print(f"{row['readings']:4} days with a reading: {row['animals'] or 'more than 2000'} animals")
+        print(options.out / "power.csv")
+        return 0
     found = plan_study(options.out, errors, design, options.change, options.power, options.studies, options.seed)
     for row in found["table"]:
         animals = row["animals_per_arm"] or "more than 2000"

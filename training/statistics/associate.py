@@ -49,7 +49,7 @@ def associate_files(
     shared = set(cohorts[0].animals["subject"]) & set(cohorts[-1].animals["subject"]) if len(cohorts) > 1 else set()
     if shared:
         raise OperatorError(f"{cohorts[1].source}: column subject: {sorted(shared)[0]} is in both cohorts")
-    unit = plan.unit_days or gap_unit(cohorts[0])
+    unit = plan.unit_days or gap_unit(cohorts[0], plan.age_term)
     tables = [associate(cohort, plan, unit) for cohort in cohorts]
     if len(tables) > 1:
         tables[1] = replicate(*tables)
@@ -65,9 +65,9 @@ def associate_files(
             if len(table) >= 9:
                 name = f"survival_{re.sub(r'[^A-Za-z0-9]+', '-', f'{time}-{cohort.name}')}.png"
                 at_risk[f"{cohort.name}, {time}"] = survival_curves(
-                    out / name, table, f"Survival by age gap: {cohort.name}"
+                    out / name, table, f"Survival by age gap: {cohort.name}", plan.age_term
                 )
-    return write_report(out, cohorts, tables, interventions, at_risk, unit)
+    return write_report(out, cohorts, tables, interventions, at_risk, unit, plan.age_term)
 
 
 def _intervene(cohort: Cohort, plan: Plan, seed: int) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from edge.errors import OperatorError
+from training.statistics.age_term import AgeTerm, age_columns, age_knots
 
 Floats = NDArray[np.float64]
 Scale = Literal["days", "sd", "odds", "hazard"]
@@ -41,12 +42,22 @@ class Effect:
     warnings: list[str] = field(default_factory=list)
 
 
-def design(table: pd.DataFrame, x: str, covariates: list[str]) -> pd.DataFrame:
-    """Return intercept, x and covariates as numbers: text becomes indicators, what does not vary is left out."""
+def design(
+    table: pd.DataFrame, x: str, covariates: list[str], term: AgeTerm = "spline", units: int | None = None
+) -> pd.DataFrame:
+    """Return intercept, x and covariates as numbers: text becomes indicators, what does not vary is left out.
+
+    The covariate age_days becomes several columns, the first named as it is (`age_columns`). units: how many animals
+    or cages the rows belong to, None where each row is one; it decides how many knots the curve has.
+    """
     parts: dict[str, Floats] = {"intercept": np.ones(len(table)), x: table[x].to_numpy(float)}
     for name in covariates:
         values = table[name]
-        if pd.api.types.is_numeric_dtype(values):
+        if name == "age_days":
+            ages = values.to_numpy(float)
+            columns = age_columns(ages, age_knots(ages, units or len(table), term))
+            parts |= {f"{name} curve {at}" if at else name: column for at, column in enumerate(columns.T)}
+        elif pd.api.types.is_numeric_dtype(values):
             parts[name] = values.to_numpy(float) - float(values.mean())
         else:
             for level in sorted(values.unique())[1:]:
@@ -75,20 +86,36 @@ def check(matrix: pd.DataFrame, x: str) -> list[str]:
 
 
 def linear(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | None, scale: Scale) -> Effect:
-    """Return ordinary least squares, with cluster-robust errors (t of cages - 1) where animals share cages."""
+    """Return ordinary least squares, with cluster-robust errors (t of cages - 1) where animals share cages.
+
+    Else with errors that hold where the spread differs between animals (HC3; Long and Ervin, 2000): gap and phenotypes
+    both scatter more in old animals, and with the usual errors that alone doubles the false positives.
+    """
     import statsmodels.api as sm
 
-    said = check(matrix, x)
-    model = sm.OLS(outcome, matrix)
     clusters = _clusters(cages)
+    alone = _decided_alone(matrix) if clusters is None else np.zeros(len(matrix), bool)
+    outcome, matrix = outcome[~alone], matrix[~alone]
+    matrix = matrix.loc[:, [name in ("intercept", x) or np.ptp(part) > 0 for name, part in matrix.items()]]
+    said = check(matrix, x)
+    if alone.any():
+        said.append(f"{alone.sum()} with a covariate's value that no other has: they say nothing of the effect")
+    model = sm.OLS(outcome, matrix)
     if clusters is None:
-        fit, name = model.fit(), "linear (OLS)"
+        fit, name = model.fit(cov_type="HC3", use_t=True), "linear (OLS), HC3 errors"
     else:
         fit = model.fit(cov_type="cluster", cov_kwds={"groups": clusters, "df_correction": True}, use_t=True)
         name = "linear (OLS), errors by cage"
         said += _few_cages(clusters)
     low, high = fit.conf_int().loc[x]
     return Effect(float(fit.params[x]), low, high, float(fit.pvalues[x]), len(matrix), scale, name, None, said)
+
+
+def _decided_alone(matrix: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows the model fits exactly whatever they are: HC3 divides by 0 there, and they decide nothing."""
+    leverage = (np.linalg.svd(matrix.to_numpy(float), full_matrices=False)[0] ** 2).sum(axis=1)
+    found: NDArray[np.bool_] = leverage > 1 - 1e-9
+    return found & (len(matrix) > matrix.shape[1])
 
 
 def logistic(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | None) -> Effect:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from training.statistics.age_term import AgeTerm
+from training.statistics.effects import design
 from training.statistics.panel import ALPHA, Row
 
 _PANELS = (
@@ -42,18 +44,18 @@ def forest(path: Path, cohorts: list[list[Row]], interventions: list[list[dict]]
     figure.savefig(path)
 
 
-def survival_curves(path: Path, table: pd.DataFrame, title: str) -> dict[str, dict[str, int]]:
+def survival_curves(path: Path, table: pd.DataFrame, title: str, term: AgeTerm = "spline") -> dict[str, dict[str, int]]:
     """Draw Kaplan-Meier curves by tercile of the gap at given age, number at risk below; return those numbers.
 
-    table: subject, _time, _event, _entry, gap_days, age_days. Terciles are of the gap freed of its slope on age (for
+    table: subject, _time, _event, _entry, gap_days, age_days. Terciles are of the gap freed of its course with age (for
     the grouping only), else the young would fill the highest.
     """
     from lifelines import KaplanMeierFitter
     from lifelines.plotting import add_at_risk_counts
     from matplotlib.figure import Figure
 
-    slope, start = np.polyfit(table["age_days"], table["gap_days"], 1) if np.ptp(table["age_days"]) > 0 else (0.0, 0.0)
-    given_age = table["gap_days"] - start - slope * table["age_days"]
+    course = design(table, "gap_days", ["age_days"], term).drop(columns=["gap_days"], errors="ignore").to_numpy()
+    given_age = table["gap_days"] - course @ np.linalg.lstsq(course, table["gap_days"].to_numpy(float), rcond=None)[0]
     tercile = pd.qcut(given_age.rank(method="first"), 3, labels=["looks young", "middle", "looks old"])
     figure = Figure(figsize=(7.5, 5.6), dpi=130)
     axis = figure.subplots()

@@ -13,6 +13,7 @@ from statsmodels.stats.multitest import multipletests
 
 from edge.errors import OperatorError
 from training.statistics import effects
+from training.statistics.age_term import AgeTerm
 from training.statistics.cohort import Cohort, alleles, arms, binary, events
 from training.statistics.effects import Effect, design
 from training.statistics.table import as_labels, column, numbers, refuse_unclear
@@ -25,7 +26,7 @@ class Plan:
     """What is asked. survival: (time, event, entry or None). covariates stand in every model besides x.
 
     follow_up: survival times count from the first reading, not from birth. unit_days: gap per which effects are given,
-    None for one standard deviation of the gap at given age and sex.
+    None for one standard deviation of the gap at given age and sex. age_term: how age enters all models.
     """
 
     continuous: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class Plan:
     covariates: tuple[str, ...] = ("age_days", "sex")
     follow_up: bool = False
     unit_days: float | None = None
+    age_term: AgeTerm = "spline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +75,11 @@ class Row:
         }
 
 
-def gap_unit(cohort: Cohort) -> float:
+def gap_unit(cohort: Cohort, term: AgeTerm = "spline") -> float:
     """Return the standard deviation, days, of the animals' raw gap at given age and sex."""
     animals = cohort.animals.drop_duplicates("subject")
-    matrix = design(animals, "age_days", ["sex"]).to_numpy()
+    matrix = design(animals, "gap_days", ["age_days", "sex"], term).drop(columns=["gap_days"], errors="ignore")
+    matrix = matrix.to_numpy()
     gap = animals["gap_days"].to_numpy(float)
     left = gap - matrix @ np.linalg.lstsq(matrix, gap, rcond=None)[0]
     spread = float(np.sqrt((left**2).sum() / max(1, len(gap) - matrix.shape[1])))
@@ -139,12 +142,18 @@ def _complete(cohort: Cohort, names: list[str], plan: Plan, *more: np.ndarray) -
     return cohort.animals[used], [values[used.to_numpy()] for values in more]
 
 
+def _with_gap(animals: pd.DataFrame, plan: Plan, unit_days: float) -> pd.DataFrame:
+    """Return the design of models whose x is the gap, in units of it; a row an animal or an examination."""
+    table = animals.assign(gap_days=animals["gap_days"] / unit_days)
+    return design(table, "gap_days", list(plan.covariates), plan.age_term, animals["subject"].nunique())
+
+
 def _phenotype(cohort: Cohort, name: str, plan: Plan, unit_days: float) -> Effect:
     values = numbers(cohort.animals, name, cohort.source).to_numpy()
     animals, (outcome,) = _complete(cohort, ["gap_days"], plan, values)
     if len(outcome) < 3 or not np.ptp(outcome) > 0:
         raise OperatorError(f"{cohort.source}: column {name}: expected values that differ, got {len(outcome)} the same")
-    matrix = design(animals.assign(gap_days=animals["gap_days"] / unit_days), "gap_days", list(plan.covariates))
+    matrix = _with_gap(animals, plan, unit_days)
     outcome = outcome / outcome.std(ddof=1)
     said: list[str] = []
     with _named(cohort, name):
@@ -165,7 +174,7 @@ def _binary(cohort: Cohort, name: str, plan: Plan, unit_days: float) -> Effect:
     animals, (outcome,) = _complete(cohort, ["gap_days"], plan, binary(cohort, name))
     if len(np.unique(outcome)) < 2:
         raise OperatorError(f"{cohort.source}: column {name}: only one value is left among animals with all covariates")
-    matrix = design(animals.assign(gap_days=animals["gap_days"] / unit_days), "gap_days", list(plan.covariates))
+    matrix = _with_gap(animals, plan, unit_days)
     # Several examinations of an animal are a cluster as a cage is.
     groups = animals["subject"] if animals["subject"].duplicated().any() else animals["cage"]
     with _named(cohort, name):
@@ -185,18 +194,19 @@ def _on_gap(cohort: Cohort, name: str, x: np.ndarray, plan: Plan) -> Effect:
         if whole_cages:
             said = [f"whole cages share a value: the cage is the unit ({len(per_cage)} cages)"]
         readings = cohort.readings[["subject", "gap_days", "age_days"]].merge(fixed, on="subject")
-        if not whole_cages and readings["subject"].duplicated().any():
-            matrix = design(readings, name, list(plan.covariates))
+        unit = readings["cage" if whole_cages else "subject"]
+        matrix = design(readings, name, list(plan.covariates), plan.age_term, unit.nunique())
+        if not whole_cages and unit.duplicated().any():
             found = effects.mixed(readings["gap_days"].to_numpy(), matrix, name, readings["subject"], readings["cage"])
             if found is not None:
                 return found
             said.append("the mixed model did not converge: animal means instead")
-        means = readings.groupby("cage" if whole_cages else "subject")[["gap_days", "age_days", name]].mean()
-        rest = ["sex", *extra]
-        means = means.join(readings.groupby(means.index.name)[rest].first())
+        # The columns are averaged as the gap is: the curve of a mean age is not the mean of the curve.
+        means = matrix.assign(_gap=readings["gap_days"]).groupby(unit).mean()
+        gap = means.pop("_gap").to_numpy()
+        means = means.loc[:, [column in ("intercept", name) or np.ptp(part) > 0 for column, part in means.items()]]
         cages = None if whole_cages else fixed.set_index("subject").loc[means.index, "cage"]
-        matrix = design(means, name, list(plan.covariates))
-        found = effects.linear(means["gap_days"].to_numpy(), matrix, name, cages, "days")
+        found = effects.linear(gap, means, name, cages, "days")
     return replace(found, warnings=[*said, *found.warnings])
 
 
@@ -236,7 +246,7 @@ def _survival(cohort: Cohort, time: str, event: str, entry: str | None, plan: Pl
     table = survival_table(cohort, time, event, entry, plan)
     table = table.dropna(subset=list(plan.covariates))
     out = cohort.animals["subject"].nunique() - len(table)
-    matrix = design(table.assign(gap_days=table["gap_days"] / unit_days), "gap_days", list(plan.covariates))
+    matrix = _with_gap(table, plan, unit_days)
     truncated = bool((table["_entry"] > 0).any())
     with _named(cohort, time):
         found = effects.cox(

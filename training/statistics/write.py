@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from training.plain import plain
+from training.statistics.age_term import AgeTerm, age_knots, in_words
 from training.statistics.cohort import Cohort
 from training.statistics.panel import Row
 
@@ -28,6 +30,10 @@ th, td { text-align: left; padding: .25em .7em; border-bottom: 1px solid #ddd } 
 </body></html>
 """
 _TITLE = "What the age gap goes with"
+STRAIGHT = (
+    "age enters as a straight line only: where gap and phenotype both bend with age (a plateau in mid-life, an ever "
+    "faster rise), associations are found that are not there"
+)
 
 
 def write_report(
@@ -37,13 +43,19 @@ def write_report(
     interventions: list[list[dict[str, Any]]],
     at_risk: dict[str, Any],
     unit_days: float,
+    term: AgeTerm = "spline",
 ) -> list[str]:
     """Write all files but the pictures, which must be there; return the report's lines in plain words."""
     flat = [row.flat() for rows in tables for row in rows]
+    knots = [_knots(cohort, term) for cohort in cohorts]
     lines = _lines(cohorts, tables, interventions, unit_days)
+    lines.insert(len(cohorts) + 1, in_words(knots[0], term))
     warnings = _warnings(cohorts, flat, interventions)
+    if any(not len(at) and _bends(cohort) for cohort, at in zip(cohorts, knots, strict=True)):
+        warnings.insert(0, STRAIGHT)
     report = {
-        "cohorts": [_numbers(cohort) for cohort in cohorts],
+        "cohorts": [_numbers(cohort) | {"age_knots_days": list(at)} for cohort, at in zip(cohorts, knots, strict=True)],
+        "age_term": term,
         "unit_days": unit_days,
         "tests": len(tables[0]) if tables else 0,
         "associations": flat,
@@ -70,6 +82,17 @@ def _numbers(cohort: Cohort) -> dict[str, Any]:
         "readings_not_accepted": cohort.refused,
         "correlation_gap_age": _correlation(animals),
     }
+
+
+def _knots(cohort: Cohort, term: AgeTerm) -> NDArray[np.float64]:
+    """Return the knots of a model on all animals; one with fewer of them has its own, by the same rule."""
+    animals = cohort.animals.drop_duplicates("subject")
+    return age_knots(animals["age_days"].to_numpy(float), len(animals), term)
+
+
+def _bends(cohort: Cohort) -> bool:
+    """Return whether the animals' ages could show a bend: through two ages a line passes exactly."""
+    return len(np.unique(cohort.animals["age_days"].round())) > 2
 
 
 def _correlation(animals: pd.DataFrame) -> float | None:
