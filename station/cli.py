@@ -183,10 +183,10 @@ def _show(options: argparse.Namespace) -> int:
 def _import_subjects(options: argparse.Namespace) -> int:
     from station.merge import draw_import
     from station.partners import doubtful_names
-    from station.subjects import import_subjects
+    from station.subjects import decisions, import_subjects
 
     found = import_subjects(options.file, options.data, dry_run=options.dry_run)
-    for sentence in doubtful_names(options.data, found.added):
+    for sentence in [*decisions(options.file), *doubtful_names(options.data, found.added)]:
         print(printable(f"warning: {sentence}"), file=sys.stderr)
     for sentence in found.refused:
         print(printable(f"cageclock-station: {sentence}"), file=sys.stderr)

@@ -74,6 +74,16 @@ def read_cells(path: Path) -> Iterator[tuple[int, Cells]]:
         yield line, dict(zip(table.names, row, strict=True))
 
 
+def decisions(path: Path) -> list[str]:
+    """Return sentences on what was decided while reading the file: its encoding, the order of day and month."""
+    table = with_known_names(read_table(path, MOST_BYTES, controls=True), COLUMNS)
+    said = [f"{path}: {text}" for text in table.notes]
+    for name in DATES:
+        cells = table.column(name) if name in table.names else ()
+        said += [f"{path}: {name}: {text}" for text in read_dates([c for c in cells if c.lower() != CLEAR]).notes]
+    return said
+
+
 def _texts(name: str, cells: Sequence[str]) -> Sequence[str]:
     """Return a column's cells as the rest of the station takes them."""
     if name not in DATES:

@@ -90,6 +90,15 @@ def test_names_without_a_partner_and_near_ones_are_told(tmp_path: Path, capsys: 
         assert [line for line in said if line.startswith(text)], (text, said)
 
 
+def test_what_was_decided_while_reading_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "subject;cage;date_of_birth;date_of_death\nM1;Käfig;05.06.2025;(clear)\nM2;c2;14.06.2025;\n"
+    (tmp_path / "f.csv").write_bytes(text.encode("cp1252"))
+    assert main(["subjects", "import", str(tmp_path / "f.csv"), "--data", str(tmp_path)]) == 0
+    said = capsys.readouterr().err
+    assert "is 'Käfig' in line 2 right?" in said
+    assert "date_of_birth: dates are read day first throughout, as '14.06.2025' says" in said
+
+
 def test_a_table_that_fits_the_readings_is_taken_in_silence(tmp_path: Path) -> None:
     with closing(Store.open(tmp_path)) as store:
         message = samples.reading(1, cage="cage-1", animals=(samples.animal(100, subject="M1"),), outcome=Outcome.OK)

@@ -46,18 +46,6 @@ def require_columns(table: Iterable[str], names: Sequence[str], path: Path) -> N
             raise OperatorError(f"{path}: there is no column '{name}'{hint}")
 
 
-def as_dates(columns: Columns, name: str) -> pd.Series:
-    """Return UTC datetimes of a column, NaT where a cell is missing or no date.
-
-    Raises:
-        OperatorError: the order of day and month cannot be told.
-    """
-    found = columns.dates(name)
-    if found.question is not None:
-        raise OperatorError(f"{columns.where(found.question[0], name)}: {found.question[1]}")
-    return pd.Series(pd.to_datetime(list(found.values), utc=True), list(columns.table.lines), name=name)
-
-
 def as_booleans(columns: Columns, name: str) -> pd.Series | None:
     """Return 1, 0 or NaN of a column of true and false, yes and no; None where it holds anything else."""
     lower = [cell.lower() for cell in columns.names(name).values]
