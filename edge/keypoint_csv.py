@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,11 +38,18 @@ class KeypointCsv:
         Raises:
             OperatorError: it cannot be written.
         """
-        with self._translated():
-            # Names of pictures may be any bytes: they come out as they went in.
-            self._file = self._part.open("w", newline="", encoding="utf-8", errors="surrogateescape")
-            self._writer = csv.writer(self._file, lineterminator="\n")
-            self._writer.writerows(self._header())
+        made = False
+        try:
+            with self._translated():
+                # Names of pictures may be any bytes: they come out as they went in.
+                self._file = self._part.open("w", newline="", encoding="utf-8", errors="surrogateescape")
+                self._writer = csv.writer(self._file, lineterminator="\n")
+                self._writer.writerows(self._header())
+            made = True
+        finally:
+            if not made and self._part != self._target:  # Ctrl-C here ends no block that would clear up
+                with suppress(OSError):
+                    self._part.unlink()
         return self
 
     def add(self, name: str, found: Sequence[Sequence[Keypoint]]) -> None:
