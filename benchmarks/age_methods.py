@@ -18,16 +18,16 @@ from typing import Any
 import numpy as np
 
 from edge.contract.manifest import HeadKind
-from training.age import Plan, fit_age
-from training.age_data import AgeData, age_data
-from training.age_networks import backbone_of
-from training.finetune import score
-from training.fitting import Recipe
-from training.geometry import age_spec
-from training.heads import HEADS
-from training.pretrain import pretrain
-from training.quantise import import_backend
-from training.split import split_by_group
+from training.age.data import AgeData, age_data
+from training.age.finetune import score
+from training.age.fit import Plan, fit_age
+from training.age.heads import HEADS
+from training.age.networks import backbone_of
+from training.age.pretrain import pretrain
+from training.crops.split import split_by_group
+from training.networks.int8 import import_backend
+from training.networks.shapes import age_spec
+from training.networks.training_loop import Recipe
 
 Prepare = Callable[[Any], None]
 

@@ -21,29 +21,29 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from edge import image
 from edge.camera.protocol import Shot
 from edge.capture.clockwatch import ClockWatch
 from edge.capture.ladder import Rungs
 from edge.capture.process import CaptureProcess
 from edge.capture.reading import EXIF_BYTES, Composer, Result
 from edge.capture.slot import begin_slot
-from edge.clock import SteppedClock
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.base import Scalar
+from edge.contract.bundle.bundle import read_bundle
 from edge.contract.reading import CameraState, Reading
-from edge.estimate import estimate_age
-from edge.frame import Frame
-from edge.locate import decode_centres, decode_parts, find_animals
-from edge.model.bundle import read_bundle
-from edge.model.loaded import LoadedModel, load_model
-from edge.observe import ObserveSettings, observe
 from edge.outbox import Outbox
-from edge.preprocess import age_input, centres_input, grey_view, parts_input, small_view
-from edge.quality import judge_quality, measure_quality, reference_view
-from edge.schedule import Tally, make_plan
 from edge.simulate import Activity, CageSetup, Placement, SimulatedCage, create_population
+from edge.timing.clock import SteppedClock
+from edge.timing.schedule import Tally, make_plan
+from edge.vision import image
+from edge.vision.estimate import estimate_age
+from edge.vision.frame import Frame
+from edge.vision.locate import decode_centres, decode_parts, find_animals
+from edge.vision.model.loaded import LoadedModel, load_model
+from edge.vision.observe import ObserveSettings, observe
+from edge.vision.preprocess import age_input, centres_input, grey_view, parts_input, small_view
+from edge.vision.quality import judge_quality, measure_quality, reference_view
 
 WIDTH, HEIGHT, PX_PER_MM = 640, 480, 2.667
 ROUNDS, WARM_UP = 100, 5

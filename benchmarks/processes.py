@@ -57,7 +57,7 @@ def rows() -> list[Row]:
 
 
 def _make_pictures(folder: Path) -> None:
-    from edge.image import write_image
+    from edge.vision.image import write_image
 
     folder.mkdir()
     animals = create_population(7, 1, born_from=datetime(2025, 1, 1).date(), born_until=datetime(2025, 2, 1).date())

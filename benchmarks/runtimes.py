@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.table import Row
+from edge.contract.bundle.bundle import read_bundle
+from edge.contract.bundle.demo import DEMO_BUNDLE, DEMO_KEY
 from edge.contract.manifest import Manifest
-from edge.demo.bundle_path import DEMO_BUNDLE, DEMO_KEY
-from edge.model.bundle import read_bundle
-from training.quantise import silence, to_float
+from training.networks.int8 import silence, to_float
 
 ROOT = Path(__file__).parents[1]
 OLDEST = ROOT / ".venv-oldest/bin/python"
@@ -60,8 +60,8 @@ def _unpack(folder: Path) -> dict[str, Path]:
 def _write_floats(folder: Path, manifest: Manifest) -> None:
     """Write the bundle's three architectures as float32, with random weights: only their time is looked at."""
     silence()
-    from training.age_networks import age_network
-    from training.networks import centres_network, parts_network
+    from training.age.networks import age_network
+    from training.locator.networks import centres_network, parts_network
 
     networks = {
         "centres": centres_network(manifest.centres),

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.runtimes import write_mobilenets
 from benchmarks.table import Row
-from edge.demo.bundle_path import DEMO_BUNDLE, DEMO_KEY
+from edge.contract.bundle.demo import DEMO_BUNDLE, DEMO_KEY
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests/data/tiny.bundle"

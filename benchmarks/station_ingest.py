@@ -21,8 +21,8 @@ from edge.contract.identity import Head, join
 from edge.contract.reading import Animal, Estimate, Light, Outcome, Reading, Trigger
 from edge.contract.topics import DeviceTopics
 from edge.demo.broker import find_mosquitto
-from station.message import Arrival
-from station.store import Store
+from station.store.message import Arrival
+from station.store.store import Store
 
 READINGS = 20000
 DEVICES = 10

@@ -219,7 +219,7 @@ def _bundle_status(options: argparse.Namespace) -> int:
 
 
 def _install_units(options: argparse.Namespace) -> int:
-    from edge.install_units import install_units
+    from edge.host.install_units import install_units
 
     for step in install_units(options.root, station=options.station):
         print(step, flush=True)
@@ -227,7 +227,7 @@ def _install_units(options: argparse.Namespace) -> int:
 
 
 def _locate(options: argparse.Namespace) -> int:
-    from edge.locate_command import run
+    from edge.footage.command import run
 
     return int(run(options))
 

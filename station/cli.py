@@ -135,19 +135,19 @@ def _add_status(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 
 
 def _run(options: argparse.Namespace) -> int:
-    from station.process import run
-    from station.settings import load_settings
+    from station.ingest.process import run
+    from station.ingest.settings import load_settings
 
     flags = {key: value for key, value in vars(options).items() if key not in ("command", "config")}
     return run(load_settings(options.config, flags))
 
 
 def _show(options: argparse.Namespace) -> int:
-    from station.curve import fit_trend
-    from station.curves import load_curves
-    from station.schema import open_for_reading
-    from station.subjects import load_subjects
-    from station.table import draw_table
+    from station.curves.curve import fit_trend
+    from station.curves.read import load_curves
+    from station.curves.text_table import draw_table
+    from station.registry.subjects import load_subjects
+    from station.store.schema import open_for_reading
 
     with closing(open_for_reading(options.data)) as connection:
         curves = load_curves(connection, options.by, include_rejected=options.include_rejected)
@@ -173,7 +173,7 @@ def _show(options: argparse.Namespace) -> int:
         return 0
     print(draw_table(curves, trend, options.by))
     if options.png is not None:
-        from station.figure import draw_png
+        from station.curves.figure import draw_png
 
         for path in draw_png(curves, options.by, options.png, include_rejected=options.include_rejected)[1:]:
             print(f"more curves: {path}")
@@ -181,9 +181,9 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _import_subjects(options: argparse.Namespace) -> int:
-    from station.merge import draw_import
-    from station.partners import doubtful_names
-    from station.subjects import decisions, import_subjects
+    from station.registry.merge import draw_import
+    from station.registry.subjects import decisions, import_subjects
+    from station.registry.unmatched import doubtful_names
 
     found = import_subjects(options.file, options.data, dry_run=options.dry_run)
     for sentence in [*decisions(options.file), *doubtful_names(options.data, found.added)]:
@@ -195,8 +195,8 @@ def _import_subjects(options: argparse.Namespace) -> int:
 
 
 def _zone(options: argparse.Namespace) -> int:
-    from station.schema import open_for_reading
-    from station.zones import load_zones, set_zone
+    from station.registry.zones import load_zones, set_zone
+    from station.store.schema import open_for_reading
 
     if options.zone is not None:
         set_zone(options.data, options.zone, options.device)
@@ -210,8 +210,8 @@ def _zone(options: argparse.Namespace) -> int:
 
 
 def _list_subjects(options: argparse.Namespace) -> int:
-    from station.schema import open_for_reading
-    from station.subjects import write_subjects
+    from station.registry.subjects import write_subjects
+    from station.store.schema import open_for_reading
 
     with closing(open_for_reading(options.data)) as connection:
         write_subjects(connection, sys.stdout)
@@ -219,8 +219,8 @@ def _list_subjects(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from station.export import export
-    from station.schema import open_for_reading
+    from station.export.write import export
+    from station.store.schema import open_for_reading
 
     with closing(open_for_reading(options.data)) as connection:
         counts = export(connection, options.out)
@@ -231,9 +231,9 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from station.quota import describe_quotas
-    from station.schema import open_for_reading
     from station.status import draw_status, load_status, printed
+    from station.store.quota import describe_quotas
+    from station.store.schema import open_for_reading
 
     with closing(open_for_reading(options.data)) as connection:
         found = load_status(connection)
@@ -246,7 +246,7 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _say_what_is_hidden(connection: sqlite3.Connection) -> None:
-    from station.sound import count_hidden, describe_hidden
+    from station.store.readable_rows import count_hidden, describe_hidden
 
     said = describe_hidden(count_hidden(connection))
     if said:

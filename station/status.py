@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
 from edge.errors import MessageError
-from station.ledger import read_ranges
+from station.store.ledger import read_ranges
 
 _MOST_PROBLEMS = 40
 

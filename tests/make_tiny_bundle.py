@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.contract.bundle.bundle import write_bundle
+from edge.contract.bundle.envelope import new_key_pair
 from edge.contract.manifest import (
     AGE,
     CARD,
@@ -31,10 +33,8 @@ from edge.contract.manifest import (
     Parts,
     Validity,
 )
-from edge.model.bundle import write_bundle
-from edge.model.envelope import new_key_pair
-from edge.model.golden import make_golden
-from edge.model.runtime import open_network
+from edge.vision.model.golden import make_golden
+from edge.vision.model.runtime import open_network
 
 NOTICE = "test model; no meaning"
 BINS = tuple(float(day) for day in range(0, 800, 50))

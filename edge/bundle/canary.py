@@ -30,8 +30,8 @@ from edge.contract.base import Struct
 from edge.errors import CageclockError, MessageError
 
 if TYPE_CHECKING:
-    from edge.model.bundle import Bundle
-    from edge.model.loaded import LoadedModel
+    from edge.contract.bundle.bundle import Bundle
+    from edge.vision.model.loaded import LoadedModel
 
 LIMIT_S = 120.0
 _ADDRESS_SPACE = 4 << 30
@@ -182,10 +182,10 @@ def examine(path: Path, trusted_keys: Sequence[bytes]) -> Verdict:
 
 def _examine(path: Path, trusted_keys: Sequence[bytes]) -> Verdict:
     from edge.bundle.rules import check_runtime
-    from edge.model.bundle import read_bundle
-    from edge.model.loaded import load_model
-    from edge.model.runtime import runtime_name
-    from edge.rehearsal import rehearse
+    from edge.contract.bundle.bundle import read_bundle
+    from edge.vision.model.loaded import load_model
+    from edge.vision.model.runtime import runtime_name
+    from edge.vision.rehearsal import rehearse
 
     bundle = read_bundle(path, trusted_keys)
     check_runtime(bundle.manifest.runtime_min, runtime_name())
@@ -203,7 +203,7 @@ def _examine(path: Path, trusted_keys: Sequence[bytes]) -> Verdict:
 
 def _invocation_ms(model: LoadedModel, bundle: Bundle) -> float:
     """Return how long the three networks take together; the fastest of three, for other work runs beside them."""
-    from edge.model.golden import NAMES, network_of, read_golden
+    from edge.vision.model.golden import NAMES, network_of, read_golden
 
     inputs, took_ms = read_golden(bundle).inputs, []
     for _ in range(3):

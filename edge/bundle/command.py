@@ -11,12 +11,12 @@ from edge.bundle.history import Entry, read_history
 from edge.bundle.inbox import Inbox
 from edge.bundle.install import FileChanges, Installer
 from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
+from edge.bundle.trial import BAD_ENDS, Trials, read_trials
 from edge.capture.model import trusted_keys
-from edge.capture.trial import BAD_ENDS, Trials, read_trials
 from edge.config.load import load_config
 from edge.config.tree import Config
+from edge.contract.bundle.bundle import read_bundle
 from edge.errors import BundleError, CageclockError, OperatorError
-from edge.model.bundle import read_bundle
 
 
 def install(options: argparse.Namespace) -> int:

@@ -16,8 +16,8 @@ import msgspec
 from edge.bundle.slots import FOLDER, write_durably
 from edge.contract import jsontext
 from edge.contract.base import Struct
+from edge.contract.bundle.bundle import Bundle
 from edge.errors import BundleError, MessageError
-from edge.model.bundle import Bundle
 
 NAME = "history.json"
 KEPT = 200

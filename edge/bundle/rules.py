@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from edge.bundle.history import History
+from edge.contract.bundle.bundle import Bundle
 from edge.contract.manifest import Manifest
 from edge.errors import BundleError
-from edge.model.bundle import Bundle
 
 ANY = "any"
 """The target group of a bundle that is for every device."""

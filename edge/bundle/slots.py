@@ -10,8 +10,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge.contract.bundle.bundle import MAX_BYTES, Bundle
 from edge.errors import DiskFull
-from edge.model.bundle import MAX_BYTES, Bundle
 
 FOLDER = "bundles"
 ACTIVE, PREVIOUS = "active.bundle", "previous.bundle"

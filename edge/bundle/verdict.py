@@ -9,9 +9,9 @@ import msgspec
 
 from edge.bundle.history import Entry, History, entry_of, write_history
 from edge.bundle.slots import ACTIVE, PREVIOUS, Slots
-from edge.capture.trial import Trials
+from edge.bundle.trial import Trials
+from edge.contract.bundle.bundle import Bundle, read_bundle
 from edge.errors import BundleError
-from edge.model.bundle import Bundle, read_bundle
 
 
 def settle(

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge.model.container import how_far
+from edge.contract.bundle.container import how_far
 
 STILL_S = 2.0
 """So long nothing may have changed at a file that seems complete, or is no bundle at all."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from edge.camera.protocol import Camera
-from edge.clock import Clock
 from edge.config.tree import Config
+from edge.timing.clock import Clock
 
 
 def make_camera(config: Config, clock: Clock, begins_at: datetime) -> Camera:

@@ -16,7 +16,7 @@ from edge.camera.protocol import Camera, Shot
 from edge.config.faultscript import FaultScript
 from edge.contract.base import Scalar
 from edge.errors import CameraBusy, CameraMissing, CameraTimeout
-from edge.frame import Frame
+from edge.vision.frame import Frame
 
 _STALE_S = 3600.0
 _SLOW_S = 2.0

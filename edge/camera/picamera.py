@@ -17,13 +17,13 @@ import numpy as np
 from edge.camera.controls import is_settled, requested_controls, split_by_advertised
 from edge.camera.protocol import Shot
 from edge.camera.tuning import VARIABLE, find_tuning_file
-from edge.clock import Clock
 from edge.config.tree import Camera, Controls
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState, Light
 from edge.errors import CameraBusy, CameraError, CameraMissing, CameraTimeout, FrameRefused
-from edge.frame import Frame
-from edge.preprocess import grey_view, small_view
+from edge.timing.clock import Clock
+from edge.vision.frame import Frame
+from edge.vision.preprocess import grey_view, small_view
 
 
 class PiCamera:
@@ -144,7 +144,7 @@ class PiCamera:
     def _start(self) -> None:
         """Configure one stream: `BGR888` is picamera2's name for numpy's RGB order.
 
-        The small view is made from it by `edge.preprocess`, as in training, and not by the camera's own scaler.
+        The small view is made from it by `edge.vision.preprocess`, as in training, and not by the camera's own scaler.
         """
         size = (self._settings.width, self._settings.height)
         configuration = self._device.create_still_configuration(

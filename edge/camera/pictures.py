@@ -12,7 +12,7 @@ from edge.errors import CameraMissing, OperatorError
 from edge.footage.folder import IMAGES, count_kinds, list_pictures
 from edge.footage.picture import read_image
 from edge.footage.video import Video
-from edge.frame import Image
+from edge.vision.frame import Image
 
 
 @dataclass(frozen=True, slots=True, eq=False)

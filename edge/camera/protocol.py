@@ -7,7 +7,7 @@ from typing import Protocol
 
 from edge.contract.base import Scalar
 from edge.contract.reading import Light
-from edge.frame import Frame
+from edge.vision.frame import Frame
 
 
 @dataclass(frozen=True, slots=True)

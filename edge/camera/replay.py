@@ -11,13 +11,13 @@ from pathlib import Path
 
 from edge.camera.pictures import Pictures, Stored, open_pictures
 from edge.camera.protocol import Shot
-from edge.clock import Clock
 from edge.config.tree import Camera, ReplaySettings
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState
 from edge.errors import CameraMissing, EndOfReplay, UnreadablePicture
-from edge.frame import Frame
-from edge.preprocess import grey_view, small_view
+from edge.timing.clock import Clock
+from edge.vision.frame import Frame
+from edge.vision.preprocess import grey_view, small_view
 
 
 class ReplayCamera:

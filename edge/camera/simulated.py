@@ -6,15 +6,15 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from edge.camera.protocol import Shot
-from edge.clock import Clock
 from edge.config.faultscript import FaultScript, parse_script
 from edge.config.tree import Config
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState, Light
-from edge.frame import Frame
-from edge.preprocess import grey_view, small_view
 from edge.simulate import CageSetup, SceneFaults, SimulatedAnimal, SimulatedCage, create_population
-from edge.zeitgeber import light_at, zeitgeber_h
+from edge.timing.clock import Clock
+from edge.timing.zeitgeber import light_at, zeitgeber_h
+from edge.vision.frame import Frame
+from edge.vision.preprocess import grey_view, small_view
 
 UNCALIBRATED_FIELD_MM = 240.0
 SCENES = {

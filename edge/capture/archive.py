@@ -11,9 +11,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge import image
 from edge.config.tree import Archive as Settings
-from edge.frame import Image
+from edge.vision import image
+from edge.vision.frame import Image
 
 FOLDER = "archive"
 

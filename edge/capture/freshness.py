@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge.errors import FrameRefused
-from edge.frame import Frame
+from edge.vision.frame import Frame
 
 
 class Freshness:

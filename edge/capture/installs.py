@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edge.bundle.history import NAME, Entry, read_history
 from edge.bundle.slots import FOLDER
+from edge.bundle.trial import Trial
 from edge.capture.journal import Journal
-from edge.capture.trial import Trial
 from edge.contract.base import Scalar
 from edge.contract.record import Event, EventCode
 from edge.errors import BundleError

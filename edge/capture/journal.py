@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from edge.capture.clockwatch import Correction
-from edge.clock import Clock
 from edge.contract.base import Scalar
 from edge.contract.record import ClockCorrection, Event, EventCode
 from edge.errors import plain
 from edge.outbox import Outbox
+from edge.timing.clock import Clock
 
 _MOST = 2000
 

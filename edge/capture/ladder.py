@@ -15,7 +15,7 @@ from edge.camera.protocol import Camera, Shot
 from edge.capture.freshness import Freshness
 from edge.config.tree import Config
 from edge.errors import EXIT_REBOOT, CameraError, DeviceError, EndOfReplay
-from edge.frame import Frame
+from edge.vision.frame import Frame
 
 ATTEMPTS = 3
 FAILED_SLOTS = 2

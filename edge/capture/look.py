@@ -16,9 +16,9 @@ from edge.capture.slot import Slot
 from edge.config.tree import Config
 from edge.contract.reading import Light, Outcome, Quality, Timings
 from edge.errors import BundleError, describe_error
-from edge.frame import Frame
-from edge.observe import ObserveSettings, check_recordable, observe
-from edge.quality import measure_quality
+from edge.vision.frame import Frame
+from edge.vision.observe import ObserveSettings, check_recordable, observe
+from edge.vision.quality import measure_quality
 
 Spectrum = NDArray[np.complex64]
 

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.capture.trial import Trial
+from edge.bundle.trial import Trial
 from edge.config.tree import Config
-from edge.demo.bundle_path import DEMO_BUNDLE
+from edge.contract.bundle.demo import DEMO_BUNDLE
 from edge.errors import BundleError, OperatorError, describe_error
 
 if TYPE_CHECKING:
-    from edge.model.bundle import Bundle
-    from edge.model.loaded import LoadedModel
+    from edge.contract.bundle.bundle import Bundle
+    from edge.vision.model.loaded import LoadedModel
 
 ACTIVE = "bundles/active.bundle"
 PREVIOUS = "bundles/previous.bundle"
@@ -37,7 +37,7 @@ def trusted_keys(config: Config) -> list[bytes]:
     Raises:
         OperatorError: a key file cannot be read.
     """
-    from edge.model.keys import read_trusted_keys
+    from edge.contract.bundle.keys import read_trusted_keys
 
     named = config.bundle.trusted_keys
     return read_trusted_keys(None if named is None else [Path(name) for name in named])
@@ -50,13 +50,13 @@ def load(config: Config, path: Path | None = None) -> LoadedModel:
         OperatorError: there is no bundle or key file where the settings say.
         BundleError: the bundle must not be used.
     """
-    from edge.model.loaded import load_model
+    from edge.vision.model.loaded import load_model
 
     return load_model(_read(config, path or bundle_path(config)), config.bundle.threads)
 
 
 def _read(config: Config, path: Path) -> Bundle:
-    from edge.model.bundle import read_bundle
+    from edge.contract.bundle.bundle import read_bundle
 
     if not path.is_file():
         raise OperatorError(f"bundle.path: there is no model bundle at {path}; copy one there or correct the path")
@@ -77,7 +77,7 @@ class ModelSource:
     """Loads the model when it is first needed, and anew when another file stands where the settings or the link point.
 
     There is always a working one, as long as there ever was: where the new file cannot be loaded, the model in memory
-    goes on, and after a start the bundle before it. An installed bundle is on trial first (`edge.capture.trial`); a
+    goes on, and after a start the bundle before it. An installed bundle is on trial first (`edge.bundle.trial`); a
     condemned one gives way to the one before it. `problem` says why; None when the wanted model runs.
     """
 
@@ -150,7 +150,7 @@ class ModelSource:
 
     def _check_again(self, model: LoadedModel) -> list[str]:
         """Return what is wrong with the golden outputs by now; nothing where they belong to another bundle."""
-        from edge.model.golden import check_golden
+        from edge.vision.model.golden import check_golden
 
         if self._golden is None or self._golden.sha256 != model.sha256:
             return []
@@ -169,7 +169,7 @@ class ModelSource:
 
     def _take_up(self, path: Path, *, installed: bool) -> None:
         """Load a bundle and let it be the one that runs."""
-        from edge.model.loaded import load_model
+        from edge.vision.model.loaded import load_model
 
         bundle = _read(self._config, path)
         self._model = self._try(path, bundle) if installed else load_model(bundle, self._config.bundle.threads)
@@ -185,8 +185,8 @@ class ModelSource:
         Raises:
             BundleError: it is condemned, or cannot be loaded.
         """
-        from edge.model.loaded import load_model
-        from edge.rehearsal import rehearse
+        from edge.vision.model.loaded import load_model
+        from edge.vision.rehearsal import rehearse
 
         self.trial.adopt(bundle)
         reason = self.trial.state.reason(bundle.sha256)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from edge.camera.protocol import Camera, Shot
 from edge.capture.archive import Archive
-from edge.capture.beginning import tell_model_change
 from edge.capture.clockwatch import ClockWatch, Correction, Step
 from edge.capture.freshness import Freshness
 from edge.capture.installs import Installs
@@ -22,7 +21,7 @@ from edge.capture.problem import Problem, say
 from edge.capture.reading import Composer, Result
 from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
-from edge.clock import Clock
+from edge.capture.start_events import tell_model_change
 from edge.config.tree import Config
 from edge.contract.reading import Light, Model, Outcome, Reading
 from edge.errors import (
@@ -35,11 +34,12 @@ from edge.errors import (
     UnreadablePicture,
     describe_error,
 )
-from edge.memory import over_ceiling
+from edge.host.memory import over_ceiling
+from edge.host.state_folder import capture_folder
 from edge.outbox import Outbox
-from edge.quality import MOVED
-from edge.schedule import Plan, Tally
-from edge.state import capture_folder
+from edge.timing.clock import Clock
+from edge.timing.schedule import Plan, Tally
+from edge.vision.quality import MOVED
 
 
 @dataclass(slots=True)

@@ -9,14 +9,14 @@ from typing import TypeVar
 
 import msgspec
 
-from edge import image
 from edge.capture.slot import Slot
 from edge.config.tree import Config
 from edge.contract import jsontext
 from edge.contract.reading import CameraState, Model, Outcome, Quality, Reading, Thumbnail, Timings
 from edge.errors import MessageError, describe_error
-from edge.frame import Frame
-from edge.observe import Observation
+from edge.vision import image
+from edge.vision.frame import Frame
+from edge.vision.observe import Observation
 
 EXIF_BYTES = 512
 """Kept free below `thumbnail.max_kb` for the identity in EXIF."""

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.reading import Light, Outcome
-from edge.frame import Image
-from edge.quality import reference_view
+from edge.vision.frame import Image
+from edge.vision.quality import reference_view
 
 Spectrum = NDArray[np.complex64]
 USABLE = (Outcome.OK, Outcome.NO_MOUSE, Outcome.IN_NEST)

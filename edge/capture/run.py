@@ -11,18 +11,16 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from edge.board import board_serial
 from edge.camera.choose import make_camera
 from edge.camera.protocol import Camera
-from edge.capture.beginning import first_started_at, last_settled_s, last_word, tell_changes, tell_start
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
-from edge.capture.owed import DISK_FULL, RAISED, UNSEEN, Owed
+from edge.capture.pending_events import DISK_FULL, RAISED, UNSEEN, Owed
 from edge.capture.problem import say
 from edge.capture.process import CaptureProcess
+from edge.capture.start_events import first_started_at, last_settled_s, last_word, tell_changes, tell_start
 from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, read_status, write_status
 from edge.capture.watchdog import Watchdog
-from edge.clock import Clock, SteppedClock, SystemClock
 from edge.config.load import config_sha256
 from edge.config.tree import Config
 from edge.contract.reading import Model, Outcome, Reading
@@ -36,11 +34,13 @@ from edge.errors import (
     StorageError,
     describe_error,
 )
-from edge.notify import watchdog_limit_s
+from edge.host.board import board_serial
+from edge.host.state_folder import capture_folder
+from edge.host.systemd_notify import watchdog_limit_s
 from edge.outbox import Outbox
-from edge.outbox.requests import Requests
-from edge.schedule import Tally, make_plan, missed_slots, next_due_s
-from edge.state import capture_folder
+from edge.outbox.capture_requests import Requests
+from edge.timing.clock import Clock, SteppedClock, SystemClock
+from edge.timing.schedule import Tally, make_plan, missed_slots, next_due_s
 from edge.version import VERSION
 
 _MISSED_LIMIT = 100_000

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from edge.clock import Clock
 from edge.config.tree import LightCycle
 from edge.contract.reading import Light, Trigger
-from edge.zeitgeber import phase_at, zeitgeber_h
+from edge.timing.clock import Clock
+from edge.timing.zeitgeber import phase_at, zeitgeber_h
 
 
 @dataclass(frozen=True, slots=True)

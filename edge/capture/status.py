@@ -16,7 +16,7 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar, Struct
 from edge.contract.reading import Model
 from edge.errors import MessageError
-from edge.state import capture_folder
+from edge.host.state_folder import capture_folder
 
 FILE = "capture.json"
 

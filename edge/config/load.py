@@ -11,7 +11,7 @@ from typing import Any, get_args
 import msgspec
 
 from edge.config.crosschecks import check_together
-from edge.config.plain import parse_yaml
+from edge.config.strict_yaml import parse_yaml
 from edge.config.tree import ClockTime, Config, Name
 from edge.contract import jsontext
 from edge.errors import ConfigError, OperatorError

@@ -103,8 +103,8 @@ class Age(Struct, frozen=True, kw_only=True):
 
     The crop has the snout to the right and the midpoint of snout and tail base in its middle. The network's one output
     is the embedding; embedding @ head_weights + head_bias (embedding_size rows, one column an output) are the head's
-    outputs, from which `edge.heads` makes the probability of each age in `bin_centres_days`: for a `distribution` head,
-    one output a bin, that is softmax(outputs / temperature).
+    outputs, from which `edge.vision.age_head` makes the probability of each age in `bin_centres_days`: for a
+    `distribution` head, one output a bin, that is softmax(outputs / temperature).
     """
 
     width: Pixels

@@ -8,12 +8,12 @@ from edge.camera.choose import make_camera
 from edge.camera.protocol import Shot
 from edge.capture.freshness import Freshness
 from edge.capture.status import read_status
-from edge.clock import Clock
 from edge.config.tree import Config
 from edge.contract.reading import Light
 from edge.doctor.finding import Finding
 from edge.errors import CageclockError, CameraBusy, EndOfReplay
-from edge.zeitgeber import light_at
+from edge.timing.clock import Clock
+from edge.timing.zeitgeber import light_at
 
 NAME = "camera"
 

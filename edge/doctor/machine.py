@@ -9,10 +9,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from edge.clock import Clock
 from edge.config.tree import Config
 from edge.doctor.finding import Finding
-from edge.state import capture_folder
+from edge.host.state_folder import capture_folder
+from edge.timing.clock import Clock
 
 
 def check_clock(clock: Clock) -> Finding:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from edge.capture.model import bundle_path, load, trusted_keys
 from edge.config.tree import Config
+from edge.contract.bundle.bundle import read_bundle
 from edge.doctor.finding import Finding
 from edge.errors import BundleError, OperatorError
-from edge.model.bundle import read_bundle
-from edge.rehearsal import rehearse
+from edge.vision.rehearsal import rehearse
 
 NAME = "model"
 

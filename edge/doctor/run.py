@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from edge.clock import SystemClock
 from edge.config.tree import Config
 from edge.doctor.broker import check_broker
 from edge.doctor.camera import check_camera
 from edge.doctor.finding import Finding
 from edge.doctor.machine import check_clock, check_disk, check_permissions
 from edge.doctor.model import check_model
+from edge.timing.clock import SystemClock
 
 
 def run(config: Config, *, as_json: bool = False) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from edge.frame import Image
+from edge.vision.frame import Image
 
 DEPTHS = (8, 10, 12, 14, 16)
 _BITS, _PHOTOMETRIC = 258, 262

@@ -14,7 +14,7 @@ from PIL import UnidentifiedImageError
 from edge.errors import UnreadablePicture
 from edge.footage.depth import Stored, Unscaled, eight_bits
 from edge.footage.turn import UPRIGHT, turn_of_exif
-from edge.frame import Image
+from edge.vision.frame import Image
 
 MOST_PIXELS = 100_000_000
 """A picture of more is refused before it is decoded: a few kilobytes may claim any size."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.frame import Image
+from edge.vision.frame import Image
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from edge.footage.picture import MOST_PIXELS
 from edge.footage.stream import STREAMED, frame_count, length_s, main_stream, shown_size
 from edge.footage.times import Extent, Times
 from edge.footage.turn import UPRIGHT, turn_of_matrix
-from edge.frame import Image
+from edge.vision.frame import Image
 
 _FAILURES = 16
 """So often in a row a container may fail to give a packet before it counts as ended."""

@@ -8,22 +8,23 @@ from pathlib import Path
 
 import msgspec
 
-from edge.clock import Clock, SystemClock
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.record import Event, EventCode, Lost
 from edge.errors import DatabaseDamaged
-from edge.outbox import damage, replace
+from edge.host.state_folder import DELIVERY, delivery_path
 from edge.outbox.database import close_writer, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
 from edge.outbox.parting import PREFIX, Parting, encode_parting, has_tail, move_tail, read_partings
-from edge.outbox.released import WATERMARKS, Released, put_watermarks, read_released, seal_old_watermarks
+from edge.outbox.recovery import integrity as damage
+from edge.outbox.recovery import replace
+from edge.outbox.recovery.wal import look_at_journal
 from edge.outbox.retention import Retention
 from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal_old_rows
-from edge.outbox.wal import look_at_journal
-from edge.state import DELIVERY, delivery_path
+from edge.outbox.watermarks import WATERMARKS, Released, put_watermarks, read_released, seal_old_watermarks
+from edge.timing.clock import Clock, SystemClock
 
 MAX_MB, MAX_QUARANTINED = 8, 10_000
 """The file's ceiling: about 8,000 events. How many quarantined records are remembered."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC
 from typing import Any
 
-from edge.clock import Clock
 from edge.contract.base import Scalar
 from edge.contract.record import Event, EventCode, Lost
+from edge.timing.clock import Clock
 
 
 class Labels:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from edge.clock import Clock, SystemClock
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.base import Scalar
@@ -15,18 +14,20 @@ from edge.contract.reading import SCHEMA as READING_SCHEMA
 from edge.contract.reading import Reading
 from edge.contract.record import EVENT_SCHEMA, ClockCorrection, Event, EventCode, Lost
 from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, StorageError
-from edge.outbox import damage, replace
+from edge.host.state_folder import OUTBOX, capture_folder, delivery_path
 from edge.outbox.database import close_writer, free_bytes, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
 from edge.outbox.parting import drop_unnamed, has_tail, move_tail, read_partings
-from edge.outbox.released import Released, read_doubt, read_released
+from edge.outbox.recovery import integrity as damage
+from edge.outbox.recovery import replace
+from edge.outbox.recovery.wal import look_at_journal
 from edge.outbox.reserve import MARGIN_BYTES, Reserve
 from edge.outbox.retention import Retention
 from edge.outbox.sequence import NEWEST, SCHEMA, Sequence, new_row, seal_old_rows
 from edge.outbox.thumbnails import FOLDER, Thumbnails
-from edge.outbox.wal import look_at_journal
-from edge.state import OUTBOX, capture_folder, delivery_path
+from edge.outbox.watermarks import Released, read_doubt, read_released
+from edge.timing.clock import Clock, SystemClock
 
 Build = Callable[[str, int], tuple[Reading, bytes | None]]
 Step = Callable[[str], None]

@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
 
-from edge.clock import Clock
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
 from edge.contract.record import LOST_SCHEMA, Lost
 from edge.errors import DatabaseDamaged
 from edge.outbox.database import free_bytes, writing
-from edge.outbox.released import Released
 from edge.outbox.sequence import COLUMNS, Row, Sequence
+from edge.outbox.watermarks import Released
+from edge.timing.clock import Clock
 
 BATCH = 200
 MAX_PICTURE = 1 << 20

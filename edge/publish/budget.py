@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.config.tree import Config
 from edge.errors import OperatorError
 from edge.outbox.database import BUSY_MS
-from edge.publish.link import CONNECT_TIMEOUT_S
+from edge.publish.connection import CONNECT_TIMEOUT_S
 
 RESOLVE_S = 30.0
 """glibc's resolver at its worst: three name servers, two tries of 5 s each (resolv.conf(5))."""

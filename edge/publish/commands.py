@@ -10,7 +10,7 @@ from edge.contract.command import CaptureRequest, ReplayRequest, Result
 from edge.errors import MessageError
 from edge.outbox.delivery import Delivery
 from edge.outbox.sequence import Row
-from edge.publish.sender import Sender
+from edge.publish.delivery.sender import Sender
 
 MAX_BYTES = 4096
 

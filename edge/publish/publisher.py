@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.board import board_serial
-from edge.clock import SystemClock
 from edge.config.load import config_sha256
 from edge.config.tree import Config
 from edge.contract import jsontext
@@ -21,20 +19,22 @@ from edge.contract.record import EventCode
 from edge.contract.status import Info, OpenEpoch, Question
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, StorageError
+from edge.host.board import board_serial
+from edge.host.state_folder import outbox_path
 from edge.outbox.delivery import Delivery
-from edge.publish.captured import Captured, read_captured
 from edge.publish.commands import Commands
-from edge.publish.discovery import birth_topic, discovery_topic, make_discovery
-from edge.publish.ends import Ends
-from edge.publish.health import Backlog, make_health
-from edge.publish.journal import Journal
-from edge.publish.link import NOT_AUTHORISED, TAKEN_OVER, Link
-from edge.publish.machine import look_at_machine, machine_name
-from edge.publish.recent import Recent
-from edge.publish.sender import Sender, jitter
-from edge.publish.status import StatusFile
-from edge.publish.summary import summarise
-from edge.state import outbox_path
+from edge.publish.connection import NOT_AUTHORISED, TAKEN_OVER, Link
+from edge.publish.delivery.sender import Sender, jitter
+from edge.publish.log import Journal
+from edge.publish.reconnect import Ends
+from edge.publish.status.capture_status import Captured, read_captured
+from edge.publish.status.health import Backlog, make_health
+from edge.publish.status.home_assistant import birth_topic, discovery_topic, make_discovery
+from edge.publish.status.machine import look_at_machine, machine_name
+from edge.publish.status.recent import Recent
+from edge.publish.status.status_file import StatusFile
+from edge.publish.status.summary import summarise
+from edge.timing.clock import SystemClock
 from edge.version import VERSION
 
 IDLE_S = 0.25

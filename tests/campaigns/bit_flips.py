@@ -22,7 +22,7 @@ from edge.errors import CageclockError, StorageError
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
-from edge.outbox.released import Released, read_released
+from edge.outbox.watermarks import Released, read_released
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.campaigns.synthetic import DEVICE, make_event, make_reading
 

@@ -19,10 +19,10 @@ from PIL import Image
 from edge.config import tree
 from edge.contract.reading import Reading, Thumbnail
 from edge.contract.record import Event
+from edge.host.state_folder import DELIVERY, OUTBOX
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
-from edge.outbox.released import read_released
-from edge.state import DELIVERY, OUTBOX
+from edge.outbox.watermarks import read_released
 from tests.campaigns.synthetic import DEVICE, make_event, plain_reading
 from tests.mosquitto import Mosquitto
 from tests.station import samples

@@ -31,14 +31,14 @@ def decoders() -> dict[str, tuple[Decoder, list[bytes]]]:
     """Return name -> (what is done with one input, inputs to begin with)."""
     from edge.config.load import parse_config
     from edge.contract import identity, jsontext
+    from edge.contract.bundle.envelope import new_key_pair, sign, verify
     from edge.contract.command import CaptureRequest, ReplayRequest
     from edge.contract.delivery import Committed
     from edge.contract.manifest import Manifest
     from edge.contract.ranges import RangeSet
     from edge.errors import BundleError, ConfigError, MessageError
-    from edge.image import encode_jpeg, with_identity
-    from edge.model.envelope import new_key_pair, sign, verify
-    from station.message import Arrival, Record, read_picture, read_record
+    from edge.vision.image import encode_jpeg, with_identity
+    from station.store.message import Arrival, Record, read_picture, read_record
 
     private, public = new_key_pair()
 
@@ -105,14 +105,7 @@ def fuzz_one(name: str, seed: int, inputs: int, corpus: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["edge", "station"]):
-        import edge.config.load
-        import edge.contract.delivery
-        import edge.contract.identity
-        import edge.contract.jsontext
-        import edge.contract.manifest
-        import edge.contract.ranges
-        import edge.model.envelope  # noqa: F401
-        import station.message  # noqa: F401
+        import station.store.message  # noqa: F401
     decode, examples = decoders()[name]
     for number, example in enumerate(examples):
         (corpus / f"example-{number}").write_bytes(example)

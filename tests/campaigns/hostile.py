@@ -24,11 +24,11 @@ import paho.mqtt.client as mqtt
 from edge.contract import jsontext, topics
 from edge.contract.identity import Head, join
 from station.cli import main as station
-from station.link import Link
-from station.process import Process
-from station.quota import Limits
-from station.settings import Settings
-from station.store import Store
+from station.ingest.connection import Link
+from station.ingest.process import Process
+from station.ingest.settings import Settings
+from station.store.quota import Limits
+from station.store.store import Store
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.station import samples
 

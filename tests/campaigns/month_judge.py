@@ -15,7 +15,7 @@ from edge.contract.record import CLOCK_SCHEMA, Event
 from edge.errors import StorageError
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
-from edge.outbox.released import Released
+from edge.outbox.watermarks import Released
 from tests.campaigns.campaign import Line
 from tests.campaigns.synthetic import DEVICE
 from tests.campaigns.virtual import Boot

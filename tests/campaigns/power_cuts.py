@@ -18,7 +18,7 @@ from edge.contract.ranges import RangeSet
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
-from edge.outbox.released import Released
+from edge.outbox.watermarks import Released
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.campaigns.disk import Disk, lay_out
 from tests.campaigns.synthetic import make_event, make_reading

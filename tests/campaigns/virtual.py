@@ -14,7 +14,7 @@ from edge.camera.protocol import Shot
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState
 from edge.errors import CameraBusy, CameraMissing, CameraTimeout
-from edge.frame import Frame
+from edge.vision.frame import Frame
 
 YEAR_S = 365.25 * 86_400
 FACTORY = datetime(2024, 3, 15, tzinfo=UTC).timestamp()

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.contract.bundle.bundle import Bundle, read_bundle
 from edge.contract.reading import CameraState
-from edge.frame import Frame
-from edge.model.bundle import Bundle, read_bundle
-from edge.model.loaded import LoadedModel, load_model
-from edge.preprocess import small_view
+from edge.vision.frame import Frame
+from edge.vision.model.loaded import LoadedModel, load_model
+from edge.vision.preprocess import small_view
 
 DATA = Path(__file__).parents[1] / "data"
 

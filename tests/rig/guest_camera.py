@@ -115,7 +115,7 @@ REOPENING = """
 import os
 from edge.camera.picamera import PiCamera
 from edge.camera.protocol import Shot
-from edge.clock import SystemClock
+from edge.timing.clock import SystemClock
 from edge.config.load import parse_config
 from edge.contract.reading import Light
 text = open("/etc/cageclock/cageclock.yaml").read().replace("capture_timeout_s: 12", "capture_timeout_s: 60")

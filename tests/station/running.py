@@ -15,7 +15,7 @@ from paho.mqtt.properties import Properties
 
 from edge.contract import jsontext, topics
 from edge.contract.delivery import Committed
-from station.message import Arrival
+from station.store.message import Arrival
 
 ROOT = Path(__file__).parents[2]
 NAME = "lab1"

@@ -12,7 +12,7 @@ from edge.contract.base import Struct
 from edge.contract.identity import Head, join
 from edge.contract.reading import Animal, Estimate, Light, Model, Outcome, Reading, Reason, Thumbnail, Trigger
 from edge.contract.record import ClockCorrection, Event, Lost
-from station.message import Arrival
+from station.store.message import Arrival
 
 EPOCH = "0123456789abcdef" * 2
 START = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.contract.reading import Light, Outcome
-from station.columns import FILES
-from station.store import Store
+from station.export.columns import FILES
+from station.store.store import Store
 from tests.station import samples
 from tests.station.running import ROOT
 from tests.station.samples import NOTICE, START, arrival, picture_arrival
@@ -162,7 +162,7 @@ def test_the_export_has_a_row_for_every_reading_and_every_animal(lab: Path, tmp_
 
 
 def test_every_column_of_the_lab_s_readings_table_is_exported() -> None:
-    from station.schema import _TABLES
+    from station.store.schema import _TABLES
 
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(_TABLES)

@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from edge.outbox.released import read_released
+from edge.outbox.watermarks import read_released
 
 REPOSITORY = Path(__file__).parents[2]
 BUNDLE = REPOSITORY / "tests" / "data" / "tiny.bundle"

@@ -14,12 +14,12 @@ import pytest
 from edge.camera.protocol import Shot
 from edge.camera.replay import ReplayCamera
 from edge.cli import main
-from edge.clock import SteppedClock
 from edge.config.tree import Camera, ReplaySettings
+from edge.contract.bundle.demo import DEMO_BUNDLE
 from edge.contract.reading import Light
-from edge.demo.bundle_path import DEMO_BUNDLE
 from edge.errors import EXIT_PASSED_OVER, EndOfReplay, UnreadablePicture
 from edge.footage.video import Video
+from edge.timing.clock import SteppedClock
 
 ROOT = Path(__file__).parents[2]
 CASES = Path(os.environ.get("CAGECLOCK_FIELD_CASES", ROOT.parent / "shared/field-cases"))

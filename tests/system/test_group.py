@@ -17,9 +17,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.contract import jsontext
+from edge.contract.bundle.demo import DEMO_BUNDLE
 from edge.contract.status import Health, Info, Summary
-from edge.demo.bundle_path import DEMO_BUNDLE
-from station.picture import read_exif_identity
+from station.store.picture import read_exif_identity
 from tests.mosquitto import Mosquitto
 from tests.system.cage import REPOSITORY, ROOT, Cage, wait_for
 

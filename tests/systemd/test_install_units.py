@@ -99,7 +99,7 @@ def test_who_is_not_root_is_told_to_be() -> None:
     with tempfile.TemporaryDirectory(dir="/tmp") as card:
         os.chmod(card, 0o755)
         program = (
-            "import os; from pathlib import Path; from edge.install_units import install_units\n"
+            "import os; from pathlib import Path; from edge.host.install_units import install_units\n"
             "from edge.errors import OperatorError\n"
             f"os.setuid(65534)\ntry: list(install_units(Path({card!r}), station=False))\n"
             "except OperatorError as error: print(error)"

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli import main
-from edge.install_units import install_units
+from edge.host.install_units import install_units
 from edge.outbox.lock import WriterLock
 
 ROOT = Path(__file__).parents[2]
@@ -33,8 +33,8 @@ from edge.errors import StorageError
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
-from edge.outbox.released import read_released
-from edge.state import capture_folder, delivery_path, outbox_path, publish_folder
+from edge.outbox.watermarks import read_released
+from edge.host.state_folder import capture_folder, delivery_path, outbox_path, publish_folder
 state = Path(sys.argv[1])
 # Only now: another user may not be able to read this interpreter's folder.
 os.setgroups([])

@@ -18,7 +18,7 @@ from edge.errors import OperatorError
 from edge.outbox.database import BUSY_MS
 from edge.publish.budget import check_watchdog, worst_cycle_s
 from edge.publish.run import WATCHDOG_S
-from station.process import WORST_CYCLE_S
+from station.ingest.process import WORST_CYCLE_S
 
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from edge.contract.manifest import Age
-from training.age_data import AgeData
-from training.crops import Crops, complete
-from training.geometry import age_spec
+from training.age.data import AgeData
+from training.crops.table import Crops, complete
+from training.networks.shapes import age_spec
 
 SPEC: Age = msgspec.structs.replace(age_spec(), width=96, height=64, embedding_size=8)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.demo.bundle_path import DEMO_BUNDLE
+from edge.contract.bundle.demo import DEMO_BUNDLE
 from tests.training.conftest import command
 
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edge.contract.bundle.bundle import read_bundle
+from edge.contract.bundle.envelope import new_key_pair
 from edge.contract.manifest import CARD, Parts
 from edge.errors import BundleError
-from edge.model.bundle import read_bundle
-from edge.model.envelope import new_key_pair
-from edge.model.golden import NAMES, check_golden
-from edge.model.loaded import load_model
-from edge.model.runtime import open_network
+from edge.vision.model.golden import NAMES, check_golden
+from edge.vision.model.loaded import load_model
+from edge.vision.model.runtime import open_network
 from tests.training.conftest import command
-from training.pack import NOTICE, Calibration, load_struct
-from training.simulate import Dataset
-from training.split import split_by_group
+from training.bundle.pack import NOTICE, Calibration, load_struct
+from training.crops.split import split_by_group
+from training.simulated.render import Dataset
 
 pytestmark = pytest.mark.slow
 
@@ -111,7 +111,7 @@ def test_a_folder_that_is_no_project_is_one_clear_error(tmp_path: Path) -> None:
 
 def test_the_likelihood_of_parts_is_fitted_on_held_out_crops(run: Path) -> None:
     """The two numbers are those of the calibration cages, and what the device reads in the manifest."""
-    from training.locator import with_likelihood
+    from training.locator.fit import with_likelihood
 
     data, spec = Dataset.load(run / "data.npz"), load_struct(run / "parts.json", Parts)
     held = split_by_group(data.part_cage).calibration

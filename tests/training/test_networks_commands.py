@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from edge.contract.manifest import Age
-from training.candidates import Profile, compare_candidates
+from training.age.network_comparison import Profile, compare_candidates
+from training.bundle.pack import Calibration, load_struct
 from training.cli import main
-from training.crops import Crops
-from training.pack import Calibration, load_struct
+from training.crops.table import Crops
 
 pytestmark = pytest.mark.slow
 NETWORK = ("--network", "plain-0.3", "--reduce", "4")

@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 import yaml
 
+from edge.contract.bundle.bundle import read_bundle
 from edge.contract.manifest import CARD, CENTRES, GOLDEN_INPUTS, PARTS
-from edge.model.bundle import read_bundle
-from edge.model.golden import check_golden
-from edge.model.loaded import load_model
+from edge.vision.model.golden import check_golden
+from edge.vision.model.loaded import load_model
 from tests.training.conftest import command
 from tests.training.labelled_project import PARTS as PARTS_OF_PROJECT
 from tests.training.labelled_project import make_project
 from training.card.items import REQUIRED
-from training.golden_samples import FILE, LocatorSamples
-from training.steps import OWN_NOTICE
+from training.locator.golden_inputs import FILE, LocatorSamples
+from training.steps.all import OWN_NOTICE
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from edge.demo.bundle_path import DEMO_BUNDLE
-from edge.model.bundle import read_bundle
+from edge.contract.bundle.bundle import read_bundle
+from edge.contract.bundle.demo import DEMO_BUNDLE
 from tests.mosquitto import Mosquitto
 from tests.system.cage import Cage, wait_for
 from tests.training.conftest import ROOT, command
-from training.geometry import centres_spec
+from training.networks.shapes import centres_spec
 
 FOOTAGE = Path(os.environ.get("CAGECLOCK_SHARED_DATA", ROOT.parent / "shared/data")) / "openfield"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 import training
-from edge.preprocess import age_input, centres_input, parts_input, small_view
 from edge.simulate import Activity, CageSetup, Placement, SimulatedCage, create_population
-from training.dlc import LabelledFrame, Project
-from training.geometry import age_spec, centres_spec, parts_spec
-from training.labelled import cut_project
+from edge.vision.preprocess import age_input, centres_input, parts_input, small_view
+from training.deeplabcut.frames import cut_project
+from training.deeplabcut.read import LabelledFrame, Project
+from training.networks.shapes import age_spec, centres_spec, parts_spec
 
 GOLDEN = {"centres": "f2363736fbc46511", "parts": "4268ab10b6ae372b", "age": "513d841c3e1a7257"}
 """SHA-256, its first 16 digits. Other cuts need another PREPROCESS_VERSION, or bundles meet pictures they never saw."""
@@ -63,12 +63,12 @@ def test_labelled_pictures_are_cut_by_the_device(tmp_path: Path) -> None:
 
 
 def test_training_resizes_nothing_by_itself() -> None:
-    """No module of training imports an image library to cut with: cuts come from edge.preprocess and edge.image.
+    """No module of training imports an image library to cut with: edge.vision.preprocess and edge.vision.image cut.
 
     PIL is allowed where a report, a foreign scene or an outlier is drawn, pictures are compared, or a ready crop turns
     grey.
     """
-    allowed = ("evaluate.py", "sheet.py", "pose_drawings.py", "pictures.py", "cut.py", "foreign.py", "outliers.py")
+    allowed = ("metrics.py", "contact_sheet.py", "drawings.py", "pictures.py", "cut.py", "foreign.py", "outliers.py")
     for path in Path(training.__file__).parent.rglob("*.py"):
         names = set()
         for node in ast.walk(ast.parse(path.read_text())):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge.errors import OperatorError
+from training.commands.resumable import Step, figures_in, run_steps, table_of
 from training.commands.train_report import steps_of
-from training.truth.resume import Step, figures_in, run_steps, table_of
 
 
 def test_a_finished_step_is_not_run_again_until_what_it_reads_changes(tmp_path: Path) -> None:

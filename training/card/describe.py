@@ -10,7 +10,7 @@ import pandas as pd
 from edge.contract.base import Scalar
 from training.card.evidence import Evidence
 from training.card.figures import Figure
-from training.crops import NUMBERS, split_groups
+from training.crops.table import NUMBERS, split_groups
 
 GROUPS = ("sex", "strain", "light", "site", "camera", "treatment")
 

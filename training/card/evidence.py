@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from edge.contract.manifest import Age
-from training.crops import TEXT, TRUTH, Crops, split_groups
-from training.pack import Calibration, Label, load_struct
-from training.predictions import FILE as PREDICTIONS
-from training.split import Split, split_by_group
+from training.age.predictions import FILE as PREDICTIONS
+from training.bundle.pack import Calibration, Label, load_struct
+from training.crops.split import Split, split_by_group
+from training.crops.table import TEXT, TRUTH, Crops, split_groups
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.crops import split_groups
+from training.crops.table import split_groups
 
 Floats = NDArray[np.float64]
 GROUPED_BY = ("sex", "strain", "light", "site")

@@ -7,9 +7,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from edge.contract.bundle.bundle import Bundle
 from edge.contract.manifest import CARD
-from edge.model.bundle import Bundle
-from training.pack import Label
+from training.bundle.pack import Label
 
 _FIGURES = {
     "held_out_frames": "held-out frames",

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import OperatorError
+from training.bundle.pack import Calibration, Label
 from training.card.answers import DEMO, LICENSE, missing_required, read_answers
 from training.card.evidence import Evidence, gather
 from training.card.from_data import answers_from
 from training.card.items import ITEMS, SECTIONS, Item
-from training.pack import Calibration, Label
 
 UNANSWERED = "Not answered."
 

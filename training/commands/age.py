@@ -39,7 +39,7 @@ def _fit(options: argparse.Namespace) -> int:
 def run_quantise(options: argparse.Namespace) -> int:
     """Quantise and calibrate."""
     quiet()
-    from training.steps import quantise_and_calibrate
+    from training.steps.all import quantise_and_calibrate
 
     quantise_and_calibrate(options.out, options.seed, options.repeated)
     print(options.out / "age.tflite")
@@ -49,7 +49,7 @@ def run_quantise(options: argparse.Namespace) -> int:
 def run_evaluate(options: argparse.Namespace) -> int:
     """Write the report."""
     quiet()
-    from training.steps import evaluate
+    from training.steps.all import evaluate
 
     print_figures(evaluate(options.out, options.seed, options.repeated))
     print(options.out / "report.html")

@@ -50,7 +50,7 @@ def _bundle_options(command: argparse.ArgumentParser) -> None:
 
 
 def _simulate(options: argparse.Namespace) -> int:
-    from training.simulate import simulate
+    from training.simulated.render import simulate
 
     again = " (there already, used again; remove it for another)" if (options.out / "data.npz").exists() else ""
     data = simulate(
@@ -69,7 +69,7 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def _bundle(options: argparse.Namespace) -> int:
     quiet()
-    from training.bundling import Given, bundle, label_of
+    from training.steps.bundle import Given, bundle, label_of
 
     label = label_of(options.out, options.name, options.model_version, options.release)
     path = options.file or options.out / f"{label.name}.bundle"
@@ -89,7 +89,7 @@ def _template(options: argparse.Namespace) -> int:
 
 def _demo_bundle(options: argparse.Namespace) -> int:
     quiet()
-    from training.steps import Effort, train_age, train_locator
+    from training.steps.all import Effort, train_age, train_locator
 
     _simulate(options)
     effort = Effort(options.centre_steps, options.part_steps, options.age_steps)
@@ -103,8 +103,8 @@ def _demo_bundle(options: argparse.Namespace) -> int:
 
 def _repeated(options: argparse.Namespace) -> Path:
     """Return the run beside it that holds other cages, read repeatedly: at most half as many cages as its own."""
-    from training.repeated import CAGES, DAYS, REPEATS, SEEDS
-    from training.simulate import simulate
+    from training.age.repeated_readings import CAGES, DAYS, REPEATS, SEEDS
+    from training.simulated.render import simulate
 
     out: Path = options.out / "repeated"
     cages = min(CAGES, max(2, options.cages // 2))

@@ -55,13 +55,13 @@ def add_options(fit: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Train the age model by this route."""
-    from training.weights import find_weights
+    from training.age.initial_weights import find_weights
 
     weights = find_weights(options.weights, options.network, options.weights_licence)
     quiet()
-    from training.age import Plan
-    from training.finetune import Finetune
-    from training.steps import Effort, train_age
+    from training.age.finetune import Finetune
+    from training.age.fit import Plan
+    from training.steps.all import Effort, train_age
 
     settings = Finetune(
         steps=options.steps,
@@ -86,10 +86,10 @@ def _pretrain(options: argparse.Namespace) -> int:
         print(f"{path} (there already, used again; --again trains anew)")
         return 0
     quiet()
-    from training.age import Plan
-    from training.finetune import pretrain_run
-    from training.geometry import age_spec
-    from training.quantise import import_backend
+    from training.age.finetune import pretrain_run
+    from training.age.fit import Plan
+    from training.networks.int8 import import_backend
+    from training.networks.shapes import age_spec
 
     import_backend()
     said = pretrain_run(
@@ -111,7 +111,7 @@ def _pretrain(options: argparse.Namespace) -> int:
 
 def _candidates(options: argparse.Namespace) -> int:
     quiet()
-    from training.candidates import PROFILES, compare_candidates
+    from training.age.network_comparison import PROFILES, compare_candidates
 
     print(compare_candidates(options.out, PROFILES[options.profile], options.steps, options.seed))
     print(options.out / "candidates.md")

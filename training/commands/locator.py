@@ -66,7 +66,7 @@ def add(commands: Any) -> None:
 
 def _locator(options: argparse.Namespace) -> int:
     quiet()
-    from training.mixing import is_project
+    from training.locator.mix_simulated import is_project
 
     if options.data is not None and is_project(options.data):
         if options.dlc is not None:
@@ -76,12 +76,12 @@ def _locator(options: argparse.Namespace) -> int:
             )
         options.dlc, options.data = options.data, None
     if options.dlc is not None:
-        from training.footage import train_on_project
+        from training.steps.locator_from_project import train_on_project
 
         figures = train_on_project(options)
     else:
-        from training.locator import Kept
-        from training.steps import Effort, train_locator
+        from training.locator.fit import Kept
+        from training.steps.all import Effort, train_locator
 
         effort = Effort(centres=options.centre_steps or 900, parts=options.steps or 2000)
         run = options.data or options.out
@@ -93,8 +93,8 @@ def _locator(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     quiet()
-    from training.folds import Plan
-    from training.locator_report import Options, report
+    from training.locator.cross_validation import Plan
+    from training.locator.report import Options, report
 
     if options.folds < 2:
         raise OperatorError(f"--folds: expected at least 2, got {options.folds}")
@@ -111,7 +111,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _contact_sheet(options: argparse.Namespace) -> int:
     from edge.footage.faults import Faults
-    from training.sheet import contact_sheet
+    from training.locator.contact_sheet import contact_sheet
 
     faults = Faults()
     print_figures(contact_sheet(options, faults))

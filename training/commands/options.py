@@ -59,6 +59,6 @@ def print_figures(figures: Mapping[str, float]) -> None:
 
 def quiet() -> None:
     """Keep TensorFlow's own messages from the terminal."""
-    from training.quantise import silence
+    from training.networks.int8 import silence
 
     silence()

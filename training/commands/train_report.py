@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from training.commands.options import positive, run_command
+from training.commands.resumable import Step
 from training.truth.defaults import OPEN_FIELD
-from training.truth.resume import Step
 
 
 def add(commands: Any) -> None:
@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from training.truth.resume import run_steps, table_of
+    from training.commands.resumable import run_steps, table_of
 
     steps = steps_of(options.out, options.profile, options.seed, options.open_field)
     table = table_of(run_steps(options.out, steps, options.workers))

@@ -10,16 +10,16 @@ import pandas as pd
 
 from edge.errors import CageclockError, OperatorError, UnreadablePicture
 from edge.footage.picture import read_image
-from edge.frame import Frame, Image
-from edge.model.loaded import LoadedModel
-from edge.observe import CURLED_BELOW_MM, PARTIAL_BELOW
-from edge.preprocess import age_input, small_view
-from training.crops import COLUMNS, Crops, complete
+from edge.vision.frame import Frame, Image
+from edge.vision.model.loaded import LoadedModel
+from edge.vision.observe import CURLED_BELOW_MM, PARTIAL_BELOW
+from edge.vision.preprocess import age_input, small_view
+from training.crops.table import COLUMNS, Crops, complete
 from training.dataset.finding import Finding
 from training.dataset.flat import flat_level, flat_text
 from training.dataset.scale import LONGEST_MM
 from training.dataset.table import ITEM, read_animals
-from training.geometry import age_spec
+from training.networks.shapes import age_spec
 from training.progress import progress
 
 Points = tuple[float, float, float, float]
@@ -80,8 +80,8 @@ def cut_dataset(
 
 
 def _open(bundle: Path, trust: Path | None) -> LoadedModel:
-    from edge.model.loaded import load_model
-    from training.footage import open_trusted
+    from edge.vision.model.loaded import load_model
+    from training.steps.locator_from_project import open_trusted
 
     if trust is None:
         raise OperatorError("--bundle needs --trust, the bundle's public key (PEM)")
@@ -125,8 +125,8 @@ def _cut(
 def _located(picture: Image, row: pd.Series, scale: float, model: LoadedModel, *, several: bool) -> Points:
     """Return snout and tail base of the line's animal: the one in its box, or the only one in the picture."""
     from edge.contract.reading import CameraState
-    from edge.locate import find_animals
-    from edge.observe import without_phantoms
+    from edge.vision.locate import find_animals
+    from edge.vision.observe import without_phantoms
 
     height, width = picture.shape[:2]
     state = CameraState(backend="file", model="file", width=width, height=height)

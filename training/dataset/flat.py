@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 
 from edge.footage.folder import count_kinds
-from edge.frame import Image
-from edge.image import grey_reduced
+from edge.vision.frame import Image
+from edge.vision.image import grey_reduced
 from training.dataset.finding import Finding
 
 _LEVELS = 4

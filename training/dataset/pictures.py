@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edge.contract.tables.join import first_few, join
 from edge.errors import CageclockError
 from edge.footage.picture import read_picture
-from edge.frame import Image
+from edge.vision.frame import Image
 from training.dataset.finding import Finding
 from training.dataset.flat import flat_level, flat_text, guessed_depths
 from training.dataset.table import PLACE

@@ -17,7 +17,7 @@ from edge.contract.tables.names import describe_near
 from edge.contract.tables.numbers import Numbers
 from edge.contract.tables.read import read_table
 from edge.errors import OperatorError
-from training.crops import NUMBERS, TEXT, complete
+from training.crops.table import NUMBERS, TEXT, complete
 from training.dataset.finding import Finding
 from training.dataset.strains import judge_strain
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import AGE
 from edge.errors import OperatorError
-from training.crops import Crops
+from training.crops.split import split_by_group
+from training.crops.table import Crops
 from training.features.prepare import LEAST_ANIMALS, FeatureTable
-from training.split import split_by_group
 
 EMBEDDINGS = ("int8", "float", "backbone")
 
@@ -66,7 +66,7 @@ def _split_of(run: Path, crops: Crops) -> NDArray[np.int32]:
 
 
 def _vectors(path: Path, kind: str, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    from training.age import float_embeddings, int8_embeddings, reduced
+    from training.age.fit import float_embeddings, int8_embeddings, reduced
 
     if kind == "int8":
         return int8_embeddings(path.read_bytes(), pixels)

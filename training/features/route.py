@@ -24,7 +24,7 @@ from training.features.validate import (
     validate,
     validate_rows,
 )
-from training.plain import plain
+from training.json_values import plain
 
 Floats = NDArray[np.float64]
 

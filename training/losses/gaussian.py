@@ -33,7 +33,7 @@ def log_loss_of_normal(mean: Any, spread: Any, truth: Any) -> Any:
 
 
 def gaussian_loss(bins: NDArray[np.float32], likelihood_weight: float = 0.25) -> Any:
-    """Return a Keras loss: truth (n, 1), days; outputs (n, 2) as `edge.heads.mean_and_spread` reads them.
+    """Return a Keras loss: truth (n, 1), days; outputs (n, 2) as `edge.vision.age_head.mean_and_spread` reads them.
 
     CRPS in bins plus the weighted log likelihood.
     """

@@ -20,13 +20,13 @@ def pinball(quantiles: Any, levels: Any, truth: Any) -> Any:
 
 
 def quantile_loss(bins: NDArray[np.float32], quantiles: int) -> Any:
-    """Return a Keras loss: truth (n, 1), days; outputs (n, quantiles) as `edge.heads.quantiles_of` reads them.
+    """Return a Keras loss: truth (n, 1), days; outputs (n, quantiles) for `edge.vision.age_head.quantiles_of`.
 
     Twice the mean pinball loss, in bins.
     """
     from keras import ops
 
-    from edge.heads import quantile_levels
+    from edge.vision.age_head import quantile_levels
 
     middle, half, width = float(bins[0] + bins[-1]) / 2, float(bins[-1] - bins[0]) / 2, float(bins[1] - bins[0])
     levels = quantile_levels(quantiles).astype(np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.crops import TRUTH
+from training.crops.table import TRUTH
 from training.report.background import background
 from training.report.intervals import by_animal
 from training.report.light import PIXELS, cross_fit

@@ -10,10 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge.contract.manifest import Age
-from training.age import distributions, int8_embeddings
-from training.age_data import AgeData
-from training.pack import Calibration
-from training.split import Split
+from training.age.data import AgeData
+from training.age.fit import distributions, int8_embeddings
+from training.bundle.pack import Calibration
+from training.crops.split import Split
 
 Floats = NDArray[np.float64]
 MOST_TRAINING = 6000

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.age import distributions, int8_embeddings
+from training.age.fit import distributions, int8_embeddings
 from training.report.background import outside_body
 from training.report.material import Floats, Material
 from training.report.plots import png

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from training.plain import plain
+from training.json_values import plain
 
 DAYS_A_WEEK = 7.0
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from training.plain import plain
+from training.json_values import plain
 from training.report import (
     abstention,
     baselines,

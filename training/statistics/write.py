@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from training.plain import plain
+from training.json_values import plain
 from training.statistics.age_term import AgeTerm, age_knots, in_words
 from training.statistics.cohort import Cohort
 from training.statistics.panel import Row

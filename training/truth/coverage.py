@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import Intervals
 from edge.errors import OperatorError
-from edge.estimate import interval_of
 from edge.simulate import create_population
 from edge.simulate.appearance import appearance_at
-from training.aggregates import READINGS
-from training.calibrate import fit_intervals
-from training.simulate import STRAIN
+from edge.vision.estimate import interval_of
+from training.age.aggregates import READINGS
+from training.age.calibrate import fit_intervals
+from training.simulated.render import STRAIN
 from training.truth.oracle import AGES_DAYS, Floats, visible
 
 FIRST_POPULATION = 4_000_000_000
@@ -123,7 +123,7 @@ def draw_readings(
 def coverage_of(model: ErrorModel, animals: int = 2000, seed: int = 1) -> dict[str, float]:
     """Return the share of test animals that 90% intervals cover, for a reading, a day and a week, and their widths.
 
-    Calibrated by `training.calibrate` on so many drawn animals, tested on so many others: one unit an animal.
+    Calibrated by `training.age.calibrate` on so many drawn animals, tested on so many others: one unit an animal.
     """
     predicted, ages, owner, _ = draw_readings(model, animals, 2 * seed)
     intervals = fit_intervals(predicted, ages.astype(np.float32), owner, seed=seed)

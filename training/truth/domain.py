@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from edge.config.tree import Quality
 from edge.contract.reading import CameraState, Reason
-from edge.frame import Frame
-from edge.model.loaded import LoadedModel, load_model
-from edge.observe import ObserveSettings, observe
-from edge.preprocess import age_input, small_view
-from training.footage import open_trusted
+from edge.vision.frame import Frame
+from edge.vision.model.loaded import LoadedModel, load_model
+from edge.vision.observe import ObserveSettings, observe
+from edge.vision.preprocess import age_input, small_view
 from training.progress import progress
-from training.truth.foreign import Scene, open_field_scenes, scenes_of_cage
+from training.simulated.foreign import Scene, open_field_scenes, scenes_of_cage
+from training.steps.locator_from_project import open_trusted
 
 _SHARD = 6
 SMALL_WIDTH = 320

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import AGE, Age
 from edge.errors import OperatorError
-from edge.estimate import interval_of
-from training.calibrate import domain_scores
-from training.pack import Calibration, load_struct
+from edge.vision.estimate import interval_of
+from training.age.calibrate import domain_scores
+from training.bundle.pack import Calibration, load_struct
+from training.simulated.foreign import IN_DOMAIN
 from training.truth.coverage import coverage_of, measure_errors
 from training.truth.domain import Judged, judge_scenes
-from training.truth.foreign import IN_DOMAIN
 from training.truth.oracle import Floats, by_day, draw_appearances, fit_oracle, paired_ratio
 from training.truth.unseen import Readings, render_unseen
 
@@ -53,7 +53,7 @@ def measure_truth(
     Raises:
         OperatorError: the run has no quantised model or no bundle.
     """
-    from training.age import distributions, int8_embeddings
+    from training.age.fit import distributions, int8_embeddings
 
     if not (run / AGE).exists():
         raise OperatorError(f"{run / AGE}: there is no int8 age model; run `cageclock-train quantise` first")

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.preprocess import age_input
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, create_population
 from edge.simulate.activity import Posture
 from edge.simulate.truth import AnimalTruth, FrameTruth, Light
-from training.geometry import age_spec
+from edge.vision.preprocess import age_input
+from training.networks.shapes import age_spec
 from training.progress import progress
-from training.simulate import STRAIN
+from training.simulated.render import STRAIN
 
 FIRST_POPULATION, FIRST_SETUP = 1_000_000_000, 2_000_000_000
 """`simulate` counts its populations from seed * 100,003 and its setups from seed * 7,919."""

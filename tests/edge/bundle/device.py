@@ -7,10 +7,10 @@ import msgspec
 from edge.bundle.slots import ACTIVE, Slots
 from edge.cli import main
 from edge.contract import jsontext
+from edge.contract.bundle.bundle import Bundle, read_bundle, write_bundle
+from edge.contract.bundle.envelope import new_key_pair
 from edge.contract.manifest import GOLDEN_OUTPUTS
-from edge.model.bundle import Bundle, read_bundle, write_bundle
-from edge.model.envelope import new_key_pair
-from edge.model.golden import GoldenOutputs
+from edge.vision.model.golden import GoldenOutputs
 from tests.edge.capture.running import write_settings
 
 PRIVATE, PUBLIC = new_key_pair()

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from edge.bundle.canary import ask_canary, isolated
+from edge.contract.bundle.bundle import Bundle
 from edge.contract.manifest import GOLDEN_OUTPUTS
-from edge.model.bundle import Bundle
 from tests.edge.bundle.device import PUBLIC, Device, golden_of_another
 
 ROOT = Path(__file__).parents[3]

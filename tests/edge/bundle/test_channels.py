@@ -12,8 +12,8 @@ from edge.bundle.install import Installer
 from edge.bundle.rules import MOST_AHEAD, MOST_FIRST
 from edge.bundle.slots import ACTIVE, PREVIOUS
 from edge.config.load import load_config
-from edge.model.bundle import Bundle
-from edge.model.envelope import new_key_pair
+from edge.contract.bundle.bundle import Bundle
+from edge.contract.bundle.envelope import new_key_pair
 from tests.edge.bundle.device import PUBLIC, Device
 
 

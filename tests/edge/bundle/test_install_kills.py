@@ -13,7 +13,7 @@ from edge.bundle.history import read_history
 from edge.bundle.install import Installer
 from edge.config.load import load_config
 from edge.config.tree import Config
-from edge.model.bundle import Bundle
+from edge.contract.bundle.bundle import Bundle
 from tests.edge.bundle.device import Device
 
 STEPS = {"open", "write", "fsync", "fchmod", "rename", "replace", "unlink", "symlink", "mkdir", "close", "flush"}

@@ -10,12 +10,12 @@ from edge.bundle.canary import Verdict
 from edge.bundle.history import History, read_history, write_history
 from edge.bundle.install import Installer
 from edge.bundle.slots import ACTIVE, PREVIOUS, write_durably
+from edge.bundle.trial import FILE, Condemned, Pending, Trials, read_trials
 from edge.capture.model import ModelSource
 from edge.capture.status import read_status, write_status
-from edge.capture.trial import FILE, Condemned, Pending, Trials, read_trials
 from edge.config.load import load_config
 from edge.contract import jsontext
-from edge.model.bundle import Bundle, read_bundle
+from edge.contract.bundle.bundle import Bundle, read_bundle
 from tests.edge.bundle.device import PUBLIC, Device
 from tests.edge.capture.running import records, run
 

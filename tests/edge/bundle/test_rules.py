@@ -4,8 +4,8 @@ import msgspec
 import pytest
 
 from edge.bundle.rules import check_runtime, check_target
+from edge.contract.bundle.bundle import Bundle
 from edge.errors import BundleError
-from edge.model.bundle import Bundle
 
 LITERT = "ai-edge-litert 2.3.0"
 

@@ -13,12 +13,12 @@ from edge.bundle.canary import Verdict
 from edge.bundle.history import read_history, write_history
 from edge.bundle.install import Installer
 from edge.bundle.slots import ACTIVE, PREVIOUS
+from edge.bundle.trial import BAD_ENDS, FILE
 from edge.capture.model import ModelSource
-from edge.capture.trial import BAD_ENDS, FILE
 from edge.config.load import load_config
+from edge.contract.bundle.bundle import Bundle
 from edge.contract.manifest import GOLDEN_OUTPUTS
-from edge.model.bundle import Bundle
-from edge.model.loaded import LoadedModel
+from edge.vision.model.loaded import LoadedModel
 from tests.edge.bundle.device import Device, golden_of_another
 
 CAPTURES = 4

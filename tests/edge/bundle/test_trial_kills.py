@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from edge.bundle.slots import PREVIOUS, write_durably
-from edge.capture.trial import BAD_ENDS, FILE, Trials, read_trials
+from edge.bundle.trial import BAD_ENDS, FILE, Trials, read_trials
 from edge.contract import jsontext
+from edge.contract.bundle.bundle import Bundle, read_bundle
 from edge.contract.manifest import GOLDEN_OUTPUTS
-from edge.model.bundle import Bundle, read_bundle
 from tests.edge.bundle.device import PUBLIC, Device, golden_of_another
 from tests.edge.capture.running import outcomes, records, run, start
 

@@ -14,10 +14,10 @@ from edge.camera.protocol import Shot
 from edge.camera.tuning import VARIABLE, find_tuning_file
 from edge.capture.freshness import Freshness
 from edge.capture.ladder import Ladder, Rungs
-from edge.clock import SystemClock
 from edge.config.tree import Camera, Controls, PicameraSettings
 from edge.contract.reading import Light
 from edge.errors import CameraBusy, CameraError, CameraMissing, CameraTimeout, FrameRefused, OperatorError
+from edge.timing.clock import SystemClock
 
 _spec = importlib.util.spec_from_file_location("strict_picamera2", Path(__file__).with_name("strict_picamera2.py"))
 assert _spec is not None

@@ -10,12 +10,12 @@ import pytest
 
 from edge.camera.protocol import Shot
 from edge.camera.replay import ReplayCamera
-from edge.clock import SteppedClock
 from edge.config.tree import Camera, ReplaySettings
 from edge.contract.reading import Light
 from edge.errors import CameraMissing, EndOfReplay, UnreadablePicture
-from edge.image import write_image
-from tests.edge.film import spoil, write_film
+from edge.timing.clock import SteppedClock
+from edge.vision.image import write_image
+from tests.edge.footage.film import spoil, write_film
 
 GREYS = (40, 80, 120, 160, 200)
 

@@ -8,12 +8,12 @@ import pytest
 from edge.camera.choose import make_camera
 from edge.camera.protocol import Camera, Shot
 from edge.camera.simulated import animals_of
-from edge.clock import SteppedClock
 from edge.config.load import parse_config
 from edge.config.tree import Config
 from edge.contract.reading import Light
 from edge.errors import CameraBusy, CameraTimeout, ConfigError, OperatorError
-from edge.frame import Frame
+from edge.timing.clock import SteppedClock
+from edge.vision.frame import Frame
 
 BEGIN = datetime(2024, 1, 1, 20, 0, tzinfo=UTC)
 

@@ -13,19 +13,19 @@ import pytest
 from running import outcomes, records, write_settings
 
 import edge
+from edge.bundle.trial import FILE
 from edge.camera.protocol import Shot
 from edge.capture.process import CaptureProcess
 from edge.capture.run import Capture
-from edge.capture.trial import FILE
-from edge.clock import Clock, SteppedClock
 from edge.config.load import load_config
 from edge.contract.base import Scalar
+from edge.contract.bundle.bundle import Bundle
 from edge.contract.reading import CameraState
 from edge.errors import CameraTimeout, MessageError
-from edge.frame import Frame
-from edge.model.bundle import Bundle
 from edge.outbox import Outbox
-from edge.preprocess import small_view
+from edge.timing.clock import Clock, SteppedClock
+from edge.vision.frame import Frame
+from edge.vision.preprocess import small_view
 from tests.edge.bundle.device import Device
 
 ROOT = Path(edge.__file__).parent

@@ -13,8 +13,8 @@ from edge.capture.status import FILE, CaptureStatus, read_status, write_status
 from edge.config.tree import Archive as ArchiveSettings
 from edge.contract.reading import Light, Outcome
 from edge.footage.picture import read_image
-from edge.image import encode_jpeg
-from edge.quality import shift_against
+from edge.vision.image import encode_jpeg
+from edge.vision.quality import shift_against
 
 AT = datetime(2024, 1, 1, tzinfo=UTC)
 RNG = np.random.default_rng(7)

@@ -12,7 +12,7 @@ from edge.config.load import parse_config
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState, Light
 from edge.errors import CameraBusy, CameraTimeout, EndOfReplay, FrameRefused
-from edge.frame import Frame
+from edge.vision.frame import Frame
 
 Act = Callable[[], Frame]
 

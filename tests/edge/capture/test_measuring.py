@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from running import ROOT, cpu_s, events, outcomes, records, run, start, write_settings
 
-from edge.image import write_image
-from edge.model.runtime import runtime_name
+from edge.vision.image import write_image
+from edge.vision.model.runtime import runtime_name
 
 TINY = ROOT / "tests" / "data" / "tiny.bundle"
 

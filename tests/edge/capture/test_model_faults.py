@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from running import outcomes, records, run, write_settings
 
+from edge.bundle.trial import BAD_ENDS
 from edge.capture.archive import Archive
 from edge.capture.look import Look
 from edge.capture.model import ModelSource
@@ -18,19 +19,18 @@ from edge.capture.problem import Problem
 from edge.capture.reading import recordable
 from edge.capture.reference import Reference
 from edge.capture.slot import begin_slot
-from edge.capture.trial import BAD_ENDS
-from edge.clock import SteppedClock
 from edge.config.load import load_config
 from edge.config.tree import Quality as Limits
+from edge.contract.bundle.bundle import Bundle
 from edge.contract.manifest import GOLDEN_OUTPUTS
 from edge.contract.reading import CameraState, Outcome, Quality
 from edge.errors import BundleError, MessageError
-from edge.frame import Frame
-from edge.model.bundle import Bundle
-from edge.model.loaded import LoadedModel
-from edge.observe import ObserveSettings, check_recordable, observe
-from edge.preprocess import small_view
-from edge.quality import measure_quality, reference_view, shift_against
+from edge.timing.clock import SteppedClock
+from edge.vision.frame import Frame
+from edge.vision.model.loaded import LoadedModel
+from edge.vision.observe import ObserveSettings, check_recordable, observe
+from edge.vision.preprocess import small_view
+from edge.vision.quality import measure_quality, reference_view, shift_against
 from tests.edge.bundle.device import Device, golden_of_another
 
 CAGE = ObserveSettings(Limits(), 1, "m1", "C57BL/6J")

@@ -252,7 +252,7 @@ def test_another_boot_leaves_a_gap(tmp_path: Path) -> None:
 def test_a_replay_ends_when_its_pictures_do(tmp_path: Path) -> None:
     import numpy as np
 
-    from edge.image import write_image
+    from edge.vision.image import write_image
 
     (tmp_path / "pictures").mkdir()
     rng = np.random.default_rng(1)

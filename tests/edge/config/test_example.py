@@ -9,7 +9,7 @@ import pytest
 
 from edge.config.example import EXAMPLE, write_example
 from edge.config.load import load_config, parse_config
-from edge.config.plain import parse_yaml
+from edge.config.strict_yaml import parse_yaml
 from edge.config.tree import Config, ReplaySettings, Tls, ZeitgeberWindow
 from edge.errors import OperatorError
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge.clock import SteppedClock
 from edge.config.load import load_config, parse_config
 from edge.config.tree import Config
 from edge.doctor.broker import check_broker
@@ -16,6 +15,7 @@ from edge.doctor.camera import check_camera
 from edge.doctor.machine import check_clock, check_disk, check_permissions
 from edge.doctor.model import check_model
 from edge.doctor.run import run
+from edge.timing.clock import SteppedClock
 
 TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS))

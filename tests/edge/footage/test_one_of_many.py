@@ -8,8 +8,8 @@ import pytest
 
 from edge.cli import main
 from edge.errors import EXIT_PASSED_OVER
-from edge.image import write_image
-from tests.edge.film import spoil, write_film
+from edge.vision.image import write_image
+from tests.edge.footage.film import spoil, write_film
 
 DATA = Path(__file__).parents[2] / "data"
 NOISE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)

@@ -10,7 +10,7 @@ import pytest
 from edge.errors import UnreadablePicture
 from edge.footage.stream import shown_size
 from edge.footage.video import Video
-from tests.edge.film import hide_first, spoil, turn, write_film
+from tests.edge.footage.film import hide_first, spoil, turn, write_film
 
 UPRIGHT = np.full((64, 96, 3), 30, np.uint8)
 UPRIGHT[4:20, 4:60] = 220

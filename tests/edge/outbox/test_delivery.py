@@ -8,15 +8,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from edge.clock import SystemClock
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
 from edge.contract.record import Event, Lost
 from edge.outbox.delivery import MAX_MB, MAX_QUARANTINED, Delivery
 from edge.outbox.reader import Reader
-from edge.outbox.released import Released
 from edge.outbox.sequence import Row
+from edge.outbox.watermarks import Released
+from edge.timing.clock import SystemClock
 
 SETTINGS = tree.Outbox(keep_days=14.0)
 

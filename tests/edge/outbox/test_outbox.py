@@ -12,18 +12,18 @@ from pathlib import Path
 
 import pytest
 
-from edge.clock import SteppedClock
 from edge.config import tree
 from edge.contract import identity, jsontext
 from edge.contract.ranges import RangeSet
 from edge.contract.record import Event, Lost
 from edge.errors import DiskFull, OperatorError
 from edge.outbox import Outbox
+from edge.outbox.capture_requests import Requests
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
-from edge.outbox.released import Released
-from edge.outbox.requests import Requests
 from edge.outbox.sequence import Row
+from edge.outbox.watermarks import Released
+from edge.timing.clock import SteppedClock
 
 SMALL = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
 

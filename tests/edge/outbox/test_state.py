@@ -19,7 +19,7 @@ from edge.contract.record import Lost
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
-from edge.outbox.released import Released
+from edge.outbox.watermarks import Released
 
 SETTINGS = tree.Outbox(max_mb=1, min_free_mb=0, keep_days=1, reserve_mb=0)  # smaller than a file may say: soon full
 BIG = 200_000

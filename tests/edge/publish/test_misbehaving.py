@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.config.tree import Mqtt
-from edge.publish.link import Link
+from edge.publish.connection import Link
 from tests.campaigns.backlog import FleetRig
 from tests.mosquitto import Mosquitto
 from tests.system.rig import query, wait_until

@@ -17,9 +17,9 @@ from edge.contract import identity, jsontext
 from edge.contract.record import Event, Lost
 from edge.contract.status import Health, Info, Summary
 from edge.outbox import Outbox
+from edge.outbox.capture_requests import Requests
 from edge.outbox.delivery import Delivery
-from edge.outbox.released import Released, read_released
-from edge.outbox.requests import Requests
+from edge.outbox.watermarks import Released, read_released
 
 
 def _load(name: str, path: Path):

@@ -20,7 +20,7 @@ from edge.contract.reading import Reading, Thumbnail
 from edge.contract.record import Event
 from edge.outbox import Outbox
 from edge.outbox.reader import Reader
-from edge.outbox.released import read_released
+from edge.outbox.watermarks import read_released
 from tests.campaigns.synthetic import plain_reading
 
 

@@ -18,8 +18,8 @@ from edge.config import tree
 from edge.config.tree import Mqtt
 from edge.errors import OperatorError
 from edge.outbox import Outbox
-from edge.outbox.released import read_released
-from edge.publish.link import read_secret
+from edge.outbox.watermarks import read_released
+from edge.publish.connection import read_secret
 
 HERE = Path(__file__).parent
 

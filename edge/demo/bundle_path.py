@@ -1,7 +1,0 @@
-"""Where the demo bundle and its public key lie inside the installed package."""
-
-from pathlib import Path
-
-FOLDER = Path(__file__).with_name("bundle")
-DEMO_BUNDLE = FOLDER / "demo.bundle"
-DEMO_KEY = FOLDER / "demo.pub"

@@ -1,1 +1,0 @@
-"""The model bundle: signed file, loaded networks, the runtime behind them."""

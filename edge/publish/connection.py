@@ -1,0 +1,274 @@
+"""One connection to the broker: a paho client that lives as long as the connection does, run by the caller's thread.
+
+No network thread: a callback that raises, or an answer that paho cannot parse (it expects no 0x95 in a PUBACK), kills
+paho's thread while the client still says that it is connected. Here the same error ends the connection, and the caller
+makes a new one. No reconnecting inside paho either: it would send its memory again, a poisonous message included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge.config.tree import Mqtt
+from edge.contract.tls import client_context
+from edge.errors import NetworkError, OperatorError
+from edge.host.credential import secret_path
+
+NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
+_KEEP_ALIVE_TIMEOUT, _PROTOCOL_ERROR, _UNSPECIFIED = 0x8D, 0x82, 0x80
+CONNECT_TIMEOUT_S = 10.0
+_LIBRARY_IN_FLIGHT = 20
+_OVERHEAD_BYTES = 300
+"""Room for the topic, the packet's head and its properties."""
+
+EndKind = Literal["refused", "unanswered", "silent", "unreadable", "broken", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one.
+
+    kind: `refused`, `unanswered` (no answer to CONNECT), `silent` (an accepted connection whose other side stopped
+    answering, whichever side then ended it: that speaks against the network, not against a message), `unreadable`
+    (paho failed on what came, or one side found it against the protocol), `broken` (by the broker or on the way),
+    `closed` (by this side).
+    """
+
+    text: str
+    kind: EndKind
+    code: int = 0
+
+
+class Link:
+    """Connects at once. `turn` does the network's work; `ended` says when to make a new one."""
+
+    def __init__(
+        self,
+        settings: Mqtt,
+        client_id: str,
+        will_topic: str,
+        on_message: Callable[[str, bytes, bool], None],
+        on_acked: Callable[[int, int], None],
+    ) -> None:
+        """Open the connection; on_message gets topic, payload, retained; on_acked message id and reason code.
+
+        Raises:
+            NetworkError: nobody listens there, or TLS failed.
+            OperatorError: a password or certificate file cannot be read.
+        """
+        self._settings, self._on_message, self._on_acked = settings, on_message, on_acked
+        self._five = settings.version == "5"
+        self.connected = False
+        self.ended: Ended | None = None
+        self.denied: dict[str, str] = {}
+        """Topic -> the broker's words, of subscriptions that it refused and has not granted since."""
+        self._asked: dict[int, list[str]] = {}
+        self._unacknowledged = 0
+        self._answered_at_s = 0.0
+        self.max_packet_bytes = settings.max_packet_kb * 1024
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            protocol=MQTTProtocolVersion.MQTTv5 if self._five else MQTTProtocolVersion.MQTTv311,
+            reconnect_on_failure=False,
+        )
+        self._client.connect_timeout = CONNECT_TIMEOUT_S
+        self._client.max_inflight_messages_set(_LIBRARY_IN_FLIGHT)
+        self._client.will_set(will_topic, b"offline", qos=1, retain=True)
+        self._prepare_login()
+        self._client.on_connect = self._connected
+        self._client.on_disconnect = self._disconnected
+        self._client.on_message = self._message
+        self._client.on_publish = self._published
+        self._client.on_subscribe = self._subscribed
+        try:
+            self._client.connect(settings.host, settings.port, keepalive=settings.keepalive_s)
+        except (OSError, ValueError) as error:
+            raise NetworkError(_why_not(settings, error)) from error
+
+    def subscribe(self, topics: list[str]) -> None:
+        """Subscribe with QoS 1; called after each connect, because the session begins empty. See `denied`."""
+        _, mid = self._client.subscribe([(topic, 1) for topic in topics])
+        if mid is not None:
+            self._asked[mid] = topics
+
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, marks: dict[str, str] | None = None
+    ) -> int | None:
+        """Hand a message over with QoS 1 and return its id, or None when the connection does not take it.
+
+        marks: user properties, on MQTT 5 only.
+        """
+        properties = None
+        if marks and self._five:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.UserProperty = list(marks.items())
+        info = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return None
+        if self._unacknowledged == 0:
+            self._answered_at_s = time.monotonic()
+        self._unacknowledged += 1
+        return info.mid
+
+    def fits(self, topic: str, payload: bytes) -> bool:
+        """Return whether the broker and the settings allow a message of this size."""
+        return len(payload) + len(topic.encode()) + _OVERHEAD_BYTES <= self.max_packet_bytes
+
+    def turn(self, timeout_s: float) -> None:
+        """Read and write what there is, waiting at most so long; never raises, an error ends the link."""
+        if self.ended is not None:
+            return
+        try:
+            code = self._client.loop(timeout_s)
+        except Exception as error:  # noqa: BLE001 - whatever the library raises ends this connection, not the process
+            self._end(Ended(f"mqtt: the library failed: {type(error).__name__}: {error}", "unreadable", TOO_LARGE))
+            return
+        if code != MQTTErrorCode.MQTT_ERR_SUCCESS and self.ended is None:
+            self._end(self._broken(f"mqtt: the connection broke: {mqtt.error_string(code)}"))
+
+    def unfinished(self) -> bool:
+        """Return whether something was handed over that the broker has not acknowledged."""
+        return self._unacknowledged > 0
+
+    def close(self) -> None:
+        """Say goodbye and close."""
+        with contextlib.suppress(Exception):
+            self._client.disconnect()
+            self._client.loop(0.1)
+        self._end(Ended("closed", "closed"))
+
+    def drop(self) -> None:
+        """Close without goodbye."""
+        self._end(Ended("dropped", "closed"))
+
+    def _prepare_login(self) -> None:
+        settings = self._settings
+        if settings.username is not None:
+            self._client.username_pw_set(settings.username, read_secret(settings.password_file))
+        if settings.tls is None:
+            return
+        try:
+            key = None if settings.tls.key is None else str(secret_path(settings.tls.key, "mqtt.tls.key"))
+            context = client_context(settings.tls.ca, settings.tls.certificate, key)
+        except (OSError, ssl.SSLError) as error:
+            raise OperatorError(f"mqtt.tls: a file cannot be used: {error}; look at ca, certificate and key") from error
+        self._client.tls_set_context(context)
+
+    def _connected(
+        self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, properties: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self._end(Ended(_refusal(self._settings, code), "refused", code.value))
+            return
+        limit = getattr(properties, "MaximumPacketSize", None) if properties is not None else None
+        if limit is not None:
+            self.max_packet_bytes = min(self.max_packet_bytes, int(limit))
+        self.connected = True
+
+    def _disconnected(
+        self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if self.ended is None and code.value == _KEEP_ALIVE_TIMEOUT:  # paho's own finding, on 3.1.1 too
+            if self.connected:
+                self.ended = Ended("mqtt: the broker no longer answers", "silent")
+            else:
+                self.ended = Ended(f"mqtt: {_at(self._settings)} takes connections and does not answer", "unanswered")
+        elif self.ended is None:
+            words, number = f"mqtt: the broker ended the connection: {code}", code.value if self._five else 0
+            if code.value == _PROTOCOL_ERROR:
+                self.ended = Ended(words, "unreadable", number)
+            else:
+                self.ended = self._broken(words, number)
+        self.connected = False
+
+    def _broken(self, words: str, code: int = 0) -> Ended:
+        """Return the end of a connection whose other side is gone; `silent` where it had answered nothing for a while.
+
+        The broker ends a connection on which it hears nothing one and a half keep-alives after the last it heard, which
+        may be half a keep-alive after the first message that the network swallowed. Newer mosquittos do so before paho
+        notices. A message that a broker cannot bear ends the connection at once.
+        """
+        silent_s = time.monotonic() - self._answered_at_s if self._unacknowledged else 0.0
+        if code in (0, _UNSPECIFIED) and silent_s >= self._settings.keepalive_s / 2:
+            return Ended(f"{words} (after {silent_s:.0f} s without an answer to what was sent)", "silent", code)
+        return Ended(words, "broken", code)
+
+    def _message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
+        self._on_message(message.topic, bytes(message.payload), bool(message.retain))
+
+    def _published(
+        self, _client: mqtt.Client, _data: object, mid: int, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._unacknowledged -= 1
+        self._answered_at_s = time.monotonic()
+        self._on_acked(mid, code.value)
+
+    def _subscribed(
+        self, _client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        for topic, code in zip(self._asked.pop(mid, []), codes, strict=False):
+            self.denied.pop(topic, None)
+            if code.is_failure:
+                self.denied[topic] = f"{code}, reason {code.value}"
+
+    def _end(self, ended: Ended) -> None:
+        self.connected = False
+        if self.ended is None:
+            self.ended = ended
+        connection = self._client.socket()
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.close()
+
+
+def read_secret(place: str | None) -> str | None:
+    """Return the password of a file, or of the systemd credential `credential:NAME`; it is never logged.
+
+    Raises:
+        OperatorError: the file cannot be read.
+    """
+    if place is None:
+        return None
+    path = secret_path(place, "mqtt.password_file")
+    try:
+        return path.read_text(encoding="utf-8").strip("\r\n")
+    except OSError as error:
+        raise OperatorError(f"mqtt.password_file: {path} cannot be read: {error.strerror}") from error
+
+
+def _why_not(settings: Mqtt, error: Exception) -> str:
+    where = _at(settings)
+    if isinstance(error, ssl.SSLError):
+        return f"mqtt: TLS with {where} failed: {error}; look at mqtt.tls and at the clock"
+    reason = getattr(error, "strerror", None) or str(error)
+    return f"mqtt: no broker at {where}: {reason}; look at mqtt.host, mqtt.port and the network"
+
+
+def _refusal(settings: Mqtt, code: ReasonCode) -> str:
+    secret = settings.password_file or "none is named"
+    if code.value in (0x86, NOT_AUTHORISED):
+        return (
+            f"mqtt: the broker at {_at(settings)} refused the login of {_who(settings)}: {code}; "
+            f"correct mqtt.username, or the password in mqtt.password_file ({secret})"
+        )
+    return f"mqtt: the broker at {_at(settings)} refused the connection: {code}; look into its log"
+
+
+def _at(settings: Mqtt) -> str:
+    return f"{settings.host}:{settings.port}"
+
+
+def _who(settings: Mqtt) -> str:
+    return "an anonymous client" if settings.username is None else f"user {settings.username}"

@@ -1,0 +1,114 @@
+"""Records sent again for one named station, until its own database has them. Pure: which go next, what became of them.
+
+What a broker acknowledged may still be dropped before a slow subscriber (mosquitto keeps 1,000 messages for each), and
+the watermark of the releasing station says nothing of another one. So the named station's watermark bounds what is in
+flight to it, and only that ends the request. Nothing here releases a record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from edge.contract.base import Scalar
+from edge.contract.delivery import Committed
+from edge.contract.ranges import RangeSet
+from edge.publish.delivery.window import Held, Key, Window
+
+LIMIT = 50
+"""Records in flight; with their pictures twice as many messages."""
+GRACE_S = 2.0
+
+
+@dataclass(slots=True)
+class Addressed:
+    """One request: the numbers of `held`, for `station`.
+
+    pending: message ids, of records and pictures, that the broker has not answered. gone: numbers that cannot be sent.
+    """
+
+    request: str
+    station: str
+    held: Held
+    window: Window
+    online: bool = False
+    subscribed: bool = False
+    stored: RangeSet = field(default_factory=RangeSet)
+    gone: RangeSet = field(default_factory=RangeSet)
+    pending: dict[int, Key] = field(default_factory=dict)
+
+    @classmethod
+    def begin(
+        cls, request: str, station: str, held: Held, resend_after_s: float, jitter: Callable[[], float]
+    ) -> Addressed:
+        """Return the request before anything of it was sent."""
+        return cls(request, station, held, Window(LIMIT, resend_after_s, jitter))
+
+    @property
+    def done(self) -> bool:
+        """Whether the station has everything that could be sent."""
+        through = RangeSet([*self.stored, *self.gone])
+        return any(first <= self.held.first and self.held.last <= last for first, last in through)
+
+    def choose(self, now_s: float) -> list[Key]:
+        """Return what to hand over now; nothing while the station is away."""
+        if not self.online:
+            return []
+        done = {self.held.epoch: RangeSet([*self.stored, *self.gone])}
+        return self.window.choose([self.held], done, newest=None, station_online=True, now_s=now_s)
+
+    def sent(self, key: Key, mids: Iterable[int], now_s: float) -> None:
+        """Note under which ids a record and its picture went out."""
+        self.pending |= dict.fromkeys(mids, key)
+        self.window.sent(key, now_s)
+
+    def pass_over(self, key: Key) -> None:
+        """Leave out a record that is gone or too large by now."""
+        self.gone.add(key[1])
+        self.window.forget(key)
+
+    def acked(self, mid: int) -> bool:
+        """Take in the broker's answer, of whatever code; return whether it was one to this request."""
+        key = self.pending.pop(mid, None)
+        if key is None:
+            return False
+        if key not in self.pending.values():
+            self.window.acked(key)
+        return True
+
+    def committed(self, message: Committed) -> None:
+        """Take in the station's watermark: a record counts when its picture is accounted for too."""
+        self.stored = RangeSet()
+        for of in message.epochs:
+            if of.epoch == self.held.epoch:
+                records = RangeSet.from_watermark(of.through, of.holes)
+                self.stored = _both(records, RangeSet.from_watermark(of.thumbnails_through, of.thumbnail_holes))
+        self.window.settle({self.held.epoch: self.stored})
+
+    def station_said(self, online: bool, now_s: float) -> None:
+        """Take in the station's availability; when it comes back it may have missed all that is in flight."""
+        if online and not self.online:
+            self.window.hurry(now_s, GRACE_S)
+        self.online = online
+
+    def lose_link(self) -> None:
+        """Take back what was unanswered; station and subscriptions are to be asked for anew."""
+        self.window.lose_link()
+        self.pending.clear()
+        self.online = self.subscribed = False
+
+    def report(self) -> tuple[str, dict[str, Scalar]]:
+        """Return what became of it, in words and as numbers."""
+        records = self.held.last - self.held.first + 1
+        stored = sum(1 for seq in range(self.held.first, self.held.last + 1) if seq in self.stored)
+        return f"{stored} of {records} records are stored by {self.station}", {"records": records, "stored": stored}
+
+
+def _both(one: RangeSet, other: RangeSet) -> RangeSet:
+    """Return the numbers that are in both."""
+    found = RangeSet()
+    for first, last in one:
+        for begin, end in other:
+            if max(first, begin) <= min(last, end):
+                found.add(max(first, begin), min(last, end))
+    return found

@@ -1,0 +1,55 @@
+"""What capture says of itself in `capture.json`, as far as publish shows it; every field may be missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge.contract import jsontext
+from edge.contract.base import Scalar
+from edge.contract.reading import Model
+from edge.errors import MessageError
+from edge.host.state_folder import capture_folder
+
+FILE = "capture.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """The newest state of the capture process. `problem` is a sentence, "" while all is well."""
+
+    camera: dict[str, Scalar] = field(default_factory=dict)
+    model: Model | None = None
+    config_sha256: str = ""
+    last_fresh_frame_at: datetime | None = None
+    recovery: dict[str, int] = field(default_factory=dict)
+    problem: str = ""
+
+
+def read_captured(state_dir: Path) -> Captured:
+    """Return what the file says; nothing where it is missing or a power cut has damaged it."""
+    try:
+        found: Any = jsontext.parse((capture_folder(state_dir) / FILE).read_bytes())
+    except (OSError, MessageError):
+        return Captured()
+    if not isinstance(found, dict):
+        return Captured()
+    return Captured(
+        camera=_take(found, "camera", dict[str, Scalar], {}),
+        model=_take(found, "model", Model | None, None),
+        config_sha256=_take(found, "config_sha256", str, ""),
+        last_fresh_frame_at=_take(found, "last_fresh_frame_at", datetime | None, None),
+        recovery=_take(found, "recovery", dict[str, int], {}),
+        problem=_take(found, "problem", str, ""),
+    )
+
+
+def _take(found: dict[str, Any], key: str, kind: Any, default: Any) -> Any:
+    try:
+        return msgspec.convert(found.get(key, default), kind)
+    except msgspec.ValidationError:
+        return default

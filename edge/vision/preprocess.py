@@ -1,0 +1,118 @@
+"""From a frame to what the networks see. The only copy of the preprocessing: training imports it.
+
+A network sees pixels as they are, 0-255: float models divide by 255, int8 models have scale 1/255 and zero point -128,
+so that their input is pixel - 128 exactly. All cuts are affine maps in the main stream's pixel coordinates. Where a
+network sees one channel they may be made of the main stream's grey view: the same pixels for a third of the work.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.manifest import Age, Centres, Parts
+from edge.vision import image
+from edge.vision.frame import Image
+
+Affine = NDArray[np.float64]
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Crop:
+    """A cut: uint8 (height, width, channels), and the 2x3 float64 map from its pixels to the main stream's.
+
+    inside: the fraction of the crop that lies within the picture.
+    """
+
+    pixels: Image
+    to_main: Affine
+    inside: float
+
+    def point_in_main(self, u: float, v: float) -> Point:
+        """Return where the crop's point (u, v) lies in the main stream."""
+        (a, b, c), (d, e, f) = self.to_main
+        return float(a * u + b * v + c), float(d * u + e * v + f)
+
+    def point_in_crop(self, x: float, y: float) -> Point:
+        """Return where the main stream's point (x, y) lies in the crop."""
+        (a, b, c), (d, e, f) = self.to_main
+        determinant = a * e - b * d
+        return float((e * (x - c) - b * (y - f)) / determinant), float((a * (y - f) - d * (x - c)) / determinant)
+
+
+def grey_view(main: Image) -> Image:
+    """Return a main stream (height, width, 3) in grey, uint8 (height, width): ITU-R 601 luma."""
+    return image.to_grey(main)
+
+
+def small_view(main: Image, small_width: int) -> Image:
+    """Return the small stream, uint8 grey, of a main stream (height, width, 3) or of its grey view (height, width)."""
+    return image.grey_reduced(main, small_width)
+
+
+def centres_input(small: Image, spec: Centres) -> Image:
+    """Return the first stage's input, uint8 (height, width, 1), of the small stream."""
+    return _channels(image.resize(small, spec.width, spec.height), spec.channels)
+
+
+def parts_input(main: Image, centre_xy: Point, px_per_mm: float | None, spec: Parts) -> Crop:
+    """Return the square cut around one animal's centre at the bundle's scale; native pixels where it is unknown."""
+    scale = 1.0 if px_per_mm is None else px_per_mm / spec.px_per_mm
+    half = spec.size / 2
+    to_main = np.array([[scale, 0.0, centre_xy[0] - scale * half], [0.0, scale, centre_xy[1] - scale * half]])
+    return _crop(main, to_main, spec.size, spec.size, spec.channels)
+
+
+def age_input(main: Image, snout_xy: Point, tail_base_xy: Point, px_per_mm: float, spec: Age) -> Crop:
+    """Return the aligned cut: snout to the right, midpoint of snout and tail base in the middle, at a fixed scale."""
+    scale = px_per_mm / spec.px_per_mm
+    dx, dy = snout_xy[0] - tail_base_xy[0], snout_xy[1] - tail_base_xy[1]
+    length = math.hypot(dx, dy) or 1.0
+    ux, uy = scale * dx / length, scale * dy / length
+    middle_x, middle_y = (snout_xy[0] + tail_base_xy[0]) / 2, (snout_xy[1] + tail_base_xy[1]) / 2
+    half_w, half_h = spec.width / 2, spec.height / 2
+    to_main = np.array(
+        [
+            [ux, -uy, middle_x - ux * half_w + uy * half_h],
+            [uy, ux, middle_y - uy * half_w - ux * half_h],
+        ]
+    )
+    return _crop(main, to_main, spec.width, spec.height, spec.channels)
+
+
+def to_int8(pixels: Image) -> NDArray[np.int8]:
+    """Return uint8 pixels as the int8 input of a network: pixel - 128."""
+    return (pixels ^ np.uint8(0x80)).view(np.int8)
+
+
+def _crop(main: Image, to_main: Affine, width: int, height: int, channels: int) -> Crop:
+    corners = to_main @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]], np.float64)
+    x0, y0 = np.floor(corners.min(1)).astype(int) - 2
+    x1, y1 = np.ceil(corners.max(1)).astype(int) + 2
+    whole = x0 >= 0 and y0 >= 0 and x1 <= main.shape[1] and y1 <= main.shape[0]
+    x0, y0 = max(0, x0), max(0, y0)
+    x1, y1 = min(main.shape[1], x1), min(main.shape[0], y1)
+    if x1 <= x0 or y1 <= y0:
+        return Crop(np.zeros((height, width, channels), np.uint8), to_main, 0.0)
+    part = main[y0:y1, x0:x1]
+    local = to_main.copy()
+    local[:, 2] -= (x0, y0)
+    pixels = _channels(image.cut(part, local, width, height, grey=channels == 1), channels)
+    return Crop(pixels, to_main, 1.0 if whole else _inside(to_main, main.shape[1], main.shape[0], width, height))
+
+
+def _inside(to_main: Affine, main_width: int, main_height: int, width: int, height: int) -> float:
+    """Return the fraction of an 8 x 8 grid of the crop's points that lies within the main stream."""
+    u, v = np.meshgrid((np.arange(8) + 0.5) * width / 8, (np.arange(8) + 0.5) * height / 8)
+    x, y = to_main @ np.stack([u.ravel(), v.ravel(), np.ones(64)])
+    return float(((x >= 0) & (x < main_width) & (y >= 0) & (y < main_height)).mean())
+
+
+def _channels(pixels: Image, channels: int) -> Image:
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    return pixels if pixels.shape[2] == channels else np.repeat(pixels, channels, axis=2)

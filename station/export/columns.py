@@ -1,0 +1,228 @@
+"""Every column of the export: its name, type, unit, meaning, and where it comes from. One table for data and
+
+dictionary, so that they cannot disagree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Type = Literal["text", "integer", "number", "boolean", "time", "date"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column. source: the SQL expression that yields it."""
+
+    name: str
+    type: Type
+    unit: str
+    meaning: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One CSV file: one observation a row."""
+
+    name: str
+    row: str
+    tables: str
+    order: str
+    columns: tuple[Column, ...]
+
+
+_WHOSE = "(r.device, r.cage, r.at_s, r.time_basis, r.expected_animals, r.found_animals, a.subject, a.identity_method)"
+"""Arguments of `whose_subject` and `whose_reason`, which `station.export.write` gives to the connection."""
+
+_TIME = "strftime('%Y-%m-%dT%H:%M:%fZ', {}, 'unixepoch')"
+
+
+def _key(table: str) -> tuple[Column, ...]:
+    return (
+        Column("device", "text", "", "device that made the record", f"{table}.device"),
+        Column("epoch", "text", "", "the device's database, 128 random bits", f"{table}.epoch"),
+        Column("seq", "integer", "", "number of the record within the epoch", f"{table}.seq"),
+    )
+
+
+READINGS = File(
+    "readings.csv",
+    "one due capture of one cage, whatever its outcome",
+    "timed_readings r LEFT JOIN thumbnails t USING (device, epoch, seq)",
+    "r.device, r.at_s, r.epoch, r.seq",
+    (
+        *_key("r"),
+        Column("cage", "text", "", "cage as the device's settings name it", "r.cage"),
+        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _TIME.format("r.at_s")),
+        Column("labelled_at", "time", "UTC", "the same as the device's clock had it", _TIME.format("r.captured_s")),
+        Column(
+            "time_basis",
+            "text",
+            "",
+            "synchronised, corrected (by a later clock record) or unsynchronised",
+            "r.time_basis",
+        ),
+        Column("light", "text", "", "phase of the animals' day: light, dark, unknown", "r.light"),
+        Column("zeitgeber_h", "number", "h", "hours since lights-on, 0-24", "r.zeitgeber_h"),
+        Column("trigger", "text", "", "schedule or command", "r.trigger"),
+        Column("outcome", "text", "", "ok, or why no age is given for the cage", "r.outcome"),
+        Column("detail", "text", "", "the outcome in words", "r.detail"),
+        Column("accepted", "boolean", "", "1 where at least one animal's estimate was accepted", "r.accepted"),
+        Column("age_days", "number", "d", "accepted age of a single animal", "r.age_days"),
+        Column("expected_animals", "integer", "", "animals in the cage by the device's settings", "r.expected_animals"),
+        Column("found_animals", "integer", "", "animals found in the picture", "r.found_animals"),
+        Column("strain", "text", "", "strain by the device's settings", "r.strain"),
+        Column("frames", "integer", "", "frames of the burst that went into this measurement", "r.frames"),
+        Column("px_per_mm", "number", "px/mm", "calibrated scale of the picture", "r.px_per_mm"),
+        Column("quality_flags", "text", "", "flags of the quality gate, separated by blanks", "r.quality_flags"),
+        Column("exposure_us", "number", "us", "exposure that the frame really had", "r.exposure_us"),
+        Column("analogue_gain", "number", "", "gain that the frame really had", "r.analogue_gain"),
+        Column("model_name", "text", "", "name of the model bundle", "r.model_name"),
+        Column("model_version", "text", "", "the bundle's version for people", "r.model_version"),
+        Column(
+            "model_sha256", "text", "", "digest of the bundle; another digest is another instrument", "r.model_sha256"
+        ),
+        Column("model_notice", "text", "", "what the model is not", "r.model_notice"),
+        Column("config_sha256", "text", "", "digest of the device's settings", "r.config_sha256"),
+        Column("thumbnail", "text", "", "file of the thumbnail, relative to the station's folder", "t.path"),
+    ),
+)
+
+ANIMALS = File(
+    "animals.csv",
+    "one animal found in one reading; join with readings.csv on device, epoch, seq",
+    "animals a JOIN timed_readings r USING (device, epoch, seq)",
+    "a.device, r.at_s, a.epoch, a.seq, a.number",
+    (
+        *_key("a"),
+        Column("animal", "integer", "", "number of the animal within the reading, from 1; no identity", "a.number"),
+        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _TIME.format("r.at_s")),
+        Column("cage", "text", "", "cage as the device's settings name it", "r.cage"),
+        Column("light", "text", "", "phase of the animals' day: light, dark, unknown", "r.light"),
+        Column("time_basis", "text", "", "synchronised, corrected, or unsynchronised: never known", "r.time_basis"),
+        Column(
+            "subject",
+            "text",
+            "",
+            "the animal's name, by the device or by the lab's table, within the animal's dates; empty where it is"
+            " nobody's or its cage's",
+            f"whose_subject{_WHOSE}",
+        ),
+        Column(
+            "subject_reason",
+            "text",
+            "",
+            "why subject is empty. Nobody's: before_birth, before_arrival, after_departure, after_death,"
+            " no_animal_then, clock_never_set. The cage's: not_told_apart, not_in_table, several_animals,"
+            " table_names_another",
+            f"whose_reason{_WHOSE}",
+        ),
+        Column(
+            "identity_method",
+            "text",
+            "",
+            "what named it: single_housed (the device's settings), lab_table, ear_tag, ...; none",
+            f"CASE WHEN whose_subject{_WHOSE} IS NULL THEN 'none'"
+            f" WHEN whose_subject{_WHOSE} IS a.subject THEN a.identity_method ELSE 'lab_table' END",
+        ),
+        Column(
+            "identity_confidence",
+            "number",
+            "0-1",
+            "confidence of the device's method; empty where the device did not name it so",
+            f"CASE WHEN whose_subject{_WHOSE} IS a.subject THEN a.identity_confidence END",
+        ),
+        Column("accepted", "boolean", "", "1 where the estimate is accepted as an age", "a.accepted"),
+        Column("reject_reasons", "text", "", "why not, separated by blanks", "a.reject_reasons"),
+        Column("age_days", "number", "d", "accepted age, raw; empty where not accepted", "a.age_days"),
+        Column("estimate_days", "number", "d", "what the model said, accepted or not", "a.estimate_days"),
+        Column("sd_days", "number", "d", "standard deviation of the age distribution", "a.sd_days"),
+        Column(
+            "interval_low_days",
+            "number",
+            "d",
+            "lower end of the single reading's interval, never below 0",
+            "max(0.0, a.interval_low_days)",
+        ),
+        Column(
+            "interval_high_days",
+            "number",
+            "d",
+            "upper end of the single reading's interval, never below 0",
+            "max(0.0, a.interval_high_days)",
+        ),
+        Column("coverage", "number", "0-1", "share of animals for which the interval is calibrated", "a.coverage"),
+        Column(
+            "domain_score", "number", "", "distance from the training data; above 1 is out of domain", "a.domain_score"
+        ),
+        Column("centre_likelihood", "number", "0-1", "the locator's likelihood of the animal", "a.centre_likelihood"),
+        Column(
+            "model_sha256", "text", "", "digest of the bundle; another digest is another instrument", "r.model_sha256"
+        ),
+    ),
+)
+
+EVENTS = File(
+    "events.csv",
+    "something that a reader of the curves must know",
+    "timed_events e",
+    "e.device, e.at_s, e.epoch, e.seq",
+    (
+        *_key("e"),
+        Column("recorded_at", "time", "UTC", "when, clock corrections applied", _TIME.format("e.at_s")),
+        Column("time_basis", "text", "", "synchronised, corrected or unsynchronised", "e.time_basis"),
+        Column("code", "text", "", "stable code of the event", "e.code"),
+        Column("text", "text", "", "the event in words", "e.text"),
+        Column("detail", "text", "JSON", "particulars", "e.detail"),
+    ),
+)
+
+LOSSES = File(
+    "losses.csv",
+    "a range of numbers of which the device said that they are gone",
+    "losses l",
+    "l.device, l.epoch, l.first_seq, l.last_seq",
+    (
+        Column("device", "text", "", "device that made the records", "l.device"),
+        Column("epoch", "text", "", "the device's database, 128 random bits", "l.epoch"),
+        Column("first_seq", "integer", "", "first number of the range", "l.first_seq"),
+        Column("last_seq", "integer", "", "last number of the range, inclusive", "l.last_seq"),
+        Column("what", "text", "", "record, or thumbnail where only the picture is gone", "l.what"),
+        Column("reason", "text", "", "why, as the device said", "l.reason"),
+        Column(
+            "arrived_later",
+            "integer",
+            "",
+            "how many of them the station holds all the same",
+            "CASE l.what WHEN 'record' THEN (SELECT count(*) FROM records k WHERE k.device = l.device"
+            " AND k.epoch = l.epoch AND k.seq BETWEEN l.first_seq AND l.last_seq)"
+            " ELSE (SELECT count(*) FROM thumbnails k WHERE k.device = l.device AND k.epoch = l.epoch"
+            " AND k.seq BETWEEN l.first_seq AND l.last_seq) END",
+        ),
+        Column("recorded_at", "time", "UTC", "when the station heard of it", _TIME.format("l.recorded_at")),
+    ),
+)
+
+SUBJECTS = File(
+    "subjects.csv",
+    "one animal of the lab's own table",
+    "subjects s",
+    "s.subject",
+    (
+        Column("subject", "text", "", "the animal's name", "s.subject"),
+        Column("strain", "text", "", "strain by MGI nomenclature", "s.strain"),
+        Column("sex", "text", "", "female, male or unknown", "s.sex"),
+        Column("date_of_birth", "date", "", "day of birth", "s.date_of_birth"),
+        Column("date_of_arrival", "date", "", "first day in its cage", "s.date_of_arrival"),
+        Column("cage", "text", "", "cage that it lives in", "s.cage"),
+        Column("device", "text", "", "device that watches it", "s.device"),
+        Column("date_of_departure", "date", "", "last day in its cage", "s.date_of_departure"),
+        Column("date_of_death", "date", "", "day of death", "s.date_of_death"),
+        Column("arm", "text", "", "arm of the study", "s.arm"),
+        Column("notes", "text", "", "anything else", "s.notes"),
+    ),
+)
+
+FILES = (READINGS, ANIMALS, EVENTS, LOSSES, SUBJECTS)

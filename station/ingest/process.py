@@ -1,0 +1,197 @@
+"""`cageclock-station run`: take a batch, commit, acknowledge, promise; for ever."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+from edge.contract import jsontext, topics
+from edge.errors import DatabaseDamaged, MessageError, StorageError
+from edge.host.systemd_notify import notify
+from station.ingest.connection import STOP_S, Delivery, Link
+from station.ingest.settings import Settings
+from station.store.message import STATES, Arrival, one_line
+from station.store.quota import is_worth_an_alarm
+from station.store.schema import BUSY_S
+from station.store.store import Store
+from station.store.taken import Taken
+
+LOG = logging.getLogger("station")
+BATCH = 500
+PROMISE_EVERY_S = 0.1
+PROMISE_AGAIN_S = 5.0
+REPORT_EVERY_S = 60.0
+PATIENCE_S = 1.0
+MAX_BACKOFF_S = 30.0
+WATCHDOG_S = 5.0
+WORST_CYCLE_S = PATIENCE_S + STOP_S + 2 * BUSY_S + MAX_BACKOFF_S + 0.5
+"""The sum of one cycle's bounded waits: a dead network thread is replaced, the store is locked, the disk is full."""
+
+
+def run(settings: Settings) -> int:
+    """Log until SIGTERM or SIGINT and return 0.
+
+    Raises:
+        OperatorError: a setting, a path or a permission is wrong.
+        StorageError: the database is damaged.
+    """
+    store = Store.open(Path(settings.data), max_payload_bytes=settings.max_payload_kb * 1024, limits=settings.quota)
+    try:
+        return Process(settings, store).run()
+    finally:
+        store.close()
+
+
+class Process:
+    """The main loop. The store is used by this thread only."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        """Prepare a link that is not connected yet."""
+        self._settings = settings
+        self._store = store
+        self._link = Link(settings)
+        self._stop = False
+        self._due: set[str] = set()
+        self._promise_at: dict[str, float] = {}
+        self._passed_over = 0
+        self._total = Taken()
+        self._reported_at = time.monotonic()
+        self._reported = 0
+        self._fed_at = float("-inf")
+
+    def run(self) -> int:
+        """Serve until a signal asks for the end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        LOG.info("database %s in %s", self._store.station_db[:8], self._settings.data)
+        self._link.start()
+        # Ready without a broker: it waits for one by itself, and what is stored can be looked at.
+        notify("READY=1")
+        try:
+            while not self._stop:
+                self._cycle()
+                self._link.ask_again()
+                self._feed_watchdog(self._link.denied())
+        finally:
+            notify("STOPPING=1")
+            self._link.stop()
+        return 0
+
+    def _cycle(self) -> None:
+        if not self._link.alive():
+            LOG.error("making a new connection")
+            self._link.stop()
+            time.sleep(PATIENCE_S)
+            self._link = Link(self._settings)
+            self._link.start()
+        if self._link.renewed():
+            # A broker that forgot its retained messages must not leave a device waiting.
+            self._promise_at.clear()
+            self._due.update(self._store.devices())
+        batch = self._link.next_batch(BATCH, PROMISE_EVERY_S / 2 if self._due else 0.5)
+        if batch:
+            self._take(batch)
+        self._promise()
+        self._report()
+
+    def _take(self, batch: list[Delivery]) -> None:
+        arrivals = [found for delivery in batch if (found := self._arrival(delivery)) is not None]
+        backoff_s = PATIENCE_S
+        while arrivals and not self._stop:
+            try:
+                taken = self._store.take(arrivals)
+            except DatabaseDamaged:
+                raise  # only a person can put that right
+            except Exception as error:  # noqa: BLE001 - a fault of this program must not end the log either
+                # Nothing is acknowledged or promised: the devices keep what the station cannot.
+                what = str(error) if isinstance(error, StorageError) else f"unexpected {type(error).__name__}: {error}"
+                LOG.error("%s; free space or check the disk; trying again in %.0f s", what, backoff_s)
+                self._feed_watchdog("cannot store: see the journal")
+                time.sleep(backoff_s)
+                backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
+                continue
+            self._count(taken)
+            break
+        else:
+            if arrivals:
+                return
+        for delivery in batch:
+            self._link.acknowledge(delivery)
+
+    def _arrival(self, delivery: Delivery) -> Arrival | None:
+        """Return what the store takes, None for what is only the end of a retained message."""
+        try:
+            device, suffix = topics.parse_topic(delivery.topic)
+            topics.check_device(device, self._settings.name)
+        except MessageError as error:
+            self._pass_over(str(error))
+            return None
+        if not delivery.payload:
+            return None
+        if suffix not in (*topics.STREAMS, *STATES):
+            self._pass_over(f"expected one of the topics that the station subscribed to, got {delivery.topic!r}")
+            return None
+        return Arrival(device, suffix, delivery.payload, delivery.received_at, delivery.properties)
+
+    def _pass_over(self, reason: str) -> None:
+        self._passed_over += 1
+        if is_worth_an_alarm(self._passed_over):
+            LOG.warning("passed over %d messages so far, the last: %s", self._passed_over, one_line(reason))
+
+    def _promise(self) -> None:
+        now = time.monotonic()
+        for device in sorted(self._due):
+            if now < self._promise_at.get(device, now):
+                continue
+            try:
+                payload = jsontext.encode(self._store.committed(device))
+                said = self._link.say_committed(device, payload)
+            except DatabaseDamaged:
+                raise  # only a person can put that right
+            except Exception as error:  # noqa: BLE001 - one device's promise must not stop the others' log
+                LOG.error("could not promise to %s: %s: %s (trying again)", device, type(error).__name__, error)
+                self._promise_at[device] = now + PROMISE_AGAIN_S
+                continue
+            if said:
+                self._promise_at[device] = now + PROMISE_EVERY_S
+                self._due.discard(device)
+
+    def _count(self, taken: Taken) -> None:
+        # A duplicate renews the promise too: the device that sends it has not heard the last one.
+        self._due |= taken.devices
+        alarms, taken.alarms = taken.alarms, []
+        self._total.add(taken)
+        self._total.devices.clear()
+        for alarm in alarms[:20]:
+            LOG.warning("%s", alarm)
+        if len(alarms) > 20:
+            LOG.warning("and %d more of this kind; see cageclock-station status", len(alarms) - 20)
+
+    def _feed_watchdog(self, state: str) -> None:
+        """Tell systemd of a completed cycle. Waiting for space is one too: another start would not make any."""
+        now = time.monotonic()
+        if now - self._fed_at >= WATCHDOG_S:
+            self._fed_at = now
+            notify(f"WATCHDOG=1\nSTATUS={state or f'{self._total.stored} stored since the start'}")
+
+    def _report(self) -> None:
+        now = time.monotonic()
+        if now - self._reported_at < REPORT_EVERY_S:
+            return
+        total = self._total
+        if total.stored + total.known != self._reported:
+            LOG.info(
+                "%d stored, %d came again, %d quarantined, %d conflicts, %d not accounted for (over a quota)",
+                total.stored,
+                total.known,
+                total.quarantined,
+                total.conflicts,
+                total.refused,
+            )
+        self._reported_at, self._reported = now, total.stored + total.known
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stop = True

@@ -1,0 +1,97 @@
+"""The station's settings: one YAML file, or the flags of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+
+from edge.contract.base import Struct
+from edge.contract.topics import check_name
+from edge.errors import MessageError, OperatorError
+from station.store.quota import Limits
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+
+
+class Tls(Struct, frozen=True, kw_only=True):
+    """Certificates as PEM files. Without ca_file the system's authorities are trusted."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """All of it. name: what the devices call `mqtt.station`; data: the folder of database and thumbnails.
+
+    password_file: holds the password in its first line; the password itself is never a setting.
+    max_payload_kb: a longer message is noted, not stored, and stays on its device.
+    quota: how much of what is not its log one device may have kept.
+    """
+
+    name: str
+    data: str
+    host: str = "localhost"
+    port: Port = 1883
+    mqtt_version: Literal["5", "3.1.1"] = "5"
+    username: str | None = None
+    password_file: str | None = None
+    tls: Tls | None = None
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 20
+    max_payload_kb: Annotated[int, msgspec.Meta(ge=8, le=262144)] = 1024
+    quota: Limits = Limits()
+
+
+class _Once(yaml.SafeLoader):
+    """A safe loader that refuses a key given twice, of which YAML would keep the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping's values."""
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
+    """Return the file's settings with the flags laid over them; a flag that is None says nothing.
+
+    Raises:
+        OperatorError: the file cannot be read, or a setting is unknown, missing, of the wrong type or out of range.
+    """
+    values = _read(path) if path is not None else {}
+    tls = {key.removeprefix("tls_"): value for key, value in flags.items() if key.startswith("tls_") and value}
+    values |= {key: value for key, value in flags.items() if value is not None and not key.startswith("tls_")}
+    if tls:
+        values["tls"] = {**(values.get("tls") or {}), **tls}
+    where = str(path) if path is not None else "flags"
+    try:
+        settings = msgspec.convert(values, Settings, strict=True)
+        check_name(settings.name)
+    except msgspec.ValidationError as error:
+        raise OperatorError(f"{where}: {error}; give it in the file or as a flag") from error
+    except MessageError as error:
+        raise OperatorError(f"{where}: name: {error}") from error
+    if settings.password_file is not None and settings.username is None:
+        raise OperatorError(f"{where}: password_file without username: name the user too")
+    return settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.load(path.read_text(), Loader=_Once)
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise OperatorError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+        raise OperatorError(f"{path}: expected settings as `name: value` lines, got {type(found).__name__}")
+    # YAML 1.1 reads 5 as a number and 3.1.1 as text; both are meant.
+    if isinstance(found.get("mqtt_version"), int):
+        found["mqtt_version"] = str(found["mqtt_version"])
+    return found

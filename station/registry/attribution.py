@@ -1,0 +1,133 @@
+"""Whose a reading is: from the device's name for it, the lab's table, and the dates that bound each animal. Pure.
+
+Nothing is guessed. A reading is an animal's, or its cage's (animals that nothing tells apart), or nobody's: outside the
+dates of the animal that it would otherwise be, or at a time that is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import NamedTuple
+
+from station.registry.lifetime import AFTER_DEATH, AFTER_DEPARTURE, BEFORE_ARRIVAL, BEFORE_BIRTH, Lifetime, lifetime
+from station.registry.subject import Subject
+from station.registry.zones import Zones
+
+NOT_TOLD_APART, NOT_IN_TABLE = "not_told_apart", "not_in_table"
+SEVERAL_ANIMALS, TABLE_NAMES_ANOTHER = "several_animals", "table_names_another"
+NO_ANIMAL_THEN, CLOCK_NEVER_SET = "no_animal_then", "clock_never_set"
+
+NOBODYS = (BEFORE_BIRTH, BEFORE_ARRIVAL, AFTER_DEPARTURE, AFTER_DEATH, NO_ANIMAL_THEN, CLOCK_NEVER_SET)
+CONTRADICTIONS = (SEVERAL_ANIMALS, TABLE_NAMES_ANOTHER)
+"""Of a cage with one animal: the lab's table, or table and device, name several at once. A person can put it right."""
+
+UNSYNCHRONISED = "unsynchronised"
+"""`time_basis` of a boot whose clock was never set, neither then nor by a later correction."""
+
+_BY_SETTINGS = "single_housed"
+"""The identity method that only repeats the device's settings; an ear tag is evidence from the picture."""
+
+
+class Whose(NamedTuple):
+    """The answer. subject: None where it is not one animal's, and then `reason` says why.
+
+    about: the animals that the reason speaks of.
+    """
+
+    subject: str | None
+    reason: str = ""
+    about: tuple[str, ...] = ()
+
+    @property
+    def nobodys(self) -> bool:
+        """Whether it belongs on no curve, not even the cage's."""
+        return self.reason in NOBODYS
+
+
+class Sight(NamedTuple):
+    """What is known of one animal in one reading, or of a reading without animals (named None, found 0).
+
+    A tuple, because millions of them are made: a frozen dataclass takes three times as long.
+    """
+
+    device: str
+    cage: str
+    at_s: float
+    time_basis: str
+    expected: int
+    found: int
+    named: str | None = None
+    method: str = "none"
+
+
+class Owners:
+    """The lab's table, asked reading by reading."""
+
+    def __init__(self, subjects: Sequence[Subject], zones: Zones) -> None:
+        """Take the table and the time zones in which its dates are days."""
+        self._subjects = subjects
+        self._zones = zones
+        self._by_name = {subject.subject: subject for subject in subjects}
+        self._bounds: dict[tuple[str, str], Lifetime] = {}
+        self._listed: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    def whose(self, sight: Sight) -> Whose:
+        """Return whose it is."""
+        if sight.time_basis == UNSYNCHRONISED:
+            return Whose(None, CLOCK_NEVER_SET)
+        listed = self.listed(sight.device, sight.cage)
+        living = [name for name in listed if not self._outside(name, sight)]
+        if sight.named is not None:
+            return self._named(sight.named, sight, living)
+        if sight.expected != 1 or sight.found > 1:
+            emptied = not living and len(listed) >= max(sight.expected, sight.found)  # else others live there
+            return Whose(None, NO_ANIMAL_THEN, listed) if listed and emptied else Whose(None, NOT_TOLD_APART)
+        if not listed:
+            return Whose(None, NOT_IN_TABLE)
+        if len(living) == 1:
+            return Whose(living[0])
+        if living:
+            return Whose(None, SEVERAL_ANIMALS, tuple(living))
+        return Whose(None, self._outside(listed[0], sight) if len(listed) == 1 else NO_ANIMAL_THEN, listed)
+
+    def listed(self, device: str, cage: str) -> tuple[str, ...]:
+        """Return the animals that the table has in a cage, at whatever time."""
+        place = (device, cage)
+        if place not in self._listed:
+            self._listed[place] = tuple(
+                subject.subject
+                for subject in self._subjects
+                if (subject.cage == cage or (subject.cage is None and subject.device == device))
+                and subject.device in (None, device)
+            )
+        return self._listed[place]
+
+    def lifetime(self, name: str, device: str) -> Lifetime | None:
+        """Return an animal's bounds in the room of a device, None of an animal that is not in the table."""
+        subject = self._by_name.get(name)
+        if subject is None:
+            return None
+        key = (name, device)
+        if key not in self._bounds:
+            self._bounds[key] = lifetime(asdict(subject), self._zones.of(device))
+        return self._bounds[key]
+
+    def _outside(self, name: str, sight: Sight) -> str:
+        bounds = self.lifetime(name, sight.device)
+        return bounds.outside(sight.at_s) if bounds is not None else ""
+
+    def _named(self, name: str, sight: Sight, living: Sequence[str]) -> Whose:
+        outside = self._outside(name, sight)
+        if sight.method != _BY_SETTINGS:
+            return Whose(None, outside, (name,)) if outside else Whose(name)
+        others = [other for other in living if other != name]
+        if not outside:
+            # Two that the lab itself has in one cage at once; or a name of the settings that the table contradicts.
+            if not others:
+                return Whose(name)
+            reason = SEVERAL_ANIMALS if name in living else TABLE_NAMES_ANOTHER
+            return Whose(None, reason, (name, *others))
+        if len(others) == 1:
+            return Whose(others[0])  # the settings still name the animal before
+        return Whose(None, SEVERAL_ANIMALS, tuple(others)) if others else Whose(None, outside, (name,))

@@ -1,0 +1,209 @@
+"""What one message changes: rows, accounts, pictures. Its caller begins, keeps and takes back."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from edge.contract.identity import Head
+from edge.contract.reading import Reading
+from edge.contract.record import ClockCorrection, Event, Lost
+from station.store import rows
+from station.store.ledger import Account, Ledger
+from station.store.message import (
+    STATES,
+    Arrival,
+    Content,
+    Picture,
+    Record,
+    Unreadable,
+    find_head,
+    read_picture,
+    read_record,
+    read_state,
+    read_unexpected,
+)
+from station.store.quarantine import Aside
+from station.store.quota import Quota
+from station.store.taken import Taken
+from station.store.thumbnails import Album
+
+_FIRST_HELD = "the device no longer holds it"
+
+
+class Intake:
+    """Takes one message after the other into the caller's transaction; `album` lists the pictures."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, data: Path, ledger: Ledger, quota: Quota, max_bytes: int
+    ) -> None:
+        """Use the store's parts."""
+        self._connection = connection
+        self._ledger = ledger
+        self._quota = quota
+        self._aside = Aside(connection, quota)
+        self._max_bytes = max_bytes
+        self.album = Album(connection, data, ledger, self._aside)
+
+    def take(self, arrival: Arrival, taken: Taken) -> None:
+        """Store a message, or set it aside with the reason.
+
+        Raises:
+            OverQuota: it is not to be taken.
+        """
+        self._quota.admit(arrival.device)
+        self._take_one(arrival, taken)
+
+    def set_aside(self, arrival: Arrival, taken: Taken, error: Exception) -> None:
+        """Quarantine a message that this program failed on, and account for it where its identity can be read."""
+        self._quota.admit(arrival.device)
+        self._set_aside(arrival, read_unexpected(arrival, error), taken)
+
+    def keep_trace(self, arrival: Arrival, taken: Taken, error: Exception) -> None:
+        """Quarantine a message that cannot even be set aside, with nothing in the row that comes from its content.
+
+        It is accounted for as far as its identity can be read.
+        """
+        self._quota.admit(arrival.device)
+        head = find_head(arrival)
+        if head is not None:
+            taken.devices.add(arrival.device)
+            account = self._ledger.touch(arrival.device, head.epoch, arrival.received_at)
+            account.thumbnails.add(head.seq)
+            if arrival.stream != "thumbnail":
+                account.records.add(head.seq)
+        epoch, seq = (head.epoch, head.seq) if head is not None else ("", 0)
+        taken.quarantined += 1
+        taken.alarms += self._aside.keep_trace(arrival, epoch, seq, error)
+
+    def _take_one(self, arrival: Arrival, taken: Taken) -> None:
+        if arrival.stream in STATES:
+            # A device that shows itself hears the promise at once: it may know another database's.
+            taken.devices.add(arrival.device)
+            state = read_state(arrival, self._max_bytes)
+            if isinstance(state, Unreadable):
+                self._set_aside(arrival, state, taken)
+                return
+            self._connection.execute(
+                "INSERT OR REPLACE INTO device_state VALUES (?, ?, ?, ?)",
+                (arrival.device, arrival.stream, state, arrival.received_at),
+            )
+        elif arrival.stream == "thumbnail":
+            picture = read_picture(arrival, self._max_bytes)
+            if isinstance(picture, Picture):
+                self.album.take(arrival, picture, taken)
+            else:
+                self._set_aside(arrival, picture, taken)
+        else:
+            record = read_record(arrival, self._max_bytes)
+            if isinstance(record, Record):
+                self._take_record(arrival, record, taken)
+            else:
+                self._set_aside(arrival, record, taken)
+
+    def _take_record(self, arrival: Arrival, record: Record, taken: Taken) -> None:
+        head, device = record.head, arrival.device
+        account = self._account(arrival, head, taken)
+        # Also where it is stored already: an account that was damaged is mended by what comes again.
+        account.records.add(head.seq)
+        if not isinstance(record.content, Reading) or record.content.thumbnail is None:
+            account.thumbnails.add(head.seq)
+        inserted = self._connection.execute(
+            "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                device,
+                head.epoch,
+                head.seq,
+                record.digest,
+                record.content.schema,
+                record.body,
+                arrival.received_at,
+                int(head.replayed),
+            ),
+        )
+        if inserted.rowcount:
+            taken.stored += 1
+            self._spread(arrival, head, record.content, taken)
+            return
+        earlier = self._one("SELECT digest FROM records", device, head.epoch, head.seq)
+        if earlier is not None and earlier[0] == record.digest:
+            taken.known += 1
+        else:
+            self._conflict(arrival, head.epoch, head.seq, "record", record.digest, record.body, taken)
+
+    def _spread(self, arrival: Arrival, head: Head, content: Content, taken: Taken) -> None:
+        """Write the query tables of a record that was just stored."""
+        execute, device = self._connection.execute, arrival.device
+        if isinstance(content, Reading):
+            execute(f"INSERT INTO readings VALUES ({_marks(29)})", rows.reading_row(device, head, content))
+            for row in rows.animal_rows(device, head, content):
+                execute(f"INSERT INTO animals VALUES ({_marks(17)})", row)
+            if content.thumbnail is not None:
+                self.album.check_earlier(arrival, head, content.thumbnail.sha256, taken)
+        elif isinstance(content, Event):
+            execute(f"INSERT INTO events VALUES ({_marks(10)})", rows.event_row(device, head, content))
+        elif isinstance(content, ClockCorrection):
+            execute(f"INSERT INTO clock_corrections VALUES ({_marks(7)})", rows.correction_row(device, head, content))
+        elif isinstance(content, Lost):
+            self._lose(arrival, content.of_epoch, content.first_seq, content.last_seq, content.what, content.reason)
+
+    def _account(self, arrival: Arrival, head: Head, taken: Taken) -> Account:
+        """Return the sequence's account; numbers below first_held that never came are recorded as lost."""
+        taken.devices.add(arrival.device)
+        account = self._ledger.touch(arrival.device, head.epoch, arrival.received_at)
+        # A record that is being sent is held: a first_held beyond it would claim what nobody can know.
+        below = min(head.first_held, head.seq) - 1
+        if below < 1:
+            return account
+        gone = account.records.missing(1, below)
+        for first, last in gone:
+            self._lose(arrival, head.epoch, first, last, "record", _FIRST_HELD)
+        for first, last in account.thumbnails.missing(1, below):
+            self._lose(arrival, head.epoch, first, last, "thumbnail", _FIRST_HELD)
+        if gone:
+            spans = ", ".join(f"{first}-{last}" for first, last in gone[:5])
+            taken.alarms.append(f"LOST {arrival.device}: gone before it could be sent: {head.epoch[:8]} {spans}")
+        return account
+
+    def _lose(self, arrival: Arrival, epoch: str, first: int, last: int, what: str, reason: str) -> None:
+        account = self._ledger.touch(arrival.device, epoch, arrival.received_at)
+        account.thumbnails.add(first, last)
+        if what == "record":
+            account.records.add(first, last)
+        self._connection.execute(
+            "INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (arrival.device, epoch, first, last, what, reason, arrival.received_at),
+        )
+
+    def _conflict(
+        self, arrival: Arrival, epoch: str, seq: int, what: str, digest: str, content: bytes, taken: Taken
+    ) -> None:
+        taken.conflicts += 1
+        taken.alarms += self._aside.keep_conflict(arrival, epoch, seq, what, digest, content)
+
+    def _set_aside(self, arrival: Arrival, found: Unreadable, taken: Taken) -> None:
+        """Quarantine a message; where its identity could be read it is accounted for."""
+        taken.quarantined += 1
+        taken.alarms += self._aside.keep_unreadable(arrival, found)
+        head = found.head
+        if head is None:
+            return
+        taken.devices.add(arrival.device)
+        if arrival.stream == "thumbnail":
+            account = self._ledger.touch(arrival.device, head.epoch, arrival.received_at)
+        else:
+            account = self._account(arrival, head, taken)
+            account.records.add(head.seq)
+        if not found.awaits_thumbnail:
+            account.thumbnails.add(head.seq)
+
+    def _one(self, select: str, device: str, epoch: str, seq: int) -> tuple[Any, ...] | None:
+        found: tuple[Any, ...] | None = self._connection.execute(
+            f"{select} WHERE device = ? AND epoch = ? AND seq = ?", (device, epoch, seq)
+        ).fetchone()
+        return found
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)

@@ -1,0 +1,174 @@
+"""Which sequence numbers of each device are accounted for, kept in the database beside what they stand for."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass, field
+
+from edge.contract.base import MAX_SEQ
+from edge.contract.delivery import MAX_HOLES, Committed, CommittedEpoch
+from edge.contract.ranges import RangeSet
+from station.store.quota import Limits, OverQuota
+
+MAX_EPOCHS = 16
+"""A device's newest sequences that `committed` names; an older one comes back when the device sends from it."""
+Key = tuple[str, str]
+"""(device, epoch)"""
+
+
+@dataclass(slots=True)
+class Account:
+    """One sequence: the numbers whose record, and whose thumbnail, is accounted for."""
+
+    records: RangeSet = field(default_factory=RangeSet)
+    thumbnails: RangeSet = field(default_factory=RangeSet)
+    received_at: float = 0.0
+
+    def copy(self) -> Account:
+        """Return another account that says the same."""
+        return Account(self.records.copy(), self.thumbnails.copy(), self.received_at)
+
+    def spans(self) -> int:
+        """Return the number of unconnected ranges, of records or of thumbnails, whichever are more."""
+        return max(self.records.spans(), self.thumbnails.spans())
+
+
+class Ledger:
+    """All accounts in memory, in three layers: what is committed, this batch's copies, this message's copies.
+
+    Only committed accounts are ever promised. What a message or a batch changed are copies, so that taking it back is
+    to forget them, whatever else failed.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, limits: Limits | None = None) -> None:
+        """Read what the database holds."""
+        self._connection = connection
+        self._limits = limits or Limits()
+        self._committed: dict[str, dict[str, Account]] = {}
+        self._batch: dict[Key, Account] = {}
+        self._message: dict[Key, Account] = {}
+        self._stale = True
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a batch: forget an unfinished one, and read again what the database holds where that is in question."""
+        self.drop_batch()
+        if self._stale:
+            self._committed = self._read()
+            self._stale = False
+
+    def drop_batch(self) -> None:
+        """Forget what the batch changed."""
+        self._message, self._batch = {}, {}
+
+    def drop_message(self) -> None:
+        """Forget what the message changed."""
+        self._message = {}
+
+    def check_message(self) -> None:
+        """Refuse what the message changed where it goes over a quota.
+
+        Raises:
+            OverQuota: an epoch's numbers fall into more unconnected ranges than before, and more than the quota allows.
+        """
+        for key, account in self._message.items():
+            spans, earlier = account.spans(), self._earlier(key)
+            if spans > self._limits.gaps and spans > (earlier.spans() if earlier is not None else 0):
+                raise OverQuota(key[0], "gaps", self._limits.gaps)
+
+    def keep_message(self) -> None:
+        """Make the message's changes the batch's; a failure in here is the batch's, which is then dropped."""
+        self._batch |= self._message
+        self._message = {}
+
+    def touch(self, device: str, epoch: str, received_at: float) -> Account:
+        """Return the account to change.
+
+        Raises:
+            OverQuota: the epoch is a new one, and the device has as many as the quota allows.
+        """
+        key = (device, epoch)
+        account = self._message.get(key)
+        if account is None:
+            earlier = self._earlier(key)
+            if earlier is None and self._number_of(device) >= self._limits.epochs:
+                raise OverQuota(device, "epochs", self._limits.epochs)
+            account = Account() if earlier is None else earlier.copy()
+            self._message[key] = account
+        account.received_at = max(account.received_at, received_at)
+        return account
+
+    def save(self) -> None:
+        """Write the batch's accounts; the caller commits, and says so by `settle`."""
+        rows = []
+        for (device, epoch), account in self._batch.items():
+            records, thumbnails = json.dumps(list(account.records)), json.dumps(list(account.thumbnails))
+            rows.append((device, epoch, records, thumbnails, account.received_at))
+        self._connection.executemany("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?)", rows)
+        self._stale = True  # until it is known whether the commit went well, the database knows better
+
+    def settle(self) -> None:
+        """Take over the batch's accounts as committed."""
+        for (device, epoch), account in self._batch.items():
+            self._committed.setdefault(device, {})[epoch] = account
+        self._batch = {}
+        self._stale = False
+
+    def devices(self) -> list[str]:
+        """Return every device that ever sent something with an identity."""
+        return sorted(self._committed)
+
+    def committed(self, device: str, station_db: str) -> Committed:
+        """Return the station's promise to the device."""
+        if self._stale:
+            self.begin()
+        newest = sorted(self._committed.get(device, {}).items(), key=lambda item: item[1].received_at, reverse=True)
+        epochs = []
+        for epoch, account in sorted(newest[:MAX_EPOCHS]):
+            through, holes = account.records.watermark(MAX_HOLES)
+            thumbnails_through, thumbnail_holes = account.thumbnails.watermark(MAX_HOLES)
+            epochs.append(
+                CommittedEpoch(
+                    epoch=epoch,
+                    through=through,
+                    holes=holes,
+                    thumbnails_through=thumbnails_through,
+                    thumbnail_holes=thumbnail_holes,
+                )
+            )
+        return Committed(station_db=station_db, epochs=tuple(epochs))
+
+    def _earlier(self, key: Key) -> Account | None:
+        return self._batch.get(key) or self._committed.get(key[0], {}).get(key[1])
+
+    def _number_of(self, device: str) -> int:
+        known = self._committed.get(device, {})
+        new = {epoch for of, epoch in (*self._batch, *self._message) if of == device and epoch not in known}
+        return len(known) + len(new)
+
+    def _read(self) -> dict[str, dict[str, Account]]:
+        found: dict[str, dict[str, Account]] = {}
+        rows = self._connection.execute("SELECT device, epoch, records, thumbnails, received_at FROM accounts")
+        for device, epoch, records, thumbnails, received_at in rows.fetchall():
+            account = Account(read_ranges(records), read_ranges(thumbnails), _number(received_at))
+            found.setdefault(device, {})[epoch] = account
+        return found
+
+
+def read_ranges(text: object) -> RangeSet:
+    """Return the numbers of an account's column, as far as they are ones that the contract has.
+
+    A column that cannot be read is as good as empty: nothing is promised, the device sends again, and what is stored
+    already is accounted for once more.
+    """
+    try:
+        ranges = json.loads(text) if isinstance(text, str) else []
+        sound = [(max(1, first), min(last, MAX_SEQ)) for first, last in ranges]
+        return RangeSet((first, last) for first, last in sound if first <= last)
+    except (ValueError, TypeError, RecursionError):
+        return RangeSet()
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0

@@ -1,0 +1,224 @@
+"""The station's store: takes messages in batches, each once, and knows what it has accounted for."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from edge.contract.delivery import Committed
+from edge.errors import CageclockError, DatabaseDamaged, DiskFull, OperatorError, StorageError
+from station.store import schema
+from station.store.compare import tell_known
+from station.store.intake import Intake
+from station.store.ledger import Ledger
+from station.store.message import Arrival
+from station.store.picture import remove_pictures, sync_folders
+from station.store.quota import Limits, OverQuota, Quota, is_worth_an_alarm
+from station.store.taken import Taken
+
+MAX_PAYLOAD_BYTES = 1 << 20
+Step = Callable[[Arrival, Taken], None]
+_OF_THE_MESSAGE = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    sqlite3.NotSupportedError,
+)
+"""What SQLite raises for a value that it cannot take. Its other errors are the disk's, the lock's or the file's."""
+
+
+class Store:
+    """One writer of `<data>/station.db` and `<data>/thumbnails/`."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, data: Path, lock: IO[str], max_payload_bytes: int, limits: Limits
+    ) -> None:
+        """Use `Store.open`."""
+        self._connection = connection
+        self._data = data
+        self._lock = lock
+        self._quota = Quota(connection, limits)
+        self._ledger = Ledger(connection, limits)
+        self._intake = Intake(connection, data, self._ledger, self._quota, max_payload_bytes)
+        (self.station_db,) = connection.execute("SELECT value FROM meta WHERE key = 'station_db'").fetchone()
+
+    @classmethod
+    def open(cls, data: Path, *, max_payload_bytes: int = MAX_PAYLOAD_BYTES, limits: Limits | None = None) -> Store:
+        """Return the store in the folder, made when absent.
+
+        Raises:
+            OperatorError: the folder cannot be used, or another station runs in it.
+            DatabaseDamaged: the database cannot be read.
+        """
+        try:
+            data.mkdir(parents=True, exist_ok=True)
+            lock = (data / "station.lock").open("w")
+        except OSError as error:
+            raise OperatorError(f"{data}: expected a folder that can be written, got {error}") from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            lock.close()
+            raise OperatorError(f"{data}: another cageclock-station run uses this folder; stop it first") from error
+        try:
+            return cls(schema.open_for_writing(data), data, lock, max_payload_bytes, limits or Limits())
+        except BaseException:
+            lock.close()
+            raise
+
+    def close(self) -> None:
+        """Close the database and let another station in."""
+        self._connection.close()
+        self._lock.close()
+
+    def devices(self) -> list[str]:
+        """Return every device that the store has accounts of."""
+        return self._ledger.devices()
+
+    def committed(self, device: str) -> Committed:
+        """Return the promise to the device: what is accounted for in committed transactions.
+
+        Raises:
+            StorageError, DatabaseDamaged: the database cannot be read now.
+        """
+        try:
+            return tell_known(self._connection, device, self._ledger.committed(device, self.station_db))
+        except Exception as error:
+            raise self._translated(error, "say what is committed") from error
+
+    def take(self, arrivals: Sequence[Arrival]) -> Taken:
+        """Return what became of the messages, all of them durable: pictures first, then one transaction.
+
+        A message that this program fails on is tried again alone, and set aside only when it fails again: what went
+        wrong may have been another's fault. What is wrong with the disk, the memory or the database is no message's.
+
+        Raises:
+            DiskFull, StorageError, DatabaseDamaged: not all was taken; acknowledge none of it.
+        """
+        taken, failed = self._take_batch(arrivals, self._intake.take)
+        for arrival in failed:
+            taken.add(self._take_alone(arrival))
+        return taken
+
+    def _take_alone(self, arrival: Arrival) -> Taken:
+        """Return what became of a message that failed before: stored, else set aside, else at least noted."""
+        step: Step = self._intake.take
+        for next_way in (self._intake.set_aside, self._intake.keep_trace, None):
+            taken, failed = self._take_batch([arrival], step)
+            if not failed:
+                return taken
+            (error,) = failed.values()
+            if next_way is not None:
+                step = partial(next_way, error=error)
+        raise StorageError(f"{self._data}: a message of {arrival.device} cannot even be set aside: {error!r}")
+
+    def _take_batch(self, arrivals: Sequence[Arrival], step: Step) -> tuple[Taken, dict[Arrival, Exception]]:
+        """Return what became of the messages, and the errors of those that must be tried again alone."""
+        taken = Taken()
+        failed: dict[Arrival, Exception] = {}
+        committing = False
+        # Anew, before anything can fail: what an earlier batch made and committed must not be removed with this one.
+        self._intake.album.begin_batch()
+        try:
+            self._begin()
+            for arrival in arrivals:
+                error = self._take_one(arrival, taken, step)
+                if error is not None:
+                    failed[arrival] = error
+            sync_folders(self._data, self._intake.album.written)
+            self._ledger.save()
+            committing = True
+            self._connection.execute("COMMIT")
+            self._ledger.settle()
+        except Exception as error:
+            self._undo(keep_files=committing)
+            raise self._translated(error, f"store {len(arrivals)} messages") from error
+        except BaseException:
+            self._undo(keep_files=committing)
+            raise
+        return taken, failed
+
+    def _take_one(self, arrival: Arrival, taken: Taken, step: Step) -> Exception | None:
+        """Take one message whole or not at all; return the error that is its own."""
+        own = Taken()
+        self._connection.execute("SAVEPOINT message")
+        self._intake.album.begin_message()
+        try:
+            step(arrival, own)
+            self._ledger.check_message()
+        except OverQuota as over:
+            self._take_back_message()
+            self._refuse(arrival, over, taken)
+            return None
+        except Exception as error:
+            if is_of_the_station(error):
+                raise
+            self._take_back_message()
+            return error
+        self._connection.execute("RELEASE message")
+        self._ledger.keep_message()
+        taken.add(own)
+        return None
+
+    def _refuse(self, arrival: Arrival, over: OverQuota, taken: Taken) -> None:
+        """Count a message that is not taken: nothing is accounted for, so its device keeps it."""
+        times = self._quota.count_over(over.device, over.what, arrival.received_at)
+        taken.refused += 1
+        if is_worth_an_alarm(times):
+            taken.alarms.append(
+                f"QUOTA {arrival.device}: {over}: {times} messages not accounted for, their devices keep them; "
+                f"find out what sends them, or raise quota.{over.what} in the station's settings"
+            )
+
+    def _begin(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")  # what an earlier failure could not take back
+        self._ledger.begin()
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def _take_back_message(self) -> None:
+        if not self._connection.in_transaction:
+            # SQLite gave the whole batch up: going on would commit the rest of it statement by statement.
+            raise StorageError("the database ended the transaction by itself")
+        self._connection.execute("ROLLBACK TO message")
+        self._connection.execute("RELEASE message")
+        self._ledger.drop_message()
+        remove_pictures(self._data, self._intake.album.take_back_message())
+
+    def _undo(self, *, keep_files: bool) -> None:
+        """Take the batch back. keep_files: a commit was begun, and whether it went well is not known."""
+        self._ledger.drop_batch()
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            return  # `_begin` tries again; the first error is the one to report
+        if not keep_files:
+            remove_pictures(self._data, self._intake.album.made)
+
+    def _translated(self, error: Exception, doing: str) -> Exception:
+        """Return the error that the caller must act on."""
+        if isinstance(error, CageclockError):
+            return error
+        text = f"{self._data}: could not {doing}: {error or type(error).__name__}"
+        if isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+            sqlite3.SQLITE_CORRUPT,
+            sqlite3.SQLITE_NOTADB,
+        ):
+            return DatabaseDamaged(f"{self._data / schema.DATABASE}: {error}; move it aside")
+        if "full" in str(error) or (isinstance(error, OSError) and error.errno == errno.ENOSPC):
+            return DiskFull(text)
+        return StorageError(text)
+
+
+def is_of_the_station(error: Exception) -> bool:
+    """Return whether an error says nothing about the message in hand: disk, memory, lock, connection, database."""
+    if isinstance(error, sqlite3.Error):
+        return not isinstance(error, _OF_THE_MESSAGE)
+    return isinstance(error, (MemoryError, OSError, StorageError))

@@ -1,0 +1,174 @@
+"""Whatever happens to the file, the outbox opens, takes the next reading, and says what became of the rest."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from edge.config import tree
+from edge.contract import jsontext
+from edge.contract.ranges import RangeSet
+from edge.contract.record import Lost
+from edge.outbox import Outbox
+from edge.outbox.delivery import Delivery
+from edge.outbox.reader import Reader
+from edge.outbox.watermarks import Released
+
+SETTINGS = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
+BEFORE = 40
+
+
+def opened(folder: Path) -> Outbox:
+    return Outbox.open(folder, SETTINGS, device_id="cage07", serial="s")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory, reading) -> dict[str, Path]:
+    """Return an outbox of 40 readings as a clean stop leaves it, and as a power cut does, with its journal."""
+    folder = tmp_path_factory.mktemp("filled")
+    stopped, cut = folder / "stopped", folder / "cut"
+    stopped.mkdir()
+    outbox = opened(stopped)
+    for number in range(BEFORE):
+        outbox.append_reading(reading(b"j" if number % 3 else None, detail="x" * number * 50))
+    shutil.copytree(stopped, cut)
+    outbox.close()
+    return {"stopped": stopped, "cut": cut}
+
+
+def flip_bits(data: bytearray, rng: random.Random) -> bytes:
+    for _ in range(rng.randint(1, 20)):
+        data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+    return bytes(data)
+
+
+def scramble_page(data: bytearray, rng: random.Random) -> bytes:
+    start = rng.randrange(len(data)) // 4096 * 4096
+    data[start : start + 4096] = rng.randbytes(4096)
+    return bytes(data)
+
+
+def blank_pages(data: bytearray, rng: random.Random) -> bytes:
+    start = rng.randrange(len(data)) // 4096 * 4096
+    data[start : start + 8192] = bytes(8192)
+    return bytes(data)
+
+
+def cut_short(data: bytearray, rng: random.Random) -> bytes:
+    return bytes(data[: rng.randrange(len(data))])
+
+
+def change_header(data: bytearray, rng: random.Random) -> bytes:
+    data[rng.randrange(min(200, len(data)))] = rng.randrange(256)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("state", ["stopped", "cut"])
+@pytest.mark.parametrize("harm", [flip_bits, scramble_page, blank_pages, cut_short, change_header])
+def test_after_any_damage_it_opens_and_keeps_what_is_appended_from_then_on(tmp_path, filled, reading, harm, state):
+    for number in range(8):
+        rng = random.Random(f"{harm.__name__}{state}{number}")
+        folder = tmp_path / str(number)
+        shutil.copytree(filled[state], folder)
+        name = rng.choice([name for name in ("outbox.db", "outbox.db-wal") if (folder / name).exists()])
+        (folder / name).write_bytes(harm(bytearray((folder / name).read_bytes()), rng))
+
+        outbox = opened(folder)
+        told = [outbox.append_reading(reading()) for _ in range(3)]
+        settle(outbox)
+        told.append(outbox.append_reading(reading()))
+        outbox.close()
+
+        again = opened(folder)
+        held = accounted(folder)
+        again.close()
+        assert len(set(told)) == len(told), "no number is given twice"
+        assert all(seq in held[epoch] for epoch, seq in told), f"{harm.__name__} {number} of {name}"
+
+
+def settle(outbox: Outbox) -> None:
+    """Maintain until the check beside the captures has been looked at."""
+    deadline = time.monotonic() + 5
+    outbox.maintain()
+    while outbox.checking and time.monotonic() < deadline:
+        time.sleep(0.003)
+        outbox.maintain()
+
+
+def accounted(folder: Path) -> dict[str, RangeSet]:
+    """Return, per epoch, the numbers that are held or named in a `lost` record."""
+    found: dict[str, RangeSet] = {}
+    reader = Reader(folder / "outbox.db")
+    reader.changed()
+    for held in reader.epochs():
+        for row in reader.rows(held.epoch, 1, 10**9):
+            found.setdefault(held.epoch, RangeSet()).add(row.seq)
+            if row.schema == "cageclock/lost/1":
+                lost = jsontext.decode(row.body, Lost)
+                if lost.what == "record":
+                    found.setdefault(lost.of_epoch, RangeSet()).add(lost.first_seq, lost.last_seq)
+    reader.close()
+    return found
+
+
+def test_every_number_of_a_file_with_broken_pages_is_saved_or_named_as_lost(tmp_path, filled, reading):
+    [first] = accounted(filled["stopped"])
+    for page in range(4, 12):
+        folder = tmp_path / str(page)
+        shutil.copytree(filled["stopped"], folder)
+        with (folder / "outbox.db").open("r+b") as file:
+            file.seek(page * 4096)
+            file.write(b"\xff" * 4096)
+        outbox = opened(folder)
+        outbox.append_reading(reading())
+        settle(outbox)
+        outbox.close()
+        assert outbox.epoch != first, f"page {page} went unnoticed"
+        old = accounted(folder)[first]
+        assert next(iter(old))[0] == 1
+        assert len(old) == old.highest >= BEFORE, f"page {page}: {list(old)}"
+
+
+def test_a_number_that_a_station_holds_already_is_never_given_again(tmp_path, filled, reading):
+    folder = tmp_path / "restored"
+    shutil.copytree(filled["stopped"], folder)
+    outbox = opened(folder)
+    before = outbox.epoch
+    outbox.close()
+    delivery = Delivery.open(folder, device_id="cage07")
+    delivery.set_released({before: Released(RangeSet([(1, BEFORE + 3)]), RangeSet())}, "db-1")
+    delivery.close()
+    outbox = opened(folder)
+    epoch, _ = outbox.append_reading(reading())
+    outbox.close()
+    assert epoch != before
+
+
+def test_publishs_file_is_replaced_when_a_page_of_it_rots(tmp_path):
+    delivery = Delivery.open(tmp_path, device_id="cage07")
+    for number in range(200):
+        delivery.event("watchdog", f"{number} " + "x" * 500)
+    delivery.close()
+    path = tmp_path / "delivery.db"
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2 // 4096 * 4096
+    data[middle : middle + 8192] = b"\xff" * 8192
+    path.write_bytes(data)
+    delivery = Delivery.open(tmp_path, device_id="cage07")
+    delivery.add_request("r1")
+    delivery.close()
+    assert list(tmp_path.glob("delivery.db.damaged-*"))
+    reader = Reader(path)
+    reader.changed()
+    before, after = reader.epochs()
+    saved, told = ({row.seq: row.body for row in reader.rows(held.epoch, 1, 300)} for held in (before, after))
+    reader.close()
+    assert b"database_set_aside" in told[1]
+    losses = [jsontext.decode(body, Lost) for body in told.values() if b"cageclock/lost/1" in body]
+    gone = RangeSet((lost.first_seq, lost.last_seq) for lost in losses if lost.of_epoch == before.epoch)
+    assert 0 < len(gone) <= 16, "what two pages held"
+    assert [seq for seq in range(1, 201) if seq not in gone] == sorted(saved), "each is saved or named"

@@ -1,0 +1,49 @@
+"""What Home Assistant is told fits what the device sends and takes."""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+import pytest
+
+from edge.config.tree import Cage, Camera, Config, Mqtt
+from edge.contract import jsontext
+from edge.contract.command import CaptureRequest
+from edge.contract.reading import Reading
+from edge.contract.status import Health
+from edge.contract.topics import DeviceTopics
+from edge.publish.status.home_assistant import discovery_topic, make_discovery
+
+CONFIG = Config(
+    device_id="cage07",
+    state_dir="/nowhere",
+    cage=Cage(id="c7"),
+    camera=Camera(backend="simulated"),
+    mqtt=Mqtt(home_assistant=True),
+)
+TOPICS = DeviceTopics("cage07")
+ENTITIES = make_discovery(CONFIG)["cmps"]
+
+
+@pytest.mark.parametrize("name", [name for name, entity in ENTITIES.items() if "value_template" in entity])
+def test_a_template_reads_a_field_that_its_topic_has(name: str) -> None:
+    entity = ENTITIES[name]
+    payload = {TOPICS.of("latest"): Reading, TOPICS.of("health"): Health}[entity["state_topic"]]
+    (field,) = re.findall(r"value_json\.(\w+)", entity["value_template"])
+    assert field in {one.name for one in msgspec.structs.fields(payload)}
+
+
+def test_the_button_sends_a_request_that_the_device_takes() -> None:
+    """Its text is a template, which Home Assistant renders only under `command_template`; each press has its own id."""
+    button = ENTITIES["capture"]
+    assert button["command_topic"] == TOPICS.command("capture")
+    assert "payload_press" not in button
+    rendered = re.sub(r"\{\{ now\(\)\.timestamp\(\) \| int \}\}", "1767225600", button["command_template"])
+    assert jsontext.decode(rendered.encode(), CaptureRequest).id == "home-assistant-1767225600"
+
+
+def test_every_entity_has_a_name_of_its_own_and_the_picture_stays_off_the_prefix() -> None:
+    assert len({entity["unique_id"] for entity in ENTITIES.values()}) == len(ENTITIES)
+    assert discovery_topic(CONFIG) == "homeassistant/device/cageclock_cage07/config"
+    assert ENTITIES["thumbnail"]["image_topic"] == TOPICS.of("thumbnail/latest")

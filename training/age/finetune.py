@@ -1,0 +1,192 @@
+"""The route `finetune`: pretrain the backbone without labels, let the heads compete, train the age model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.base import Scalar
+from edge.contract.manifest import Age, HeadKind
+from edge.errors import OperatorError
+from training.age.data import AgeData
+from training.age.fit import Plan, distributions, fit_age, float_embeddings, with_trained_head
+from training.age.heads import HEADS
+from training.age.initial_weights import BACKBONE, DESCRIPTION, Weights, put_weights
+from training.age.networks import embedding_of
+from training.age.pretrain import pretrain
+from training.age.unlabelled import unlabelled_crops
+from training.crops.split import split_by_group
+from training.losses.ageing import crps
+from training.networks.training_loop import Recipe
+
+AGE_NETWORK, AGE_FIT = "age.keras", "age-fit.json"
+"""The trained model, and what `quantise` must know of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finetune:
+    """What `fit --route finetune` does. head `auto`: the three compete first, each for `head_steps`."""
+
+    steps: int = 4000
+    plan: Plan = field(default_factory=Plan)
+    head: HeadKind | Literal["auto"] = "distribution"
+    head_steps: int = 1500
+    weights: Weights | None = None
+    batch: int = 32
+    learning_rate: float = 3e-3
+
+
+def finetune(run: Path, data: AgeData, spec: Age, settings: Finetune, seed: int = 1) -> dict[str, Scalar]:
+    """Train on the given animals, keep age.keras and age-fit.json in the run, and return what the latter says."""
+    plan, competition = settings.plan, dict[str, float]()
+    if settings.head == "auto":
+        plan, competition = choose_head(data, spec, settings, seed)
+    else:
+        plan = replace(plan, head=settings.head)
+    network = train(data, spec, replace(settings, plan=plan), seed)
+    run.mkdir(parents=True, exist_ok=True)
+    half = run / f"part-{AGE_NETWORK}"
+    network.save(half)
+    half.replace(run / AGE_NETWORK)
+    said: dict[str, Scalar] = {
+        "route": "finetune",
+        "seed": seed,
+        "network": plan.backbone,
+        "reduce": plan.reduce,
+        "head": plan.head,
+        "steps": settings.steps,
+        "batch": settings.batch,
+        "items": ", ".join(data.item_names) or None,
+        "outliers": 0 if data.outliers is None else len(data.outliers),
+        **(settings.weights.describe() if settings.weights else {"weights": "none"}),
+        **{f"crps_days_{kind}": round(value, 2) for kind, value in competition.items()},
+    }
+    write_json(run / AGE_FIT, said)
+    return said
+
+
+def train(data: AgeData, spec: Age, settings: Finetune, seed: int) -> Any:
+    """Return the trained Keras model with its head, for crops of the spec's size."""
+    weights, plan = settings.weights, settings.plan
+    return fit_age(
+        data.crops,
+        data.age_days,
+        spec,
+        Recipe(settings.steps, settings.batch, settings.learning_rate),
+        seed,
+        plan=plan,
+        items=data.items,
+        prepare=None if weights is None else lambda network: put_weights(network, weights, plan.backbone),
+        outliers=data.outliers,
+    )
+
+
+def choose_head(data: AgeData, spec: Age, settings: Finetune, seed: int) -> tuple[Plan, dict[str, float]]:
+    """Return the plan with the head of the least CRPS by animal, and each head's CRPS, days.
+
+    They compete inside the training animals: a part of their groups is held out, and trained on afterwards.
+    """
+    split = split_by_group(data.group, seed)
+    inner, held = data.where(split.train | split.test), data.where(split.calibration)
+    found: dict[str, float] = {}
+    for kind in HEADS:
+        trial = replace(settings, plan=replace(settings.plan, head=kind), steps=settings.head_steps)
+        found[kind] = score(train(inner, spec, trial, seed), held, spec, kind)["crps_days"]
+    best = min(HEADS, key=lambda kind: found[kind])
+    return replace(settings.plan, head=best), found
+
+
+def score(network: Any, data: AgeData, spec: Age, kind: HeadKind) -> dict[str, float]:
+    """Return CRPS, mean absolute error (days, means over animals) and gap slope of the float network."""
+    filled = with_trained_head(spec, network, kind)
+    return scores_of(distributions(float_embeddings(embedding_of(network), data.crops), filled), data, filled)
+
+
+def scores_of(probabilities: NDArray[np.float64], data: AgeData, spec: Age) -> dict[str, float]:
+    """Return the figures of distributions (n, bins); each animal counts once, however often it was seen."""
+    bins, truth = np.array(spec.bin_centres_days), data.age_days.astype(np.float64)
+    predicted = probabilities @ bins
+    return {
+        "crps_days": _by_animal(crps(probabilities, bins, truth), data.animal),
+        "mae_days": _by_animal(np.abs(predicted - truth), data.animal),
+        "gap_slope": float(np.polyfit(truth, predicted - truth, 1)[0]) if np.ptp(truth) > 0 else 0.0,
+    }
+
+
+def pretrain_run(
+    run: Path,
+    source: Path,
+    spec: Age,
+    plan: Plan,
+    *,
+    method: str,
+    steps: int,
+    batch: int,
+    most: int,
+    licence: str,
+    seed: int = 1,
+) -> dict[str, Scalar]:
+    """Pretrain on unlabelled crops, keep backbone.keras and backbone.json in the run; return what the latter says."""
+    crops = unlabelled_crops(source, spec, most=most, seed=seed)
+    recipe = Recipe(steps, min(batch, len(crops)), 3e-3)
+    network, losses = pretrain(
+        crops, spec, recipe, method=method, backbone=plan.backbone, reduce=plan.reduce, seed=seed
+    )
+    run.mkdir(parents=True, exist_ok=True)
+    half = run / f"part-{BACKBONE}"
+    network.save(half)
+    half.replace(run / BACKBONE)
+    last = losses[-min(50, len(losses)) :]
+    said: dict[str, Scalar] = {
+        "source": f"{method} on {len(crops)} crops",
+        "method": method,
+        "licence": licence,
+        "normalisation": "pixel / 255",
+        "sha256": hashlib.sha256((run / BACKBONE).read_bytes()).hexdigest(),
+        "network": plan.backbone,
+        "reduce": plan.reduce,
+        "steps": steps,
+        "batch": recipe.batch,
+        "crops": len(crops),
+        "seed": seed,
+        "loss_first": round(losses[0], 4),
+        "loss_last": round(float(np.mean(last)), 4),
+    }
+    write_json(run / DESCRIPTION, said)
+    return said
+
+
+def load_fit(run: Path) -> dict[str, Any]:
+    """Return what age-fit.json says; a run from before it was written has the first kind of network and head.
+
+    Raises:
+        OperatorError: it is no JSON object.
+    """
+    path = run / AGE_FIT
+    if not path.exists():
+        return {"route": "finetune", "network": "plain-1", "reduce": 1, "head": "distribution", "weights": "none"}
+    try:
+        said = json.loads(path.read_text())
+    except ValueError as error:
+        raise OperatorError(f"{path}: expected JSON as `cageclock-train fit` writes it, got {error}") from error
+    if not isinstance(said, dict) or said.get("head") not in HEADS:
+        raise OperatorError(f"{path}: expected `head` to be one of {', '.join(HEADS)}; run `cageclock-train fit` again")
+    return said
+
+
+def write_json(path: Path, said: Mapping[str, Any]) -> None:
+    """Write the values whole or not at all."""
+    half = path.with_name(f"{path.name}.part")
+    half.write_text(json.dumps(said, indent=1) + "\n")
+    half.replace(path)
+
+
+def _by_animal(values: NDArray[np.floating], animals: NDArray[np.int32]) -> float:
+    return float(np.mean([values[animals == animal].mean() for animal in np.unique(animals)]))

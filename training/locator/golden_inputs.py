@@ -1,0 +1,134 @@
+"""RUN/locator-samples.npz: pictures that a run's locator is tested with on the device, and where the locator came from.
+
+A run of simulated data has them in data.npz; a locator from labelled frames or from another place brings its own.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contract.bundle.bundle import Bundle
+from edge.contract.manifest import CENTRES, GOLDEN_INPUTS, PARTS, Centres, Parts
+from edge.errors import OperatorError
+from training.bundle.pack import load_struct
+from training.locator.fit import save_stage
+from training.simulated.render import Dataset
+
+FILE = "locator-samples.npz"
+SAMPLES = 3
+SIMULATED_ORIGIN = "trained on simulated cages of this run"
+Pictures = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LocatorSamples:
+    """Views uint8 (n, h, w, c) and crops uint8 (n, s, s, c) as both stages take them; origin: one line for the card."""
+
+    views: Pictures
+    crops: Pictures
+    origin: str
+
+    def save(self, run: Path) -> None:
+        """Write RUN/locator-samples.npz, the first three of each."""
+        run.mkdir(parents=True, exist_ok=True)
+        half = run / f"{FILE}.part"
+        with half.open("wb") as file:
+            np.savez(file, views=self.views[:SAMPLES], crops=self.crops[:SAMPLES], origin=np.array(self.origin))
+        half.replace(run / FILE)
+
+
+def locator_samples(run: Path) -> LocatorSamples:
+    """Return the golden pictures of the run's locator.
+
+    Raises:
+        OperatorError: a file of the locator is missing, there are no pictures for it, or they do not fit it.
+    """
+    for name in (CENTRES, "centres.json", PARTS, "parts.json"):
+        if not (run / name).exists():
+            raise OperatorError(
+                f"{run / name}: a bundle needs a locator and there is none; train one (`cageclock-train locator --dlc "
+                f"PROJECT --out {run}`, or `--out {run}` on simulated data) or take one over with "
+                "`bundle --locator RUN_OR_BUNDLE`"
+            )
+    if (run / FILE).exists():
+        found = _load(run / FILE)
+    elif (run / "data.npz").exists():
+        data = Dataset.load(run / "data.npz")
+        found = LocatorSamples(data.views[:SAMPLES], data.parts[:SAMPLES], SIMULATED_ORIGIN)
+    else:
+        raise OperatorError(
+            f"{run / FILE}: a bundle is tested on the device with pictures that its locator takes, and there are none; "
+            "copy the file from the run that the locator comes from, or name that run or bundle with `bundle --locator`"
+        )
+    centres, parts = load_struct(run / "centres.json", Centres), load_struct(run / "parts.json", Parts)
+    _check_shape(run, "views", found.views, (centres.height, centres.width, centres.channels))
+    _check_shape(run, "crops", found.crops, (parts.size, parts.size, parts.channels))
+    return found
+
+
+def take_locator(run: Path, source: Path) -> None:
+    """Copy the locator of another run (a folder) or of a bundle (its public key beside it as .pub) into the run.
+
+    Raises:
+        OperatorError: there is none, or the run has another locator already.
+        BundleError: the bundle must not be used.
+    """
+    if source.is_dir():
+        samples = locator_samples(source)
+        contents = (source / CENTRES).read_bytes(), (source / PARTS).read_bytes()
+        specs = load_struct(source / "centres.json", Centres), load_struct(source / "parts.json", Parts)
+        origin = samples.origin.replace("of this run", f"of the run {source.resolve().name}")
+        samples = LocatorSamples(samples.views, samples.crops, origin)
+    else:
+        from training.steps.locator_from_project import open_trusted
+
+        bundle = open_trusted(source, source.with_suffix(".pub"))
+        contents = bundle.files[CENTRES], bundle.files[PARTS]
+        specs = bundle.manifest.centres, bundle.manifest.parts
+        samples = _of_bundle(bundle)
+    for name, content in zip((CENTRES, PARTS), contents, strict=True):
+        if (run / name).exists() and (run / name).read_bytes() != content:
+            raise OperatorError(
+                f"{run / name}: the run has another locator than {source}; leave --locator out to pack the run's own, "
+                "or move its centres.* and parts.* away"
+            )
+    if source.resolve() != run.resolve():
+        samples.save(run)
+        save_stage(run, "centres", contents[0], specs[0])
+        save_stage(run, "parts", contents[1], specs[1])
+
+
+def age_samples(crops: Pictures, test: NDArray[np.bool_]) -> Pictures:
+    """Return three crops spread over the test animals' rows."""
+    chosen = np.flatnonzero(test)
+    found: Pictures = crops[chosen[:: max(1, len(chosen) // SAMPLES)][:SAMPLES]]
+    return found
+
+
+def _of_bundle(bundle: Bundle) -> LocatorSamples:
+    with np.load(io.BytesIO(bundle.files[GOLDEN_INPUTS]), allow_pickle=False) as golden:
+        manifest = bundle.manifest
+        origin = f"taken from the bundle {manifest.name} {manifest.model_version} ({manifest.notice})"
+        return LocatorSamples(golden["centres"], golden["parts"], origin)
+
+
+def _load(path: Path) -> LocatorSamples:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return LocatorSamples(arrays["views"], arrays["crops"], str(arrays["origin"]))
+    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+        raise OperatorError(f"{path}: expected the pictures that `locator --dlc` writes, got {error}") from error
+
+
+def _check_shape(run: Path, name: str, pictures: Pictures, expected: tuple[int, ...]) -> None:
+    if pictures.dtype != np.uint8 or pictures.shape[1:] != expected or not len(pictures):
+        raise OperatorError(
+            f"{run}: {name} for the locator: expected uint8 pictures {expected}, got {pictures.dtype} "
+            f"{pictures.shape[1:]} ({len(pictures)} of them); they belong to another locator than the run's"
+        )
