@@ -94,7 +94,7 @@ def _locate(planned: Planned, model: LoadedModel, options: Options) -> bool:
     scorer = f"cageclock_{model.manifest.name}_{model.sha256[:12]}"
     with KeypointCsv(out, model.manifest.parts.keypoints, scorer, options.animals) as table:
         find = _finder(source, model, options)
-        for name, read in progress(source.rows(), source.count, source.name):
+        for name, read in progress(source.rows(), source.count, source.name, line_s=None):
             table.add(name, seen.add(name, read, find) or [()] * options.animals)
         if seen.looked_at == len(seen.faults):
             raise seen.faults.nothing_read(source.name)

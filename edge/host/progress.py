@@ -1,4 +1,4 @@
-"""Progress with the time left, on standard error where that is a terminal; elsewhere not a word."""
+"""Progress with the time left, on standard error: redrawn on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -8,31 +8,43 @@ from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+_REDRAW_S = 0.5
+LINE_S = 20.0
 
 
-def progress(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
-    """Yield the items, telling how many are done, and how long the rest takes where a `total` is known or believed."""
-    if not sys.stderr.isatty():
+def progress(
+    items: Iterable[T], total: int | None, what: str, *, done: int = 0, line_s: float | None = LINE_S
+) -> Iterator[T]:
+    """Yield the items, and say how many are done and how long the rest takes where a `total` is known or estimated.
+
+    done: so many were done before. line_s: seconds between two lines where standard error is no terminal, None: no
+    word there.
+    """
+    live = sys.stderr.isatty()
+    every_s = _REDRAW_S if live else line_s
+    if every_s is None:
         yield from items
         return
     begin = shown = time.monotonic()
     try:
-        for number, item in enumerate(items, 1):
+        for number, item in enumerate(items, done + 1):
             yield item
             now = time.monotonic()
-            if now - shown > 0.5:
+            if now - shown > every_s:
                 shown = now
-                _show(f"{what}: {_standing(number, total, now - begin)}")
+                text = f"{what}: {_standing(number, number - done, total, now - begin)}"
+                _redraw(text) if live else print(text, file=sys.stderr, flush=True)
     finally:
-        _show("")
+        if live:
+            _redraw("")
 
 
-def _standing(done: int, total: int | None, took_s: float) -> str:
-    if total is None or done > total:  # a video's own count may be wrong
-        return f"{done}, {done / took_s:.1f} a second"
-    return f"{done}/{total}, {done / took_s:.1f} a second, {took_s / done * (total - done):.0f} s left"
+def _standing(number: int, done: int, total: int | None, took_s: float) -> str:
+    if total is None or number > total:  # a video's own count may be wrong
+        return f"{number}, {done / took_s:.1f} a second"
+    return f"{number}/{total}, {done / took_s:.1f} a second, {took_s / done * (total - number):.0f} s left"
 
 
-def _show(text: str) -> None:
+def _redraw(text: str) -> None:
     sys.stderr.write(f"\r{text}\x1b[K")  # what stood there before is cleared to the end of the line
     sys.stderr.flush()

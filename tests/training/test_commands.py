@@ -16,9 +16,10 @@ from edge.vision.model.golden import NAMES, check_golden
 from edge.vision.model.loaded import load_model
 from edge.vision.model.runtime import open_network
 from tests.training.conftest import command
-from training.bundle.pack import NOTICE, Calibration, load_struct
+from training.bundle.label import NOTICE
 from training.crops.split import split_by_group
-from training.simulated.render import Dataset
+from training.run import CALIBRATION, PARTS_SPEC, Calibration, Run
+from training.simulated.dataset import open_data
 
 pytestmark = pytest.mark.slow
 
@@ -62,18 +63,18 @@ def test_int8_input_is_exactly_pixel_minus_128(run: Path, name: str) -> None:
 
 def test_no_animal_is_on_two_sides(run: Path) -> None:
     """The run's training, calibration and test animals are different animals."""
-    data = Dataset.load(run / "data.npz")
+    data = open_data(Run(run))
     split = split_by_group(data.cage)
     sides = [set(data.animal[mask]) for mask in (split.train, split.calibration, split.test)]
     assert sum(len(side) for side in sides) == len(set.union(*sides))
-    training = load_struct(run / "calibration.json", Calibration).training
+    training = Run(run).read_struct(CALIBRATION, Calibration).training
     assert [training[f"{name}_animals"] for name in ("train", "calibration", "test")] == [len(side) for side in sides]
 
 
 def test_the_report_compares_both_networks_on_the_same_animals(run: Path) -> None:
     """Float32 and int8, the constant guess and the coverage are in the report, on the held-out animals."""
     report = json.loads((run / "report.json").read_text())
-    data = Dataset.load(run / "data.npz")
+    data = open_data(Run(run))
     test = split_by_group(data.cage).test
     assert report["test_readings"] == test.sum()
     guess = np.abs(np.median(data.age_days[split_by_group(data.cage).train]) - data.age_days[test]).mean()
@@ -113,7 +114,7 @@ def test_the_likelihood_of_parts_is_fitted_on_held_out_crops(run: Path) -> None:
     """The two numbers are those of the calibration cages, and what the device reads in the manifest."""
     from training.locator.fit import with_likelihood
 
-    data, spec = Dataset.load(run / "data.npz"), load_struct(run / "parts.json", Parts)
+    data, spec = open_data(Run(run)), Run(run).read_struct(PARTS_SPEC, Parts)
     held = split_by_group(data.part_cage).calibration
     content = (run / "parts.tflite").read_bytes()
     fitted = with_likelihood(content, spec, data.parts[held], data.keypoints[held])

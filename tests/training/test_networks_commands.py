@@ -9,9 +9,9 @@ import pytest
 
 from edge.contract.manifest import Age
 from training.age.network_comparison import Profile, compare_candidates
-from training.bundle.pack import Calibration, load_struct
 from training.cli import main
 from training.crops.table import Crops
+from training.run import AGE_SPEC, CALIBRATION, Calibration, Run
 
 pytestmark = pytest.mark.slow
 NETWORK = ("--network", "plain-0.3", "--reduce", "4")
@@ -22,13 +22,13 @@ def test_from_pretraining_to_an_int8_model_with_another_head(run: Path, tmp_path
     pre, out = tmp_path / "pre", tmp_path / "run"
     begin = ("pretrain", "--out", str(pre), "--crops", str(run), "--licence", "CC0", *NETWORK)
     assert main([*begin, "--method", "simsiam", "--steps", "2", "--batch", "4"]) == 0
-    Crops.load(run).save(out)
+    Crops.load(Run(run)).save(Run(out))
     options = ("--weights", str(pre), "--head", "quantile", "--steps", "2")
     assert main(["fit", "--out", str(out), *NETWORK, *options]) == 0
     assert main(["quantise", "--out", str(out)]) == 0
-    spec = load_struct(out / "age.json", Age)
+    spec = Run(out).read_struct(AGE_SPEC, Age)
     assert (spec.head, spec.width, spec.height, len(spec.head_bias)) == ("quantile", 384, 160, 10)
-    said = load_struct(out / "calibration.json", Calibration).training
+    said = Run(out).read_struct(CALIBRATION, Calibration).training
     described = json.loads((pre / "backbone.json").read_text())
     assert said["weights_sha256"] == described["sha256"]
     assert (said["weights_licence"], said["network"], said["reduce"]) == ("CC0", "plain-0.3", 4)
@@ -37,9 +37,9 @@ def test_from_pretraining_to_an_int8_model_with_another_head(run: Path, tmp_path
 
 def test_candidates_are_compared_once(run: Path, tmp_path: Path) -> None:
     """Error, bytes and latency of each; a candidate that is done is not trained again."""
-    Crops.load(run).save(tmp_path)
+    Crops.load(Run(run)).save(Run(tmp_path))
     profile = Profile((("plain-0.3", 4),), steps=1)
-    text = compare_candidates(tmp_path, profile)
+    text = compare_candidates(Run(tmp_path), profile)
     row = json.loads((tmp_path / "candidates.json").read_text())["candidates"][0]
     assert row["input"] == "96 x 40"
     assert row["bytes"] > 5000
@@ -47,7 +47,7 @@ def test_candidates_are_compared_once(run: Path, tmp_path: Path) -> None:
     assert row["crps_days"] > 0
     assert "| plain-0.3 | 96 x 40 |" in text
     kept = next((tmp_path / "candidates").iterdir()).stat().st_mtime_ns
-    assert compare_candidates(tmp_path, profile) == text
+    assert compare_candidates(Run(tmp_path), profile) == text
     assert next((tmp_path / "candidates").iterdir()).stat().st_mtime_ns == kept
 
 

@@ -17,9 +17,10 @@ from edge.vision.model.loaded import load_model
 from tests.training.conftest import command
 from tests.training.labelled_project import PARTS as PARTS_OF_PROJECT
 from tests.training.labelled_project import make_project
+from training.bundle.label import OWN_NOTICE
 from training.card.items import REQUIRED
-from training.locator.golden_inputs import FILE, LocatorSamples
-from training.steps.all import OWN_NOTICE
+from training.locator.golden_inputs import LocatorSamples
+from training.run import LOCATOR_SAMPLES, Run
 
 pytestmark = pytest.mark.slow
 
@@ -125,8 +126,8 @@ def test_a_copied_locator_needs_pictures_that_fit_it(own: Path, run: Path) -> No
     command_line = ("bundle", "--out", own, "--card-answers", own / "answers.yaml")
     missing = command(*command_line)
     assert missing.returncode == 2
-    assert f"{own / FILE}" in missing.stderr
-    LocatorSamples(np.zeros((3, 8, 8, 1), np.uint8), np.zeros((3, 192, 192, 1), np.uint8), "drawn").save(own)
+    assert f"{own / LOCATOR_SAMPLES}" in missing.stderr
+    LocatorSamples(np.zeros((3, 8, 8, 1), np.uint8), np.zeros((3, 192, 192, 1), np.uint8), "drawn").save(Run(own))
     wrong = command(*command_line)
     assert wrong.returncode == 2
     assert "another locator" in wrong.stderr

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edge.errors import OperatorError
 from training.crops.table import TRUTH, Crops
+from training.run import CROP_TABLE, DATA, Run
 
 ITEM = "frailty_"
 """Prefix of the table's columns that hold scores of frailty items, 0 to 1, empty where nobody scored them."""
@@ -47,7 +48,7 @@ class AgeData:
         )
 
 
-def age_data(run: Path, seed: int = 1) -> AgeData:
+def age_data(run: Run, seed: int = 1) -> AgeData:
     """Return the run's crops whose age is known; the seed is that of a simulation.
 
     Raises:
@@ -57,8 +58,8 @@ def age_data(run: Path, seed: int = 1) -> AgeData:
     crops = Crops.load(run)
     known = crops.table["age_days"].notna().to_numpy()
     if not known.any():
-        raise OperatorError(f"{run / 'crops.csv'}: column age_days: expected an age in some row, got none")
-    items, names = frailty_items(crops.table, run / "crops.csv")
+        raise OperatorError(f"{run.path(CROP_TABLE)}: column age_days: expected an age in some row, got none")
+    items, names = frailty_items(crops.table, run.path(CROP_TABLE))
     crops = crops.at(known)
     table = crops.table
     subject = table["subject"].where(table["subject"] != "", "row " + table.index.astype(str))
@@ -76,7 +77,7 @@ def age_data(run: Path, seed: int = 1) -> AgeData:
     )
 
 
-def known_ages(run: Path) -> pd.DataFrame:
+def known_ages(run: Run) -> pd.DataFrame:
     """Return the table of the run's crops whose age is known, in the order of `age_data`."""
     table = Crops.load(run).table
     return table[table["age_days"].notna()].reset_index(drop=True)
@@ -103,10 +104,10 @@ def frailty_items(table: pd.DataFrame, where: Path) -> tuple[NDArray[np.float32]
     return (np.stack(found, axis=1) if found else None), names
 
 
-def _complete_older_run(run: Path, seed: int) -> None:
+def _complete_older_run(run: Run, seed: int) -> None:
     """Give a simulation from before crops had a table theirs, without rendering it again."""
-    if (run / "data.npz").exists() and not (run / "crops.csv").exists():
-        from training.simulated.render import Dataset
+    if run.has(DATA) and not run.has(CROP_TABLE):
+        from training.simulated.dataset import open_data
         from training.simulated.table import crops_of
 
-        crops_of(Dataset.load(run / "data.npz"), seed).save(run)
+        crops_of(open_data(run), seed).save(run)

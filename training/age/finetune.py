@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -25,9 +22,7 @@ from training.age.unlabelled import unlabelled_crops
 from training.crops.split import split_by_group
 from training.losses.ageing import crps
 from training.networks.training_loop import Recipe
-
-AGE_NETWORK, AGE_FIT = "age.keras", "age-fit.json"
-"""The trained model, and what `quantise` must know of it."""
+from training.run import AGE_FIT, AGE_NETWORK, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +38,7 @@ class Finetune:
     learning_rate: float = 3e-3
 
 
-def finetune(run: Path, data: AgeData, spec: Age, settings: Finetune, seed: int = 1) -> dict[str, Scalar]:
+def finetune(run: Run, data: AgeData, spec: Age, settings: Finetune, seed: int = 1) -> dict[str, Scalar]:
     """Train on the given animals, keep age.keras and age-fit.json in the run, and return what the latter says."""
     plan, competition = settings.plan, dict[str, float]()
     if settings.head == "auto":
@@ -51,10 +46,8 @@ def finetune(run: Path, data: AgeData, spec: Age, settings: Finetune, seed: int 
     else:
         plan = replace(plan, head=settings.head)
     network = train(data, spec, replace(settings, plan=plan), seed)
-    run.mkdir(parents=True, exist_ok=True)
-    half = run / f"part-{AGE_NETWORK}"
-    network.save(half)
-    half.replace(run / AGE_NETWORK)
+    with run.writing(AGE_NETWORK) as half:
+        network.save(half)
     said: dict[str, Scalar] = {
         "route": "finetune",
         "seed": seed,
@@ -68,7 +61,7 @@ def finetune(run: Path, data: AgeData, spec: Age, settings: Finetune, seed: int 
         **(settings.weights.describe() if settings.weights else {"weights": "none"}),
         **{f"crps_days_{kind}": round(value, 2) for kind, value in competition.items()},
     }
-    write_json(run / AGE_FIT, said)
+    run.write_json(AGE_FIT, said)
     return said
 
 
@@ -121,7 +114,7 @@ def scores_of(probabilities: NDArray[np.float64], data: AgeData, spec: Age) -> d
 
 
 def pretrain_run(
-    run: Path,
+    run: Run,
     source: Path,
     spec: Age,
     plan: Plan,
@@ -139,17 +132,15 @@ def pretrain_run(
     network, losses = pretrain(
         crops, spec, recipe, method=method, backbone=plan.backbone, reduce=plan.reduce, seed=seed
     )
-    run.mkdir(parents=True, exist_ok=True)
-    half = run / f"part-{BACKBONE}"
-    network.save(half)
-    half.replace(run / BACKBONE)
+    with run.writing(BACKBONE) as half:
+        network.save(half)
     last = losses[-min(50, len(losses)) :]
     said: dict[str, Scalar] = {
         "source": f"{method} on {len(crops)} crops",
         "method": method,
         "licence": licence,
         "normalisation": "pixel / 255",
-        "sha256": hashlib.sha256((run / BACKBONE).read_bytes()).hexdigest(),
+        "sha256": run.sha256(BACKBONE),
         "network": plan.backbone,
         "reduce": plan.reduce,
         "steps": steps,
@@ -159,33 +150,47 @@ def pretrain_run(
         "loss_first": round(losses[0], 4),
         "loss_last": round(float(np.mean(last)), 4),
     }
-    write_json(run / DESCRIPTION, said)
+    run.write_json(DESCRIPTION, said)
     return said
 
 
-def load_fit(run: Path) -> dict[str, Any]:
+def load_network(run: Run) -> Any:
+    """Return the trained Keras model, with its head.
+
+    Raises:
+        OperatorError: `fit` has not run.
+    """
+    import keras
+
+    return keras.models.load_model(run.require(AGE_NETWORK), compile=False)
+
+
+def embedding_network(run: Run) -> Any:
+    """Return the trained Keras model from the crop to the embedding, without its head.
+
+    Raises:
+        OperatorError: `fit` has not run.
+    """
+    import keras
+
+    whole = load_network(run)
+    return keras.Model(whole.input, whole.get_layer("embedding").output)
+
+
+def load_fit(run: Run) -> dict[str, Any]:
     """Return what age-fit.json says; a run from before it was written has the first kind of network and head.
 
     Raises:
         OperatorError: it is no JSON object.
     """
-    path = run / AGE_FIT
-    if not path.exists():
+    if not run.has(AGE_FIT):
         return {"route": "finetune", "network": "plain-1", "reduce": 1, "head": "distribution", "weights": "none"}
-    try:
-        said = json.loads(path.read_text())
-    except ValueError as error:
-        raise OperatorError(f"{path}: expected JSON as `cageclock-train fit` writes it, got {error}") from error
-    if not isinstance(said, dict) or said.get("head") not in HEADS:
-        raise OperatorError(f"{path}: expected `head` to be one of {', '.join(HEADS)}; run `cageclock-train fit` again")
+    said = run.read_json(AGE_FIT)
+    if said.get("head") not in HEADS:
+        raise OperatorError(
+            f"{run.path(AGE_FIT)}: expected `head` to be one of {', '.join(HEADS)}; run `cageclock-train fit` again"
+        )
     return said
-
-
-def write_json(path: Path, said: Mapping[str, Any]) -> None:
-    """Write the values whole or not at all."""
-    half = path.with_name(f"{path.name}.part")
-    half.write_text(json.dumps(said, indent=1) + "\n")
-    half.replace(path)
 
 
 def _by_animal(values: NDArray[np.floating], animals: NDArray[np.int32]) -> float:

@@ -6,10 +6,8 @@ animals are not touched.
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,10 +15,11 @@ import numpy as np
 
 from edge.vision.model.runtime import open_network
 from training.age.data import AgeData, age_data
-from training.age.finetune import Finetune, score, scores_of, train, write_json
+from training.age.finetune import Finetune, score, scores_of, train
 from training.age.fit import Plan, distributions, int8_embeddings, quantise_age
 from training.crops.split import split_by_group
 from training.networks.shapes import age_spec
+from training.run import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ PROFILES = {
 }
 
 
-def compare_candidates(run: Path, profile: Profile, steps: int | None = None, seed: int = 1) -> str:
+def compare_candidates(run: Run, profile: Profile, steps: int | None = None, seed: int = 1) -> str:
     """Return the table (Markdown), kept with candidates.json in the run; finished candidates are not trained again."""
     from training.networks.int8 import import_backend
 
@@ -62,10 +61,10 @@ def compare_candidates(run: Path, profile: Profile, steps: int | None = None, se
     rows = []
     for name, reduce in profile.networks:
         settings = Finetune(steps=steps or profile.steps, plan=Plan(name, reduce))
-        rows.append(_measured(run / "candidates", inner, held, settings, seed))
-    write_json(run / "candidates.json", {"seed": seed, "candidates": rows})
+        rows.append(_measured(run, inner, held, settings, seed))
+    run.write_json("candidates.json", {"seed": seed, "candidates": rows})
     text = table(rows)
-    (run / "candidates.md").write_text(text)
+    run.write_bytes("candidates.md", text.encode())
     return text
 
 
@@ -105,12 +104,11 @@ def latency_ms(content: bytes, shape: tuple[int, ...], rounds: int = 30) -> floa
     return float(np.median(took)) * 1000
 
 
-def _measured(folder: Path, inner: AgeData, held: AgeData, settings: Finetune, seed: int) -> dict[str, Any]:
+def _measured(run: Run, inner: AgeData, held: AgeData, settings: Finetune, seed: int) -> dict[str, Any]:
     plan, spec = settings.plan, age_spec()
-    path = folder / f"{plan.backbone}-reduce-{plan.reduce}-steps-{settings.steps}-seed-{seed}.json"
-    if path.exists():
-        found: dict[str, Any] = json.loads(path.read_text())
-        return found
+    name = f"candidates/{plan.backbone}-reduce-{plan.reduce}-steps-{settings.steps}-seed-{seed}.json"
+    if run.has(name):
+        return run.read_json(name)
     begin = time.process_time()
     network = train(inner, spec, settings, seed)
     took = time.process_time() - begin
@@ -130,6 +128,5 @@ def _measured(folder: Path, inner: AgeData, held: AgeData, settings: Finetune, s
         "training_cpu_s": took,
         "animals": len(np.unique(held.animal)),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(path, row)
+    run.write_json(name, row)
     return row

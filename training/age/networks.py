@@ -11,7 +11,7 @@ from typing import Any
 
 from edge.contract.manifest import Age
 from edge.errors import OperatorError
-from training.locator.networks import block
+from training.networks.blocks import block
 
 PLAIN_WIDTHS = (12, 24, 40, 56, 80)
 MOBILENET_WIDTHS = (0.35, 0.5, 0.75, 1.0)

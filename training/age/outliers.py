@@ -15,11 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from edge.host.progress import progress
 from edge.vision.preprocess import age_input
 from training.age.data import AgeData
 from training.networks.shapes import age_spec
-from training.progress import progress
+from training.run import Run
 from training.simulated.foreign import IN_DOMAIN, KINDS, NEAR, scenes_of_cage
+from training.whole_file import replacing
 
 Crop = NDArray[np.uint8]
 Make = Callable[[Crop, Crop, np.random.Generator], Crop]
@@ -33,7 +35,7 @@ NEAR_TIMES = 4
 _SHARD = 6
 
 
-def outliers_for(run: Path, train: AgeData, seed: int = 1) -> Crop:
+def outliers_for(run: Run, train: AgeData, seed: int = 1) -> Crop:
     """Return the outliers, uint8 (m, h, w, c), of a run's training animals: the same at each call.
 
     Simulated animals have foreign scenes of up to 150 cages, kept in the run's folder, the nearest kinds several times,
@@ -42,7 +44,7 @@ def outliers_for(run: Path, train: AgeData, seed: int = 1) -> Crop:
     if not train.simulated:
         return made_outliers(train.crops, MADE, seed)
     cages = min(CAGES, max(2, len(np.unique(train.group)) // 2))
-    rendered = rendered_outliers(run / "outliers", seed, cages)
+    rendered = rendered_outliers(run.path("outliers"), seed, cages)
     times = np.resize([NEAR_TIMES if kind in NEAR else 1 for kind in KINDS], len(rendered))
     return np.concatenate([np.repeat(rendered, times, axis=0), made_outliers(train.crops, len(rendered) // 2, seed)])
 
@@ -78,10 +80,8 @@ def _render_shard(job: tuple[Path, int, int, int]) -> Path:
             for one in scenes
             if one.kind != IN_DOMAIN
         ]
-        half = path.with_name(f"{path.name}.part")
-        with half.open("wb") as file:
-            np.save(file, np.array(crops), allow_pickle=False)
-        half.replace(path)
+        with replacing(path) as half:
+            np.save(half, np.array(crops), allow_pickle=False)
     return path
 
 

@@ -17,6 +17,7 @@ from edge.vision.estimate import interval_of
 from training.age.calibrate import domain_scores
 from training.age.fit import distributions
 from training.age.metrics import spread_of
+from training.run import PREDICTIONS, Run
 
 FILE = "predictions.csv"
 
@@ -71,10 +72,8 @@ def with_corrected_gap(table: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def write(run: Path, table: pd.DataFrame) -> Path:
+def write(run: Run, table: pd.DataFrame) -> Path:
     """Write RUN/predictions.csv whole and return its path."""
-    path = run / FILE
-    half = path.with_suffix(".part")
-    table.round(4).to_csv(half, index=False)
-    half.replace(path)
-    return path
+    with run.writing(PREDICTIONS) as half:
+        table.round(4).to_csv(half, index=False)
+    return run.path(PREDICTIONS)

@@ -5,7 +5,6 @@ how far two readings of one animal are apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,8 +15,8 @@ from edge.errors import OperatorError
 from training.age.data import AgeData, age_data, known_ages
 from training.age.fit import int8_embeddings
 from training.age.predictions import predict
-from training.bundle.pack import Calibration
 from training.crops.table import Crops
+from training.run import CROP_TABLE, Calibration, Run
 
 SEEDS = 2_000_000
 """Added to a run's seed: the repeated readings of simulated animals are of other cages than all others."""
@@ -51,7 +50,7 @@ class Readings:
         )
 
 
-def further_animals(run: Path, also: Path, seed: int) -> AgeData:
+def further_animals(run: Run, also: Run, seed: int) -> AgeData:
     """Return all crops of the run `also`, none of whose animals is one of `run`'s.
 
     Raises:
@@ -61,13 +60,13 @@ def further_animals(run: Path, also: Path, seed: int) -> AgeData:
     shared = sorted((own & further) - {""})
     if shared:
         raise OperatorError(
-            f"{also / 'crops.csv'}: column subject: expected no animal of {run}, from which the model may have learnt, "
-            f"got {len(shared)}, {shared[0]} among them; those that {run} holds out calibrate already"
+            f"{also.path(CROP_TABLE)}: column subject: expected no animal of {run}, from which the model may have "
+            f"learnt, got {len(shared)}, {shared[0]} among them; those that {run} holds out calibrate already"
         )
     return age_data(also, seed)
 
 
-def read_again(run: Path, also: Path, content: bytes, spec: Age, calibration: Calibration, seed: int) -> pd.DataFrame:
+def read_again(run: Run, also: Run, content: bytes, spec: Age, calibration: Calibration, seed: int) -> pd.DataFrame:
     """Return what the int8 network says of all readings of the run `also`: predictions.csv's columns and `animal`.
 
     The float network is not asked, and the corrected gap is left to who reads it: it is a line over these animals.

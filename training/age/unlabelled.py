@@ -16,6 +16,7 @@ from edge.footage.faults import Faults
 from edge.vision import image
 from training.crops.split import split_by_group
 from training.crops.table import Crops
+from training.run import CROP_TABLE, CROPS, Run
 
 
 def unlabelled_crops(source: Path, spec: Age, *, most: int, seed: int = 1) -> NDArray[np.uint8]:
@@ -27,18 +28,18 @@ def unlabelled_crops(source: Path, spec: Age, *, most: int, seed: int = 1) -> ND
     Raises:
         OperatorError: there is no picture, one is damaged, or the run's crops have another size.
     """
-    if (source / "crops.csv").is_file():
-        return _of_run(source, spec, most, seed)
+    if Run(source).has(CROP_TABLE):
+        return _of_run(Run(source), spec, most, seed)
     return _of_pictures(source, spec, most, seed)
 
 
-def _of_run(run: Path, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
+def _of_run(run: Run, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
     """Return crops of the run's training cages: pictures of held-out animals stay unseen, with or without ages."""
     found = Crops.load(run)
     crops = found.pixels[split_by_group(found.groups(), seed).train]
     shape = (spec.height, spec.width, spec.channels)
     if crops.shape[1:] != shape or len(crops) < 2:
-        raise OperatorError(f"{run / 'crops.npz'}: expected at least 2 crops {shape}, got {crops.shape}")
+        raise OperatorError(f"{run.path(CROPS)}: expected at least 2 crops {shape}, got {crops.shape}")
     return crops[_some(len(crops), most, seed)]
 
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract import jsontext
-from edge.contract.base import Scalar, Struct
 from edge.contract.bundle.bundle import Bundle, write_bundle
 from edge.contract.bundle.envelope import new_key_pair
 from edge.contract.manifest import (
@@ -27,62 +23,17 @@ from edge.contract.manifest import (
     Age,
     Budget,
     Centres,
-    Domain,
-    Intervals,
     Manifest,
     Parts,
-    Validity,
 )
-from edge.errors import MessageError, OperatorError
 from edge.vision.model.golden import make_golden
 from edge.vision.model.runtime import open_network
-
-NOTICE = "trained on simulated mice; no biological claim"
-T = TypeVar("T")
-
-
-class Calibration(Struct, frozen=True, kw_only=True):
-    """What `quantise` leaves beside the age network: `calibration.json`."""
-
-    intervals: tuple[Intervals, ...]
-    domain: Domain
-    validity: Validity
-    training: dict[str, Scalar]
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a person decides about a bundle."""
-
-    name: str
-    model_version: str
-    release: int
-    notice: str = NOTICE
-    channel: str = "demo"
-
-
-def save_struct(path: Path, value: msgspec.Struct) -> None:
-    """Write a struct as indented JSON."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(msgspec.json.format(jsontext.encode(value), indent=1) + b"\n")
-
-
-def load_struct(path: Path, kind: type[T]) -> T:
-    """Return the struct that a run's file holds.
-
-    Raises:
-        OperatorError: it is missing or malformed.
-    """
-    try:
-        return jsontext.decode(path.read_bytes(), kind)
-    except FileNotFoundError as error:
-        raise OperatorError(f"{path}: there is no such file; run the steps before this one") from error
-    except MessageError as error:
-        raise OperatorError(f"{path}: {error}") from error
+from training.bundle.label import Label
+from training.run import AGE_SPEC, CALIBRATION, Calibration, Run
 
 
 def pack_run(
-    run: Path,
+    run: Run,
     out: Path,
     label: Label,
     samples: Mapping[str, NDArray[np.uint8]],
@@ -91,24 +42,15 @@ def pack_run(
     signing_key: bytes,
 ) -> str:
     """Write the bundle of a run's networks and return its SHA-256; `samples` are the golden inputs of each network."""
-    networks = {name: (run / name).read_bytes() for name in (CENTRES, PARTS, AGE)}
-    calibration = load_struct(run / "calibration.json", Calibration)
-    manifest = _manifest(
-        label,
-        (
-            load_struct(run / "centres.json", Centres),
-            load_struct(run / "parts.json", Parts),
-            load_struct(run / "age.json", Age),
-        ),
-        calibration,
-        metrics,
-    )
+    networks = {name: run.read_bytes(name) for name in (CENTRES, PARTS, AGE)}
+    specs = run.centres()[1], run.parts()[1], run.read_struct(AGE_SPEC, Age)
+    manifest = _manifest(label, specs, run.read_struct(CALIBRATION, Calibration), metrics)
     return _write(out, manifest, networks, samples, card, signing_key)
 
 
 def repack(
     bundle: Bundle,
-    run: Path,
+    run: Run,
     out: Path,
     label: Label,
     samples: Mapping[str, NDArray[np.uint8]],
@@ -116,7 +58,8 @@ def repack(
     signing_key: bytes,
 ) -> str:
     """Write a bundle with the run's own locator and another bundle's age model; return its SHA-256."""
-    networks = {CENTRES: (run / CENTRES).read_bytes(), PARTS: (run / PARTS).read_bytes(), AGE: bundle.files[AGE]}
+    (centres, centres_spec), (parts, parts_spec) = run.centres(), run.parts()
+    networks = {CENTRES: centres, PARTS: parts, AGE: bundle.files[AGE]}
     manifest = msgspec.structs.replace(
         bundle.manifest,
         name=label.name,
@@ -124,8 +67,8 @@ def repack(
         release=label.release,
         created_at=datetime.now(UTC),
         notice=label.notice,
-        centres=load_struct(run / "centres.json", Centres),
-        parts=load_struct(run / "parts.json", Parts),
+        centres=centres_spec,
+        parts=parts_spec,
     )
     return _write(out, manifest, networks, samples, card, signing_key)
 

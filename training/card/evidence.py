@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
 from edge.contract.manifest import Age
-from training.age.predictions import FILE as PREDICTIONS
-from training.bundle.pack import Calibration, Label, load_struct
+from training.bundle.label import Label
 from training.crops.split import Split, split_by_group
 from training.crops.table import TEXT, TRUTH, Crops, split_groups
+from training.run import AGE_SPEC, PREDICTIONS, Calibration, Run
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,15 +45,14 @@ class Evidence:
 
 
 def gather(
-    run: Path, label: Label, metrics: Mapping[str, float], calibration: Calibration, locator: str, seed: int
+    run: Run, label: Label, metrics: Mapping[str, float], calibration: Calibration, locator: str, seed: int
 ) -> Evidence:
     """Return the evidence that the run's folder holds; locator: where the locator came from, one line."""
     table = Crops.load(run).table
     aged = table[table["age_days"].notna()].reset_index(drop=True)
-    path = run / PREDICTIONS
     told = None
-    if path.exists():
-        told = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
+    if run.has(PREDICTIONS):
+        told = pd.read_csv(run.path(PREDICTIONS), dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
         told[[name for name in TEXT if name in told]] = told[[name for name in TEXT if name in told]].fillna("")
     split = split_by_group(split_groups(aged), seed)
-    return Evidence(label, table, split, metrics, calibration, load_struct(run / "age.json", Age), told, locator, seed)
+    return Evidence(label, table, split, metrics, calibration, run.read_struct(AGE_SPEC, Age), told, locator, seed)

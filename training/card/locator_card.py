@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge.contract.bundle.bundle import Bundle
 from edge.contract.manifest import CARD
-from training.bundle.pack import Label
+from training.bundle.label import Label
 
 _FIGURES = {
     "held_out_frames": "held-out frames",

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import OperatorError
-from training.bundle.pack import Calibration, Label
+from training.bundle.label import Label
 from training.card.answers import DEMO, LICENSE, missing_required, read_answers
 from training.card.evidence import Evidence, gather
 from training.card.from_data import answers_from
 from training.card.items import ITEMS, SECTIONS, Item
+from training.run import Calibration, Run
 
 UNANSWERED = "Not answered."
 
@@ -26,7 +27,7 @@ class Card:
 
 
 def make_card(
-    run: Path,
+    run: Run,
     label: Label,
     metrics: Mapping[str, float],
     calibration: Calibration,

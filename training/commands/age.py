@@ -6,8 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from edge.contract.manifest import AGE
 from training.commands import features, finetune
 from training.commands.options import print_figures, quiet, run_command
+from training.run import Run
 
 
 def add(commands: Any) -> None:
@@ -39,18 +41,24 @@ def _fit(options: argparse.Namespace) -> int:
 def run_quantise(options: argparse.Namespace) -> int:
     """Quantise and calibrate."""
     quiet()
-    from training.steps.all import quantise_and_calibrate
+    from training.steps.quantise import quantise_and_calibrate
 
-    quantise_and_calibrate(options.out, options.seed, options.repeated)
-    print(options.out / "age.tflite")
+    run = Run(options.out)
+    quantise_and_calibrate(run, options.seed, _further(options))
+    print(run.path(AGE))
     return 0
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Write the report."""
     quiet()
-    from training.steps.all import evaluate
+    from training.steps.evaluate import evaluate
 
-    print_figures(evaluate(options.out, options.seed, options.repeated))
-    print(options.out / "report.html")
+    run = Run(options.out)
+    print_figures(evaluate(run, options.seed, _further(options)))
+    print(run.path("report.html"))
     return 0
+
+
+def _further(options: argparse.Namespace) -> Run | None:
+    return Run(options.repeated) if options.repeated else None

@@ -8,6 +8,7 @@ from typing import Any
 
 from training.commands.age import run_evaluate, run_quantise
 from training.commands.options import positive, print_figures, quiet, run_command
+from training.run import DATA, Run
 
 
 def add(commands: Any) -> None:
@@ -52,9 +53,10 @@ def _bundle_options(command: argparse.ArgumentParser) -> None:
 def _simulate(options: argparse.Namespace) -> int:
     from training.simulated.render import simulate
 
-    again = " (there already, used again; remove it for another)" if (options.out / "data.npz").exists() else ""
+    run = Run(options.out)
+    again = " (there already, used again; remove it for another)" if run.has(DATA) else ""
     data = simulate(
-        options.out,
+        run,
         cages=options.cages,
         frames=options.frames,
         seed=options.seed,
@@ -63,7 +65,7 @@ def _simulate(options: argparse.Namespace) -> int:
         repeats=getattr(options, "repeats", 1),
     )
     found = f"{len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
-    print(f"{options.out / 'data.npz'}: {found}{again}")
+    print(f"{run.path(DATA)}: {found}{again}")
     return 0
 
 
@@ -71,10 +73,11 @@ def _bundle(options: argparse.Namespace) -> int:
     quiet()
     from training.steps.bundle import Given, bundle, label_of
 
-    label = label_of(options.out, options.name, options.model_version, options.release)
-    path = options.file or options.out / f"{label.name}.bundle"
+    run = Run(options.out)
+    label = label_of(run, options.name, options.model_version, options.release)
+    path = options.file or run.path(f"{label.name}.bundle")
     given = Given(getattr(options, "locator", None), options.card_answers)
-    sha256 = bundle(options.out, path, label, options.key or options.out / "key.pem", options.seed, given)
+    sha256 = bundle(run, path, label, options.key or run.path("key.pem"), options.seed, given)
     print(f"{path}: {path.stat().st_size} bytes, sha256 {sha256}")
     return 0
 
@@ -89,12 +92,14 @@ def _template(options: argparse.Namespace) -> int:
 
 def _demo_bundle(options: argparse.Namespace) -> int:
     quiet()
-    from training.steps.all import Effort, train_age, train_locator
+    from training.age.finetune import Finetune
+    from training.steps.fit import train_age
+    from training.steps.locator_from_simulation import Effort, train_locator
 
     _simulate(options)
-    effort = Effort(options.centre_steps, options.part_steps, options.age_steps)
-    print_figures(train_locator(options.out, effort, options.seed))
-    train_age(options.out, effort, options.seed)
+    run = Run(options.out)
+    print_figures(train_locator(run, Effort(options.centre_steps, options.part_steps), options.seed))
+    train_age(run, Finetune(steps=options.age_steps), options.seed)
     options.repeated = _repeated(options)
     run_quantise(options)
     run_evaluate(options)
@@ -109,5 +114,5 @@ def _repeated(options: argparse.Namespace) -> Path:
     out: Path = options.out / "repeated"
     cages = min(CAGES, max(2, options.cages // 2))
     visits = {"frames": 1, "days": DAYS, "repeats": REPEATS}
-    simulate(out, cages=cages, seed=options.seed + SEEDS, workers=options.workers, **visits)
+    simulate(Run(out), cages=cages, seed=options.seed + SEEDS, workers=options.workers, **visits)
     return out

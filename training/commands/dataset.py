@@ -8,6 +8,7 @@ from typing import Any
 
 from edge.errors import EXIT_PASSED_OVER, OperatorError
 from training.commands.options import quiet, run_command, scale
+from training.run import Run
 
 
 def add(commands: Any) -> None:
@@ -50,7 +51,7 @@ def _crops(options: argparse.Namespace) -> int:
         print(finding)
     if not len(crops):
         raise OperatorError(f"{options.dataset}: no picture could be used; the reasons stand above")
-    crops.save(options.out)
+    crops.save(Run(options.out))
     print(f"{options.out / 'crops.npz'}: {len(crops)} crops of {crops.table.subject.nunique()} animals")
     print(f"not usable: {len(unusable)} of {len(crops) + len(unusable)}")
     return EXIT_PASSED_OVER if any(finding.severity == UNREADABLE for finding in unusable) else 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.errors import OperatorError
 from training.commands.options import print_figures, quiet
+from training.run import Run
 
 _SHOWN = ("mae", "mae_constant", "mae_row_split", "leakage_index", "r2", "r", "coverage_90", "width_90", "gap_slope")
 
@@ -43,7 +44,8 @@ def run(options: argparse.Namespace) -> int:
         quiet()
         from training.features.embedding import embedded
 
-        table = embedded(options.embedding_run, options.embedding, options.seed, options.network_from)
+        network = Run(options.network_from) if options.network_from else None
+        table = embedded(Run(options.embedding_run), options.embedding, options.seed, network)
         source = f"{options.embedding} embedding"
     elif options.table is None or options.target is None or options.group is None or options.embedding_run is not None:
         raise OperatorError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.commands.options import positive, print_figures, quiet, run_command
+from training.run import Run
 
 NETWORK = "plain-WIDTH or mobilenet-WIDTH (default %(default)s)"
 REDUCE = "average the crop over squares of so many pixels inside the network (default %(default)s)"
@@ -61,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     quiet()
     from training.age.finetune import Finetune
     from training.age.fit import Plan
-    from training.steps.all import Effort, train_age
+    from training.steps.fit import train_age
 
     settings = Finetune(
         steps=options.steps,
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         head_steps=options.head_steps,
         weights=weights,
     )
-    train_age(options.out, Effort(age=options.steps), options.seed, again=options.again, settings=settings)
+    train_age(Run(options.out), settings, options.seed, again=options.again)
     print(options.out / "age.keras")
     return 0
 
@@ -93,7 +94,7 @@ def _pretrain(options: argparse.Namespace) -> int:
 
     import_backend()
     said = pretrain_run(
-        options.out,
+        Run(options.out),
         options.crops or options.out,
         age_spec(),
         Plan(options.network, options.reduce),
@@ -113,6 +114,6 @@ def _candidates(options: argparse.Namespace) -> int:
     quiet()
     from training.age.network_comparison import PROFILES, compare_candidates
 
-    print(compare_candidates(options.out, PROFILES[options.profile], options.steps, options.seed))
+    print(compare_candidates(Run(options.out), PROFILES[options.profile], options.steps, options.seed))
     print(options.out / "candidates.md")
     return 0

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge.errors import OperatorError
 from training.commands.options import passed_over, positive, print_figures, quiet, run_command, scale
+from training.run import Run
 
 PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1000)}
 """Steps of the second stage, of the first, and of a point of the learning curve."""
@@ -76,19 +77,40 @@ def _locator(options: argparse.Namespace) -> int:
             )
         options.dlc, options.data = options.data, None
     if options.dlc is not None:
-        from training.steps.locator_from_project import train_on_project
-
-        figures = train_on_project(options)
+        figures = _from_project(options)
     else:
         from training.locator.fit import Kept
-        from training.steps.all import Effort, train_locator
+        from training.steps.locator_from_simulation import Effort, train_locator
 
         effort = Effort(centres=options.centre_steps or 900, parts=options.steps or 2000)
-        run = options.data or options.out
-        kept = Kept(run, options.resume, options.checkpoint_every)
+        run = Run(options.data or options.out)
+        kept = Kept(run.folder, options.resume, options.checkpoint_every)
         figures = train_locator(run, effort, options.seed, again=options.again, kept=kept)
     print_figures(figures)
     return 0
+
+
+def _from_project(options: argparse.Namespace) -> dict[str, float]:
+    from training.locator.fit import Kept
+    from training.steps.locator_from_project import BUNDLE, Order, train_on_project
+
+    run = Run(options.out)
+    order = Order(
+        project=options.dlc,
+        simulated=Run(options.data) if options.data else None,
+        px_per_mm=options.px_per_mm,
+        steps=options.steps or 2500,
+        centre_steps=options.centre_steps or 800,
+        age_from=options.age_from,
+        key=options.key or run.path("key.pem"),
+        seed=options.seed,
+        again=options.again,
+    )
+    figures = train_on_project(run, order, Kept(run.folder, options.resume, options.checkpoint_every))
+    if "picture_px_per_crop_px" in figures:
+        print("the animals are too large or too small for native pixels: give the device camera.px_per_mm")
+    print(f"{run.path(BUNDLE)}; trust it with bundle.trusted_keys: [{order.key.with_suffix('.pub')}]")
+    return figures
 
 
 def _report(options: argparse.Namespace) -> int:

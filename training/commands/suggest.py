@@ -34,9 +34,9 @@ def add(commands: Any) -> None:
 def _suggest(options: argparse.Namespace) -> int:
     from edge.footage.faults import Faults
     from edge.vision.model.loaded import load_model
+    from training.bundle.trusted import open_trusted
     from training.deeplabcut.write import Suggestion, write_project
     from training.locator.active_learning import candidates, choose, pictures
-    from training.steps.locator_from_project import open_trusted
 
     bundle = options.trained / "own-locator.bundle" if options.trained else options.bundle
     key = options.trained / "key.pub" if options.trained else options.trust or bundle.with_suffix(".pub")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.commands.options import positive, print_figures, quiet, run_command
+from training.run import Run
 from training.truth.defaults import OPEN_FIELD
 
 
@@ -27,10 +28,10 @@ def _truth(options: argparse.Namespace) -> int:
     quiet()
     from training.truth.measure import Signed, Size, measure_truth
 
-    run: Path = options.out
+    run = Run(options.out)
     figures = measure_truth(
         run,
-        Signed(options.bundle or run / "cageclock-demo.bundle", options.trust or run / "key.pub"),
+        Signed(options.bundle or run.path("cageclock-demo.bundle"), options.trust or run.path("key.pub")),
         Size(options.cages, options.scene_cages, options.oracle_animals, options.interval_animals),
         open_field=options.open_field if options.open_field.is_dir() else None,
         seed=options.seed,
@@ -39,5 +40,5 @@ def _truth(options: argparse.Namespace) -> int:
     if not options.open_field.is_dir():
         print(f"{options.open_field}: not there, so the open field is not among the foreign scenes")
     print_figures(figures)
-    print(run / "truth.json")
+    print(run.path("truth.json"))
     return 0

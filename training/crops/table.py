@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from edge.errors import OperatorError
+from training.run import CROP_TABLE, CROPS, Run
 
 TEXT = ("subject", "litter", "strain", "sex", "cage", "camera", "site", "light", "picture", "treatment")
 NUMBERS = ("age_days", "age_uncertainty_days", "weight_g")
@@ -53,37 +53,28 @@ class Crops:
         """
         return split_groups(self.table)
 
-    def save(self, run: Path) -> None:
+    def save(self, run: Run) -> None:
         """Write RUN/crops.npz and crops.csv; the table is written last, so that a half-done pair is never read."""
         if len(self.pixels) != len(self.table):
             raise OperatorError(f"crops: expected one row a crop, got {len(self.pixels)} and {len(self.table)} rows")
-        run.mkdir(parents=True, exist_ok=True)
-        (run / "crops.csv").unlink(missing_ok=True)
-        half = run / "crops.npz.part"
-        with half.open("wb") as file:
-            np.savez(file, pixels=self.pixels)
-        half.replace(run / "crops.npz")
+        run.path(CROP_TABLE).unlink(missing_ok=True)
+        with run.writing(CROPS) as half:
+            np.savez(half, pixels=self.pixels)
         table = self.table.copy()
         table["captured_at"] = pd.to_datetime(table["captured_at"], utc=True).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-        half = run / "crops.csv.part"
-        table.to_csv(half, index=False)
-        half.replace(run / "crops.csv")
+        with run.writing(CROP_TABLE) as half:
+            table.to_csv(half, index=False)
 
     @classmethod
-    def load(cls, run: Path) -> Crops:
+    def load(cls, run: Run) -> Crops:
         """Read what `save` wrote.
 
         Raises:
             OperatorError: there are no crops, or the files hold something else.
         """
-        path = run / "crops.csv"
-        if not path.exists():
-            raise OperatorError(
-                f"{path}: there are no crops; run `cageclock-train simulate --out {run}` or "
-                f"`cageclock-train crops DATASET --out {run}` first"
-            )
+        path = run.require(CROP_TABLE)
         try:
-            with np.load(run / "crops.npz", allow_pickle=False) as arrays:
+            with np.load(run.require(CROPS), allow_pickle=False) as arrays:
                 pixels = arrays["pixels"]
             table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
             for name in COLUMNS:

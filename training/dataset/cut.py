@@ -10,6 +10,7 @@ import pandas as pd
 
 from edge.errors import CageclockError, OperatorError, UnreadablePicture
 from edge.footage.picture import read_image
+from edge.host.progress import progress
 from edge.vision.frame import Frame, Image
 from edge.vision.model.loaded import LoadedModel
 from edge.vision.observe import CURLED_BELOW_MM, PARTIAL_BELOW
@@ -20,7 +21,6 @@ from training.dataset.flat import flat_level, flat_text
 from training.dataset.scale import LONGEST_MM
 from training.dataset.table import ITEM, read_animals
 from training.networks.shapes import age_spec
-from training.progress import progress
 
 Points = tuple[float, float, float, float]
 """Snout x, y and tail base x, y, pixels of the picture."""
@@ -81,7 +81,7 @@ def cut_dataset(
 
 def _open(bundle: Path, trust: Path | None) -> LoadedModel:
     from edge.vision.model.loaded import load_model
-    from training.steps.locator_from_project import open_trusted
+    from training.bundle.trusted import open_trusted
 
     if trust is None:
         raise OperatorError("--bundle needs --trust, the bundle's public key (PEM)")

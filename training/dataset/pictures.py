@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from edge.contract.tables.join import first_few, join
 from edge.errors import CageclockError
 from edge.footage.picture import read_picture
+from edge.host.progress import progress
 from edge.vision.frame import Image
 from training.dataset.finding import Finding
 from training.dataset.flat import flat_level, flat_text, guessed_depths
 from training.dataset.table import PLACE
-from training.progress import progress
 
 PICTURES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 HASH = 16

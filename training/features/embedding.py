@@ -10,14 +10,16 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import AGE
 from edge.errors import OperatorError
+from training.age.initial_weights import BACKBONE
 from training.crops.split import split_by_group
 from training.crops.table import Crops
 from training.features.prepare import LEAST_ANIMALS, FeatureTable
+from training.run import AGE_NETWORK, CROP_TABLE, DATA, Run
 
 EMBEDDINGS = ("int8", "float", "backbone")
 
 
-def embedded(run: Path, kind: str, seed: int, network: Path | None = None) -> FeatureTable:
+def embedded(run: Run, kind: str, seed: int, network: Run | None = None) -> FeatureTable:
     """Return the embedding of RUN's crops with age_days as the target.
 
     kind: "int8" (age.tflite, what the device computes), "float" (age.keras) or "backbone" (backbone.keras of
@@ -28,22 +30,16 @@ def embedded(run: Path, kind: str, seed: int, network: Path | None = None) -> Fe
     Raises:
         OperatorError: the network or the crops are not there, or too few animals are left.
     """
-    name = {"int8": AGE, "float": "age.keras", "backbone": "backbone.keras"}[kind]
-    path = (network or run) / name
-    if not path.exists():
-        first = "pretrain" if kind == "backbone" else "fit" if kind == "float" else "quantise"
-        raise OperatorError(
-            f"{path}: there is no such network; run `cageclock-train {first} --out {path.parent}` first"
-        )
+    path = (network or run).require({"int8": AGE, "float": AGE_NETWORK, "backbone": BACKBONE}[kind])
     crops = Crops.load(run)
-    if kind != "backbone" and path.parent.resolve() == run.resolve():
+    if kind != "backbone" and path.parent.resolve() == run.folder.resolve():
         crops = crops.at(~split_by_group(_split_of(run, crops), seed).train)
     crops = crops.at(crops.table.age_days.notna().to_numpy())
     groups = crops.groups()
     if len(np.unique(groups)) < LEAST_ANIMALS:
         raise OperatorError(
-            f"{run / 'crops.csv'}: expected at least {LEAST_ANIMALS} animals or cages that the network has not seen, "
-            f"got {len(np.unique(groups))}"
+            f"{run.path(CROP_TABLE)}: expected at least {LEAST_ANIMALS} animals or cages that the network has not "
+            f"seen, got {len(np.unique(groups))}"
         )
     vectors = _vectors(path, kind, crops.pixels)
     return FeatureTable(
@@ -56,10 +52,10 @@ def embedded(run: Path, kind: str, seed: int, network: Path | None = None) -> Fe
     )
 
 
-def _split_of(run: Path, crops: Crops) -> NDArray[np.int32]:
+def _split_of(run: Run, crops: Crops) -> NDArray[np.int32]:
     """Return the groups by which the age network was split: the simulation's cages, else those of the table."""
-    if (run / "data.npz").exists():
-        with np.load(run / "data.npz", allow_pickle=False) as arrays:
+    if run.has(DATA):
+        with np.load(run.path(DATA), allow_pickle=False) as arrays:
             cages: NDArray[np.int32] = arrays["cage"]
         return cages
     return crops.groups()

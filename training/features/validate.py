@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from edge.host.progress import progress
 from training.features.folds import Fold, group_folds
 from training.features.models import NAMES, fit_model
 from training.features.prepare import FeatureTable
-from training.progress import progress
 
 Floats = NDArray[np.float64]
 OUTER, INNER = 5, 3

@@ -18,12 +18,12 @@ from edge.camera.pictures import open_pictures
 from edge.errors import CameraError, OperatorError, UnreadablePicture
 from edge.footage.faults import Faults
 from edge.footage.find import can_show_an_animal
+from edge.host.progress import progress
 from edge.vision.frame import Image
 from edge.vision.image import resize
 from edge.vision.model.loaded import LoadedModel
 from edge.vision.preprocess import small_view
 from training.locator.uncertainty import Doubt, doubt_of
-from training.progress import progress
 
 NEAR_COPY = 0.012
 """Mean difference of two thumbnails, grey levels 0-1, under which they are the same scene."""

@@ -12,7 +12,7 @@ from edge.footage.faults import Faults
 from edge.vision.frame import Frame, Image
 from edge.vision.observe import Observation
 from edge.vision.preprocess import small_view
-from training.steps.locator_from_project import open_trusted
+from training.bundle.trusted import open_trusted
 
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#0072b2")
 

@@ -18,9 +18,11 @@ from edge.vision.locate import decode_centres, parts_around
 from edge.vision.model.runtime import open_network
 from training.deeplabcut.frames import LocatorData, read_main
 from training.deeplabcut.read import Project
-from training.locator.fit import Kept, fit_centres, fit_parts, found_parts, save_stage
+from training.locator.fit import Kept, fit_centres, fit_parts, found_parts
 from training.networks.checkpoint import fingerprint
 from training.networks.training_loop import Recipe
+from training.run import Run
+from training.whole_file import replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +95,14 @@ def predict_held(
     recipes = Recipe(plan.centre_steps, 16), Recipe(plan.steps, 16)
     first = fit_centres(data.views[train], data.centres[train], specs[0], recipes[0], plan.seed, kept_at)
     second = fit_parts(data.wide[seen], data.wide_keypoints[seen], specs[1], recipes[1], plan.seed, kept_at)
-    save_stage(folder, "centres", first.content, first.spec)
-    save_stage(folder, "parts", second.content, second.spec)
+    for stage in (first, second):
+        Run(folder).save_stage(stage.content, stage.spec)
     chosen = held[data.frame]
     found = found_parts(second.content, second.spec, data.crops[chosen])
     found[..., :2] = _to_main(found[..., :2], data.to_main[chosen])
     both = _both_stages(project, first.content, first.spec, second.content, second.spec, data, np.flatnonzero(held))
-    half = path.with_name(f"{path.name}.part")
-    with half.open("wb") as file:
-        np.savez(file, mark=np.array(mark), parts=found, both=both)
-    half.replace(path)
+    with replacing(path) as half:
+        np.savez(half, mark=np.array(mark), parts=found, both=both)
     return Found(found, both)
 
 

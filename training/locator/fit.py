@@ -14,7 +14,7 @@ from edge.contract.manifest import Centres, Parts
 from edge.vision.locate import decode_centres, decode_parts
 from edge.vision.model.runtime import open_network
 from edge.vision.preprocess import Crop
-from training.age.calibrate import fit_likelihood
+from training.locator.likelihood import fit_likelihood
 from training.locator.networks import centres_network, parts_network
 from training.losses.keypoints import centre_loss, keypoint_loss
 from training.networks.augment import Augmented, Ranges, mirror_order
@@ -175,10 +175,3 @@ def centre_scores(
         "centre_precision": hits / max(1, found_count),
         "centre_error_px": float(np.mean(errors)) if errors else float("nan"),
     }
-
-
-def save_stage(folder: Path, name: str, content: bytes, spec: Centres | Parts) -> None:
-    """Write `<name>.tflite` and `<name>.json`, from which `bundle` packs."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.tflite").write_bytes(content)
-    (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(spec), indent=1))

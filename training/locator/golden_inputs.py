@@ -14,13 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.bundle.bundle import Bundle
-from edge.contract.manifest import CENTRES, GOLDEN_INPUTS, PARTS, Centres, Parts
+from edge.contract.manifest import CENTRES, GOLDEN_INPUTS, PARTS
 from edge.errors import OperatorError
-from training.bundle.pack import load_struct
-from training.locator.fit import save_stage
-from training.simulated.render import Dataset
+from training.bundle.trusted import open_trusted
+from training.run import CENTRES_SPEC, DATA, LOCATOR_SAMPLES, PARTS_SPEC, Run
+from training.simulated.dataset import open_data
 
-FILE = "locator-samples.npz"
 SAMPLES = 3
 SIMULATED_ORIGIN = "trained on simulated cages of this run"
 Pictures = NDArray[np.uint8]
@@ -34,45 +33,43 @@ class LocatorSamples:
     crops: Pictures
     origin: str
 
-    def save(self, run: Path) -> None:
+    def save(self, run: Run) -> None:
         """Write RUN/locator-samples.npz, the first three of each."""
-        run.mkdir(parents=True, exist_ok=True)
-        half = run / f"{FILE}.part"
-        with half.open("wb") as file:
-            np.savez(file, views=self.views[:SAMPLES], crops=self.crops[:SAMPLES], origin=np.array(self.origin))
-        half.replace(run / FILE)
+        with run.writing(LOCATOR_SAMPLES) as half:
+            np.savez(half, views=self.views[:SAMPLES], crops=self.crops[:SAMPLES], origin=np.array(self.origin))
 
 
-def locator_samples(run: Path) -> LocatorSamples:
+def locator_samples(run: Run) -> LocatorSamples:
     """Return the golden pictures of the run's locator.
 
     Raises:
         OperatorError: a file of the locator is missing, there are no pictures for it, or they do not fit it.
     """
-    for name in (CENTRES, "centres.json", PARTS, "parts.json"):
-        if not (run / name).exists():
+    for name in (CENTRES, CENTRES_SPEC, PARTS, PARTS_SPEC):
+        if not run.has(name):
             raise OperatorError(
-                f"{run / name}: a bundle needs a locator and there is none; train one (`cageclock-train locator --dlc "
-                f"PROJECT --out {run}`, or `--out {run}` on simulated data) or take one over with "
+                f"{run.path(name)}: a bundle needs a locator and there is none; train one (`cageclock-train locator "
+                f"--dlc PROJECT --out {run}`, or `--out {run}` on simulated data) or take one over with "
                 "`bundle --locator RUN_OR_BUNDLE`"
             )
-    if (run / FILE).exists():
-        found = _load(run / FILE)
-    elif (run / "data.npz").exists():
-        data = Dataset.load(run / "data.npz")
+    if run.has(LOCATOR_SAMPLES):
+        found = _load(run.path(LOCATOR_SAMPLES))
+    elif run.has(DATA):
+        data = open_data(run)
         found = LocatorSamples(data.views[:SAMPLES], data.parts[:SAMPLES], SIMULATED_ORIGIN)
     else:
         raise OperatorError(
-            f"{run / FILE}: a bundle is tested on the device with pictures that its locator takes, and there are none; "
-            "copy the file from the run that the locator comes from, or name that run or bundle with `bundle --locator`"
+            f"{run.path(LOCATOR_SAMPLES)}: a bundle is tested on the device with pictures that its locator takes, and "
+            "there are none; copy the file from the run that the locator comes from, or name that run or bundle with "
+            "`bundle --locator`"
         )
-    centres, parts = load_struct(run / "centres.json", Centres), load_struct(run / "parts.json", Parts)
+    centres, parts = run.centres()[1], run.parts()[1]
     _check_shape(run, "views", found.views, (centres.height, centres.width, centres.channels))
     _check_shape(run, "crops", found.crops, (parts.size, parts.size, parts.channels))
     return found
 
 
-def take_locator(run: Path, source: Path) -> None:
+def take_locator(run: Run, source: Path) -> None:
     """Copy the locator of another run (a folder) or of a bundle (its public key beside it as .pub) into the run.
 
     Raises:
@@ -80,28 +77,25 @@ def take_locator(run: Path, source: Path) -> None:
         BundleError: the bundle must not be used.
     """
     if source.is_dir():
-        samples = locator_samples(source)
-        contents = (source / CENTRES).read_bytes(), (source / PARTS).read_bytes()
-        specs = load_struct(source / "centres.json", Centres), load_struct(source / "parts.json", Parts)
+        other = Run(source)
+        samples = locator_samples(other)
+        stages = other.centres(), other.parts()
         origin = samples.origin.replace("of this run", f"of the run {source.resolve().name}")
         samples = LocatorSamples(samples.views, samples.crops, origin)
     else:
-        from training.steps.locator_from_project import open_trusted
-
         bundle = open_trusted(source, source.with_suffix(".pub"))
-        contents = bundle.files[CENTRES], bundle.files[PARTS]
-        specs = bundle.manifest.centres, bundle.manifest.parts
+        stages = (bundle.files[CENTRES], bundle.manifest.centres), (bundle.files[PARTS], bundle.manifest.parts)
         samples = _of_bundle(bundle)
-    for name, content in zip((CENTRES, PARTS), contents, strict=True):
-        if (run / name).exists() and (run / name).read_bytes() != content:
+    for name, (content, _) in zip((CENTRES, PARTS), stages, strict=True):
+        if run.has(name) and run.read_bytes(name) != content:
             raise OperatorError(
-                f"{run / name}: the run has another locator than {source}; leave --locator out to pack the run's own, "
-                "or move its centres.* and parts.* away"
+                f"{run.path(name)}: the run has another locator than {source}; leave --locator out to pack the run's "
+                "own, or move its centres.* and parts.* away"
             )
-    if source.resolve() != run.resolve():
+    if source.resolve() != run.folder.resolve():
         samples.save(run)
-        save_stage(run, "centres", contents[0], specs[0])
-        save_stage(run, "parts", contents[1], specs[1])
+        for content, spec in stages:
+            run.save_stage(content, spec)
 
 
 def age_samples(crops: Pictures, test: NDArray[np.bool_]) -> Pictures:
@@ -126,7 +120,7 @@ def _load(path: Path) -> LocatorSamples:
         raise OperatorError(f"{path}: expected the pictures that `locator --dlc` writes, got {error}") from error
 
 
-def _check_shape(run: Path, name: str, pictures: Pictures, expected: tuple[int, ...]) -> None:
+def _check_shape(run: Run, name: str, pictures: Pictures, expected: tuple[int, ...]) -> None:
     if pictures.dtype != np.uint8 or pictures.shape[1:] != expected or not len(pictures):
         raise OperatorError(
             f"{run}: {name} for the locator: expected uint8 pictures {expected}, got {pictures.dtype} "

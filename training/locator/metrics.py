@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from training.age.calibrate import fit_likelihood
+from training.locator.likelihood import fit_likelihood
 from training.networks.augment import mirror_order
 
 PCK_PX = (1.0, 1.5, 2.0, 3.0, 5.0, 10.0)

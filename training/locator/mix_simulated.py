@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge.vision.locate import standard_name
 from training.deeplabcut.frames import MARGIN, LocatorData
-from training.simulated.render import Dataset
+from training.simulated.dataset import Dataset
 
 AT_LEAST = 400
 TIMES = 4

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge.contract.manifest import Centres, Parts
+from training.networks.blocks import block
 
 
 def centres_network(spec: Centres, widths: Sequence[int] = (8, 16, 32)) -> Any:
@@ -45,12 +46,3 @@ def _encoder_decoder(source: Any, widths: Sequence[int], outputs: int, stride: i
         values = layers.UpSampling2D(2, interpolation="bilinear")(values)
         values = block(layers.Add()([values, skip]), skip.shape[-1])
     return layers.Conv2D(outputs, 1, name="logits")(values)
-
-
-def block(values: Any, width: int, *, stride: int = 1, size: int = 3) -> Any:
-    """Return convolution, batch normalisation and ReLU6 on top of the values."""
-    from keras import layers
-
-    values = layers.Conv2D(width, size, strides=stride, padding="same", use_bias=False)(values)
-    values = layers.BatchNormalization(momentum=0.95)(values)
-    return layers.ReLU(6.0)(values)

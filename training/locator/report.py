@@ -23,6 +23,7 @@ from training.locator.drawings import draw_plots, draw_worst
 from training.locator.fit import HIT_MM
 from training.locator.metrics import cross_calibrated, distances, pck, reliability, summary, suspects
 from training.networks.shapes import centres_spec, parts_spec
+from training.whole_file import write_text
 
 CURVE = (10, 25, 50, 75)
 
@@ -67,8 +68,8 @@ def report(options: Options) -> dict[str, Any]:
     errors = distances(found.parts, truth)
     draw_worst(options.out / "worst.png", project, data, found.parts, truth, errors)
     draw_plots(options.out, figures, errors, project.keypoints)
-    _write(options.out / "locator-report.json", json.dumps(figures, indent=1) + "\n")
-    _write(options.out / "locator-report.md", markdown(figures, options.project.name))
+    write_text(options.out / "locator-report.json", json.dumps(figures, indent=1) + "\n")
+    write_text(options.out / "locator-report.md", markdown(figures, options.project.name))
     return figures
 
 
@@ -203,9 +204,3 @@ def markdown(figures: dict[str, Any], name: str) -> str:
         )
     lines += ["", "![worst frames](worst.png)", "", "![plots](plots.png)", ""]
     return "\n".join(lines)
-
-
-def _write(path: Path, text: str) -> None:
-    half = path.with_name(f"{path.name}.part")
-    half.write_text(text)
-    half.replace(path)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge.errors import OperatorError
+from training.whole_file import replacing
 
 
 @dataclass(slots=True)
@@ -64,13 +65,10 @@ class Checkpoint:
         if not now and time.monotonic() - self._saved_at < self.every_s:
             return
         values = {f"v{i}": np.asarray(value) for i, value in enumerate(_variables(network, optimizer))}
-        half = self.path.with_name(f"{self.path.name}.part")
-        half.parent.mkdir(parents=True, exist_ok=True)
-        with half.open("wb") as file:
+        with replacing(self.path) as half, half.open("wb") as file:
             np.savez(file, fingerprint=np.array(self.fingerprint), losses=np.array(losses), **values)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
-        half.replace(self.path)
         self._saved_at = time.monotonic()
 
     def remove(self) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.errors import OperatorError
+from edge.host.progress import progress
 from training.networks.checkpoint import Checkpoint
 from training.networks.normalisation import fused_normalisation, on_tensorflow_cpu
-from training.progress import progress
 
 Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
 

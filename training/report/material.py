@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from edge.contract.manifest import Age
 from training.age.data import AgeData
 from training.age.fit import distributions, int8_embeddings
-from training.bundle.pack import Calibration
 from training.crops.split import Split
+from training.run import Calibration
 
 Floats = NDArray[np.float64]
 MOST_TRAINING = 6000

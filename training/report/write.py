@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 from training.json_values import plain
 from training.report import (
@@ -24,6 +22,8 @@ from training.report import (
 from training.report.material import Material
 from training.report.page import page
 from training.report.section import Picture, Section
+from training.run import REPORT, Run
+from training.whole_file import write_text
 
 SHEET = "contact-sheet.png"
 
@@ -48,7 +48,7 @@ def sections_of(material: Material, sheet: bytes) -> list[Section]:
 
 
 def write_report(
-    run: Path, metrics: Mapping[str, float], title: str, notice: str, material: Material, sheet: bytes
+    run: Run, metrics: Mapping[str, float], title: str, notice: str, material: Material, sheet: bytes
 ) -> None:
     """Write report.json, report.html and report.md; metrics: figures of the whole, under their names in report.json.
 
@@ -56,9 +56,9 @@ def write_report(
     """
     sections = sections_of(material, sheet)
     figures = {**plain(dict(metrics)), **{one.key: one.json() for one in sections}}
-    _whole(run / "report.json", json.dumps(figures, indent=1) + "\n")
-    _whole(run / "report.html", page(title, notice, sections, metrics))
-    _whole(run / "report.md", markdown(title, notice, sections, metrics))
+    run.write_json(REPORT, figures)
+    write_text(run.path("report.html"), page(title, notice, sections, metrics))
+    write_text(run.path("report.md"), markdown(title, notice, sections, metrics))
 
 
 def overall(report: Mapping[str, object]) -> dict[str, float]:
@@ -84,9 +84,3 @@ def _sheet(png: bytes) -> Section:
         "contact_sheet", "What do hits and misses look like?", "Crops of the best, typical and worst readings.",
         figures={"file": SHEET}, pictures=(Picture(caption, png),),
     )  # fmt: skip
-
-
-def _whole(path: Path, text: str) -> None:
-    half = path.with_name(f"{path.name}.part")
-    half.write_text(text, encoding="utf-8")
-    half.replace(path)

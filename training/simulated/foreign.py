@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from edge.footage.picture import read_image
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame, create_population
 from edge.simulate.truth import Light
-from training.simulated.render import STRAIN
+from training.simulated.table import STRAIN
 
 Picture = NDArray[np.uint8]
 Point = tuple[float, float]

@@ -1,89 +1,31 @@
 """Simulated photographs, cut as the device cuts them: views, body-part crops and age crops with their truth.
 
 A cage is one draw of everything: animals, setup, bedding, light. Each cage sees its animals at all ages, so that
-neither the
-setup nor the date tells the age. Splits are by cage, which is coarser than by animal.
+neither the setup nor the date tells the age. Splits are by cage, which is coarser than by animal.
 """
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.errors import OperatorError
+from edge.host.progress import progress
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame
 from edge.simulate.activity import Posture
 from edge.simulate.truth import AnimalTruth
 from edge.vision.preprocess import age_input, centres_input, parts_input, small_view
 from training.networks.shapes import KEYPOINTS, age_spec, centres_spec, parts_spec
-from training.progress import progress
-from training.simulated.table import STRAIN as STRAIN
+from training.run import CROP_TABLE, DATA, Run
+from training.simulated.dataset import MAX_CENTRES, SMALL_WIDTH, Dataset
 from training.simulated.table import animals_of, crops_of
 
-SMALL_WIDTH = 320
-MAX_CENTRES = 5
 _OUT: tuple[Posture, ...] = ("stretched", "walking", "stretched", "walking", "grooming", "rearing")
 _JITTER_MM = 1.0  # what the locator is off by, about
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """Arrays of one rendered data set; N views, P part crops, A age crops.
-
-    views uint8 (N, 120, 160, 1); centres float32 (N, 5, 2), pixels of the view, NaN where there is no animal.
-    parts uint8 (P, 192, 192, 1); keypoints float32 (P, parts, 3): x, y in crop pixels, visible 0 or 1.
-    crops uint8 (A, 160, 384, 1); age_days float32 (A,); animal, cage int32 (A,); white bool (A,); posture int8 (A,).
-    view_cage int32 (N,); part_cage int32 (P,).
-    """
-
-    views: NDArray[np.uint8]
-    centres: NDArray[np.float32]
-    view_cage: NDArray[np.int32]
-    parts: NDArray[np.uint8]
-    keypoints: NDArray[np.float32]
-    part_cage: NDArray[np.int32]
-    crops: NDArray[np.uint8]
-    age_days: NDArray[np.float32]
-    animal: NDArray[np.int32]
-    cage: NDArray[np.int32]
-    white: NDArray[np.bool_]
-
-    def save(self, path: Path) -> None:
-        """Write one .npz, uncompressed; a run that is interrupted leaves no half of it."""
-        half = path.with_name(f"{path.name}.part")
-        with half.open("wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})  # type: ignore[arg-type]
-        half.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Dataset:
-        """Read what `save` wrote.
-
-        Raises:
-            OperatorError: it holds something else.
-        """
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                return cls(**{field.name: arrays[field.name] for field in fields(cls)})
-        except (ValueError, KeyError, EOFError, TypeError, AttributeError, zipfile.BadZipFile) as error:
-            raise OperatorError(
-                f"{path}: expected the data that `cageclock-train simulate` writes, got something else "
-                f"({type(error).__name__}); remove it and run simulate again"
-            ) from error
-
-    @classmethod
-    def join(cls, parts: list[Dataset]) -> Dataset:
-        """Return the data sets as one."""
-        return cls(
-            **{field.name: np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)}
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,26 +42,25 @@ class Visits:
 
 
 def simulate(
-    out: Path, *, cages: int, frames: int, seed: int, workers: int = 2, days: int = 1, repeats: int = 1
+    run: Run, *, cages: int, frames: int, seed: int, workers: int = 2, days: int = 1, repeats: int = 1
 ) -> Dataset:
-    """Return simulated photographs as cuts, kept in `out`/data.npz, and their age crops as crops.npz and crops.csv.
+    """Return simulated photographs as cuts, kept as RUN/data.npz, and their age crops as crops.npz and crops.csv.
 
     Existing files are used again; an older data.npz gets its crops' table without being rendered again.
     """
-    path = out / "data.npz"
+    path = run.path(DATA)
     if path.exists():
         data = Dataset.load(path)
     else:
-        data = _render(out, cages, Visits(frames, days, repeats), seed, workers)
+        data = _render(cages, Visits(frames, days, repeats), seed, workers)
         data.save(path)
-        (out / "crops.csv").unlink(missing_ok=True)
-    if not (out / "crops.csv").exists():
-        crops_of(data, seed).save(out)
+        run.path(CROP_TABLE).unlink(missing_ok=True)
+    if not run.has(CROP_TABLE):
+        crops_of(data, seed).save(run)
     return data
 
 
-def _render(out: Path, cages: int, visits: Visits, seed: int, workers: int) -> Dataset:
-    out.mkdir(parents=True, exist_ok=True)
+def _render(cages: int, visits: Visits, seed: int, workers: int) -> Dataset:
     jobs = [(seed, number, visits) for number in range(cages)]
     with ProcessPoolExecutor(workers) as pool:
         found = list(progress(pool.map(_render_cage, jobs, chunksize=2), cages, "simulate"))

@@ -16,7 +16,7 @@ from edge.simulate.appearance import Appearance, appearance_at
 from training.crops.table import TRUTH, Crops, complete
 
 if TYPE_CHECKING:
-    from training.simulated.render import Dataset
+    from training.simulated.dataset import Dataset
 
 STRAIN = "C57BL/6J"
 SITES = 4

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.contract.manifest import AGE
 from edge.errors import OperatorError
 from training.age.data import age_data
-from training.bundle.pack import Calibration, Label, load_struct, pack_run, signing_key
+from training.bundle.label import OWN_NOTICE, Label
+from training.bundle.pack import pack_run, signing_key
 from training.crops.split import split_by_group
 from training.crops.table import TRUTH
 from training.locator.golden_inputs import age_samples, locator_samples, take_locator
 from training.report.write import overall
-from training.steps.all import EVALUATED, OWN_NOTICE
+from training.run import CALIBRATION, CROP_TABLE, EVALUATED, REPORT, Calibration, Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +26,25 @@ class Given:
     answers: Path | None = None
 
 
-def is_simulated(run: Path) -> bool:
+def is_simulated(run: Run) -> bool:
     """Return whether the run's crops are of simulated mice: only those have columns of latents.
 
     An older simulation has no table yet, and a run without anything counts as one: its steps say what to run first.
     """
-    if not (run / "crops.csv").exists():
+    if not run.has(CROP_TABLE):
         return True
-    with (run / "crops.csv").open(newline="", encoding="utf-8") as file:
+    with run.path(CROP_TABLE).open(newline="", encoding="utf-8") as file:
         return any(name.startswith(TRUTH) for name in next(csv.reader(file), []))
 
 
-def label_of(run: Path, name: str | None, model_version: str, release: int) -> Label:
+def label_of(run: Run, name: str | None, model_version: str, release: int) -> Label:
     """Return the label: notice, channel and, where none is given, the name follow from whose animals the run holds."""
     if is_simulated(run):
         return Label(name or "cageclock-demo", model_version, release)
     return Label(name or "own-animals", model_version, release, OWN_NOTICE, "own")
 
 
-def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1, given: Given | None = None) -> str:
+def bundle(run: Run, out: Path, label: Label, key: Path, seed: int = 1, given: Given | None = None) -> str:
     """Sign and write the run's bundle; return its SHA-256.
 
     Raises:
@@ -56,7 +55,7 @@ def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1, given: 
     given = given or Given()
     data = age_data(run, seed)
     _check_report_is_current(run)
-    calibration = load_struct(run / "calibration.json", Calibration)
+    calibration = run.read_struct(CALIBRATION, Calibration)
     # The animals were divided by the seed of `quantise`; another one here would tell of another split.
     recorded = calibration.training.get("seed")
     seed = recorded if isinstance(recorded, int) else seed
@@ -65,22 +64,20 @@ def bundle(run: Path, out: Path, label: Label, key: Path, seed: int = 1, given: 
     samples = locator_samples(run)
     test = split_by_group(data.group, seed).test
     inputs = {"centres": samples.views, "parts": samples.crops, "age": age_samples(data.crops, test)}
-    metrics = overall(json.loads((run / "report.json").read_text()))
+    metrics = overall(run.read_json(REPORT))
     card = make_card(run, label, metrics, calibration, samples.origin, given.answers, seed)
     if card.unanswered:
         print("model card: not answered: " + ", ".join(f"{item.key} ({item.number})" for item in card.unanswered))
     return pack_run(run, out, label, inputs, metrics, card.text, signing_key(key))
 
 
-def _check_report_is_current(run: Path) -> None:
+def _check_report_is_current(run: Run) -> None:
     """Raise OperatorError where the report speaks of another network: no model is signed with another one's figures."""
-    if not (run / "report.json").exists():
-        raise OperatorError(f"{run / 'report.json'}: a bundle is signed with its figures; run evaluate first")
-    if not (run / AGE).exists():
-        raise OperatorError(f"{run / AGE}: there is no int8 age model; run `cageclock-train quantise` first")
-    path = run / EVALUATED
-    told = json.loads(path.read_text()).get(AGE) if path.exists() else None
-    if told != hashlib.sha256((run / AGE).read_bytes()).hexdigest():
+    if not run.has(REPORT):
+        raise OperatorError(f"{run.path(REPORT)}: a bundle is signed with its figures; run evaluate first")
+    network = run.sha256(AGE)
+    evaluated = run.read_json(EVALUATED).get(AGE) if run.has(EVALUATED) else None
+    if evaluated != network:
         raise OperatorError(
-            f"{run / 'report.json'}: its figures are of another age.tflite than {run / AGE}; run evaluate again"
+            f"{run.path(REPORT)}: its figures are of another age.tflite than {run.path(AGE)}; run evaluate again"
         )

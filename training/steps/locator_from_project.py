@@ -1,148 +1,183 @@
-"""Real footage: a locator from a DeepLabCut project, in a bundle beside the demo's age model."""
+"""`locator --dlc`: a locator from a DeepLabCut project, in a bundle beside another bundle's age model."""
 
 from __future__ import annotations
 
-import argparse
-import json
+import io
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.bundle.bundle import Bundle, read_bundle
-from edge.contract.manifest import CENTRES, PARTS, Centres, Parts
+from edge.contract.bundle.bundle import Bundle
+from edge.contract.manifest import CENTRES, GOLDEN_INPUTS, PARTS, Centres, Parts
 from edge.errors import OperatorError
-from training.deeplabcut.frames import LocatorData
+from training.bundle.label import Label
+from training.bundle.trusted import age_source
+from training.deeplabcut.frames import LocatorData, cut_project, scale_of
+from training.deeplabcut.read import Project, learnable, read_project
+from training.locator.fit import Kept
+from training.locator.golden_inputs import LocatorSamples
+from training.locator.mix_simulated import Lessons, joined_parts, with_parts, with_simulated
 from training.networks.checkpoint import fingerprint
+from training.networks.shapes import KEYPOINTS, centres_spec, parts_spec
+from training.networks.training_loop import Recipe
+from training.run import Run
+from training.simulated.dataset import open_data
 
-DEMO = Path(__file__).parents[2] / "edge/demo/bundle"
 HELD_OUT_EVERY = 5
 """Each fifth labelled frame is held out, for the figures; the locator never sees it."""
+BUNDLE = "own-locator.bundle"
+_FIRST_DONE = "centres.done"
 
 
-def train_on_project(options: argparse.Namespace) -> dict[str, float]:
-    """Train both stages on the project, pack them with an age model, and return the figures on held-out frames."""
-    from training.bundle.pack import Label, load_struct, repack, signing_key
-    from training.card.locator_card import locator_card
-    from training.deeplabcut.frames import cut_project, scale_of
-    from training.deeplabcut.read import learnable, read_project
-    from training.locator.centre_threshold import with_threshold
-    from training.locator.fit import centre_scores, part_errors, save_stage, with_likelihood
-    from training.locator.golden_inputs import LocatorSamples
-    from training.locator.mix_simulated import joined_parts, with_parts
-    from training.networks.int8 import import_backend
-    from training.networks.shapes import KEYPOINTS, centres_spec, parts_spec
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be trained. px_per_mm: of the second stage's crops where the picture's scale is as drawn.
 
-    run: Path = options.out
-    source = _age_source(options.age_from)
-    project = learnable(read_project(options.dlc))
+    simulated: a run whose simulated data are mixed in. steps, centre_steps: of the second and of the first stage.
+    age_from: the bundle whose age model is packed in, None for the demo's. key: the signing key, made where missing.
+    """
+
+    project: Path
+    simulated: Run | None
+    px_per_mm: float
+    steps: int
+    centre_steps: int
+    age_from: Path | None
+    key: Path
+    seed: int = 1
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """The project's cuts, in the parts' order that the locator learns. scale: picture pixels a crop pixel.
+
+    held_view: bool (frames,), what the locator never sees; held_crop: bool (animals,), the same for its crops.
+    """
+
+    data: LocatorData
+    scale: float
+    specs: tuple[Centres, Parts]
+    held_view: NDArray[np.bool_]
+
+    @property
+    def held_crop(self) -> NDArray[np.bool_]:
+        """Which crops are of held-out frames."""
+        return self.held_view[self.data.frame]
+
+
+def train_on_project(run: Run, order: Order, kept: Kept) -> dict[str, float]:
+    """Train both stages on the project, pack them with an age model, and return the figures on held-out frames.
+
+    Raises:
+        OperatorError: the project, the bundle or what the run holds cannot be used.
+        BundleError: the bundle whose age model is wanted must not be used.
+    """
+    source = age_source(order.age_from)
+    project = learnable(read_project(order.project))
     for text in project.warnings:
         print(f"warning: {text}", file=sys.stderr)
-    scale = scale_of(project)
-    keypoints = joined_parts(project.keypoints, KEYPOINTS) if options.data else project.keypoints
-    specs = centres_spec(), parts_spec(keypoints, options.px_per_mm / scale)
-    data = with_parts(cut_project(project, *specs, scale), project.keypoints, keypoints)
-    held_view = np.arange(len(data.views)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-    held_crop = held_view[data.frame]
-    if not held_crop.any() or held_crop.all():
-        raise OperatorError(f"{options.dlc}: expected at least {HELD_OUT_EVERY} labelled frames, got {len(data.views)}")
-    if options.again or not (run / PARTS).exists() or not (run / CENTRES).exists():
-        import_backend()
-        _train(options, data, held_view, specs)
-    content, crops, points = (run / PARTS).read_bytes(), data.crops[held_crop], data.keypoints[held_crop]
-    spec = load_struct(run / "parts.json", Parts)
-    if spec.keypoints != keypoints:
-        raise OperatorError(
-            f"{run / 'parts.json'}: expected a locator of {', '.join(keypoints)}, got {', '.join(spec.keypoints)}; "
-            "train with --again, or into another folder"
-        )
-    # Both are fitted on the held-out frames. No error below depends on the likelihood, and the calibration that
-    # `locator-report` states is fitted on the other folds; the threshold can flatter recall and precision of centres.
-    spec = with_likelihood(content, spec, crops, points)
-    save_stage(run, "parts", content, spec)
-    views, middles = data.views[held_view], data.centres[held_view]
-    first = (run / CENTRES).read_bytes()
-    first_spec = load_struct(run / "centres.json", Centres)
-    first_spec = with_threshold(first, first_spec, views, middles, data.reach[held_view])
-    save_stage(run, "centres", first, first_spec)
-    errors = part_errors(content, spec, crops, points)[0] * scale
-    known = [index for index in range(len(keypoints)) if not np.isnan(errors[:, index]).all()]
-    figures = {
-        "held_out_frames": float(held_view.sum()),
-        "mean_error_px": float(np.nanmean(errors)),
-        "median_error_px": float(np.nanmedian(errors)),
-        "root_mean_square_px": float(np.sqrt(np.nanmean(errors**2))),
-        **{f"mean_error_px_{keypoints[index]}": float(np.nanmean(errors[:, index])) for index in known},
-        "centre_threshold": first_spec.threshold,
-        **centre_scores(first, first_spec, views, middles),
-    }
-    if scale != 1:
-        figures["picture_px_per_crop_px"] = scale
-        print("the animals are too large or too small for native pixels: give the device camera.px_per_mm")
-    (run / "locator-report.json").write_text(json.dumps(figures, indent=1) + "\n")
-    label = Label("own-locator", "0.1.0", 1, source.manifest.notice, "own")
-    with np.load(_as_file(source)) as golden:
-        age_samples = golden["age"]
-    samples = {"centres": data.views[:3], "parts": data.crops[:3], "age": age_samples}
-    LocatorSamples(data.views, data.crops, f"trained on the labelled frames of {options.dlc.resolve().name}").save(run)
-    card = locator_card(label, source, figures, options.dlc.resolve(), len(data.crops))
-    key = options.key or run / "key.pem"
-    repack(source, run, run / "own-locator.bundle", label, samples, card, signing_key(key))
-    print(f"{run / 'own-locator.bundle'}; trust it with bundle.trusted_keys: [{key.with_suffix('.pub')}]")
+    prepared = _prepare(project, order)
+    if order.again or not run.has(PARTS, CENTRES):
+        _train(run, order, kept, prepared)
+    _calibrate(run, prepared)
+    figures = _figures(run, prepared)
+    run.write_json("locator-report.json", figures)
+    _pack(run, order, source, prepared, figures)
     return figures
 
 
-def _train(
-    options: argparse.Namespace, data: LocatorData, held: NDArray[np.bool_], specs: tuple[Centres, Parts]
-) -> None:
-    """Train both stages on the frames that are not held out, beside simulated ones where --data names them."""
-    from training.locator.fit import Kept, fit_centres, fit_parts, save_stage
-    from training.locator.mix_simulated import Lessons, with_simulated
-    from training.networks.shapes import KEYPOINTS
-    from training.networks.training_loop import Recipe
-    from training.steps.all import open_data
+def _prepare(project: Project, order: Order) -> Prepared:
+    scale = scale_of(project)
+    keypoints = joined_parts(project.keypoints, KEYPOINTS) if order.simulated else project.keypoints
+    specs = centres_spec(), parts_spec(keypoints, order.px_per_mm / scale)
+    data = with_parts(cut_project(project, *specs, scale), project.keypoints, keypoints)
+    held = np.arange(len(data.views)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
+    prepared = Prepared(data, scale, specs, held)
+    if not prepared.held_crop.any() or prepared.held_crop.all():
+        raise OperatorError(
+            f"{order.project}: expected at least {HELD_OUT_EVERY} labelled frames, got {len(data.views)}"
+        )
+    return prepared
 
-    seen = ~held[data.frame]
+
+def _train(run: Run, order: Order, kept: Kept, prepared: Prepared) -> None:
+    """Train both stages on the frames that are not held out, beside simulated ones where they are wanted."""
+    from training.locator.fit import fit_centres, fit_parts
+    from training.networks.int8 import import_backend
+
+    import_backend()
+    data, specs, held = prepared.data, prepared.specs, prepared.held_view
+    seen = ~prepared.held_crop
     lessons = Lessons(data.views[~held], data.centres[~held], data.wide[seen], data.wide_keypoints[seen])
-    if options.data:
-        lessons = with_simulated(lessons, specs[1].keypoints, open_data(options.data), KEYPOINTS, options.seed)
-    kept = Kept(options.out, options.resume, options.checkpoint_every)
-    recipes = Recipe(options.centre_steps or 800, 16), Recipe(options.steps or 2500, 16)
-    done = options.out / "centres.done"
+    if order.simulated:
+        lessons = with_simulated(lessons, specs[1].keypoints, open_data(order.simulated), KEYPOINTS, order.seed)
+    recipes = Recipe(order.centre_steps, 16), Recipe(order.steps, 16)
     # Without this mark, an interrupted second stage would train the first one again.
-    wanted = fingerprint(lessons.views, lessons.centres, recipes[0], options.seed)
-    if not (options.resume and done.exists() and done.read_text() == wanted and (options.out / CENTRES).exists()):
-        first = fit_centres(lessons.views, lessons.centres, specs[0], recipes[0], options.seed, kept)
-        save_stage(options.out, "centres", first.content, first.spec)
-        done.write_text(wanted)
-    second = fit_parts(lessons.wide, lessons.keypoints, specs[1], recipes[1], options.seed, kept)
-    save_stage(options.out, "parts", second.content, second.spec)
+    wanted = fingerprint(lessons.views, lessons.centres, recipes[0], order.seed).encode()
+    if not (kept.resume and run.has(_FIRST_DONE, CENTRES) and run.read_bytes(_FIRST_DONE) == wanted):
+        first = fit_centres(lessons.views, lessons.centres, specs[0], recipes[0], order.seed, kept)
+        run.save_stage(first.content, first.spec)
+        run.write_bytes(_FIRST_DONE, wanted)
+    second = fit_parts(lessons.wide, lessons.keypoints, specs[1], recipes[1], order.seed, kept)
+    run.save_stage(second.content, second.spec)
 
 
-def _age_source(path: Path | None) -> Bundle:
-    bundle = path or DEMO / "demo.bundle"
-    key = path.with_suffix(".pub") if path is not None else DEMO / "demo.pub"
-    return open_trusted(bundle, key)
+def _calibrate(run: Run, prepared: Prepared) -> None:
+    """Fit likelihood and threshold on the held-out frames.
 
-
-def open_trusted(bundle: Path, key: Path) -> Bundle:
-    """Return a bundle that this public key signed.
-
-    Raises:
-        OperatorError: there is no such bundle, or no such key.
-        BundleError: the bundle must not be used.
+    No error depends on the likelihood, and the calibration that `locator-report` states is fitted on the other folds;
+    the threshold can flatter recall and precision of centres.
     """
-    if not bundle.is_file():
-        raise OperatorError(f"{bundle}: expected a bundle, there is none")
-    if not key.is_file():
-        raise OperatorError(f"{key}: expected the bundle's public key (PEM), there is none")
-    return read_bundle(bundle, [key.read_bytes()])
+    from training.locator.centre_threshold import with_threshold
+    from training.locator.fit import with_likelihood
+
+    data, view, crop = prepared.data, prepared.held_view, prepared.held_crop
+    (first, centres), (second, parts) = run.centres(), run.parts()
+    wanted = prepared.specs[1].keypoints
+    if parts.keypoints != wanted:
+        raise OperatorError(
+            f"{run}: expected a locator of {', '.join(wanted)}, got {', '.join(parts.keypoints)}; "
+            "train with --again, or into another folder"
+        )
+    run.save_stage(second, with_likelihood(second, parts, data.crops[crop], data.keypoints[crop]))
+    run.save_stage(first, with_threshold(first, centres, data.views[view], data.centres[view], data.reach[view]))
 
 
-def _as_file(bundle: Bundle):  # type: ignore[no-untyped-def]
-    import io
+def _figures(run: Run, prepared: Prepared) -> dict[str, float]:
+    from training.locator.fit import centre_scores, part_errors
 
-    from edge.contract.manifest import GOLDEN_INPUTS
+    data, view, crop = prepared.data, prepared.held_view, prepared.held_crop
+    (first, centres), (second, parts) = run.centres(), run.parts()
+    errors = part_errors(second, parts, data.crops[crop], data.keypoints[crop])[0] * prepared.scale
+    known = [index for index in range(len(parts.keypoints)) if not np.isnan(errors[:, index]).all()]
+    figures = {
+        "held_out_frames": float(view.sum()),
+        "mean_error_px": float(np.nanmean(errors)),
+        "median_error_px": float(np.nanmedian(errors)),
+        "root_mean_square_px": float(np.sqrt(np.nanmean(errors**2))),
+        **{f"mean_error_px_{parts.keypoints[index]}": float(np.nanmean(errors[:, index])) for index in known},
+        "centre_threshold": centres.threshold,
+        **centre_scores(first, centres, data.views[view], data.centres[view]),
+    }
+    if prepared.scale != 1:
+        figures["picture_px_per_crop_px"] = prepared.scale
+    return figures
 
-    return io.BytesIO(bundle.files[GOLDEN_INPUTS])
+
+def _pack(run: Run, order: Order, source: Bundle, prepared: Prepared, figures: dict[str, float]) -> None:
+    from training.bundle.pack import repack, signing_key
+    from training.card.locator_card import locator_card
+
+    data, project = prepared.data, order.project.resolve()
+    label = Label("own-locator", "0.1.0", 1, source.manifest.notice, "own")
+    with np.load(io.BytesIO(source.files[GOLDEN_INPUTS]), allow_pickle=False) as golden:
+        age_samples = golden["age"]
+    samples = LocatorSamples(data.views, data.crops, f"trained on the labelled frames of {project.name}")
+    samples.save(run)
+    golden_inputs = {"centres": data.views[:3], "parts": data.crops[:3], "age": age_samples}
+    card = locator_card(label, source, figures, project, len(data.crops))
+    repack(source, run, run.path(BUNDLE), label, golden_inputs, card, signing_key(order.key))

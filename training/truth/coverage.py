@@ -23,7 +23,7 @@ from edge.simulate.appearance import appearance_at
 from edge.vision.estimate import interval_of
 from training.age.aggregates import READINGS
 from training.age.calibrate import fit_intervals
-from training.simulated.render import STRAIN
+from training.simulated.table import STRAIN
 from training.truth.oracle import AGES_DAYS, Floats, visible
 
 FIRST_POPULATION = 4_000_000_000

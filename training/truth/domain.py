@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from edge.config.tree import Quality
 from edge.contract.reading import CameraState, Reason
+from edge.host.progress import progress
 from edge.vision.frame import Frame
 from edge.vision.model.loaded import LoadedModel, load_model
 from edge.vision.observe import ObserveSettings, observe
 from edge.vision.preprocess import age_input, small_view
-from training.progress import progress
+from training.bundle.trusted import open_trusted
 from training.simulated.foreign import Scene, open_field_scenes, scenes_of_cage
-from training.steps.locator_from_project import open_trusted
 
 _SHARD = 6
 SMALL_WIDTH = 320

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.manifest import AGE, Age
-from edge.errors import OperatorError
 from edge.vision.estimate import interval_of
 from training.age.calibrate import domain_scores
-from training.bundle.pack import Calibration, load_struct
+from training.run import AGE_SPEC, CALIBRATION, Calibration, Run
 from training.simulated.foreign import IN_DOMAIN
 from training.truth.coverage import coverage_of, measure_errors
 from training.truth.domain import Judged, judge_scenes
@@ -44,22 +42,20 @@ class Signed:
 
 
 def measure_truth(
-    run: Path, signed: Signed, size: Size, *, open_field: Path | None = None, seed: int = 1, workers: int = 2
+    run: Run, signed: Signed, size: Size, *, open_field: Path | None = None, seed: int = 1, workers: int = 2
 ) -> Figures:
     """Return the figures of the run's int8 age model, and of its bundle on the device's path.
 
-    Pictures are kept in `run`/truth and used again; the same seed gives the same numbers.
+    Pictures are kept in RUN/truth and used again; the same seed gives the same numbers.
 
     Raises:
         OperatorError: the run has no quantised model or no bundle.
     """
     from training.age.fit import distributions, int8_embeddings
 
-    if not (run / AGE).exists():
-        raise OperatorError(f"{run / AGE}: there is no int8 age model; run `cageclock-train quantise` first")
-    content, spec = (run / AGE).read_bytes(), load_struct(run / "age.json", Age)
-    calibration = load_struct(run / "calibration.json", Calibration)
-    readings = render_unseen(run / "truth" / "unseen", cages=size.cages, seed=seed, workers=workers)
+    content, spec = run.read_bytes(AGE), run.read_struct(AGE_SPEC, Age)
+    calibration = run.read_struct(CALIBRATION, Calibration)
+    readings = render_unseen(run.path("truth/unseen"), cages=size.cages, seed=seed, workers=workers)
     embeddings = int8_embeddings(content, readings.crops)
     predicted = distributions(embeddings, spec) @ np.array(spec.bin_centres_days)
     figures = _against_oracle(readings, predicted, size.oracle_animals, seed)
@@ -68,7 +64,7 @@ def measure_truth(
     figures["domain_accepted_unseen"] = float(accepted[~readings.outside].mean())
     figures["domain_accepted_outside"] = float(accepted[readings.outside].mean())
     judged = judge_scenes(
-        run / "truth" / "foreign",
+        run.path("truth/foreign"),
         signed.bundle,
         signed.key,
         cages=size.scene_cages,
@@ -79,7 +75,7 @@ def measure_truth(
     alone = domain_scores(int8_embeddings(content, judged.crops), calibration.domain) > 1
     path = judged.other | (domain_scores(int8_embeddings(content, judged.path_crops), calibration.domain) > 1)
     figures |= domain_figures(judged, alone, path)
-    (run / "truth.json").write_text(json.dumps({"seed": seed, **figures}, indent=1) + "\n")
+    run.write_json("truth.json", {"seed": seed, **figures})
     return figures
 
 

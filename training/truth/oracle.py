@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from edge.simulate import create_population
 from edge.simulate.appearance import Appearance, appearance_at
-from training.simulated.render import STRAIN
+from training.simulated.table import STRAIN
 
 Floats = NDArray[np.float64]
 

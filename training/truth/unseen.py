@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.host.progress import progress
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, create_population
 from edge.simulate.activity import Posture
 from edge.simulate.truth import AnimalTruth, FrameTruth, Light
 from edge.vision.preprocess import age_input
 from training.networks.shapes import age_spec
-from training.progress import progress
-from training.simulated.render import STRAIN
+from training.simulated.table import STRAIN
+from training.whole_file import replacing
 
 FIRST_POPULATION, FIRST_SETUP = 1_000_000_000, 2_000_000_000
 """`simulate` counts its populations from seed * 100,003 and its setups from seed * 7,919."""
@@ -57,10 +58,8 @@ class Readings:
 
     def save(self, path: Path) -> None:
         """Write one .npz, whole or not at all."""
-        half = path.with_name(f"{path.name}.part")
-        with half.open("wb") as file:
-            np.savez_compressed(file, **{field.name: getattr(self, field.name) for field in fields(self)})
-        half.replace(path)
+        with replacing(path) as half:
+            np.savez_compressed(half, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def load(cls, *paths: Path) -> Readings:

@@ -1,4 +1,4 @@
-"""Progress is for people: on a terminal it is redrawn and wiped, elsewhere nothing is written."""
+"""Progress is for people: on a terminal it is redrawn and wiped, elsewhere a line now and then, or nothing."""
 
 import io
 import os
@@ -55,6 +55,15 @@ def test_no_time_is_told_where_the_length_is_unknown_or_wrong(monkeypatch: pytes
     assert "left" not in sent
 
 
-def test_elsewhere_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(progress(slowly(3), 3, "film.mp4")) == [0, 1, 2]
+def test_elsewhere_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress(slowly(3), 5, "crops", done=2, line_s=0.1)) == [0, 1, 2]
+    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "crops: 3/5",
+        "crops: 4/5",
+        "crops: 5/5",
+    ]
+
+
+def test_a_command_in_a_pipeline_can_ask_for_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress(slowly(3), 3, "film.mp4", line_s=None)) == [0, 1, 2]
     assert capsys.readouterr().err == ""

@@ -13,8 +13,10 @@ from edge.errors import OperatorError
 from edge.vision.estimate import interval_of
 from tests.training.small_animals import small_animals, small_crops
 from training.age.aggregates import aggregates, count_real
-from training.age.calibrate import domain_scores, fit_domain, fit_intervals, fit_likelihood
+from training.age.calibrate import domain_scores, fit_domain, fit_intervals
 from training.age.repeated_readings import Readings, further_animals
+from training.locator.likelihood import fit_likelihood
+from training.run import Run
 
 
 def readings(rng: np.random.Generator, animals: int, each: int = 10) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -146,14 +148,14 @@ def test_where_enough_cages_have_real_days_substitutes_do_not_count() -> None:
 
 def test_further_animals_are_none_that_the_run_holds(tmp_path: Path) -> None:
     """A cage of the run may have taught the model: one error, naming it; others are taken whole."""
-    small_crops(small_animals(6)).save(tmp_path / "run")
+    small_crops(small_animals(6)).save(Run(tmp_path / "run"))
     other = small_crops(small_animals(6))
-    other.save(tmp_path / "same")
+    other.save(Run(tmp_path / "same"))
     with pytest.raises(OperatorError, match=r"same/crops\.csv: column subject: expected no animal of"):
-        further_animals(tmp_path / "run", tmp_path / "same", 1)
+        further_animals(Run(tmp_path / "run"), Run(tmp_path / "same"), 1)
     other.table["subject"] = "other-" + other.table["subject"]
-    other.save(tmp_path / "other")
-    found = further_animals(tmp_path / "run", tmp_path / "other", 1)
+    other.save(Run(tmp_path / "other"))
+    found = further_animals(Run(tmp_path / "run"), Run(tmp_path / "other"), 1)
     assert len(found.crops) == len(other)
     both = Readings.of(small_animals(6)).beside(Readings.of(found))
     assert both.counts() == {"interval_animals": 12, "interval_cages": 12}

@@ -13,6 +13,7 @@ from training.age.data import age_data
 from training.age.unlabelled import unlabelled_crops
 from training.crops.split import split_by_group
 from training.crops.table import Crops
+from training.run import Run
 
 
 def test_rows_without_an_age_are_left_out_and_items_go_along(tmp_path: Path) -> None:
@@ -23,8 +24,8 @@ def test_rows_without_an_age_are_left_out_and_items_go_along(tmp_path: Path) -> 
     score = np.where(np.arange(12) % 2 == 0, 0.5, np.nan)
     crops = small_crops(data, frailty_fur=score)
     crops.table["age_days"] = age
-    crops.save(tmp_path)
-    found = age_data(tmp_path)
+    crops.save(Run(tmp_path))
+    found = age_data(Run(tmp_path))
     kept = np.delete(np.arange(12), [1, 7])
     np.testing.assert_array_equal(found.crops, data.crops[kept])
     np.testing.assert_allclose(found.age_days, data.age_days[kept])
@@ -37,25 +38,25 @@ def test_rows_without_an_age_are_left_out_and_items_go_along(tmp_path: Path) -> 
 @pytest.mark.parametrize("score", ["bald", "1.5", "-1"])
 def test_a_score_that_is_none_is_named_with_row_and_column(tmp_path: Path, score: str) -> None:
     scores = ["", "0.5", score] + [""] * 9
-    small_crops(small_animals(4, 3), frailty_fur=scores).save(tmp_path)
+    small_crops(small_animals(4, 3), frailty_fur=scores).save(Run(tmp_path))
     with pytest.raises(OperatorError, match=r"crops.csv: row 4: column frailty_fur: expected a score from 0 to 1"):
-        age_data(tmp_path)
+        age_data(Run(tmp_path))
 
 
 def test_a_table_without_any_age_is_one_clear_error(tmp_path: Path) -> None:
     crops = small_crops(small_animals(3, 2))
     crops.table["age_days"] = np.nan
-    crops.save(tmp_path)
+    crops.save(Run(tmp_path))
     with pytest.raises(OperatorError, match="column age_days: expected an age in some row"):
-        age_data(tmp_path)
+        age_data(Run(tmp_path))
 
 
 def test_pretraining_sees_no_held_out_animal(tmp_path: Path) -> None:
     """A run gives its training cages only."""
     crops = small_crops(small_animals(8, 3))
-    crops.save(tmp_path)
+    crops.save(Run(tmp_path))
     found = unlabelled_crops(tmp_path, SPEC, most=1000)
-    train = split_by_group(Crops.load(tmp_path).groups(), 1).train
+    train = split_by_group(Crops.load(Run(tmp_path)).groups(), 1).train
     np.testing.assert_array_equal(found, crops.pixels[train])
     assert len(unlabelled_crops(tmp_path, SPEC, most=5)) == 5
 

@@ -17,6 +17,7 @@ from training.age.fit import Plan, distributions, float_embeddings, reduced, red
 from training.age.heads import HEADS
 from training.age.initial_weights import DESCRIPTION, Weights, find_weights, put_weights
 from training.age.networks import HEAD, age_network, backbone_of, check_name, embedding_of
+from training.run import Run
 
 QUICK = Finetune(steps=12, plan=Plan("plain-0.3"), head_steps=3, batch=8)
 
@@ -50,10 +51,10 @@ def test_heads_compete_inside_the_training_animals(tmp_path: Path) -> None:
     import keras
 
     data = small_animals()
-    said = finetune(tmp_path, data, SPEC, replace(QUICK, head="auto", steps=3), seed=1)
+    said = finetune(Run(tmp_path), data, SPEC, replace(QUICK, head="auto", steps=3), seed=1)
     scores = {kind: said[f"crps_days_{kind}"] for kind in HEADS}
     assert said["head"] == min(scores, key=scores.__getitem__)
-    assert load_fit(tmp_path) == json.loads((tmp_path / "age-fit.json").read_text()) == said
+    assert load_fit(Run(tmp_path)) == json.loads((tmp_path / "age-fit.json").read_text()) == said
     again = train(data, SPEC, replace(QUICK, plan=Plan("plain-0.3", head=said["head"]), steps=3), seed=1)
     kept = keras.models.load_model(tmp_path / "age.keras", compile=False)
     for one, other in zip(again.get_weights(), kept.get_weights(), strict=True):
@@ -73,10 +74,10 @@ def test_a_reduced_network_averages_the_crop_itself() -> None:
 def test_pretraining_lowers_its_loss_and_its_weights_are_taken_up(tmp_path: Path, method: str) -> None:
     """The backbone of `pretrain` is the one that training starts from; digest, licence and normalisation are told."""
     data = small_animals(8, 4)
-    small_crops(data).save(tmp_path)
+    small_crops(data).save(Run(tmp_path))
     plan = Plan("plain-0.3")
     said = pretrain_run(
-        tmp_path, tmp_path, SPEC, plan, method=method, steps=25, batch=8, most=100, licence="CC0", seed=1
+        Run(tmp_path), tmp_path, SPEC, plan, method=method, steps=25, batch=8, most=100, licence="CC0", seed=1
     )
     assert said["loss_last"] < said["loss_first"]
     assert said["crops"] == 6 * 4  # two of eight cages are held out
@@ -93,7 +94,7 @@ def test_pretraining_lowers_its_loss_and_its_weights_are_taken_up(tmp_path: Path
     for one, other in zip(backbone_of(network).get_weights(), kept, strict=True):
         np.testing.assert_array_equal(one, other)
     if method == "vicreg":
-        fitted = finetune(tmp_path / "fit", data, SPEC, replace(QUICK, weights=found, steps=2), seed=1)
+        fitted = finetune(Run(tmp_path / "fit"), data, SPEC, replace(QUICK, weights=found, steps=2), seed=1)
         assert fitted["weights_sha256"] == said["sha256"]
 
 

@@ -16,6 +16,7 @@ from training.age.outliers import WAYS, made_outliers, outliers_for, rendered_ou
 from training.age.quantise_aware import quantise_carefully
 from training.losses.outliers import outlier_loss
 from training.networks.training_loop import Recipe
+from training.run import Run
 from training.simulated.foreign import KINDS
 
 
@@ -41,7 +42,7 @@ def test_foreign_scenes_are_rendered_once(tmp_path: Path) -> None:
 
 def test_real_animals_have_only_what_is_made_of_them(tmp_path: Path) -> None:
     data = replace(small_animals(5), simulated=False)
-    found = outliers_for(tmp_path, data, seed=1)
+    found = outliers_for(Run(tmp_path), data, seed=1)
     assert (found[: len(WAYS)] == made_outliers(data.crops, len(WAYS), seed=1)).all()
     assert not list(tmp_path.iterdir())
 

@@ -14,13 +14,13 @@ from edge.contract.manifest import Band, Domain, Intervals, Validity
 from edge.errors import OperatorError
 from tests.training.conftest import command
 from tests.training.small_animals import SPEC, small_animals, small_crops
-from training.bundle.pack import NOTICE, Calibration, Label, save_struct
+from training.bundle.label import NOTICE, OWN_NOTICE, Label
 from training.card.answers import DEMO, read_answers, write_template
 from training.card.figures import figures_of
 from training.card.items import ITEMS, REQUIRED
 from training.card.write import Card, make_card
 from training.crops.split import split_by_group
-from training.steps.all import OWN_NOTICE
+from training.run import AGE_SPEC, Calibration, Run
 
 INTERVALS = tuple(
     Intervals(unit=unit, coverage=0.9, animals=6, bands=(Band(below_days=1e9, low_days=60.0, high_days=60.0),))
@@ -48,8 +48,8 @@ def own_run(folder: Path, **columns: object) -> Path:
     data = small_animals(40, 3)
     sex = np.where(data.animal % 2 == 0, "F", "M")
     crops = small_crops(data, sex=sex, strain="C57BL/6J", light="white", **columns)
-    crops.save(folder)
-    save_struct(folder / "age.json", SPEC)
+    crops.save(Run(folder))
+    Run(folder).write_struct(AGE_SPEC, SPEC)
     split = split_by_group(data.group)
     told = crops.table.copy()
     told["predicted_days"] = told["age_days"] + np.where(sex == "F", 50.0, -70.0)
@@ -66,7 +66,7 @@ def card_of(run: Path, answers: dict[str, str] | None = None, notice: str = OWN_
         path = run / "answers.yaml"
         path.write_text(yaml.safe_dump(answers))
     label = Label("own-animals", "1.0", 1, notice, "own")
-    return make_card(run, label, {"mae_days": 60.0, "coverage_90": 0.5}, CALIBRATION, "taken from elsewhere", path)
+    return make_card(Run(run), label, {"mae_days": 60.0, "coverage_90": 0.5}, CALIBRATION, "taken from elsewhere", path)
 
 
 def answer(card: Card, number: str) -> str:

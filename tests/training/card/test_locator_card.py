@@ -7,9 +7,9 @@ from pathlib import Path
 import yaml
 
 from edge.contract.manifest import CARD
-from training.bundle.pack import Label
+from training.bundle.label import Label
+from training.bundle.trusted import age_source
 from training.card.locator_card import locator_card
-from training.steps.locator_from_project import DEMO, open_trusted
 
 FIGURES = {
     "held_out_frames": 18.0,
@@ -24,7 +24,7 @@ FIGURES = {
 
 def test_figures_and_the_age_models_card_are_in_it() -> None:
     """One front matter that YAML reads, one title; every heading of the age model's card, a level lower."""
-    source = open_trusted(DEMO / "demo.bundle", DEMO / "demo.pub")
+    source = age_source(None)
     label = Label("own-locator", "0.1.0", 1, source.manifest.notice, "own")
     text = locator_card(label, source, FIGURES, Path("/somewhere/my-project"), 92)
     _, front, body = text.split("---\n", 2)

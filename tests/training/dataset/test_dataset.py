@@ -21,6 +21,7 @@ from training.dataset.scale import check_scale
 from training.dataset.strains import judge_strain
 from training.dataset.table import read_animals
 from training.networks.shapes import age_spec
+from training.run import Run
 from training.simulated.table import animals_of
 
 
@@ -316,8 +317,8 @@ def test_crops_are_the_devices_and_what_is_not_usable_is_listed(tmp_path: Path) 
     assert "no scale" in unusable[0].text
     assert "curled" in unusable[1].text
     assert "140 mm apart, no mouse is" in unusable[2].text
-    crops.save(tmp_path / "run")
-    kept = Crops.load(tmp_path / "run").table
+    crops.save(Run(tmp_path / "run"))
+    kept = Crops.load(Run(tmp_path / "run")).table
     assert kept.item_fur_loss.tolist() == [0.5]
     assert kept.body_length_mm.tolist() == pytest.approx([70.0])
 

@@ -18,6 +18,7 @@ from training.features.prepare import FeatureTable, prepare
 from training.features.read import read_table
 from training.features.route import figures, fit_features
 from training.features.validate import Validated, cross_conformal, quantile_by_animal, validate, validate_rows
+from training.run import Run
 
 
 def written(path: Path, table: pd.DataFrame, **options: object) -> Path:
@@ -311,6 +312,6 @@ def test_an_embedding_without_a_network_says_what_to_run(tmp_path: Path) -> None
     from training.features.embedding import embedded
 
     with pytest.raises(OperatorError, match=r"age\.tflite: there is no such network; run `cageclock-train quantise"):
-        embedded(tmp_path, "int8", 1)
+        embedded(Run(tmp_path), "int8", 1)
     with pytest.raises(OperatorError, match=r"backbone\.keras: there is no such network; run `cageclock-train pre"):
-        embedded(tmp_path, "backbone", 1, tmp_path / "other")
+        embedded(Run(tmp_path), "backbone", 1, Run(tmp_path / "other"))

@@ -35,14 +35,14 @@ import keras
 assert keras.backend.backend() == sys.argv[2], keras.backend.backend()
 run = Path(sys.argv[1])
 data = small_animals(8)
-small_crops(data).save(run)
+small_crops(data).save(Run(run))
 for method in ("simsiam", "vicreg"):
-    pretrain_run(run, run, SPEC, Plan("plain-0.3"), method=method, steps=3, batch=8, most=99, licence="CC0")
+    pretrain_run(Run(run), run, SPEC, Plan("plain-0.3"), method=method, steps=3, batch=8, most=99, licence="CC0")
 settings = Finetune(steps=3, plan=Plan("plain-0.3"), head="auto", head_steps=2, batch=8,
                     weights=find_weights(str(run), "plain-0.3"))
 scores = np.random.default_rng(2).choice([0, 0.5, 1, np.nan], (len(data.crops), 2)).astype("float32")
 data = replace(data, items=scores, item_names=("coat", "gait"), outliers=255 - data.crops[:12])
-finetune(run, data, SPEC, settings)
+finetune(Run(run), data, SPEC, settings)
 """
 
 _LOSSES = """

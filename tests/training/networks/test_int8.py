@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,32 +9,7 @@ from tests.training.small_animals import SPEC, small_animals
 from training.age.finetune import Finetune, train
 from training.age.fit import Plan
 from training.age.networks import age_network, with_head
-from training.int8_report import float_against_int8
 from training.networks.training_loop import Recipe
-
-
-def test_the_report_of_two_equal_networks_finds_nothing() -> None:
-    rng = np.random.default_rng(1)
-    age = rng.uniform(50, 900, 40)
-    days = age + rng.normal(0, 50, 40)
-    found = float_against_int8(days, days.copy(), age)
-    assert found["mae_difference_days"] == found["bias_days"] == found["bias_slope"] == found["mae_loss"] == 0
-    assert found["rank_correlation"] == pytest.approx(1)
-
-
-def test_the_report_names_bias_slope_and_worst_crops(tmp_path: Path) -> None:
-    """A slope of 2% and one crop that is 90 days off are found, and drawn."""
-    age = np.linspace(100, 800, 50)
-    days = age + 10
-    rounded = days + 0.02 * (days - days.mean())
-    rounded[17] -= 90
-    crops = np.zeros((50, 16, 32, 1), np.uint8)
-    found = float_against_int8(days, rounded, age, crops, tmp_path / "int8.png")
-    without = np.delete(np.arange(50), 17)
-    assert float_against_int8(days[without], rounded[without], age[without])["bias_slope"] == pytest.approx(0.02)
-    assert found["worst"][0]["row"] == 17
-    assert found["mae_days_int8"] - found["mae_days_float32"] == pytest.approx(found["mae_difference_days"])
-    assert (tmp_path / "int8.png").stat().st_size > 1000
 
 
 def test_a_rounded_kernel_is_the_one_that_int8_holds() -> None:

@@ -10,9 +10,9 @@ from edge.contract.manifest import Validity
 from tests.training.small_animals import SPEC
 from training.age.calibrate import fit_domain, fit_intervals
 from training.age.predictions import predict, with_corrected_gap
-from training.bundle.pack import Calibration
 from training.crops.table import complete
 from training.report.material import Material
+from training.run import Calibration
 
 BINS = np.array(SPEC.bin_centres_days)
 SIZE = SPEC.embedding_size

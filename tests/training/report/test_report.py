@@ -30,6 +30,7 @@ from training.report import (
     transfer,
 )
 from training.report.section import Picture, Section, Table
+from training.run import Run
 
 KEYS = {
     *("error_by_group", "leave_one_camera_out", "leave_one_site_out", "baselines", "leakage", "calibration", "domain"),
@@ -69,9 +70,9 @@ def test_few_animals_of_one_camera_are_told_why_there_is_no_answer(run: Path, tm
     """Own crops with nothing but ages: each section that cannot answer names what is missing."""
     for name in ("age.json", "age.keras", "age.tflite", "calibration.json"):
         shutil.copy(run / name, tmp_path / name)
-    crops = Crops.load(run)
+    crops = Crops.load(Run(run))
     table = crops.table[["subject", "age_days"]].assign(camera="one")
-    Crops(crops.pixels, complete(table)).save(tmp_path)
+    Crops(crops.pixels, complete(table)).save(Run(tmp_path))
     done = command("evaluate", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
