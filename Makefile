@@ -1,10 +1,14 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need first.
-.PHONY: help campaigns demo test test-rig test-rig-camera test-trixie check unit bench demo-env test-env bench-env oldest-env clean train-report \
+.PHONY: help campaigns demo test quick docs dist test-rig test-rig-camera test-trixie check unit bench demo-env test-env bench-env \
+	release-env oldest-env clean train-report \
 	train-report-full
 
 help:
 	@echo "make demo    sets everything up, then runs the main job on simulated cages (about two minutes)"
 	@echo "make test    sets everything up, then runs the whole test suite"
+	@echo "make quick   the static checks and the pure tests, in parallel (under two minutes on two cores)"
+	@echo "make docs    the documents as a site, in build/site; fails on a dead link"
+	@echo "make dist    wheel, source archive, SBOM and checksums, in dist/"
 	@echo "make test-rig         boots the units in a container with real systemd (root; 2 minutes to build, 5 to run)"
 	@echo "make test-rig-camera  the camera too, in an emulated machine (root; 4 minutes to build, 15 to run)"
 	@echo "make test-trixie      the suite in a bare Debian 13, Python 3.13, as an ordinary user (root; TRIXIE=whole for all of it)"
@@ -21,6 +25,22 @@ demo: demo-env
 test: test-env oldest-env check
 	@sh tools/mosquitto.sh
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+quick: test-env check
+	@.venv/bin/python -m pytest -q -n 2 --quick $(PYTEST_ARGS)
+
+docs: test-env
+	@rm -rf build/site-source && mkdir -p build/site-source
+	@git ls-files -z -- '*.md' docs edge/contract/schemas edge/contract/identity.py edge/demo/bundle firmware_config \
+		| xargs -0 cp --parents -t build/site-source
+	@NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build -q --strict
+	@echo "build/site/README.html"
+
+dist: release-env
+	@rm -rf dist build/dist-env
+	@.venv/bin/python -m build -q --outdir dist .
+	@sh tools/sbom.sh
+	@cd dist && sha256sum *.whl *.tar.gz sbom.cdx.json > SHA256SUMS && cat SHA256SUMS
 
 test-rig: test-env
 	@bash tests/rig/build.sh container
@@ -55,6 +75,9 @@ bench: bench-env oldest-env
 
 demo-env:
 	@sh tools/prepare.sh demo
+
+release-env:
+	@sh tools/prepare.sh release
 
 bench-env:
 	@sh tools/prepare.sh bench

@@ -29,14 +29,20 @@ class Camera(Protocol):
         """Make ready; may be called again after `close`.
 
         Raises:
-            CameraMissing, CameraBusy, CameraTimeout, CameraError.
+            CameraMissing: no camera is there.
+            CameraBusy: another process holds it.
+            CameraTimeout: it does not answer within the bounded wait.
+            CameraError: it answers with another fault.
         """
 
     def capture(self, shot: Shot) -> Frame:
         """Return one frame exposed after the trigger.
 
         Raises:
-            CameraTimeout, FrameRefused, CameraError; EndOfReplay where a replay has no more pictures.
+            CameraTimeout: no frame came within the bounded wait.
+            FrameRefused: a frame came, but it is older than its trigger or identical to the last one.
+            CameraError: the camera has another fault.
+            EndOfReplay: a replay has no more pictures.
         """
 
     def flush(self) -> None:
