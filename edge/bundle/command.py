@@ -10,9 +10,9 @@ from pathlib import Path
 from edge.bundle.history import Entry, read_history
 from edge.bundle.inbox import Inbox
 from edge.bundle.install import FileChanges, Installer
+from edge.bundle.selected import trusted_keys
 from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
 from edge.bundle.trial import BAD_ENDS, Trials, read_trials
-from edge.capture.model import trusted_keys
 from edge.config.load import load_config
 from edge.config.tree import Config
 from edge.contract.bundle.bundle import read_bundle

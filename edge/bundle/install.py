@@ -12,10 +12,10 @@ import msgspec
 from edge.bundle.canary import Verdict, ask_canary
 from edge.bundle.history import Entry, History, entry_of, now, printable, read_history, refusal, write_history
 from edge.bundle.rules import check_channel, check_release, check_target
+from edge.bundle.selected import trusted_keys
 from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
 from edge.bundle.trial import Trials, read_trials
 from edge.bundle.verdict import displaces, settle
-from edge.capture.model import trusted_keys
 from edge.config.tree import Config
 from edge.contract.bundle.bundle import Bundle, check_signature, read_bundle, unverified_sha256
 from edge.errors import BundleError, CageclockError, DeviceError, OperatorError

@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import msgspec
 
 from edge.bundle.slots import write_durably
+from edge.config.state_folder import capture_folder
 from edge.config.tree import Bundle as Settings
 from edge.contract import jsontext
 from edge.contract.base import Struct
 from edge.errors import MessageError
-from edge.host.state_folder import capture_folder
 
 if TYPE_CHECKING:
     from edge.contract.bundle.bundle import Bundle

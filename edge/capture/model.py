@@ -9,61 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.bundle.selected import ACTIVE, PREVIOUS, bundle_path, read
 from edge.bundle.trial import Trial
 from edge.config.tree import Config
-from edge.contract.bundle.demo import DEMO_BUNDLE
 from edge.errors import BundleError, OperatorError, describe_error
 
 if TYPE_CHECKING:
     from edge.contract.bundle.bundle import Bundle
     from edge.vision.model.loaded import LoadedModel
-
-ACTIVE = "bundles/active.bundle"
-PREVIOUS = "bundles/previous.bundle"
-
-
-def bundle_path(config: Config) -> Path:
-    """Return the bundle file: the configured one, else the active slot, else the demo bundle that comes along."""
-    if config.bundle.path is not None:
-        return Path(config.bundle.path)
-    active = Path(config.state_dir) / ACTIVE
-    # A link that leads nowhere is an error to be told, not a reason to run the demo's model.
-    return active if active.is_symlink() or active.exists() else DEMO_BUNDLE
-
-
-def trusted_keys(config: Config) -> list[bytes]:
-    """Return the public keys (PEM) that may sign a bundle.
-
-    Raises:
-        OperatorError: a key file cannot be read.
-    """
-    from edge.contract.bundle.keys import read_trusted_keys
-
-    named = config.bundle.trusted_keys
-    return read_trusted_keys(None if named is None else [Path(name) for name in named])
-
-
-def load(config: Config, path: Path | None = None) -> LoadedModel:
-    """Return the model of `path`, by default of the bundle that should run, its signature and digests checked.
-
-    Raises:
-        OperatorError: there is no bundle or key file where the settings say.
-        BundleError: the bundle must not be used.
-    """
-    from edge.vision.model.loaded import load_model
-
-    return load_model(_read(config, path or bundle_path(config)), config.bundle.threads)
-
-
-def _read(config: Config, path: Path) -> Bundle:
-    from edge.contract.bundle.bundle import read_bundle
-
-    if not path.is_file():
-        raise OperatorError(f"bundle.path: there is no model bundle at {path}; copy one there or correct the path")
-    try:
-        return read_bundle(path, trusted_keys(config))
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def golden_of(bundle: Bundle) -> Bundle:
@@ -171,7 +124,7 @@ class ModelSource:
         """Load a bundle and let it be the one that runs."""
         from edge.vision.model.loaded import load_model
 
-        bundle = _read(self._config, path)
+        bundle = read(self._config, path)
         self._model = self._try(path, bundle) if installed else load_model(bundle, self._config.bundle.threads)
         self._installed, self.file_sha256 = installed, bundle.file_sha256
         # What runs, and on which runtime: it decides speed and, between kernels, the last bit.

@@ -22,6 +22,7 @@ from edge.capture.reading import Composer, Result
 from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
 from edge.capture.start_events import tell_model_change
+from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.contract.reading import Light, Model, Outcome, Reading
 from edge.errors import (
@@ -35,7 +36,6 @@ from edge.errors import (
     describe_error,
 )
 from edge.host.memory import over_ceiling
-from edge.host.state_folder import capture_folder
 from edge.outbox import Outbox
 from edge.timing.clock import Clock
 from edge.timing.schedule import Plan, Tally

@@ -22,6 +22,7 @@ from edge.capture.start_events import first_started_at, last_settled_s, last_wor
 from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, read_status, write_status
 from edge.capture.watchdog import Watchdog
 from edge.config.load import config_sha256
+from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.contract.reading import Model, Outcome, Reading
 from edge.errors import (
@@ -35,7 +36,6 @@ from edge.errors import (
     describe_error,
 )
 from edge.host.board import board_serial
-from edge.host.state_folder import capture_folder
 from edge.host.systemd_notify import watchdog_limit_s
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests

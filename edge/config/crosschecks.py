@@ -6,9 +6,9 @@ from pathlib import PurePosixPath
 
 from edge.config.faultscript import parse_script
 from edge.config.tree import Camera, Config, LightCycle, Mqtt, Schedule, ZeitgeberWindow
+from edge.config.zone import zone_of
 from edge.contract.topics import check_device, check_name
 from edge.errors import ConfigError, MessageError
-from edge.timing.zeitgeber import zone_of
 
 
 def check_together(config: Config) -> None:

@@ -9,9 +9,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.doctor.finding import Finding
-from edge.host.state_folder import capture_folder
 from edge.timing.clock import Clock
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.capture.model import bundle_path, load, trusted_keys
+from edge.bundle.selected import bundle_path, load, trusted_keys
 from edge.config.tree import Config
 from edge.contract.bundle.bundle import read_bundle
 from edge.doctor.finding import Finding

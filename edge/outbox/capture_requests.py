@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from edge.config.state_folder import delivery_path, outbox_path
 from edge.errors import StorageError
-from edge.host.state_folder import delivery_path, outbox_path
 from edge.outbox.database import FAILURES, open_reader
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from edge.config import tree
+from edge.config.state_folder import DELIVERY, delivery_path
 from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.record import Event, EventCode, Lost
 from edge.errors import DatabaseDamaged
-from edge.host.state_folder import DELIVERY, delivery_path
 from edge.outbox.database import close_writer, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge.config import tree
+from edge.config.state_folder import OUTBOX, capture_folder, delivery_path
 from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.reading import SCHEMA as READING_SCHEMA
 from edge.contract.reading import Reading
 from edge.contract.record import EVENT_SCHEMA, ClockCorrection, Event, EventCode, Lost
 from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, StorageError
-from edge.host.state_folder import OUTBOX, capture_folder, delivery_path
 from edge.outbox.database import close_writer, free_bytes, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.config.load import config_sha256
+from edge.config.state_folder import outbox_path
 from edge.config.tree import Config
 from edge.contract import jsontext
 from edge.contract.base import Scalar
@@ -20,7 +21,6 @@ from edge.contract.status import Info, OpenEpoch, Question
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, StorageError
 from edge.host.board import board_serial
-from edge.host.state_folder import outbox_path
 from edge.outbox.delivery import Delivery
 from edge.publish.commands import Commands
 from edge.publish.connection import NOT_AUTHORISED, TAKEN_OVER, Link

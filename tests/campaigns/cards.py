@@ -17,9 +17,9 @@ import yaml
 from PIL import Image
 
 from edge.config import tree
+from edge.config.state_folder import DELIVERY, OUTBOX
 from edge.contract.reading import Reading, Thumbnail
 from edge.contract.record import Event
-from edge.host.state_folder import DELIVERY, OUTBOX
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.watermarks import read_released

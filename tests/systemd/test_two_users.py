@@ -34,7 +34,7 @@ from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import read_released
-from edge.host.state_folder import capture_folder, delivery_path, outbox_path, publish_folder
+from edge.config.state_folder import capture_folder, delivery_path, outbox_path, publish_folder
 state = Path(sys.argv[1])
 # Only now: another user may not be able to read this interpreter's folder.
 os.setgroups([])

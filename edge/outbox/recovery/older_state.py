@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge.config.state_folder import CAPTURE, DELIVERY, OUTBOX, PUBLISH
 from edge.errors import DeviceError, OperatorError, StorageError
-from edge.host.state_folder import CAPTURE, DELIVERY, OUTBOX, PUBLISH
 from edge.outbox.lock import WriterLock
 
 _OWN = {

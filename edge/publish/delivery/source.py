@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge.config.state_folder import delivery_path, outbox_path
 from edge.contract import identity
-from edge.host.state_folder import delivery_path, outbox_path
 from edge.outbox.reader import HeldEpoch, Reader
 from edge.outbox.sequence import Row
 from edge.publish.delivery.window import Held, Key

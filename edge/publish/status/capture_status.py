@@ -9,11 +9,11 @@ from typing import Any
 
 import msgspec
 
+from edge.config.state_folder import capture_folder
 from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.reading import Model
 from edge.errors import MessageError
-from edge.host.state_folder import capture_folder
 
 FILE = "capture.json"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from edge.config.load import config_sha256
+from edge.config.state_folder import delivery_path, publish_folder
 from edge.config.tree import Config, Mqtt
 from edge.contract import jsontext
 from edge.contract.base import Struct
 from edge.errors import MessageError
-from edge.host.state_folder import delivery_path, publish_folder
 from edge.outbox.lock import is_held
 
 FILE = "publish.json"

@@ -38,11 +38,12 @@ WALKED = [
         "capture/reading.py",
         "capture/slot.py",
         "capture/model.py",
-        "capture/trial.py",
+        "bundle/trial.py",
     ),
     *("capture/archive.py", "capture/reference.py", "capture/freshness.py", "capture/ladder.py"),
-    *("observe.py", "locate.py", "preprocess.py", "estimate.py", "heads.py", "quality.py", "image.py"),
-    *("contract/jsontext.py", "model/runtime.py", "model/golden.py", "capture/status.py", "rehearsal.py"),
+    *("vision/observe.py", "vision/locate.py", "vision/preprocess.py", "vision/estimate.py", "vision/age_head.py"),
+    *("vision/quality.py", "vision/image.py", "vision/model/runtime.py", "vision/model/golden.py"),
+    *("vision/rehearsal.py", "contract/jsontext.py", "capture/status.py"),
 ]
 CLASSES = (ValueError, MemoryError, RecursionError, OSError, KeyError, StopIteration, MessageError, AssertionError)
 BEGIN = datetime(2024, 1, 1, 9, tzinfo=UTC)
@@ -90,6 +91,7 @@ class Faults:
 
     def __init__(self, places: list[tuple[Place, type[Exception]]]) -> None:
         self.files = {str(ROOT / name) for name in WALKED}
+        assert all(Path(file).is_file() for file in self.files)
         self.seen: dict[Place, None] = {}
         self.raised: list[Place] = []
         self._places, self._slot, self._armed = places, -1, None
@@ -201,7 +203,7 @@ def test_whatever_a_model_on_trial_meets_each_due_slot_has_a_record(
     """An empty cage: the golden inputs are tried in each capture as well. Each fault meets a fresh trial."""
     device = Device(tmp_path, tiny_bundle, ", trial_captures: 3, trial_minutes: 0")
     assert device.install(device.make(1)) == 0
-    files = {str(ROOT / name) for name in ("capture/model.py", "capture/trial.py", "model/golden.py", "rehearsal.py")}
+    files = {str(ROOT / name) for name in ("capture/model.py", "bundle/trial.py", "vision/model/golden.py", "vision/rehearsal.py")}
     _, walk = take(device.settings, 1, script=["empty"])
     places = [place for place in walk.seen if place[0] in files]
     raised = 0
