@@ -25,6 +25,7 @@ from edge.config.load import config_sha256
 from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.contract.reading import Model, Outcome, Reading
+from edge.contract.service.systemd_notify import watchdog_limit_s
 from edge.errors import (
     EXIT_PASSED_OVER,
     BundleError,
@@ -36,7 +37,6 @@ from edge.errors import (
     describe_error,
 )
 from edge.host.board import board_serial
-from edge.host.systemd_notify import watchdog_limit_s
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
 from edge.timing.clock import Clock, SteppedClock, SystemClock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from edge.host.systemd_notify import notify
+from edge.contract.service.systemd_notify import notify
 
 IDLE_TICK_S = 5.0
 

@@ -18,11 +18,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.config.load import config_sha256
 from edge.config.tree import Config, Mqtt
-from edge.contract.tls import client_context
+from edge.contract.service.credential import secret_path
+from edge.contract.service.tls import client_context
 from edge.contract.topics import DeviceTopics
 from edge.doctor.finding import Finding
 from edge.errors import OperatorError
-from edge.host.credential import secret_path
 from edge.publish.status.status_file import PublishStatus, is_running, read_publish_status
 
 NAME = "broker"

@@ -21,9 +21,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.config.tree import Mqtt
-from edge.contract.tls import client_context
+from edge.contract.service.credential import secret_path
+from edge.contract.service.tls import client_context
 from edge.errors import NetworkError, OperatorError
-from edge.host.credential import secret_path
 
 NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
 _KEEP_ALIVE_TIMEOUT, _PROTOCOL_ERROR, _UNSPECIFIED = 0x8D, 0x82, 0x80

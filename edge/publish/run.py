@@ -9,9 +9,9 @@ from pathlib import Path
 from types import FrameType
 
 from edge.config.tree import Config
+from edge.contract.service.systemd_notify import notify, watchdog_limit_s
 from edge.errors import DeviceError, DiskFull, OperatorError
 from edge.host.memory import over_ceiling
-from edge.host.systemd_notify import notify, watchdog_limit_s
 from edge.outbox.delivery import Delivery
 from edge.publish.budget import check_watchdog
 from edge.publish.publisher import Publisher

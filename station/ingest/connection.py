@@ -23,8 +23,8 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.contract import topics
+from edge.contract.service.credential import secret_path
 from edge.errors import OperatorError
-from edge.host.credential import secret_path
 from station.ingest.settings import Settings
 from station.store.message import STATES
 

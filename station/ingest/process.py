@@ -9,8 +9,8 @@ from pathlib import Path
 from types import FrameType
 
 from edge.contract import jsontext, topics
+from edge.contract.service.systemd_notify import notify
 from edge.errors import DatabaseDamaged, MessageError, StorageError
-from edge.host.systemd_notify import notify
 from station.ingest.connection import STOP_S, Delivery, Link
 from station.ingest.settings import Settings
 from station.store.message import STATES, Arrival, one_line

@@ -13,7 +13,7 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 TREE=$(cd "$HERE/../.." && pwd)
 ROOT=$RIG/trixie
 CLONE=/home/tester/cageclock
-QUICK="tests/edge/contract tests/edge/config tests/edge/contract/test_tls.py tests/edge/doctor tests/station/store/test_store.py
+QUICK="tests/edge/contract tests/edge/config tests/edge/contract/service/test_tls.py tests/edge/doctor tests/station/store/test_store.py
 	tests/firmware_config tests/edge/publish/test_tls.py tests/edge/publish/test_blackhole.py"
 BUT="not hears_nothing"   # a minute, and any mosquitto shows it
 not_run() { echo "not run: $*" >&2; exit 75; }

@@ -203,7 +203,8 @@ def test_whatever_a_model_on_trial_meets_each_due_slot_has_a_record(
     """An empty cage: the golden inputs are tried in each capture as well. Each fault meets a fresh trial."""
     device = Device(tmp_path, tiny_bundle, ", trial_captures: 3, trial_minutes: 0")
     assert device.install(device.make(1)) == 0
-    files = {str(ROOT / name) for name in ("capture/model.py", "bundle/trial.py", "vision/model/golden.py", "vision/rehearsal.py")}
+    names = ("capture/model.py", "bundle/trial.py", "vision/model/golden.py", "vision/rehearsal.py")
+    files = {str(ROOT / name) for name in names}
     _, walk = take(device.settings, 1, script=["empty"])
     places = [place for place in walk.seen if place[0] in files]
     raised = 0

@@ -9,7 +9,7 @@ from socket import create_connection, create_server
 
 import pytest
 
-from edge.contract.tls import client_context
+from edge.contract.service.tls import client_context
 from tests.edge.publish.certificates import Authority
 
 

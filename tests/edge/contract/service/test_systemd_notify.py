@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.host.systemd_notify import notify
+from edge.contract.service.systemd_notify import notify
 
 
 @pytest.mark.parametrize("kind", ["path", "abstract"])
