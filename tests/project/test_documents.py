@@ -60,3 +60,12 @@ def test_every_payload_of_a_device_is_in_the_table_of_topics() -> None:
     text = (ROOT / "docs/mqtt.md").read_text()
     schemas = {path.name for path in (ROOT / "edge/contract/schemas").glob("*.json")} - {"manifest.v1.json"}
     assert {name for name in schemas if f"(../edge/contract/schemas/{name})" in text} == schemas
+
+
+def test_every_test_that_the_field_cases_name_exists() -> None:
+    text = (ROOT / "docs/field-cases.md").read_text()
+    named = re.findall(r"(tests/[\w/]+\.py)(?:::(\w+))?", text)
+    assert len(named) > 50
+    for path, name in named:
+        assert (ROOT / path).is_file(), path
+        assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
