@@ -17,7 +17,7 @@ from edge.contract.delivery import Committed
 
 PATIENCE_S, LONGEST_PATIENCE_S = 5.0, 60.0
 """For an answer of a station of which nothing is known, and of one that has told digests before."""
-_LEAST, _ABOVE = 1 << 61, 1 << 62
+_LEAST, _ABOVE = 1 << 51, 1 << 52
 
 
 class Answer:
