@@ -10,7 +10,6 @@ from types import FrameType
 
 import numpy as np
 import pytest
-from running import outcomes, records, write_settings
 
 import edge
 from edge.bundle.trial import FILE
@@ -27,6 +26,7 @@ from edge.timing.clock import Clock, SteppedClock
 from edge.vision.frame import Frame
 from edge.vision.preprocess import small_view
 from tests.edge.bundle.device import Device
+from tests.edge.capture.running import outcomes, records, write_settings
 
 ROOT = Path(edge.__file__).parent
 DATA = Path(__file__).parents[2] / "data"
@@ -38,15 +38,22 @@ WALKED = [
         "capture/reading.py",
         "capture/slot.py",
         "capture/model.py",
-        "capture/trial.py",
+        "bundle/trial.py",
     ),
     *("capture/archive.py", "capture/reference.py", "capture/freshness.py", "capture/ladder.py"),
-    *("observe.py", "locate.py", "preprocess.py", "estimate.py", "heads.py", "quality.py", "image.py"),
-    *("contract/jsontext.py", "model/runtime.py", "model/golden.py", "capture/status.py", "rehearsal.py"),
+    *("vision/observe.py", "vision/locate.py", "vision/preprocess.py", "vision/estimate.py", "vision/age_head.py"),
+    *("vision/quality.py", "vision/image.py", "vision/model/runtime.py", "vision/model/golden.py"),
+    *("vision/rehearsal.py", "contract/jsontext.py", "capture/status.py"),
 ]
 CLASSES = (ValueError, MemoryError, RecursionError, OSError, KeyError, StopIteration, MessageError, AssertionError)
 BEGIN = datetime(2024, 1, 1, 9, tzinfo=UTC)
 Place = tuple[str, int]
+
+
+def files_named(*names: str) -> set[str]:
+    """Return the paths of the device's files; one that was moved away is an error, not a file without faults."""
+    assert [name for name in names if not (ROOT / name).is_file()] == []
+    return {str(ROOT / name) for name in names}
 
 
 class BlobCamera:
@@ -89,7 +96,7 @@ class Faults:
     """
 
     def __init__(self, places: list[tuple[Place, type[Exception]]]) -> None:
-        self.files = {str(ROOT / name) for name in WALKED}
+        self.files = files_named(*WALKED)
         self.seen: dict[Place, None] = {}
         self.raised: list[Place] = []
         self._places, self._slot, self._armed = places, -1, None
@@ -201,7 +208,7 @@ def test_whatever_a_model_on_trial_meets_each_due_slot_has_a_record(
     """An empty cage: the golden inputs are tried in each capture as well. Each fault meets a fresh trial."""
     device = Device(tmp_path, tiny_bundle, ", trial_captures: 3, trial_minutes: 0")
     assert device.install(device.make(1)) == 0
-    files = {str(ROOT / name) for name in ("capture/model.py", "capture/trial.py", "model/golden.py", "rehearsal.py")}
+    files = files_named("capture/model.py", "bundle/trial.py", "vision/model/golden.py", "vision/rehearsal.py")
     _, walk = take(device.settings, 1, script=["empty"])
     places = [place for place in walk.seen if place[0] in files]
     raised = 0
