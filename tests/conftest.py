@@ -65,7 +65,7 @@ def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     Child.started.clear()
     before = Held.now()
     yield
-    request.node.funcargs.clear()  # a client of paho closes its last sockets when nobody holds it any more
+    (request.node.funcargs or {}).clear()  # a client of paho closes its last sockets when nobody holds it any more
     left = left_since(before)
     said = "the test has ended and this is still there: " + "; ".join(left)
     if left and not any(request.path.is_relative_to(quick.TESTS / folder) for folder in CLEAN):
