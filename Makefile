@@ -1,11 +1,12 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need first.
-.PHONY: help campaigns demo test quick docs dist test-rig test-rig-camera test-trixie check unit bench demo-env test-env bench-env \
-	release-env oldest-env clean train-report \
+.PHONY: help campaigns demo test test-busy quick broker docs dist test-rig test-rig-camera test-trixie check unit bench demo-env \
+	test-env bench-env release-env oldest-env clean train-report \
 	train-report-full
 
 help:
 	@echo "make demo    sets everything up, then runs the main job on simulated cages (about two minutes)"
-	@echo "make test    sets everything up, then runs the whole test suite"
+	@echo "make test    sets everything up, then runs the whole test suite, two files at a time (WORKERS=4: four)"
+	@echo "make test-busy        the whole suite while eight processes keep the processor busy: no limit may be a clock's"
 	@echo "make quick   the static checks and the pure tests, in parallel (under two minutes on two cores)"
 	@echo "make docs    the documents as a site, in build/site; fails on a dead link"
 	@echo "make dist    wheel, source archive, SBOM and checksums, in dist/"
@@ -22,9 +23,19 @@ help:
 demo: demo-env
 	@.venv/bin/cageclock demo $(DEMO_ARGS)
 
-test: test-env oldest-env check
+# A file stays with one worker, so what its tests share is made once; the longest files are begun first (tests/conftest.py).
+WORKERS ?= 2
+PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test: broker test-env oldest-env check
+	@.venv/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+
+test-busy: broker test-env oldest-env
+	@sh tools/busy.sh 8 .venv/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
+
+# What the tests need from the system, looked for before anything is installed.
+broker:
 	@sh tools/mosquitto.sh
-	@.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 quick: test-env check
 	@.venv/bin/python -m pytest -q -n 2 --quick $(PYTEST_ARGS)

@@ -1,10 +1,83 @@
-"""For all tests: property tests draw the same examples each time, so that a run says what another one will.
+"""For all tests: steady examples, `--quick`, no test leaves anything running, children's logs with a failure.
 
+Property tests draw the same examples each time, so that a run says what another one will;
 `--hypothesis-profile=random` draws new ones (and `--hypothesis-seed=N` the same new ones again).
 """
 
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from multiprocessing import resource_tracker
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
+
+from tests.harness import quick
+from tests.harness.child import Child
+from tests.harness.leaks import Held, adopt_orphans, left_since
 
 settings.register_profile("random", derandomize=False)
 settings.register_profile("steady", derandomize=True)
+settings.register_profile("quick", derandomize=True, max_examples=15)
 settings.load_profile("steady")
+adopt_orphans()
+resource_tracker.ensure_running()  # once, before any test: it goes on as long as the interpreter
+CLEAN = ("edge", "station", "project")
+"""Where a test that leaves something behind fails; elsewhere it is a warning, until those have been put right."""
+TRAINING_LIMIT_S = 1800
+"""Above the limit of each training command that a test runs."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--quick`."""
+    parser.addoption("--quick", action="store_true", help="only the pure tests: no broker, no child, no training")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw fewer examples in a quick run, unless a profile is named."""
+    if config.getoption("--quick") and not config.getoption("--hypothesis-profile", None):
+        settings.load_profile("quick")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Pass over whole files in a quick run: importing TensorFlow alone takes seconds."""
+    return True if config.getoption("--quick") and quick.is_heavy(collection_path) else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is not quick, if asked; else put the files that take longest first, so that all end together."""
+    if config.getoption("--quick"):
+        chosen = [item for item in items if not quick.reason_against(item)]
+        config.hook.pytest_deselected(items=[item for item in items if quick.reason_against(item)])
+        items[:] = chosen
+    else:
+        items.sort(key=lambda item: quick.order(item.path))
+    for item in items:
+        if item.path.is_relative_to(quick.TESTS / "training"):
+            item.add_marker(pytest.mark.timeout(TRAINING_LIMIT_S))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a thread, a child process or an open descriptor."""
+    Child.started.clear()
+    before = Held.now()
+    yield
+    (request.node.funcargs or {}).clear()  # a client of paho closes its last sockets when nobody holds it any more
+    left = left_since(before)
+    said = "the test has ended and this is still there: " + "; ".join(left)
+    if left and not any(request.path.is_relative_to(quick.TESTS / folder) for folder in CLEAN):
+        warnings.warn(said, stacklevel=1)
+    else:
+        assert left == [], said
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Show what the children of a failed test have written."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        report.sections += [(f"child process {child.name}", child.report()) for child in Child.started]

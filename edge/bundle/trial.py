@@ -132,10 +132,12 @@ def read_trials(state_dir: Path) -> Trials:
     """Return what capture knows of its bundles; a device without the file, or with a damaged one, knows nothing."""
     try:
         # Whoever asks may be the bundle unit, which must not hang on what capture's user put there.
-        with os.fdopen(
-            os.open(capture_folder(state_dir) / FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC), "rb"
-        ) as f:
-            return jsontext.decode(f.read(_MAX_BYTES), Trials)
+        handle = os.open(capture_folder(state_dir) / FILE, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with os.fdopen(handle, "rb", closefd=False) as file:  # of a folder it raises, and would not close it
+                return jsontext.decode(file.read(_MAX_BYTES), Trials)
+        finally:
+            os.close(handle)
     except (OSError, MessageError):
         return Trials()
 

@@ -205,8 +205,7 @@ class Timings(Struct, frozen=True, kw_only=True):
 class Reading(Struct, frozen=True, kw_only=True):
     """One capture of one cage. A burst of frames is one measurement: `frames` says how many went in.
 
-    captured_at: wall time of the trigger, UTC, years 1970-2200; a label only, see `clock_synced` and the `clock`
-        records.
+    captured_at: wall time of the trigger, UTC, years 1970-2200; a label only, see `clock_synced` and `clock` records.
     monotonic_s: seconds of CLOCK_BOOTTIME at the trigger, within `boot_id`.
     zeitgeber_h: hours since lights-on, 0-24, None while the clock is not synchronised.
     age_days: for dashboards: the accepted age of a single animal, else None.

@@ -31,7 +31,9 @@ from edge.config.tree import Outbox as OutboxSettings
 from edge.outbox.outbox import Outbox
 from tests.campaigns.campaign import Fault, Line, main
 from tests.campaigns.synthetic import DEVICE, make_reading
-from tests.system.rig import STATION, Part, Rig, query, wait_until
+from tests.harness.child import Child
+from tests.harness.waiting import wait_until
+from tests.system.rig import STATION, Rig, query
 
 LATE = "lab2"
 LIVE_WITHIN_S = 5.0
@@ -191,7 +193,7 @@ def catch_up(rig: FleetRig, held: int, line: Line) -> list[str]:
     rig.broker.start()
     for part in rig.parts.values():
         part.start()
-    wait_until(lambda: rig.stored(rig.data), 60, rig.parts["publish"])
+    wait_until(lambda: rig.stored(rig.data))
     began_s, first, live = time.monotonic(), len(rig.stored(rig.data)), Live(rig)
     while not set(range(1, held + 1)) <= rig.stored(rig.data):
         if time.monotonic() - began_s > held / TIMES_REAL + 30:
@@ -209,11 +211,11 @@ def catch_up(rig: FleetRig, held: int, line: Line) -> list[str]:
 
 
 def replay_to_a_late_station(
-    rig: FleetRig, held: int, line: Line, *, stalled: list[Part], stall_s: float = STALL_S
+    rig: FleetRig, held: int, line: Line, *, stalled: list[Child], stall_s: float = STALL_S
 ) -> list[str]:
     """Bring up the second station, replay to it, stop some stations in the middle; return what was wrong."""
     rig.late.start()
-    wait_until(lambda: "connected to" in rig.late.log(), 30, rig.late)
+    wait_until(lambda: "connected to" in rig.late.log())
     client, live = rig.listen(), Live(rig)
     pids = {"publish": rig.parts["publish"].pid, "station": rig.parts["station"].pid, "late station": rig.late.pid}
     memory = Memory(pids | {"broker": rig.broker.pid})

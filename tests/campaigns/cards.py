@@ -24,9 +24,10 @@ from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.watermarks import read_released
 from tests.campaigns.synthetic import DEVICE, make_event, plain_reading
-from tests.mosquitto import Mosquitto
+from tests.harness.child import Child
+from tests.harness.mosquitto import Mosquitto
 from tests.station import samples
-from tests.system.rig import Part, Rig, query
+from tests.system.rig import Rig, query
 
 ALL_SPACE_MB = 1 << 40
 """To be left free: more than there is, so that all goes that is released."""
@@ -51,7 +52,7 @@ class CardRig(Rig):
         self.cards = 0
         self._mqtt = {"version": version, "in_flight": in_flight, "resend_after_s": 1.0}
 
-    def add_publish(self, state_dir: Path) -> Part:
+    def add_publish(self, state_dir: Path) -> Child:
         """Return the publish process of a card."""
         self.cards += 1
         settings: dict[str, Any] = self.settings() | {"state_dir": str(state_dir)}

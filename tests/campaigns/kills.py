@@ -16,7 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.campaigns.campaign import Fault, Line, main
-from tests.system.rig import Rig, wait_until
+from tests.harness.waiting import wait_until
+from tests.system.rig import Rig
 
 PER_SYSTEM = 50
 LONGEST_PAUSE_S = 1.6
@@ -37,7 +38,7 @@ def one_system(seed: int, kills: int, line: Line, lock: threading.Lock) -> None:
         counts = rig.kill_for(kills, seed, LONGEST_PAUSE_S)
         rig.power_cut()
         before = len(rig.promises())
-        wait_until(lambda: len(rig.promises()) > before, 60, rig.parts["capture"])
+        wait_until(lambda: len(rig.promises()) > before)
         if rig.parts["capture"].stop() != 0:
             raise Fault(seed, "the feeder did not end cleanly")
         quiet_s = rig.wait_for_quiet(240)

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from tests.campaigns.campaign import Fault, Line, main
 from tests.campaigns.proxy import KINDS, Proxy
-from tests.system.rig import Rig, query, wait_until
+from tests.harness.waiting import wait_until
+from tests.system.rig import Rig, query
 
 BACK_WITHIN_S = 60.0
 KEEPALIVES_S = (10, 20)
@@ -56,7 +57,7 @@ class NetworkRig(Rig):
     def begin(self) -> None:
         for part in self.parts.values():
             part.start()
-        wait_until(lambda: self.stored_last() > 3, 60, self.parts["publish"])
+        wait_until(lambda: self.stored_last() > 3)
 
     def end(self) -> None:
         super().end()

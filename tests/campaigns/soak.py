@@ -19,7 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from tests.campaigns.campaign import Line
-from tests.system.rig import ROOT, Part, Rig, wait_until
+from tests.harness.child import Child
+from tests.harness.waiting import wait_until
+from tests.system.rig import ROOT, Rig
 
 SAMPLE_S = 10.0
 WARM_UP_S = 600.0
@@ -58,7 +60,7 @@ class SoakRig(Rig):
         self.add_device(settings, ["-m", "edge.cli", "capture", "--config", str(self.folder / "cageclock.yaml")])
 
 
-def look(part: Part, at_s: float) -> Sample:
+def look(part: Child, at_s: float) -> Sample:
     """Return what the process holds now."""
     folder = Path("/proc") / str(part.pid)
     pages = int((folder / "statm").read_text().split()[1])
@@ -81,7 +83,7 @@ def soak(folder: Path, minutes: float, line: Line) -> list[str]:
     began = time.monotonic()
     try:
         rig.start()
-        wait_until(lambda: len(rig.appended()) > before + 3, 60, rig.parts["capture"])
+        wait_until(lambda: len(rig.appended()) > before + 3)
         with (folder / "samples.jsonl").open("a") as file:
             while (at_s := time.monotonic() - began) < minutes * 60:
                 for part in rig.parts.values():

@@ -14,8 +14,10 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 
-from tests.mosquitto import Mosquitto
-from tests.system.cage import REPOSITORY, Cage, Child, wait_for
+from tests.harness.child import REPOSITORY, Child, python
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
+from tests.system.cage import REPOSITORY, Cage, Child
 
 pytestmark = pytest.mark.broker
 EXAMPLES = REPOSITORY / "docs/examples"
@@ -38,17 +40,17 @@ def test_a_logger_in_one_file_has_every_record_and_the_device_lets_go_of_them(tm
     cage = Cage(tmp_path, broker.port, mqtt={"station": "mylog"})
     cage.capture(4)
     database = tmp_path / "records.db"
-    words = [str(EXAMPLES / "logger.py"), "127.0.0.1", str(broker.port), "mylog", str(database)]
+    words = python(EXAMPLES / "logger.py", "127.0.0.1", broker.port, "mylog", database)
     with Child(words, tmp_path / "logger.log") as logger, cage.publish():
         wanted = {(epoch, seq) for epoch, seq, _ in cage.appended()}
         assert len(wanted) >= 4
-        wait_for(lambda: database.exists() and wanted <= stored(database))
-        wait_for(lambda: cage.released() == cage.epochs())
+        wait_until(lambda: database.exists() and wanted <= stored(database))
+        wait_until(lambda: cage.released() == cage.epochs())
         logger.kill()
         cage.capture(2)  # a logger that was killed takes up where it was
         logger.start()
         wanted = {(epoch, seq) for epoch, seq, _ in cage.appended()}
-        wait_for(lambda: wanted <= stored(database))
+        wait_until(lambda: wanted <= stored(database))
 
 
 def test_the_newest_ages_are_drawn(tmp_path: Path, broker) -> None:

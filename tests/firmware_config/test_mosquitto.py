@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import ssl
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -17,13 +15,11 @@ import yaml
 
 from edge.config.load import load_config
 from edge.doctor.broker import check_broker
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[1] / "edge/publish"))
-
-from certificates import Authority
-from lab import Publish, wait_for
-from mosquitto import find_mosquitto, free_port
+from tests.edge.publish.lab import Publish
+from tests.harness.certificates import Authority
+from tests.harness.child import Child, python
+from tests.harness.mosquitto import find_mosquitto, free_port
+from tests.harness.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = ROOT / "firmware_config/mosquitto"
@@ -69,19 +65,15 @@ class Lab:
         (folder / "conf.d").mkdir()
         (folder / "cageclock.conf").rename(folder / "conf.d/cageclock.conf")
         (folder / "mosquitto.conf").write_text(main)
-        self.log_file = folder / "log"
-        self.log = self.log_file.open("wb")
-        command = [find_mosquitto(), "-c", str(folder / "mosquitto.conf")]
-        self.process = subprocess.Popen(command, stdout=self.log, stderr=self.log)
+        self.broker = Child([find_mosquitto(), "-c", str(folder / "mosquitto.conf")], folder / "log")
+        self.broker.start()
 
     def client(self, name: str | None, authority: Authority | None = None, client_id: str = "") -> Client:
         files = (authority or self.authority).issue(name) if name is not None else None
         return Client(name or "nobody", self.port, self.authority.ca, files, client_id)
 
     def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(10)
-        self.log.close()
+        self.broker.stop()
 
 
 class Client:
@@ -166,31 +158,29 @@ def test_all_of_a_lab_are_connected_at_once_and_the_doctor_pushes_nobody_off(lab
     settings["tls"] = {"ca_file": str(lab.authority.ca), "cert_file": certificate, "key_file": key}
     (tmp_path / "station.yaml").write_text(yaml.safe_dump(settings))
     people = [lab.client(name) for name in PEOPLE if name != "lab1"]
-    command = [sys.executable, "-m", "station.cli", "run", "--config", str(tmp_path / "station.yaml")]
-    with (tmp_path / "station.log").open("wb") as log:
-        station = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-    log_of_station = (tmp_path / "station.log").read_text
+    command = python("-m", "station.cli", "run", "--config", tmp_path / "station.yaml")
+    station = Child(command, tmp_path / "station.log")
+    station.start()
     try:
         assert all(one.connected.wait(10) for one in people)
         with Publish(tmp_path, lab.port, station="lab1", tls=tls) as publish:
             config = load_config(publish.config)
-            wait_for(lambda: "publish is connected since" in check_broker(config).text, 60)
-            wait_for(lambda: "connected to" in log_of_station(), 60)
-            pushed_off = lab.log_file.read_text().count("already connected, closing old connection")
+            wait_until(lambda: "publish is connected since" in check_broker(config).text)
+            wait_until(lambda: "connected to" in station.log())
+            pushed_off = lab.broker.log().count("already connected, closing old connection")
             for _ in range(3):
                 found = check_broker(config)
                 assert found.ok, found.line()
                 assert "publish is connected since" in found.text
-            assert lab.log_file.read_text().count("already connected, closing old connection") == pushed_off
+            assert lab.broker.log().count("already connected, closing old connection") == pushed_off
             assert publish.log().count("connected to") == 1
-            assert "another client" not in publish.log() + log_of_station()
-            assert "lost" not in log_of_station()
+            assert "another client" not in publish.log() + station.log()
+            assert "lost" not in station.log()
             assert [one.name for one in people if one.ended.is_set()] == []
             assert publish.stop() == 0
         assert "there and back" in check_broker(config).text  # publish has ended: now the doctor looks for itself
     finally:
-        station.terminate()
-        station.wait(20)
+        station.stop()
         for one in people:
             one.close()
 

@@ -1,11 +1,6 @@
 """A real `cageclock-station run` as a child process, and a device's side of the broker, for tests."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -16,52 +11,19 @@ from paho.mqtt.properties import Properties
 from edge.contract import jsontext, topics
 from edge.contract.delivery import Committed
 from station.store.message import Arrival
+from tests.harness.child import REPOSITORY, Child, python
 
-ROOT = Path(__file__).parents[2]
+ROOT = REPOSITORY
 NAME = "lab1"
 
 
-class StationProcess:
+class StationProcess(Child):
     """The child; leaving the `with` block kills it whatever its state."""
 
     def __init__(self, data: Path, port: int, *more: str) -> None:
         self.data = data
-        self._command = [sys.executable, "-m", "station.cli", "run", "--host", "127.0.0.1", "--port", str(port)]
-        self._command += ["--name", NAME, "--data", str(data), *more]
-        self._log = data.with_name(data.name + ".log")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> "StationProcess":
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self.kill()
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}
-            )
-
-    def kill(self) -> None:
-        assert self._process is not None
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> int:
-        """End it cleanly and return its exit code."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(15)
-
-    def returned(self) -> int:
-        assert self._process is not None
-        return self._process.wait(15)
-
-    def log(self) -> str:
-        return self._log.read_text()
+        command = python("-m", "station.cli", "run", "--host", "127.0.0.1", "--port", port, "--name", NAME)
+        super().__init__([*command, "--data", str(data), *more], data.with_name(data.name + ".log"))
 
     def listens(self) -> bool:
         """Return whether it has subscribed at least once; the broker may need a moment more."""
@@ -128,11 +90,3 @@ class Device:
             self.availability.append(bytes(message.payload).decode())
         else:
             self.promises.append(jsontext.decode(bytes(message.payload), Committed))
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float = 15.0, what: str = "") -> None:
-    """Return when the condition holds; fail after the time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, what or "waited in vain"
-        time.sleep(0.02)

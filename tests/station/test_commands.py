@@ -20,7 +20,7 @@ from tests.station.samples import NOTICE, START, arrival, picture_arrival
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "station.cli", *map(str, words)], capture_output=True, text=True, cwd=ROOT, timeout=60
+        [sys.executable, "-m", "station.cli", *map(str, words)], capture_output=True, text=True, cwd=ROOT, timeout=300
     )
 
 

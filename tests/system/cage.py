@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,67 +12,12 @@ from typing import Any
 import yaml
 
 from edge.outbox.watermarks import read_released
+from tests.harness.child import REPOSITORY, Child, python
+from tests.harness.waiting import wait_until
 
-REPOSITORY = Path(__file__).parents[2]
 BUNDLE = REPOSITORY / "tests" / "data" / "tiny.bundle"
 DEVICE, STATION = "cage07", "lab1"
 ROOT = f"cageclock/v1/{DEVICE}"
-GENEROUS_S = 60.0
-
-
-def wait_for(what: Callable[[], Any], timeout_s: float = GENEROUS_S) -> Any:
-    """Return what the function returns as soon as it is true."""
-    deadline_s = time.monotonic() + timeout_s
-    while time.monotonic() < deadline_s:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {timeout_s} s")
-
-
-class Child:
-    """A command that runs until it is ended; leaving the `with` block kills it."""
-
-    def __init__(self, command: list[str], log: Path, **environment: str) -> None:
-        self._command, self._log, self._environment = [sys.executable, *command], log, environment
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Child:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.kill()
-
-    def start(self) -> None:
-        variables = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"} | self._environment
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self._command, cwd=REPOSITORY, env=variables, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        """End it as systemd does and return its exit code."""
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
-
-    def ended(self) -> int:
-        """Return the exit code of one that ends by itself."""
-        assert self.process is not None
-        return self.process.wait(GENEROUS_S)
-
-    def lines(self) -> list[str]:
-        """Return what it has said so far, but for the line that says which model runs on which runtime."""
-        lines = self._log.read_text(errors="replace").splitlines()
-        return [line for line in lines if not line.startswith(("INFO: Created TensorFlow Lite", "cageclock: model "))]
 
 
 class Cage:
@@ -109,21 +49,20 @@ class Cage:
 
     def capture(self, captures: int, *options: str) -> tuple[int, list[str]]:
         """Photograph so many slots on a stepped clock; return the exit code and the lines on standard error."""
-        command = ["-m", "edge.cli", "capture", "--config", str(self.config), "--stepped", "--captures", str(captures)]
-        with Child([*command, *options], self.folder / f"capture-{time.monotonic_ns()}.log") as child:
-            return child.ended(), child.lines()
+        with self.watch("--stepped", "--captures", str(captures), *options) as child:
+            return child.ended(), lines_of(child)
 
     def publish(self, **environment: str) -> Child:
-        command = ["-m", "edge.cli", "publish", "--config", str(self.config)]
+        command = python("-m", "edge.cli", "publish", "--config", self.config)
         return Child(command, self.folder / f"publish-{time.monotonic_ns()}.log", **environment)
 
-    def watch(self) -> Child:
+    def watch(self, *options: str) -> Child:
         """Return a capture process that waits for its slots and for requests, as on a device."""
-        command = ["-m", "edge.cli", "capture", "--config", str(self.config)]
+        command = python("-m", "edge.cli", "capture", "--config", self.config, *options)
         return Child(command, self.folder / f"capture-{time.monotonic_ns()}.log")
 
     def station(self, *options: str) -> Child:
-        command = ["-m", "station.cli", "run", "--host", "127.0.0.1", "--port", str(self.port)]
+        command = python("-m", "station.cli", "run", "--host", "127.0.0.1", "--port", self.port)
         return Child([*command, "--name", STATION, "--data", str(self.data), *options], self.folder / "station.log")
 
     def appended(self) -> set[tuple[str, int, str]]:
@@ -169,7 +108,13 @@ class Cage:
         """Wait until the station holds every record of the outbox, byte for byte."""
         appended = self.appended()
         assert appended
-        return bool(wait_for(lambda: appended <= self.logged()))
+        return bool(wait_until(lambda: appended <= self.logged()))
+
+
+def lines_of(child: Child) -> list[str]:
+    """Return what a child has said so far, but for the line that says which model runs on which runtime."""
+    passed_over = ("INFO: Created TensorFlow Lite", "cageclock: model ")
+    return [line for line in child.log().splitlines() if not line.startswith(passed_over)]
 
 
 def _rows(path: Path, query: str) -> set[Any]:

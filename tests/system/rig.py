@@ -2,14 +2,9 @@
 
 import hashlib
 import json
-import os
 import random
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,52 +12,12 @@ from typing import Any
 
 import yaml
 
-from tests.mosquitto import Mosquitto
+from tests.harness.child import REPOSITORY, Child, python
+from tests.harness.mosquitto import Mosquitto
 
-ROOT = Path(__file__).parents[2]
+ROOT = REPOSITORY
 STATION = "lab1"
 Key = tuple[str, str, int]
-
-
-class Part:
-    """One process that can be killed and started again, always with the same command."""
-
-    def __init__(self, name: str, command: list[str], log: Path) -> None:
-        self.name, self._command, self._log = name, command, log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-            self._process = subprocess.Popen(
-                self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, env=environment
-            )
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def stop(self, timeout_s: float = 20.0) -> int:
-        """End it cleanly and return its exit code."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(timeout_s)
-        self._process = None
-        return code
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
-
-    def exit_code(self) -> int | None:
-        """Return the exit code of one that ended by itself, None while it runs."""
-        return self._process.poll() if self._process is not None else None
-
-    def log(self) -> str:
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
 
 @dataclass(frozen=True)
@@ -112,8 +67,8 @@ class Rig:
         station += ["--name", STATION, "--data", str(self.data)]
         self.parts = {"station": self.part("station", station)}
 
-    def part(self, name: str, command: list[str]) -> Part:
-        return Part(name, [sys.executable, *command], self.folder / f"{name}.log")
+    def part(self, name: str, command: list[str]) -> Child:
+        return Child(python(*command), self.folder / f"{name}.log")
 
     def add_device(self, settings: dict[str, object], capture: list[str]) -> None:
         """Add capture (or what stands for it) and publish."""
@@ -266,11 +221,3 @@ def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
         if "no such table" in str(error) or "unable to open" in str(error):
             return []
         raise
-
-
-def wait_until(condition: Callable[[], object], timeout_s: float, part: Part) -> None:
-    """Return when the condition holds; after the time fail with what the part said."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{part.name} did nothing:\n{part.log()[-3000:]}"
-        time.sleep(0.1)

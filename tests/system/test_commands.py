@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.mosquitto import Mosquitto
-from tests.system.cage import ROOT, Cage, wait_for
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
+from tests.system.cage import ROOT, Cage, lines_of
 from tests.system.desk import Desk
 
 pytestmark = pytest.mark.broker
@@ -24,9 +25,9 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_a_capture_that_was_asked_for_comes_as_a_reading_with_the_requests_name(tmp_path, broker) -> None:
     cage = Cage(tmp_path, broker.port, schedule={"interval_light_s": 3600.0, "interval_dark_s": 3600.0})
     with Desk(broker.port) as desk, cage.station(), cage.watch() as capture, cage.publish():
-        wait_for(lambda: desk.heard(f"{ROOT}/reading"))
+        wait_until(lambda: desk.heard(f"{ROOT}/reading"))
         desk.say(f"{ROOT}/command/capture", b'{"id":"now-1"}')
-        wait_for(lambda: len(desk.results("now-1")) == 2)
+        wait_until(lambda: len(desk.results("now-1")) == 2)
         accepted, done = desk.results("now-1")
         assert (accepted["status"], done["status"]) == ("accepted", "done")
         cage.arrives()
@@ -44,25 +45,25 @@ def test_a_replay_is_done_when_all_of_it_was_sent_again_even_over_a_broken_conne
     ((epoch, last),) = cage.epochs()
     with cage.publish() as publish, cage.station():
         cage.arrives()
-        wait_for(lambda: cage.pictures() <= cage.stored_pictures())
+        wait_until(lambda: cage.pictures() <= cage.stored_pictures())
         with Desk(broker.port) as desk:
             ask = {"id": "again", "epoch": epoch, "first_seq": 1, "last_seq": 10_000}
             desk.say(f"{ROOT}/command/replay", json.dumps(ask).encode())
-            wait_for(lambda: desk.results("again"))
+            wait_until(lambda: desk.results("again"))
             broker.kill()
         broker.start()
         with Desk(broker.port) as after:
-            done = wait_for(lambda: desk.results("again", "done") or after.results("again", "done"))
+            done = wait_until(lambda: desk.results("again", "done") or after.results("again", "done"))
             assert done[-1]["detail"] == {"records": last, "acknowledged": last}
         with Desk(broker.port) as desk:
-            wait_for(lambda: b"online" in desk.heard(f"{ROOT}/availability"))
+            wait_until(lambda: b"online" in desk.heard(f"{ROOT}/availability"))
             ask["id"] = "once-more"
             desk.say(f"{ROOT}/command/replay", json.dumps(ask).encode())
-            done = wait_for(lambda: desk.results("once-more", "done"))
+            done = wait_until(lambda: desk.results("once-more", "done"))
             assert done[-1]["detail"] == {"records": last, "acknowledged": last}
             assert set(range(1, last + 1)) <= set(desk.numbers())
             desk.say(f"{ROOT}/command/replay", json.dumps(ask | {"id": "none", "epoch": "0" * 32}).encode())
-            assert wait_for(lambda: desk.results("none"))[0]["status"] == "refused"
+            assert wait_until(lambda: desk.results("none"))[0]["status"] == "refused"
         assert publish.stop() == 0
 
 
@@ -71,8 +72,8 @@ def test_everything_comes_over_mqtt_3_1_1_too(tmp_path, broker) -> None:
     cage.capture(5)
     with cage.publish() as publish, cage.station("--mqtt-version", "3.1.1"):
         cage.arrives()
-        wait_for(lambda: cage.pictures() <= cage.stored_pictures())
-        wait_for(lambda: cage.released() == cage.epochs())
+        wait_until(lambda: cage.pictures() <= cage.stored_pictures())
+        wait_until(lambda: cage.released() == cage.epochs())
         assert publish.stop() == 0
 
 
@@ -86,17 +87,17 @@ def test_a_record_that_ends_connections_is_found_though_publish_restarts_each_ti
         assert poisonous == 1
         with cage.station(), cage.publish() as publish:
             for _ in range(20):
-                count = len([line for line in publish.lines() if "ended the connection" in line])
-                wait_for(
+                count = len([line for line in lines_of(publish) if "ended the connection" in line])
+                wait_until(
                     lambda count=count: (
-                        len([line for line in publish.lines() if "ended" in line]) > count
-                        or any("stays on the device" in line for line in publish.lines())
+                        len([line for line in lines_of(publish) if "ended" in line]) > count
+                        or any("stays on the device" in line for line in lines_of(publish))
                     )
                 )
-                if any("stays on the device" in line for line in publish.lines()):
+                if any("stays on the device" in line for line in lines_of(publish)):
                     break
                 publish.kill()
                 publish.start()
-            assert any("thumbnail" in line and "stays on the device" in line for line in publish.lines())
+            assert any("thumbnail" in line and "stays on the device" in line for line in lines_of(publish))
             cage.arrives()
-            wait_for(lambda: len(cage.stored_pictures()) == 3)
+            wait_until(lambda: len(cage.stored_pictures()) == 3)

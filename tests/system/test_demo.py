@@ -3,26 +3,24 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.harness.child import Child, python
+from tests.harness.waiting import wait_until
+
 pytestmark = [pytest.mark.slow, pytest.mark.broker]
 
 
-def demo(out: Path, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "edge.cli", "demo", "--out", str(out), *options],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+def demo(out: Path, *options: str) -> Child:
+    """Start a demo in a session of its own: a signal reaches it alone, as it reaches the foreground of a terminal."""
+    log = out.with_name(f"{out.name}-demo.out")
+    command = python("-m", "edge.cli", "demo", "--out", out, *options)
+    child = Child(command, log, errors=log.with_suffix(".err"), new_session=True)
+    child.start()
+    return child
 
 
 def running_in(folder: Path) -> list[str]:
@@ -41,7 +39,9 @@ def running_in(folder: Path) -> list[str]:
 @pytest.mark.parametrize("broker", ["mosquitto", "amqtt"])
 def test_every_reading_of_a_short_demo_is_logged_and_drawn(tmp_path: Path, broker: str) -> None:
     out = tmp_path / "demo"
-    said, errors = demo(out, "--cages", "2", "--captures", "6", "--broker", broker).communicate(timeout=240)
+    child = demo(out, "--cages", "2", "--captures", "6", "--broker", broker)
+    child.ended(400)
+    said, errors = child.log(), child.errors()
     assert "12 in " in said, said + errors
     assert "0 missing" in said
     assert f"over {broker}" in said
@@ -57,9 +57,10 @@ def test_ctrl_c_ends_it_cleanly_and_leaves_nothing_running(tmp_path: Path, after
     process = demo(out, "--cages", "2", "--captures", "200")
     _wait_for_python(process.pid)
     time.sleep(after_s)
-    os.kill(process.pid, signal.SIGINT)
-    said, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
+    process.send(signal.SIGINT)
+    code = process.ended()
+    said, errors = process.log(), process.errors()
+    assert code == 0, errors
     assert "Traceback" not in errors
     assert running_in(out) == []
     if after_s > 1:
@@ -68,19 +69,19 @@ def test_ctrl_c_ends_it_cleanly_and_leaves_nothing_running(tmp_path: Path, after
 
 def _wait_for_python(pid: int) -> None:
     """Return once the interpreter takes SIGINT; before, on a busy machine, the system ends it unasked."""
-    for _ in range(600):
+
+    def taken() -> bool:
         caught = re.search(r"SigCgt:\s*([0-9a-f]+)", Path(f"/proc/{pid}/status").read_text())
-        if caught and int(caught[1], 16) & 1 << (signal.SIGINT - 1):
-            return
-        time.sleep(0.05)
-    raise AssertionError("the demo did not start within 30 s")
+        return caught is not None and int(caught[1], 16) & 1 << (signal.SIGINT - 1) != 0
+
+    wait_until(taken)
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
     process = demo(tmp_path, "--captures", "1")
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 2
+    assert process.ended() == 2
+    errors = process.errors()
     assert errors.count("\n") == 1
     assert "holds other files" in errors
     assert (tmp_path / "thesis.txt").exists()

@@ -12,25 +12,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.mosquitto import Mosquitto, free_port, hash_password
-from tests.system.cage import BUNDLE, DEVICE, ROOT, Cage, Child, wait_for
+from tests.harness.child import Child, python
+from tests.harness.mosquitto import Mosquitto, free_port, hash_password
+from tests.harness.waiting import wait_until
+from tests.system.cage import BUNDLE, DEVICE, ROOT, Cage, lines_of
 
 pytestmark = pytest.mark.broker
 
 
 def about(child: Child | list[str], *words: str) -> list[str]:
     """Return the lines that hold every word."""
-    lines = child.lines() if isinstance(child, Child) else child
+    lines = lines_of(child) if isinstance(child, Child) else child
     return [line for line in lines if all(word in line for word in words)]
 
 
 def said_once(child: Child, *words: str, for_s: float = 3.0) -> str:
     """Wait for the line, then let tries go by, and return the line: it came once."""
-    wait_for(lambda: about(child, *words))
+    wait_until(lambda: about(child, *words))
     time.sleep(for_s)
     found = about(child, *words)
     assert len(found) == 1, found
-    assert len(child.lines()) <= 3, child.lines()
+    assert len(lines_of(child)) <= 3, lines_of(child)
     return found[0]
 
 
@@ -59,7 +61,7 @@ def test_a_wrong_password(tmp_path: Path) -> None:
             line = said_once(publish, "refused the login")
             assert DEVICE in line
             assert str(secret) in line
-            assert "very-wrong-secret" not in "".join(publish.lines())
+            assert "very-wrong-secret" not in "".join(lines_of(publish))
             secret.write_text("right\n")
             cage.arrives()
 
@@ -83,7 +85,7 @@ def test_a_denied_topic(tmp_path: Path) -> None:
             (broker.folder / "acl").write_text("topic readwrite cageclock/#\n")
             broker.start()
             cage.arrives()
-            wait_for(lambda: cage.pictures() <= cage.stored_pictures())
+            wait_until(lambda: cage.pictures() <= cage.stored_pictures())
 
 
 def test_an_oversized_thumbnail(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_an_oversized_thumbnail(tmp_path: Path) -> None:
             before = cage.pictures()
             assert cage.capture(2)[0] == 0
             cage.arrives()
-            wait_for(lambda: cage.pictures() - before <= cage.stored_pictures())
+            wait_until(lambda: cage.pictures() - before <= cage.stored_pictures())
             assert len(about(publish, "stays on the device")) == 1
         assert cage.pictures() >= before, "they are still on the device"
 
@@ -210,9 +212,9 @@ def test_an_unreadable_settings_file(tmp_path: Path, command: str, case: str) ->
         path.mkdir()
     elif content is not None:
         path.write_bytes(content)
-    with Child(["-m", "edge.cli", command, "--config", str(path)], tmp_path / "log") as child:
+    with Child(python("-m", "edge.cli", command, "--config", path), tmp_path / "log") as child:
         assert child.ended() == 2
-    lines = child.lines()
+    lines = lines_of(child)
     assert len(lines) == 1, lines
     assert lines[0].startswith(f"cageclock: {path}: ")
     assert expected in lines[0]

@@ -12,9 +12,10 @@ from edge.contract.delivery import Committed, CommittedEpoch
 from tests.campaigns.backlog import LATE, FleetRig, catch_up, released, replay_to_a_late_station, settle
 from tests.campaigns.campaign import Line
 from tests.campaigns.synthetic import DEVICE
-from tests.system.rig import STATION, wait_until
+from tests.harness.waiting import wait_until
+from tests.system.rig import STATION
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(90)]
+pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
@@ -44,9 +45,9 @@ def test_only_the_named_stations_watermark_releases(rig: FleetRig) -> None:
         rig.append()
     rig.broker.start()
     rig.late.start()
-    wait_until(lambda: "connected to" in rig.late.log(), 30, rig.late)
+    wait_until(lambda: "connected to" in rig.late.log())
     rig.parts["publish"].start()
-    wait_until(lambda: len(rig.stored(rig.late_data)) >= 100, 30, rig.parts["publish"])
+    wait_until(lambda: len(rig.stored(rig.late_data)) >= 100)
     time.sleep(6.0)  # longer than publish takes to write down a watermark
     assert released(rig) == 0
     client = paho.Client(CallbackAPIVersion.VERSION2)
@@ -58,10 +59,10 @@ def test_only_the_named_stations_watermark_releases(rig: FleetRig) -> None:
         payload = jsontext.encode(Committed(station_db=f"of {station}", epochs=(each,)))
         client.publish(f"cageclock/v1/{DEVICE}/committed/{station}", payload, 1, True).wait_for_publish(5)
     rig.parts["station"].start()
-    wait_until(lambda: len(rig.stored(rig.data)) == 150, 30, rig.parts["station"])
-    wait_until(lambda: released(rig) == 150, 30, rig.parts["publish"])
+    wait_until(lambda: len(rig.stored(rig.data)) == 150)
+    wait_until(lambda: released(rig) == 150)
     newest = rig.append()
-    wait_until(lambda: released(rig) == newest, 15, rig.parts["publish"])
+    wait_until(lambda: released(rig) == newest)
     client.disconnect()
     client.loop_stop()
     assert settle(rig) == []

@@ -20,14 +20,15 @@ from edge.contract import jsontext
 from edge.contract.bundle.demo import DEMO_BUNDLE
 from edge.contract.status import Health, Info, Summary
 from station.store.picture import read_exif_identity
-from tests.mosquitto import Mosquitto
-from tests.system.cage import REPOSITORY, ROOT, Cage, wait_for
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
+from tests.system.cage import REPOSITORY, ROOT, Cage
 
 CAPTURES = 14
 
 pytestmark = [
     pytest.mark.broker,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(not DEMO_BUNDLE.exists(), reason="the demo bundle has not been made"),
 ]
 
@@ -41,7 +42,7 @@ def retained(port: int, topics: tuple[str, ...]) -> dict[str, bytes]:
     client.subscribe(f"{ROOT}/#")
     client.loop_start()
     try:
-        wait_for(lambda: all(f"{ROOT}/{topic}" in found for topic in topics))
+        wait_until(lambda: all(f"{ROOT}/{topic}" in found for topic in topics))
     finally:
         client.disconnect()
         client.loop_stop()
@@ -68,8 +69,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory):
             assert cage.capture(CAPTURES, "--stepped-from", "2026-01-01T18:30:00+00:00") == (0, [])
             assert cage.arrives()
             payloads = retained(broker.port, ("summary/c7", "info", "health", "latest"))
-            wait_for(lambda: seen_in(retained(broker.port, ("summary/c7",))["summary/c7"]) == CAPTURES)
-            wait_for(lambda: len(cage.stored_pictures()) == CAPTURES)
+            wait_until(lambda: seen_in(retained(broker.port, ("summary/c7",))["summary/c7"]) == CAPTURES)
+            wait_until(lambda: len(cage.stored_pictures()) == CAPTURES)
             payloads |= retained(broker.port, ("summary/c7", "info", "health"))
         yield cage, payloads
 
@@ -162,7 +163,7 @@ def test_the_lab_draws_one_curve_for_the_cage(lab, tmp_path: Path) -> None:
     picture = tmp_path / "curves.png"
     command = ["-m", "station.cli", "show", "--data", str(cage.data), "--png", str(picture)]
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
-    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, *command], env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "cage c7 (animals not told apart)" in done.stdout
     assert picture.stat().st_size > 5_000

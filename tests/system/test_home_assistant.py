@@ -15,8 +15,9 @@ from edge.contract import jsontext
 from edge.contract.command import CaptureRequest
 from edge.contract.reading import Reading
 from edge.contract.status import Health
-from tests.mosquitto import Mosquitto
-from tests.system.cage import DEVICE, ROOT, Cage, wait_for
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
+from tests.system.cage import DEVICE, ROOT, Cage
 from tests.system.desk import Desk
 
 pytestmark = pytest.mark.broker
@@ -42,12 +43,12 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_the_device_is_described_retained_and_again_when_home_assistant_starts(tmp_path, broker) -> None:
     cage = Cage(tmp_path, broker.port, mqtt={"home_assistant": True})
     with Desk(broker.port, "homeassistant/#") as early, cage.publish():
-        wait_for(lambda: early.heard(CONFIG))
+        wait_until(lambda: early.heard(CONFIG))
         with Desk(broker.port, "homeassistant/#") as late:
-            wait_for(lambda: late.heard(CONFIG))
+            wait_until(lambda: late.heard(CONFIG))
         before = len(early.heard(CONFIG))
         early.say("homeassistant/status", b"online")
-        wait_for(lambda: len(early.heard(CONFIG)) > before)
+        wait_until(lambda: len(early.heard(CONFIG)) > before)
         described = json.loads(early.heard(CONFIG)[-1])
     assert set(described) == SHARED
     assert described["dev"]["ids"] == [f"cageclock_{DEVICE}"]
@@ -67,17 +68,17 @@ def test_the_device_is_described_retained_and_again_when_home_assistant_starts(t
 def test_pressing_its_button_is_a_request_that_the_device_takes(tmp_path, broker) -> None:
     cage = Cage(tmp_path, broker.port, mqtt={"home_assistant": True})
     with Desk(broker.port, "homeassistant/#") as home, Desk(broker.port) as desk, cage.publish():
-        button = json.loads(wait_for(lambda: home.heard(CONFIG))[0])["cmps"]["capture"]
+        button = json.loads(wait_until(lambda: home.heard(CONFIG))[0])["cmps"]["capture"]
         pressed = re.sub(r"\{\{ now\(\)\.timestamp\(\) \| int \}\}", "1790000000", button["command_template"]).encode()
         request = jsontext.decode(pressed, CaptureRequest)
         desk.say(button["command_topic"], pressed)
-        assert wait_for(lambda: desk.results(request.id))[0]["status"] == "accepted"
+        assert wait_until(lambda: desk.results(request.id))[0]["status"] == "accepted"
 
 
 def test_nothing_is_said_to_it_unless_the_settings_ask(tmp_path, broker) -> None:
     cage = Cage(tmp_path, broker.port)
     with Desk(broker.port, "homeassistant/#") as home, Desk(broker.port) as desk, cage.publish():
-        wait_for(lambda: desk.heard(f"{ROOT}/health"))
+        wait_until(lambda: desk.heard(f"{ROOT}/health"))
         home.say("homeassistant/status", b"online")
         time.sleep(2)
         assert home.heard(CONFIG) == []

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.mosquitto import Mosquitto
-from tests.system.cage import REPOSITORY, Cage, wait_for
+from tests.harness.child import REPOSITORY
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
+from tests.system.cage import Cage
 
 pytestmark = pytest.mark.broker
 OLD = REPOSITORY / "tests/data/version-0.1.0.tar.xz"
@@ -48,8 +50,8 @@ def test_an_older_card_goes_on_and_everything_arrives_once_at_the_older_database
     assert before < now
     with cage.station(), cage.publish():
         cage.arrives()
-        wait_for(lambda: cage.pictures() <= cage.stored_pictures())
-        wait_for(lambda: cage.released() == cage.epochs())
+        wait_until(lambda: cage.pictures() <= cage.stored_pictures())
+        wait_until(lambda: cage.released() == cage.epochs())
     assert cage.logged() == now
 
 

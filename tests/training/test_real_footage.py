@@ -11,8 +11,9 @@ import pytest
 
 from edge.contract.bundle.bundle import read_bundle
 from edge.contract.bundle.demo import DEMO_BUNDLE
-from tests.mosquitto import Mosquitto
-from tests.system.cage import Cage, wait_for
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
+from tests.system.cage import Cage
 from tests.training.conftest import ROOT, command
 from training.networks.shapes import centres_spec
 
@@ -64,7 +65,7 @@ def test_the_mouse_in_the_video_is_found_and_its_age_is_not_told(trained: Path, 
             code, said = cage.capture(24)
             assert (code, said) == (0, [])
             assert cage.arrives()
-            assert wait_for(lambda: len(cage.stored_pictures()) == 24)
+            assert wait_until(lambda: len(cage.stored_pictures()) == 24)
     with sqlite3.connect(cage.data / "station.db") as database:
         records = [json.loads(body) for (body,) in database.execute("SELECT body FROM records ORDER BY epoch, seq")]
     readings = [record for record in records if "outcome" in record]

@@ -111,11 +111,10 @@ def unverified_sha256(path: Path) -> str | None:
 
 def _open(path: Path) -> BufferedReader:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe must not hang whoever reads it
-    file = os.fdopen(handle, "rb")
     if not stat.S_ISREG(os.fstat(handle).st_mode):
-        file.close()
+        os.close(handle)  # before fdopen, which raises for a folder and leaves it open
         raise BundleError("expected an ordinary file, got something else")
-    return file
+    return os.fdopen(handle, "rb")
 
 
 def _read(file: BufferedReader, keys: Sequence[bytes]) -> Bundle:

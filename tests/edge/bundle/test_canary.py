@@ -68,7 +68,7 @@ def probe(folder: Path, before: str = "", step: str = "isolate()", passing_over:
     folder.chmod(0o777)
     code = before + PROBE.replace("isolate()", step)
     done = subprocess.run(
-        [*isolated(code), folder, passing_over], capture_output=True, text=True, timeout=60, cwd="/", env={}
+        [*isolated(code), folder, passing_over], capture_output=True, text=True, timeout=300, cwd="/", env={}
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -16,6 +16,7 @@ from edge.contract.manifest import GOLDEN_OUTPUTS, Budget
 from edge.vision.model.runtime import runtime_name
 from tests.edge.bundle.device import PUBLIC, Device, golden_of_another
 from tests.edge.capture.running import events, outcomes, start
+from tests.harness.waiting import wait_until
 
 
 @pytest.fixture
@@ -169,13 +170,12 @@ def test_capture_goes_over_to_the_new_bundle_without_a_restart(device: Device) -
     assert device.install(device.make(1)) == 0
     process = start(device.settings)
     try:
-        wait_for(lambda: len(outcomes(device.settings)) >= 2)
+        wait_until(lambda: len(outcomes(device.settings)) >= 2)
         assert device.install(device.make(2)) == 0
-        wait_for(lambda: "model_changed" in events(device.settings))
+        wait_until(lambda: "model_changed" in events(device.settings))
     finally:
-        process.terminate()
-        process.communicate(timeout=30)
-    assert process.returncode == 0
+        code = process.stop()
+    assert code == 0
     assert "model_fault" not in outcomes(device.settings)
 
 
@@ -185,13 +185,6 @@ def test_an_active_slot_that_was_damaged_leaves_the_one_before_it_at_work(device
     assert slot is not None
     slot.write_bytes(b"\0" * 1000)
     process = start(device.settings, "--captures", "2")
-    process.communicate(timeout=60)
+    process.ended()
     assert events(device.settings).count("model_refused") == 1
     assert "model_fault" not in outcomes(device.settings)
-
-
-def wait_for(condition) -> None:
-    until = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.1)

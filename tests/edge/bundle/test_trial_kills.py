@@ -2,9 +2,8 @@
 
 import os
 import random
-import signal
-import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -17,6 +16,8 @@ from edge.contract.bundle.bundle import Bundle, read_bundle
 from edge.contract.manifest import GOLDEN_OUTPUTS
 from tests.edge.bundle.device import PUBLIC, Device, golden_of_another
 from tests.edge.capture.running import outcomes, records, run, start
+from tests.harness.child import Child
+from tests.harness.waiting import wait_until
 
 SHORT, LONG = "trial_captures: 5,", "trial_captures: 500,"
 SEED = int(os.environ.get("CAGECLOCK_KILL_SEED", "20261121"))
@@ -143,16 +144,13 @@ def progressed(device: Device, before: Trials, sha256: str) -> bool:
     return now.of(sha256).captures > before.of(sha256).captures or now.reason(sha256) is not None
 
 
-def kill(process: subprocess.Popen[str], device: Device, sha256: str) -> bool:
+def kill(process: Child, device: Device, sha256: str) -> bool:
     """Kill the process and return whether it was at work with the model."""
-    process.send_signal(signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.kill()
     return read_trials(device.state).of(sha256).begun
 
 
-def wait_for(condition, process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, process.communicate()[1]
-        assert time.monotonic() < until
-        time.sleep(0.0005)
+def wait_for(condition: Callable[[], object], process: Child) -> None:
+    """Return the moment the condition holds; fail where the process ends first."""
+    wait_until(lambda: condition() or process.exit_code() is not None, pause_s=0.0005)
+    assert condition(), process.report()

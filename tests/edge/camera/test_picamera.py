@@ -1,6 +1,5 @@
 """The Pi's camera against a stand-in that refuses what the real API does not have."""
 
-import importlib.util
 import os
 import sys
 import types
@@ -18,12 +17,7 @@ from edge.config.tree import Camera, Controls, PicameraSettings
 from edge.contract.reading import Light
 from edge.errors import CameraBusy, CameraError, CameraMissing, CameraTimeout, FrameRefused, OperatorError
 from edge.timing.clock import SystemClock
-
-_spec = importlib.util.spec_from_file_location("strict_picamera2", Path(__file__).with_name("strict_picamera2.py"))
-assert _spec is not None
-strict: Any = importlib.util.module_from_spec(_spec)
-sys.modules["strict_picamera2"] = strict
-_spec.loader.exec_module(strict)  # type: ignore[union-attr]
+from tests.edge.camera import strict_picamera2 as strict
 
 CLOCK = SystemClock()
 LOCKED = Controls(exposure_us=8000, analogue_gain=2.0, colour_gains=(1.8, 1.4), lens_position=3.0)

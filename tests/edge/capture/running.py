@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[3]
+from tests.harness.child import REPOSITORY, Child, python
+
+ROOT = REPOSITORY
 
 
 def write_settings(folder: Path, camera: str = "", more: str = "", bundle: Path | None = None) -> Path:
@@ -27,18 +27,27 @@ def write_settings(folder: Path, camera: str = "", more: str = "", bundle: Path 
     return path
 
 
-def start(settings: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
-    """Start a capture process."""
-    command = [sys.executable, "-m", "edge.cli", "capture", "--config", str(settings), *options]
-    variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
-    return subprocess.Popen(command, cwd=ROOT, env=variables, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+def start(settings: Path, *options: str, **environment: str) -> Child:
+    """Start a capture process; standard output and standard error go to files of their own."""
+    log = settings.parent / f"capture-{time.monotonic_ns()}.out"
+    command = python("-m", "edge.cli", "capture", "--config", settings, *options)
+    child = Child(command, log, errors=log.with_suffix(".err"), **environment)
+    child.start()
+    return child
 
 
 def run(settings: Path, *options: str, **environment: str) -> tuple[int, str]:
     """Return exit code and standard error of a capture process that ends by itself."""
-    process = start(settings, *options, **environment)
-    _, errors = process.communicate(timeout=60)
-    return process.returncode, errors
+    child = start(settings, *options, **environment)
+    try:
+        return child.ended(), child.errors()
+    finally:
+        child.kill()
+
+
+def end(child: Child) -> tuple[int, str]:
+    """End a capture process as systemd does; return its exit code and its standard error."""
+    return child.stop(), child.errors()
 
 
 def records(settings: Path, kind: str = "") -> list[dict[str, Any]]:
@@ -64,9 +73,3 @@ def outcomes(settings: Path) -> list[str]:
 def events(settings: Path) -> list[str]:
     """Return the events' codes in sequence."""
     return [record["code"] for record in records(settings, "record") if "code" in record]
-
-
-def cpu_s(process: subprocess.Popen[str]) -> float:
-    """Return the seconds of CPU that a running process has used: a busy machine changes them less than the clock's."""
-    ticks = (Path("/proc") / str(process.pid) / "stat").read_text().rpartition(")")[2].split()[11:13]
-    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")

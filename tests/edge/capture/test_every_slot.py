@@ -10,7 +10,6 @@ from types import FrameType
 
 import numpy as np
 import pytest
-from running import outcomes, records, write_settings
 
 import edge
 from edge.bundle.trial import FILE
@@ -27,6 +26,7 @@ from edge.timing.clock import Clock, SteppedClock
 from edge.vision.frame import Frame
 from edge.vision.preprocess import small_view
 from tests.edge.bundle.device import Device
+from tests.edge.capture.running import outcomes, records, write_settings
 
 ROOT = Path(edge.__file__).parent
 DATA = Path(__file__).parents[2] / "data"
@@ -48,6 +48,12 @@ WALKED = [
 CLASSES = (ValueError, MemoryError, RecursionError, OSError, KeyError, StopIteration, MessageError, AssertionError)
 BEGIN = datetime(2024, 1, 1, 9, tzinfo=UTC)
 Place = tuple[str, int]
+
+
+def files_named(*names: str) -> set[str]:
+    """Return the paths of the device's files; one that was moved away is an error, not a file without faults."""
+    assert [name for name in names if not (ROOT / name).is_file()] == []
+    return {str(ROOT / name) for name in names}
 
 
 class BlobCamera:
@@ -90,8 +96,7 @@ class Faults:
     """
 
     def __init__(self, places: list[tuple[Place, type[Exception]]]) -> None:
-        self.files = {str(ROOT / name) for name in WALKED}
-        assert all(Path(file).is_file() for file in self.files)
+        self.files = files_named(*WALKED)
         self.seen: dict[Place, None] = {}
         self.raised: list[Place] = []
         self._places, self._slot, self._armed = places, -1, None
@@ -203,8 +208,7 @@ def test_whatever_a_model_on_trial_meets_each_due_slot_has_a_record(
     """An empty cage: the golden inputs are tried in each capture as well. Each fault meets a fresh trial."""
     device = Device(tmp_path, tiny_bundle, ", trial_captures: 3, trial_minutes: 0")
     assert device.install(device.make(1)) == 0
-    names = ("capture/model.py", "bundle/trial.py", "vision/model/golden.py", "vision/rehearsal.py")
-    files = {str(ROOT / name) for name in names}
+    files = files_named("capture/model.py", "bundle/trial.py", "vision/model/golden.py", "vision/rehearsal.py")
     _, walk = take(device.settings, 1, script=["empty"])
     places = [place for place in walk.seen if place[0] in files]
     raised = 0

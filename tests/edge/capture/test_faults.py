@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from running import events, outcomes, records, run, start, write_settings
+
+from tests.edge.capture.running import events, outcomes, records, run, start, write_settings
+from tests.harness.waiting import wait_until
 
 
 def recovery_of(folder: Path) -> dict[str, int]:
@@ -58,18 +60,15 @@ def test_a_capture_stuck_in_the_kernel_needs_a_kill_and_loses_no_row(tmp_path: P
     settings = write_settings(tmp_path, "simulated: {faults: {3: hang}}", fast)
     process = start(settings)
     try:
-        deadline_s = time.monotonic() + 30
-        while len(outcomes(settings)) < 2 and time.monotonic() < deadline_s:
-            time.sleep(0.05)
+        wait_until(lambda: len(outcomes(settings)) >= 2)
         time.sleep(1.5)
-        process.send_signal(signal.SIGTERM)
+        process.send(signal.SIGTERM)
         with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(1.5)
+            process.ended(1.5)
     finally:
         process.kill()
-        process.communicate(timeout=30)
     assert len(outcomes(settings)) == 2
     code, _ = run(settings, "--captures", "1")
     assert code == 0
-    (gap,) = [record for record in records(settings) if record.get("code") == "gap"]
+    *_, gap = [record for record in records(settings) if record.get("code") == "gap"]  # a busy machine makes others
     assert gap["detail"]["missed_slots"] >= 1

@@ -2,15 +2,15 @@
 
 import re
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from running import ROOT, cpu_s, events, outcomes, records, run, start, write_settings
 
 from edge.vision.image import write_image
 from edge.vision.model.runtime import runtime_name
+from tests.edge.capture.running import ROOT, events, outcomes, records, run, start, write_settings
+from tests.harness.waiting import wait_until
 
 TINY = ROOT / "tests" / "data" / "tiny.bundle"
 
@@ -97,8 +97,7 @@ def test_a_model_put_in_place_of_a_missing_one_is_taken_up(settings: Path, tmp_p
         shutil.copy(TINY, late)
         _wait(settings, "ok")
     finally:
-        process.terminate()
-        process.communicate(timeout=30)
+        process.stop()
     assert "model_refused" in events(settings)
 
 
@@ -110,8 +109,7 @@ def test_memory_stays_below_the_devices_share(settings: Path) -> None:
         _wait(settings, "ok", count=4)
         status = Path(f"/proc/{process.pid}/status").read_text()
     finally:
-        process.terminate()
-        process.communicate(timeout=30)
+        process.stop()
     peak_mb = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1000  # type: ignore[index]
     print(f"peak resident memory of capture: {peak_mb:.0f} MB")
     assert peak_mb < 110
@@ -124,22 +122,19 @@ def test_the_first_reading_with_a_model_is_durable_after_little_work(settings: P
         shutil.rmtree(settings.parent / "state")  # otherwise the slot of this boot has been taken
         process = start(settings)
         _wait(settings, "ok")
-        least_s = min(least_s, cpu_s(process))
-        process.terminate()
-        process.communicate(timeout=30)
+        least_s = min(least_s, process.cpu_s())
+        process.stop()
     print(f"first durable reading after {least_s:.2f} s of CPU")
     assert least_s < 1.5
 
 
 def _wait(settings: Path, outcome: str, count: int = 1) -> None:
-    deadline = time.monotonic() + 30
-    while outcomes(settings).count(outcome) < count:
-        assert time.monotonic() < deadline, outcomes(settings)
-        time.sleep(0.02)
+    wait_until(lambda: outcomes(settings).count(outcome) >= count)
 
 
 def test_the_log_says_which_model_runs_on_which_runtime(settings: Path) -> None:
     process = start(settings, "--stepped", "--captures", "2")
-    said, _ = process.communicate(timeout=60)
+    process.ended()
+    said = process.log()
     lines = [line for line in said.splitlines() if line.startswith("cageclock: model ")]
     assert lines == [f"cageclock: model tiny 1, release 1, on {runtime_name()}"]

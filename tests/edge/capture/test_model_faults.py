@@ -9,7 +9,6 @@ import msgspec
 import numpy as np
 import pytest
 from PIL import Image
-from running import outcomes, records, run, write_settings
 
 from edge.bundle.trial import BAD_ENDS
 from edge.capture.archive import Archive
@@ -32,6 +31,7 @@ from edge.vision.observe import ObserveSettings, check_recordable, observe
 from edge.vision.preprocess import small_view
 from edge.vision.quality import measure_quality, reference_view, shift_against
 from tests.edge.bundle.device import Device, golden_of_another
+from tests.edge.capture.running import outcomes, records, run, write_settings
 
 CAGE = ObserveSettings(Limits(), 1, "m1", "C57BL/6J")
 EMPTY = replace(CAGE, limits=Limits(min_contrast=1.0))

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from running import records, run, write_settings
 
 from edge.errors import EXIT_PASSED_OVER
 from edge.vision.image import write_image
+from tests.edge.capture.running import records, run, write_settings
 from tests.edge.footage.film import spoil, write_film
 
 PICTURES = [np.random.default_rng(number).integers(0, 255, (240, 320, 3), np.uint8) for number in range(6)]

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from running import records, write_settings
 
 from edge.capture.run import Capture
 from edge.config.load import load_config
 from edge.outbox import Outbox
+from tests.edge.capture.running import records, write_settings
 
 TRUE_START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 BEHIND = timedelta(days=40, hours=3)

@@ -1,7 +1,6 @@
 """The doctor says of each thing whether it is well, and what to do where it is not."""
 
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,13 +15,11 @@ from edge.doctor.machine import check_clock, check_disk, check_permissions
 from edge.doctor.model import check_model
 from edge.doctor.run import run
 from edge.timing.clock import SteppedClock
+from tests.edge.publish.lab import Publish
+from tests.harness.mosquitto import Mosquitto, free_port
+from tests.harness.waiting import wait_until
 
 TESTS = Path(__file__).parents[2]
-sys.path.insert(0, str(TESTS))
-sys.path.insert(0, str(TESTS / "edge/publish"))
-from lab import Publish, wait_for  # noqa: E402
-from mosquitto import Mosquitto, free_port  # noqa: E402
-
 TINY = TESTS / "data" / "tiny.bundle"
 CLOCK = SteppedClock(datetime(2024, 1, 1, 12, tzinfo=UTC))
 
@@ -165,7 +162,7 @@ def test_while_publish_runs_it_is_asked_and_its_reason_is_given(tmp_path: Path) 
     """A connection of the doctor's own would push publish off a broker that knows clients by their certificate."""
     with Publish(tmp_path, free_port()) as publish:
         config = load_config(publish.config)
-        wait_for(lambda: "no broker at" in check_broker(config).text, 60)
+        wait_until(lambda: "no broker at" in check_broker(config).text)
         finding = check_broker(config)
         assert not finding.ok
         assert "publish is not connected since" in finding.text
@@ -180,7 +177,7 @@ def test_what_the_broker_denies_publish_is_said(tmp_path: Path) -> None:
     with Mosquitto(tmp_path / "broker", "acl_file {folder}/acl", files={"acl": acl}) as broker:
         with Publish(tmp_path, broker.port, station=None) as publish:
             config = load_config(publish.config)
-            wait_for(lambda: "refuses what this device publishes" in check_broker(config).text, 60)
+            wait_until(lambda: "refuses what this device publishes" in check_broker(config).text)
             finding = check_broker(config)
             assert not finding.ok
             assert "access list" in finding.line()

@@ -194,7 +194,7 @@ def test_ctrl_c_leaves_no_half_csv_and_ends_with_130(tmp_path: Path, draw: Draw)
         while not any(out.parent.iterdir()) and time.monotonic() < until:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
     assert process.returncode == 130
     assert said.startswith("cageclock: interrupted")
     assert said.count("\n") == 1

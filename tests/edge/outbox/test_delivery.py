@@ -106,6 +106,7 @@ def test_the_file_has_a_ceiling_and_what_goes_undelivered_for_it_is_named(tmp_pa
     assert 60 in held
 
 
+@pytest.mark.slow
 def test_what_is_remembered_of_refused_records_is_bounded(tmp_path):
     opened(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "delivery.db", isolation_level=None)) as connection:

@@ -16,19 +16,17 @@ from edge.outbox.reader import Reader
 
 REPOSITORY = Path(__file__).parents[3]
 APPENDING = """
-import importlib.util, sys
+import sys
 from pathlib import Path
 from edge.config import tree
 from edge.outbox import Outbox
+from tests.edge.outbox.conftest import make_reading
 
-spec = importlib.util.spec_from_file_location("readings", sys.argv[2])
-module = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(module)
 settings = tree.Outbox(min_free_mb=0, reserve_mb=0)
 outbox = Outbox.open(Path(sys.argv[1]), settings, device_id="cage07", serial="1")
 while True:
     for _ in range(7):
-        epoch, seq = outbox.append_reading(module.make_reading(b"j" * 3000))
+        epoch, seq = outbox.append_reading(make_reading(b"j" * 3000))
         print(epoch, seq, flush=True)
     outbox.maintain()
 """

@@ -249,8 +249,7 @@ def test_at_the_ceiling_the_oldest_unreleased_readings_go_last_and_are_named_as_
 KILLED = """
 import os, sys
 from pathlib import Path
-sys.path[:0] = [{tests!r}]
-from conftest import make_reading
+from tests.edge.outbox.conftest import make_reading
 from edge.config import tree
 from edge.outbox import Outbox
 at, count = sys.argv[2], 0

@@ -20,8 +20,7 @@ SETTINGS = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
 WRITER = """
 import sys
 from pathlib import Path
-sys.path[:0] = [{tests!r}]
-from conftest import make_reading
+from tests.edge.outbox.conftest import make_reading
 from edge.config import tree
 from edge.outbox import Outbox
 settings = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)

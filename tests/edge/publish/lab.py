@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +13,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edge.contract import identity, jsontext
 from edge.contract.delivery import Committed, CommittedEpoch
 from edge.contract.ranges import RangeSet
+from tests.harness.child import Child, python
 
 DEVICE, STATION = "cage07", "lab"
 ROOT = f"cageclock/v1/{DEVICE}"
-REPOSITORY = Path(__file__).parents[3]
 
 
-def wait_for(what: Callable[[], Any], timeout_s: float = 60.0) -> Any:
-    """Return what the function returns as soon as it is true."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"not within {timeout_s} s")
-
-
-class Publish:
+class Publish(Child):
     """`cageclock publish` as a child process."""
 
     def __init__(self, folder: Path, port: int, **mqtt_settings: Any) -> None:
@@ -52,40 +35,7 @@ class Publish:
         }
         self.config = folder / "device.yaml"
         self.config.write_text(yaml.safe_dump(settings))
-        self._log = folder / "publish.log"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Publish:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def start(self) -> None:
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge.cli", "publish", "--config", str(self.config)],
-                cwd=REPOSITORY,
-                stdout=log,
-                stderr=log,
-                env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
-            )
-
-    def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> int:
-        assert self.process is not None
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=10)
-
-    def log(self) -> str:
-        return self._log.read_text()
+        super().__init__(python("-m", "edge.cli", "publish", "--config", self.config), folder / "publish.log")
 
 
 class Logger:

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import socket
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from edge.config import tree
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
+from tests.edge.outbox.conftest import make_reading
+from tests.edge.publish import lab
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
 
-
-def _load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-HERE = Path(__file__).parent
-lab = _load("publish_lab", HERE / "lab.py")
-make_reading = _load("outbox_readings", HERE.parent / "outbox" / "conftest.py").make_reading
-Mosquitto = _load("tests_mosquitto", HERE.parents[1] / "mosquitto.py").Mosquitto
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
@@ -96,9 +82,9 @@ def test_a_record_that_a_bad_network_swallows_is_kept_and_arrives_when_it_is_bet
     with Mosquitto(tmp_path / "broker") as broker:
         logger, relay = lab.Logger(broker.port), Narrow(broker.port, 4_000)
         with lab.Publish(tmp_path, relay.port, keepalive_s=5) as publish:
-            lab.wait_for(lambda: relay.swallowed >= 6, 150)
+            wait_until(lambda: relay.swallowed >= 6, 150)
             relay.narrow = False
-            lab.wait_for(lambda: set(logger.seqs()) == {1}, 90)
+            wait_until(lambda: set(logger.seqs()) == {1})
             assert publish.stop() == 0
         delivery = Delivery.open(state, device_id=lab.DEVICE)
         assert delivery.quarantined() == set()
@@ -118,7 +104,7 @@ def test_a_broker_that_ends_the_connection_because_it_hears_nothing_says_nothing
     with Mosquitto(tmp_path / "broker") as broker:
         logger, relay = lab.Logger(broker.port), Narrow(broker.port, 4_000, ends_after_s=3.0)
         with lab.Publish(tmp_path, relay.port, keepalive_s=5) as publish:
-            lab.wait_for(lambda: relay.swallowed >= 6, 300)
+            wait_until(lambda: relay.swallowed >= 6, 300)
             assert "stays on the device" not in publish.log()
             assert "another client" not in publish.log()
             assert publish.stop() == 0

@@ -6,9 +6,7 @@ comes with it) answers with reason 135, on MQTT 3.1.1 with 128.
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -19,22 +17,10 @@ from edge.config.load import load_config
 from edge.contract import jsontext
 from edge.contract.status import Health
 from edge.doctor.broker import check_broker
-
-
-def _load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-HERE = Path(__file__).parent
-lab = _load("publish_lab", HERE / "lab.py")
-running = _load("station_running", HERE.parents[1] / "station" / "running.py")
-Mosquitto = _load("tests_mosquitto", HERE.parents[1] / "mosquitto.py").Mosquitto
+from tests.edge.publish import lab
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
+from tests.station import running
 
 pytestmark = pytest.mark.broker
 PLUGIN = Path("/usr/lib")
@@ -65,7 +51,7 @@ def _answers(port: int, protocol: MQTTProtocolVersion, *topics: str) -> list[int
     client.connect("127.0.0.1", port)
     client.loop_start()
     client.subscribe([(topic, 1) for topic in topics])
-    lab.wait_for(lambda: found)
+    wait_until(lambda: found)
     client.disconnect()
     client.loop_stop()
     return found
@@ -77,9 +63,9 @@ def test_a_denied_watermark_is_said_once_and_stands_in_health(tmp_path, version,
     with _denying(tmp_path / "broker", topic) as broker:
         logger = lab.Logger(broker.port)
         with lab.Publish(tmp_path, broker.port, version=version, health_interval_s=5.0) as publish:
-            lab.wait_for(lambda: "denies" in publish.log())
-            lab.wait_for(lambda: logger.of("health"))
-            lab.wait_for(lambda: "subscription_denied" in jsontext.decode(logger.of("health")[-1], Health).problems)
+            wait_until(lambda: "denies" in publish.log())
+            wait_until(lambda: logger.of("health"))
+            wait_until(lambda: "subscription_denied" in jsontext.decode(logger.of("health")[-1], Health).problems)
             health = jsontext.decode(logger.of("health")[-1], Health)
             doctor = check_broker(load_config(publish.config))
             lines = [line for line in publish.log().splitlines() if "denies" in line]
@@ -102,7 +88,7 @@ def test_a_station_that_may_not_listen_says_so_in_one_line_and_takes_what_it_may
         _denying(tmp_path / "broker", *denied) as broker,
         running.StationProcess(tmp_path / "data", broker.port) as lab1,
     ):
-        lab.wait_for(lambda: "denies" in lab1.log())
+        wait_until(lambda: "denies" in lab1.log())
         lines = [line for line in lab1.log().splitlines() if "denies" in line]
     assert len(lines) == 1
     assert all(f"{topic} (Not authorized, reason 135)" in lines[0] for topic in denied)

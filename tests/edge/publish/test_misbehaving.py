@@ -13,10 +13,11 @@ import pytest
 from edge.config.tree import Mqtt
 from edge.publish.connection import Link
 from tests.campaigns.backlog import FleetRig
-from tests.mosquitto import Mosquitto
-from tests.system.rig import query, wait_until
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
+from tests.system.rig import query
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 BACK_WITHIN_S = 60.0
 
 
@@ -84,7 +85,7 @@ class TwistedRig(FleetRig):
     def arrives(self) -> None:
         """Append a reading and wait until the station has it."""
         seq = self.append()
-        wait_until(lambda: seq in self.stored(self.data), BACK_WITHIN_S, self.parts["publish"])
+        wait_until(lambda: seq in self.stored(self.data), BACK_WITHIN_S)
 
 
 @pytest.fixture
@@ -102,12 +103,12 @@ def _begin(rig: TwistedRig) -> None:
 def test_a_broker_that_accepts_and_never_answers_is_left_found_again_and_counted(rig: TwistedRig) -> None:
     rig.relays[0].mute = True
     _begin(rig)
-    wait_until(lambda: rig.relays[0].swallowed > 0, 30, rig.parts["publish"])
+    wait_until(lambda: rig.relays[0].swallowed > 0)
     time.sleep(2.0)
     rig.relays[0].mute = False  # the connection that was never answered stays so: its CONNACK is gone
     rig.arrives()
     assert "takes connections and does not answer" in rig.parts["publish"].log()
-    wait_until(lambda: rig.counted("unanswered"), 30, rig.parts["publish"])
+    wait_until(lambda: rig.counted("unanswered"))
 
 
 def test_a_connection_that_falls_silent_is_made_anew_and_counted_in_health(rig: TwistedRig) -> None:
@@ -115,11 +116,11 @@ def test_a_connection_that_falls_silent_is_made_anew_and_counted_in_health(rig: 
     rig.arrives()
     rig.relays[0].mute = True
     seq = rig.append()
-    wait_until(lambda: "no longer answers" in rig.parts["publish"].log(), BACK_WITHIN_S, rig.parts["publish"])
+    wait_until(lambda: "no longer answers" in rig.parts["publish"].log(), BACK_WITHIN_S)
     rig.relays[0].mute = False
-    wait_until(lambda: seq in rig.stored(rig.data), BACK_WITHIN_S, rig.parts["publish"])
+    wait_until(lambda: seq in rig.stored(rig.data), BACK_WITHIN_S)
     rig.arrives()
-    wait_until(lambda: rig.counted("silent"), 30, rig.parts["publish"])
+    wait_until(lambda: rig.counted("silent"))
 
 
 def test_an_answer_that_paho_cannot_parse_is_survived_by_the_device_and_counted_in_health(rig: TwistedRig) -> None:
@@ -128,7 +129,7 @@ def test_an_answer_that_paho_cannot_parse_is_survived_by_the_device_and_counted_
     rig.relays[0].twist = True
     rig.arrives()
     assert rig.relays[0].twisted == 1
-    wait_until(lambda: rig.counted("unreadable"), 30, rig.parts["publish"])
+    wait_until(lambda: rig.counted("unreadable"))
 
 
 def test_an_answer_that_paho_cannot_parse_is_survived_by_the_station(rig: TwistedRig) -> None:
@@ -136,8 +137,8 @@ def test_an_answer_that_paho_cannot_parse_is_survived_by_the_station(rig: Twiste
     rig.arrives()
     rig.relays[1].twist = True
     rig.arrives()
-    wait_until(lambda: rig.relays[1].twisted == 1, 10, rig.parts["station"])  # the answer to the watermark
-    wait_until(lambda: rig.parts["station"].log().count("connected to") >= 2, BACK_WITHIN_S, rig.parts["station"])
+    wait_until(lambda: rig.relays[1].twisted == 1)  # the answer to the watermark
+    wait_until(lambda: rig.parts["station"].log().count("connected to") >= 2, BACK_WITHIN_S)
     rig.arrives()
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -18,24 +16,13 @@ from edge.config import tree
 from edge.contract import identity, jsontext
 from edge.contract.record import Event
 from edge.outbox import Outbox
+from tests.edge.outbox.conftest import make_reading
+from tests.edge.publish import lab
+from tests.harness.certificates import Authority
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
 
-
-def _load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-HERE = Path(__file__).parent
-lab = _load("publish_lab", HERE / "lab.py")
-make_reading = _load("outbox_readings", HERE.parent / "outbox" / "conftest.py").make_reading
-Mosquitto = _load("tests_mosquitto", HERE.parents[1] / "mosquitto.py").Mosquitto
-Authority = _load("publish_certificates", HERE / "certificates.py").Authority
-wait_for, Publish, Logger, ROOT = lab.wait_for, lab.Publish, lab.Logger, lab.ROOT
+Publish, Logger, ROOT = lab.Publish, lab.Logger, lab.ROOT
 
 pytestmark = pytest.mark.broker
 HOST = "127.0.0.1"
@@ -72,33 +59,33 @@ def _events(logger, code: str) -> list[Event]:
 
 def test_a_killed_publish_is_offline_by_its_last_will_and_online_when_it_is_back(broker, logger, tmp_path):
     with Publish(tmp_path, broker.port) as publish:
-        wait_for(lambda: logger.of("availability") == [b"online"])
+        wait_until(lambda: logger.of("availability") == [b"online"])
         publish.kill()
-        wait_for(lambda: logger.of("availability") == [b"online", b"offline"])
+        wait_until(lambda: logger.of("availability") == [b"online", b"offline"])
         publish.start()
-        wait_for(lambda: logger.of("availability")[-1] == b"online")
+        wait_until(lambda: logger.of("availability")[-1] == b"online")
         assert publish.stop() == 0
-    wait_for(lambda: logger.of("availability")[-1] == b"offline")
+    wait_until(lambda: logger.of("availability")[-1] == b"offline")
 
 
 def test_mqtt_3_1_1_carries_everything_too(broker, logger, tmp_path):
     _outbox(tmp_path, 3)
     with Publish(tmp_path, broker.port, version="3.1.1"):
-        wait_for(lambda: set(logger.seqs()) == {1, 2, 3})
-        wait_for(lambda: len(logger.of("thumbnail")) >= 3)
+        wait_until(lambda: set(logger.seqs()) == {1, 2, 3})
+        wait_until(lambda: len(logger.of("thumbnail")) >= 3)
 
 
 @pytest.mark.slow
 def test_a_frozen_broker_is_survived_and_everything_arrives_after_it(broker, logger, tmp_path):
     _outbox(tmp_path, 2)
     with Publish(tmp_path, broker.port, keepalive_s=5) as publish:
-        wait_for(lambda: set(logger.seqs()) == {1, 2})
+        wait_until(lambda: set(logger.seqs()) == {1, 2})
         broker.freeze()
         _outbox(tmp_path, 3)
         time.sleep(9)
-        assert publish.process.poll() is None
+        assert publish.exit_code() is None
         broker.thaw()
-        wait_for(lambda: set(logger.seqs()) == {1, 2, 3, 4, 5}, 40)
+        wait_until(lambda: set(logger.seqs()) == {1, 2, 3, 4, 5})
 
 
 @pytest.mark.slow
@@ -106,7 +93,7 @@ def test_a_second_device_of_one_name_is_named(broker, logger, tmp_path):
     for folder in ("one", "two"):
         _outbox(tmp_path / folder, 1)
     with Publish(tmp_path / "one", broker.port), Publish(tmp_path / "two", broker.port):
-        found = wait_for(lambda: _events(logger, "duplicate_client"), 60)
+        found = wait_until(lambda: _events(logger, "duplicate_client"))
         assert "device_id" in found[0].text
 
 
@@ -131,12 +118,12 @@ def test_a_watermark_that_makes_no_sense_harms_nothing(broker, logger, tmp_path,
     logger.say(f"committed/{lab.STATION}", payload, retain=True)
     _outbox(tmp_path, 2)
     with Publish(tmp_path, broker.port) as publish:
-        wait_for(lambda: set(logger.seqs()) == {1, 2})
+        wait_until(lambda: set(logger.seqs()) == {1, 2})
         logger.say("command/capture", payload)
         logger.say("command/replay", payload)
         logger.say("command/\u00fc", payload)
         _outbox(tmp_path, 1)
-        wait_for(lambda: set(logger.seqs()) == {1, 2, 3})
+        wait_until(lambda: set(logger.seqs()) == {1, 2, 3})
         logger.commits = True
         logger.commit()
         assert publish.stop() == 0
@@ -153,10 +140,10 @@ def test_home_assistant_is_told_again_when_it_starts(broker, tmp_path):
         home.loop_start()
         home.subscribe(f"homeassistant/device/cageclock_{lab.DEVICE}/config", qos=1)
         try:
-            wait_for(lambda: len(found) >= 1)
+            wait_until(lambda: len(found) >= 1)
             before = len(found)
             home.publish("homeassistant/status", b"online", 1)
-            wait_for(lambda: len(found) > before)
+            wait_until(lambda: len(found) > before)
         finally:
             home.disconnect()
             home.loop_stop()
@@ -176,11 +163,11 @@ def test_systemd_hears_that_it_is_ready_and_that_it_lives(broker, tmp_path, monk
         monkeypatch.setenv("NOTIFY_SOCKET", f"@cageclock-test-{broker.port}")
         with Publish(tmp_path, broker.port) as publish:
             heard = [systemd.recv(4096).decode() for _ in range(3)]
-            publish.process.send_signal(signal.SIGSTOP)
+            publish.send(signal.SIGSTOP)
             while _heard_within(systemd, 0.5):
                 pass
             assert not _heard_within(systemd, 6), "a stopped process feeds no watchdog"
-            publish.process.send_signal(signal.SIGCONT)
+            publish.send(signal.SIGCONT)
             assert _heard_within(systemd, 8) == "WATCHDOG=1"
             assert publish.stop() == 0
             assert _heard_within(systemd, 5) == "STOPPING=1"
@@ -247,7 +234,7 @@ def test_a_client_certificate_is_the_login_and_the_access_list_follows_its_name(
     watcher = _watch(tls_broker.port, authority, f"{ROOT}/#", found)
     tls = {"ca": str(authority.ca), "certificate": certificate, "key": key}
     with Publish(tmp_path, tls_broker.port, tls=tls):
-        wait_for(lambda: len([1 for topic, _ in found if topic == f"{ROOT}/reading"]) >= 2)
+        wait_until(lambda: len([1 for topic, _ in found if topic == f"{ROOT}/reading"]) >= 2)
         assert (f"{ROOT}/availability", b"online") in found
     watcher.disconnect()
     watcher.loop_stop()
@@ -260,7 +247,7 @@ def test_another_devices_certificate_cannot_speak_for_this_one(tls_broker, autho
     watcher = _watch(tls_broker.port, authority, f"{ROOT}/#", found)
     tls = {"ca": str(authority.ca), "certificate": certificate, "key": key}
     with Publish(tmp_path, tls_broker.port, tls=tls) as publish:
-        wait_for(lambda: "denies" in publish.log())
+        wait_until(lambda: "denies" in publish.log())
         assert f"{ROOT}/" in publish.log()
     assert found == []
     watcher.disconnect()
@@ -272,7 +259,7 @@ def test_a_broker_of_another_authority_is_not_trusted_and_that_is_said_once(tls_
     certificate, key = authority.issue(lab.DEVICE)
     tls = {"ca": str(other.ca), "certificate": certificate, "key": key}
     with Publish(tmp_path, tls_broker.port, tls=tls) as publish:
-        wait_for(lambda: "TLS" in publish.log())
+        wait_until(lambda: "TLS" in publish.log())
         time.sleep(3)
         assert publish.log().count("TLS") == 1
         assert "mqtt.tls" in publish.log()
@@ -281,7 +268,7 @@ def test_a_broker_of_another_authority_is_not_trusted_and_that_is_said_once(tls_
 
 def test_a_missing_certificate_file_ends_with_2_and_its_name(tmp_path):
     with Publish(tmp_path, 1, tls={"ca": str(tmp_path / "nowhere.pem")}) as publish:
-        assert publish.process.wait(timeout=20) == 2
+        assert publish.ended() == 2
     assert "mqtt.tls" in publish.log()
     assert "Traceback" not in publish.log()
 
@@ -290,17 +277,17 @@ def test_a_damaged_delivery_file_is_set_aside_and_nothing_is_lost(broker, logger
     _outbox(tmp_path, 3)
     (tmp_path / "state" / "delivery.db").write_bytes(b"this is no database" * 1000)
     with Publish(tmp_path, broker.port):
-        wait_for(lambda: set(logger.seqs()) == {1, 2, 3})
-        wait_for(lambda: _events(logger, "database_set_aside"))
+        wait_until(lambda: set(logger.seqs()) == {1, 2, 3})
+        wait_until(lambda: _events(logger, "database_set_aside"))
     assert list((tmp_path / "state").glob("delivery.db.damaged-*"))
 
 
 def test_a_second_publish_of_one_state_folder_is_refused(broker, logger, tmp_path):
     with Publish(tmp_path, broker.port):
-        wait_for(lambda: logger.of("availability") == [b"online"])
+        wait_until(lambda: logger.of("availability") == [b"online"])
         second = Publish(tmp_path, broker.port)
         second.start()
-        assert second.process.wait(timeout=20) == 2
+        assert second.ended() == 2
         assert logger.of("availability") == [b"online"]
 
 
@@ -314,12 +301,12 @@ def test_a_card_that_was_put_back_sends_what_it_wrote_since_and_begins_a_new_epo
     logger.say(f"committed/{lab.STATION}", claim % before.encode(), retain=True)
     try:
         with Publish(tmp_path, broker.port) as publish:
-            wait_for(lambda: set(logger.seqs()) == {1, 2})
-            wait_for(lambda: outbox.maintain() or outbox.epoch != before)
+            wait_until(lambda: set(logger.seqs()) == {1, 2})
+            wait_until(lambda: outbox.maintain() or outbox.epoch != before)
             time.sleep(3)
             assert len(logger.seqs()) <= 3, "it is sent once and not for ever"
             outbox.append_reading(make_reading())
-            wait_for(lambda: any(identity.split(each)[0].epoch != before for each in logger.of("reading")))
+            wait_until(lambda: any(identity.split(each)[0].epoch != before for each in logger.of("reading")))
             assert "older copy of the card" in publish.log()
     finally:
         outbox.close()

@@ -2,48 +2,37 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sqlite3
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 
 from edge.config import tree
 from edge.contract import identity, jsontext
+from edge.contract.ranges import RangeSet
 from edge.contract.record import Event, Lost
 from edge.contract.status import Health, Info, Summary
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
 from edge.outbox.delivery import Delivery
 from edge.outbox.watermarks import Released, read_released
+from tests.edge.outbox.conftest import make_reading
+from tests.edge.publish import lab
+from tests.harness.mosquitto import Mosquitto, free_port, hash_password
+from tests.harness.waiting import wait_until
 
-
-def _load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-HERE = Path(__file__).parent
-lab = _load("publish_lab", HERE / "lab.py")
-make_reading = _load("outbox_readings", HERE.parent / "outbox" / "conftest.py").make_reading
-broker_module = _load("tests_mosquitto", HERE.parents[1] / "mosquitto.py")
-wait_for, Publish, Logger, ROOT = lab.wait_for, lab.Publish, lab.Logger, lab.ROOT
+Publish, Logger, ROOT = lab.Publish, lab.Logger, lab.ROOT
 
 pytestmark = pytest.mark.broker
 
 
 @pytest.fixture
 def broker(tmp_path):
-    with broker_module.Mosquitto(tmp_path / "broker") as running:
+    with Mosquitto(tmp_path / "broker") as running:
         yield running
 
 
@@ -67,16 +56,16 @@ def test_every_reading_and_picture_arrives_and_is_released_by_the_stations_word(
     for _ in range(5):
         epoch, _ = outbox.append_reading(make_reading())
     with Publish(tmp_path, broker.port) as publish:
-        wait_for(lambda: set(logger.seqs()) == {1, 2, 3, 4, 5})
+        wait_until(lambda: set(logger.seqs()) == {1, 2, 3, 4, 5})
         outbox.append_reading(make_reading())
-        wait_for(lambda: set(logger.seqs()) == set(range(1, 7)))
-        wait_for(lambda: len(logger.pictures.get(epoch, ())) == 6)
+        wait_until(lambda: set(logger.seqs()) == set(range(1, 7)))
+        wait_until(lambda: logger.pictures.get(epoch, RangeSet()).count() == 6)
 
         def released():
             found = read_released(publish.state_dir / "delivery.db").get(epoch)
             return found and found.records.highest == 6 and found.thumbnails.highest == 6 and found
 
-        assert len(wait_for(released).records) == 6
+        assert wait_until(released).records.count() == 6
         heads = {identity.split(payload)[0].seq: identity.split(payload)[0] for payload in logger.of("reading")}
         assert [heads[seq].replayed for seq in range(1, 7)] == [True] * 4 + [False] * 2
         assert {head.first_held for head in heads.values()} == {1}
@@ -85,7 +74,7 @@ def test_every_reading_and_picture_arrives_and_is_released_by_the_stations_word(
         body = identity.split(logger.of("reading")[-1])[1]
         assert identity.digest(body) in {row[0] for row in _digests(publish.state_dir)}
         assert publish.stop() == 0
-    wait_for(lambda: logger.of("availability")[-1] == b"offline")
+    wait_until(lambda: logger.of("availability")[-1] == b"offline")
     assert logger.of("availability")[-2] == b"online"
 
 
@@ -103,7 +92,7 @@ def test_what_only_the_broker_acknowledged_is_sent_again_until_the_station_has_i
     deaf = Logger(broker.port, commits=False)
     outbox.append_reading(make_reading(None))
     with Publish(tmp_path, broker.port):
-        wait_for(lambda: len(deaf.seqs()) >= 3)
+        wait_until(lambda: len(deaf.seqs()) >= 3)
         deaf.commits = True
         deaf.commit()
         time.sleep(0.5)
@@ -118,9 +107,9 @@ def test_in_flight_is_bounded_without_a_station_and_the_newest_reading_passes(tm
     for _ in range(30):
         outbox.append_reading(make_reading(None))
     with Publish(tmp_path, broker.port, in_flight=10):
-        wait_for(lambda: len(deaf.seqs()) >= 11)
+        wait_until(lambda: len(deaf.seqs()) >= 11)
         outbox.append_reading(make_reading(None))
-        wait_for(lambda: 31 in deaf.seqs())
+        wait_until(lambda: 31 in deaf.seqs())
         time.sleep(1.5)
         assert sorted(deaf.seqs()) == [*range(1, 11), 30, 31]
     deaf.close()
@@ -130,12 +119,12 @@ def test_another_station_database_reopens_the_ring(tmp_path, broker, outbox, log
     for _ in range(4):
         outbox.append_reading(make_reading(None))
     with Publish(tmp_path, broker.port):
-        wait_for(lambda: set(logger.seqs()) == {1, 2, 3, 4})
+        wait_until(lambda: set(logger.seqs()) == {1, 2, 3, 4})
         time.sleep(1)
         logger.commits, logger.station_db, logger.records = False, "db-2", {}
         before = len(logger.seqs())
         logger.commit()
-        wait_for(lambda: sorted(set(logger.seqs()[before:])) == [1, 2, 3, 4])
+        wait_until(lambda: sorted(set(logger.seqs()[before:])) == [1, 2, 3, 4])
         again = [identity.split(payload)[0] for payload in logger.of("reading")[before:]]
         assert all(head.replayed for head in again)
 
@@ -156,40 +145,40 @@ def test_broker_and_publish_killed_in_turn_lose_nothing(tmp_path, broker, outbox
         again = Logger(broker.port)
         again.records, again.pictures = logger.records, logger.pictures
         again.commit()
-        wait_for(lambda: len(again.records.get(outbox.epoch, ())) == 120, 40)
+        wait_until(lambda: again.records.get(outbox.epoch, RangeSet()).count() == 120)
         again.close()
 
 
 def test_without_a_station_the_brokers_success_releases_but_no_matching_subscribers_does_not(tmp_path, broker, outbox):
     epoch, _ = outbox.append_reading(make_reading(None))
     with Publish(tmp_path, broker.port, station=None) as publish:
-        wait_for(lambda: "connected" in publish.log())
+        wait_until(lambda: "connected" in publish.log())
         time.sleep(7)
         assert epoch not in read_released(publish.state_dir / "delivery.db")
         listener = Logger(broker.port, commits=False, online=False)
-        wait_for(lambda: listener.seqs())
-        wait_for(lambda: read_released(publish.state_dir / "delivery.db").get(epoch))
+        wait_until(lambda: listener.seqs())
+        wait_until(lambda: read_released(publish.state_dir / "delivery.db").get(epoch))
         listener.close()
 
 
 def test_commands_are_queued_answered_and_refused_when_retained(tmp_path, broker, outbox, logger):
     epoch, _ = outbox.append_reading(make_reading(None))
     with Publish(tmp_path, broker.port) as publish:
-        wait_for(lambda: logger.seqs())
+        wait_until(lambda: logger.seqs())
         logger.say("command/capture", b'{"id":"now-1"}')
         requests = Requests(publish.state_dir)
-        wait_for(requests.waiting)
+        wait_until(requests.waiting)
         assert requests.take() == "now-1"
         before = len(logger.seqs())
         logger.say("command/replay", json.dumps({"id": "r", "epoch": epoch, "first_seq": 1, "last_seq": 9}).encode())
-        wait_for(lambda: len(logger.seqs()) > before)
+        wait_until(lambda: len(logger.seqs()) > before)
         assert identity.split(logger.of("reading")[-1])[0].replayed
         logger.say("command/capture", b'{"id":"x","shell":"rm"}')
-        wait_for(lambda: len(logger.of("result")) >= 4)
+        wait_until(lambda: len(logger.of("result")) >= 4)
         assert publish.stop() == 0
         logger.say("command/capture", b'{"id":"old"}', retain=True)
         publish.start()
-        results = wait_for(lambda: len(found := [json.loads(one) for one in logger.of("result")]) >= 5 and found)
+        results = wait_until(lambda: len(found := [json.loads(one) for one in logger.of("result")]) >= 5 and found)
     assert [(one["id"], one["status"]) for one in results if one["id"] != "r"] == [
         ("now-1", "accepted"),
         ("x", "refused"),
@@ -205,9 +194,9 @@ def test_commands_are_queued_answered_and_refused_when_retained(tmp_path, broker
 def test_info_health_and_summary_are_retained_and_follow_the_contract(tmp_path, broker, outbox, logger):
     outbox.append_reading(make_reading(None))
     with Publish(tmp_path, broker.port, home_assistant=True, health_interval_s=1.0):
-        wait_for(lambda: logger.of("summary/c7") and logger.of("info") and logger.of("health"))
+        wait_until(lambda: logger.of("summary/c7") and logger.of("info") and logger.of("health"))
         late = Logger(broker.port, commits=False, online=False)
-        wait_for(lambda: late.of("info") and late.of("health") and late.of("summary/c7"))
+        wait_until(lambda: late.of("info") and late.of("health") and late.of("summary/c7"))
         info = jsontext.decode(late.of("info")[0], Info)
         assert {of.publisher for of in info.epochs} == {"capture", "publish"}
         assert jsontext.decode(late.of("health")[0], Health).outbox_records == 1
@@ -223,8 +212,8 @@ def test_an_oversized_thumbnail_stays_is_named_and_its_reading_and_the_next_ones
     outbox.append_reading(make_reading(b"j" * 50_000))
     outbox.append_reading(make_reading())
     with Publish(tmp_path, broker.port, max_packet_kb=20) as publish:
-        wait_for(lambda: set(logger.seqs()) == {1, 2})
-        wait_for(lambda: len(logger.of("thumbnail")) >= 1 and len(logger.of("record")) >= 2)
+        wait_until(lambda: set(logger.seqs()) == {1, 2})
+        wait_until(lambda: len(logger.of("thumbnail")) >= 1 and len(logger.of("record")) >= 2)
         assert "lower thumbnail.max_kb" in publish.log()
     bodies = [identity.split(payload)[1] for payload in logger.of("record")]
     event, lost = jsontext.decode(bodies[0], Event), jsontext.decode(bodies[1], Lost)
@@ -233,65 +222,65 @@ def test_an_oversized_thumbnail_stays_is_named_and_its_reading_and_the_next_ones
 
 
 def test_the_brokers_own_limit_is_kept_too(tmp_path, outbox):
-    with broker_module.Mosquitto(tmp_path / "broker", "max_packet_size 20000") as small:
+    with Mosquitto(tmp_path / "broker", "max_packet_size 20000") as small:
         logger = Logger(small.port)
         outbox.append_reading(make_reading(b"j" * 50_000))
         outbox.append_reading(make_reading())
         with Publish(tmp_path, small.port) as publish:
-            wait_for(lambda: set(logger.seqs()) == {1, 2} and logger.of("thumbnail"))
+            wait_until(lambda: set(logger.seqs()) == {1, 2} and logger.of("thumbnail"))
             assert publish.log().count("connected") == 1
         logger.close()
 
 
 def test_a_limit_that_the_broker_keeps_to_itself_ends_in_quarantine_of_the_one_record(tmp_path, outbox):
-    with broker_module.Mosquitto(tmp_path / "broker", "message_size_limit 20000") as silent:
+    with Mosquitto(tmp_path / "broker", "message_size_limit 20000") as silent:
         logger = Logger(silent.port)
         outbox.append_reading(make_reading(None, detail="x" * 30_000))
         outbox.append_reading(make_reading(None))
         with Publish(tmp_path, silent.port) as publish:
-            wait_for(lambda: 2 in logger.seqs() and len(logger.of("record")) >= 2, 60)
+            wait_until(lambda: 2 in logger.seqs() and len(logger.of("record")) >= 2)
             assert 1 not in logger.seqs()
             assert "stays on the device" in publish.log()
         logger.close()
 
 
 def test_an_absent_broker_is_said_once_and_found_when_it_comes(tmp_path, outbox):
-    port = broker_module.free_port()
+    port = free_port()
     outbox.append_reading(make_reading(None))
     with Publish(tmp_path, port) as publish:
-        wait_for(lambda: "no broker at" in publish.log())
+        wait_until(lambda: "no broker at" in publish.log())
         time.sleep(3)
         assert publish.log().count("no broker at") == 1
         assert "look at mqtt.host" in publish.log()
-        with broker_module.Mosquitto(tmp_path / "broker", port=port):
+        with Mosquitto(tmp_path / "broker", port=port):
             logger = Logger(port)
-            wait_for(lambda: logger.seqs() == [1], 30)
+            wait_until(lambda: logger.seqs() == [1])
             logger.close()
 
 
 def test_a_wrong_password_is_said_once_never_shown_and_costs_nothing(tmp_path, outbox):
-    line = broker_module.hash_password(tmp_path / "hash", lab.DEVICE, "right")
+    line = hash_password(tmp_path / "hash", lab.DEVICE, "right")
     settings = "allow_anonymous false\npassword_file {folder}/users\n"
     secret = tmp_path / "secret"
     secret.write_text("very-wrong-secret\n")
-    with broker_module.Mosquitto(tmp_path / "broker", settings, files={"users": line}) as guarded:
+    with Mosquitto(tmp_path / "broker", settings, files={"users": line}) as guarded:
         outbox.append_reading(make_reading(None))
         with Publish(tmp_path, guarded.port, username=lab.DEVICE, password_file=str(secret)) as publish:
-            wait_for(lambda: "refused the login" in publish.log())
+            wait_until(lambda: "refused the login" in publish.log())
             time.sleep(3)
             assert publish.log().count("refused the login") == 1
             assert "mqtt.password_file" in publish.log()
             assert "very-wrong-secret" not in publish.log()
-            assert publish.process.poll() is None
+            assert publish.exit_code() is None
 
 
 def test_a_denied_topic_is_said_and_nothing_is_lost(tmp_path, outbox):
     acl = f"topic read cageclock/#\ntopic write {ROOT}/availability\ntopic write cageclock/v1/station/#\n"
-    with broker_module.Mosquitto(tmp_path / "broker", "acl_file {folder}/acl", files={"acl": acl.encode()}) as denying:
+    with Mosquitto(tmp_path / "broker", "acl_file {folder}/acl", files={"acl": acl.encode()}) as denying:
         logger = Logger(denying.port)
         outbox.append_reading(make_reading(None))
         with Publish(tmp_path, denying.port) as publish:
-            wait_for(lambda: "denies this device" in publish.log())
+            wait_until(lambda: "denies this device" in publish.log())
             time.sleep(1)
             assert publish.log().count("denies this device") == 1
             assert logger.seqs() == []
@@ -315,20 +304,20 @@ def test_events_of_a_damaged_delivery_file_still_arrive_and_old_ones_go(tmp_path
         return [jsontext.decode(body, Event) for body in bodies if b"cageclock/event/1" in body]
 
     with Publish(tmp_path, broker.port):
-        wait_for(lambda: len(told()) == 7)
+        wait_until(lambda: len(told()) == 7)
         assert [event.text for event in told()[:6]] == [f"event {number}" for number in range(6)]
         assert told()[6].code == "database_set_aside"
         assert told()[6].detail["saved"] == 6
         heads = [identity.split(payload)[0] for payload in logger.of("record")]
         assert [head.seq for head in heads] == [1, 2, 3, 4, 5, 6, 1]
-        wait_for(lambda: read_released(path).get(heads[0].epoch, Released()).records.highest == 6)
+        wait_until(lambda: read_released(path).get(heads[0].epoch, Released()).records.highest == 6)
         assert list(state.glob("delivery.db.damaged-*"))
     # By another day's settings they are older than the ring: publish drops them by itself.
-    shorter = lab.yaml.safe_load((tmp_path / "device.yaml").read_text()) | {"outbox": {"keep_days": 1e-6}}
+    shorter = yaml.safe_load((tmp_path / "device.yaml").read_text()) | {"outbox": {"keep_days": 1e-6}}
     again = Publish(tmp_path, broker.port)
-    again.config.write_text(lab.yaml.safe_dump(shorter))
+    again.config.write_text(yaml.safe_dump(shorter))
     with again:
-        wait_for(lambda: _own_records(path) == 1)
+        wait_until(lambda: _own_records(path) == 1)
 
 
 def _own_records(path: Path) -> int:
@@ -340,10 +329,10 @@ def test_publish_loads_neither_numpy_nor_the_image_library_and_stays_small(tmp_p
     for _ in range(50):
         outbox.append_reading(make_reading())
     with Publish(tmp_path, broker.port) as publish:
-        wait_for(lambda: len(set(logger.seqs())) == 50)
-        maps = Path(f"/proc/{publish.process.pid}/maps").read_text().lower()
+        wait_until(lambda: len(set(logger.seqs())) == 50)
+        maps = Path(f"/proc/{publish.pid}/maps").read_text().lower()
         assert "numpy" not in maps
         assert "/pil/" not in maps
-        status = Path(f"/proc/{publish.process.pid}/status").read_text()
+        status = Path(f"/proc/{publish.pid}/status").read_text()
         resident_kb = int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
         assert resident_kb < 40_000

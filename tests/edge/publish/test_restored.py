@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import shutil
 import sqlite3
-import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime
@@ -22,23 +20,10 @@ from edge.outbox import Outbox
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import read_released
 from tests.campaigns.synthetic import plain_reading
-
-
-def _load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-HERE = Path(__file__).parent
-lab = _load("publish_lab", HERE / "lab.py")
-running = _load("station_running", HERE.parents[1] / "station" / "running.py")
-samples = _load("station_samples", HERE.parents[1] / "station" / "samples.py")
-Mosquitto = _load("tests_mosquitto", HERE.parents[1] / "mosquitto.py").Mosquitto
+from tests.edge.publish import lab
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
+from tests.station import running, samples
 
 pytestmark = pytest.mark.broker
 
@@ -100,10 +85,10 @@ def test_a_restored_card_beyond_the_stations_claim_is_noticed_and_loses_nothing(
     outbox.close()
     both = [f"both {n}" for n in range(5)]
     with Mosquitto(tmp_path / "broker") as broker, running.StationProcess(data, broker.port) as station:
-        lab.wait_for(lambda: "connected to" in station.log())
+        wait_until(lambda: "connected to" in station.log())
         settings = {"station": running.NAME, "version": version}
         with lab.Publish(first, broker.port, **settings) as publish:
-            lab.wait_for(lambda: _pictured(data) == both)
+            wait_until(lambda: _pictured(data) == both)
             assert publish.stop() == 0
         shutil.copytree(first / "state", copy / "state")
 
@@ -113,7 +98,7 @@ def test_a_restored_card_beyond_the_stations_claim_is_noticed_and_loses_nothing(
         _append(outbox, others)
         outbox.close()
         with lab.Publish(first, broker.port, **settings):
-            lab.wait_for(lambda: _pictured(data) == sorted(both + others))
+            wait_until(lambda: _pictured(data) == sorted(both + others))
 
         outbox = _open(copy)
         own = [f"copy {n}" for n in range(mine)]
@@ -126,12 +111,12 @@ def test_a_restored_card_beyond_the_stations_claim_is_noticed_and_loses_nothing(
                 outbox.maintain()
                 return _pictured(data) == sorted(both + others + own)
 
-            lab.wait_for(arrived, 30)
+            wait_until(arrived)
             assert outbox.epoch != epoch
             _append(outbox, ["later"])
-            lab.wait_for(lambda: _pictured(data) == sorted([*both, *others, *own, "later"]))
+            wait_until(lambda: _pictured(data) == sorted([*both, *others, *own, "later"]))
             # Its own records come first in the new epoch, then the two events, then what followed.
-            lab.wait_for(lambda: _released(copy, outbox.epoch, mine + 3))
+            wait_until(lambda: _released(copy, outbox.epoch, mine + 3))
             assert "another history" in publish.log()
         outbox.close()
         assert _names(data) == sorted([*both, *others, *own, "later"]), "each once"
@@ -163,7 +148,7 @@ def test_a_copy_that_writes_while_broker_and_station_come_back_hides_nothing(tmp
     outbox.close()
     with Mosquitto(tmp_path / "broker") as broker, running.StationProcess(data, broker.port) as station:
         with lab.Publish(first, broker.port, **settings):
-            lab.wait_for(lambda: "connected to" in station.log() and _pictured(data) == written)
+            wait_until(lambda: "connected to" in station.log() and _pictured(data) == written)
         station.kill()
         broker.kill()
         broker.start()
@@ -171,7 +156,7 @@ def test_a_copy_that_writes_while_broker_and_station_come_back_hides_nothing(tmp
         written += [f"copy {n}" for n in range(4)]
         _append(outbox, written[5:])
         with lab.Publish(copy, broker.port, **settings) as publish:
-            lab.wait_for(lambda: "connected to" in publish.log())
+            wait_until(lambda: "connected to" in publish.log())
             time.sleep(0.7)
             station.start()
             until_s = time.monotonic() + 3.0
@@ -184,7 +169,7 @@ def test_a_copy_that_writes_while_broker_and_station_come_back_hides_nothing(tmp
                 outbox.maintain()
                 return _pictured(data) == sorted(written)
 
-            lab.wait_for(arrived, 30)
+            wait_until(arrived)
         outbox.close()
         assert _names(data) == sorted(written), "each once"
         assert _query(data, "SELECT * FROM conflicts") == []

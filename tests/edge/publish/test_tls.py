@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime
-import importlib.util
 import ipaddress
-import sys
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -20,18 +17,10 @@ from edge.errors import OperatorError
 from edge.outbox import Outbox
 from edge.outbox.watermarks import read_released
 from edge.publish.connection import read_secret
-
-HERE = Path(__file__).parent
-
-
-def _load(name: str, path: Path):
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+from tests.edge.outbox.conftest import make_reading
+from tests.edge.publish import lab
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
 
 
 def _certificate(name: str, issuer=None, *, authority: bool = False):
@@ -64,9 +53,6 @@ def _pem(pair) -> tuple[bytes, bytes]:
 
 @pytest.mark.broker
 def test_a_device_with_its_own_certificate_publishes_under_its_own_name_only(tmp_path):
-    lab = _load("publish_lab_tls", HERE / "lab.py")
-    make_reading = _load("outbox_readings_tls", HERE.parent / "outbox" / "conftest.py").make_reading
-    mosquitto = _load("tests_mosquitto_tls", HERE.parents[1] / "mosquitto.py")
     authority = _certificate("lab authority", authority=True)
     files = {"ca.pem": _pem(authority)[0]}
     for name in ("127.0.0.1", lab.DEVICE, "cage08"):
@@ -87,14 +73,14 @@ def test_a_device_with_its_own_certificate_publishes_under_its_own_name_only(tmp
     state.mkdir()
     outbox = Outbox.open(state, tree.Outbox(reserve_mb=0, min_free_mb=0), device_id=lab.DEVICE, serial="s")
     outbox.append_reading(make_reading(None))
-    with mosquitto.Mosquitto(folder, settings, files=files) as broker:
+    with Mosquitto(folder, settings, files=files) as broker:
         with lab.Publish(tmp_path, broker.port, station=None, tls=tls(lab.DEVICE)) as publish:
-            lab.wait_for(lambda: "connected" in publish.log())
-            lab.wait_for(lambda: f"{lab.ROOT}/health" in broker.log())
+            wait_until(lambda: "connected" in publish.log())
+            wait_until(lambda: f"{lab.ROOT}/health" in broker.log())
             assert "denies this device" not in publish.log()
             assert publish.stop() == 0
         with lab.Publish(tmp_path, broker.port, station=None, tls=tls("cage08")) as stranger:
-            lab.wait_for(lambda: "denies this device" in stranger.log())
+            wait_until(lambda: "denies this device" in stranger.log())
             assert outbox.epoch not in read_released(stranger.state_dir / "delivery.db")
     outbox.close()
 

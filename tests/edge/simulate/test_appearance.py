@@ -102,6 +102,7 @@ def ratio_to_a_constant_guess(features: np.ndarray, ages: np.ndarray, train: int
     return float(np.abs(guess - ages[train:]).mean() / constant)
 
 
+@pytest.mark.slow
 def test_latents_tell_the_age_but_not_exactly_and_size_alone_hardly() -> None:
     """All visible latents reach 0.35-0.45 of a constant guess's error, size and sex alone 0.75-0.85."""
     animals = population(7, 6000)

@@ -67,6 +67,7 @@ def test_a_picture_is_rgb_of_the_setups_size_and_grey_in_infrared() -> None:
 
 @given(seed=st.integers(0, 10_000), count=st.integers(0, 5), hour=st.floats(0, 24), shift=st.floats(-30, 30))
 @settings(max_examples=40, deadline=None)
+@pytest.mark.slow
 def test_boxes_and_visible_keypoints_lie_in_the_picture(seed: int, count: int, hour: float, shift: float) -> None:
     faults = SceneFaults(camera_shift_mm=(round(shift), 0.0))
     frame = photograph(SMALL, ANIMALS[:count], seed=seed, zeitgeber_h=hour, faults=faults)

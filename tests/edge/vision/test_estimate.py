@@ -87,6 +87,7 @@ def test_a_foreign_look_counts_where_it_says_more_than_the_distance(hand_worked)
     assert domain_score(embedding(told, -1.0, 2.0), told) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_training_and_device_give_the_same_domain_score(hand_worked) -> None:
     size = hand_worked.manifest.age.embedding_size
     rng = np.random.default_rng(3)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from station.store.message import Arrival
-from tests.mosquitto import Mosquitto
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
 from tests.station import samples
-from tests.station.running import Device, StationProcess, wait_until
+from tests.station.running import Device, StationProcess
 from tests.station.samples import EPOCH, arrival, picture_arrival
 
 pytestmark = pytest.mark.broker
@@ -69,7 +70,7 @@ def test_a_restarted_broker_is_found_again_and_hears_every_promise(tmp_path: Pat
         broker.kill()
         broker.start()
         with Device(broker.port) as device:
-            wait_until(lambda: device.through() == 1, 40)
+            wait_until(lambda: device.through() == 1)
             device.send(arrival(samples.event(2), 2))
             wait_until(lambda: device.through() == 2)
 
@@ -120,7 +121,7 @@ def test_a_second_station_with_the_same_folder_ends_with_one_clear_line(tmp_path
     with StationProcess(tmp_path / "data", broker.port) as first:
         wait_until(first.listens)
         with StationProcess(tmp_path / "data", broker.port) as second:
-            assert second.returned() == 2
+            assert second.ended() == 2
         assert "another cageclock-station run uses this folder" in first.log()
 
 
@@ -130,7 +131,7 @@ def test_an_absent_broker_is_one_line_and_waited_for(tmp_path: Path) -> None:
         wait_until(lambda: "cannot reach the broker" in station.log())
         broker.start()
         try:
-            wait_until(lambda: "connected to" in station.log(), 40)
+            wait_until(lambda: "connected to" in station.log())
         finally:
             broker.kill()
         assert station.log().count("cannot reach the broker") == 1
@@ -186,6 +187,6 @@ def test_a_denied_promise_is_named_with_what_to_allow(tmp_path: Path) -> None:
 )
 def test_a_wrong_setting_is_one_line_and_exit_code_2(tmp_path: Path, more: tuple[str, ...], why: str) -> None:
     with StationProcess(tmp_path / "data", 1, *more) as station:
-        assert station.returned() == 2
+        assert station.ended() == 2
         assert why in station.log()
         assert "Traceback" not in station.log()

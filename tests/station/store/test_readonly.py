@@ -49,7 +49,7 @@ sys.exit(station.cli.main(sys.argv[1:]))
 def as_reader(*words: str | Path) -> subprocess.CompletedProcess[str]:
     """Run a command as a user who may read everything and write nothing."""
     return subprocess.run(
-        [sys.executable, "-c", AS_READER, *map(str, words)], capture_output=True, text=True, cwd=ROOT, timeout=60
+        [sys.executable, "-c", AS_READER, *map(str, words)], capture_output=True, text=True, cwd=ROOT, timeout=300
     )
 
 

@@ -34,7 +34,7 @@ def deeplabcut(*arguments: object) -> Any:
     script = Path(__file__).with_name("session.py")
     outer = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     line = [PYTHON, str(script), *map(str, arguments)]
-    done = subprocess.run(line, env=outer, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(line, env=outer, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -89,7 +89,7 @@ def _run(python: str, backend: str, script: str, *arguments: str) -> str:
     """Run the script on the backend and return what it printed."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": backend}
     line = [python, "-c", script, *arguments]
-    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -255,7 +255,7 @@ def test_the_script_still_makes_the_tiny_bundle(tmp_path: Path, tiny_bundle: Bun
     pytest.importorskip("tensorflow")
     command = [sys.executable, str(ROOT / "tests/make_tiny_bundle.py"), str(tmp_path)]
     env = {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "PATH": "/usr/bin"}
-    subprocess.run(command, check=True, capture_output=True, env=env, timeout=200)
+    subprocess.run(command, check=True, capture_output=True, env=env, timeout=500)
     made = read_bundle(tmp_path / "tiny.bundle", [(tmp_path / "tiny.pub").read_bytes()])
     assert check_golden(load_model(made), tiny_bundle) == []
 

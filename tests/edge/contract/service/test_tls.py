@@ -10,7 +10,7 @@ from socket import create_connection, create_server
 import pytest
 
 from edge.contract.service.tls import client_context
-from tests.edge.publish.certificates import Authority
+from tests.harness.certificates import Authority
 
 
 def test_the_flags_are_stated_and_not_the_interpreters_default() -> None:

@@ -51,7 +51,7 @@ def answers_with(hidden: str) -> dict:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr[-1000:]
     return json.loads(done.stdout.splitlines()[-1])

@@ -7,15 +7,16 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
 import pytest
 
+from tests.harness.child import Child
+from tests.harness.waiting import wait_until
+
 _PLACES = ("/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto", "/opt/homebrew/sbin/mosquitto")
-START_TIMEOUT_S = 15.0
 
 
 class Mosquitto:
@@ -40,7 +41,6 @@ class Mosquitto:
         self.folder = folder
         self.port = port or free_port()
         self.host = "127.0.0.1"
-        self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in (files or {}).items():
             (folder / name).write_bytes(content)
@@ -52,8 +52,9 @@ class Mosquitto:
             lines += [f"persistence_location {folder}/", "autosave_on_changes true", "autosave_interval 1"]
         if "allow_anonymous" not in settings:
             lines.append("allow_anonymous true")
-        self._settings = folder / "mosquitto.conf"
-        self._settings.write_text("\n".join(lines) + "\n" + settings.replace("{folder}", str(folder)) + "\n")
+        path = folder / "mosquitto.conf"
+        path.write_text("\n".join(lines) + "\n" + settings.replace("{folder}", str(folder)) + "\n")
+        self.child = Child([self.program, "-c", str(path)], folder / "mosquitto.log")
 
     def __enter__(self) -> Mosquitto:
         """Start it."""
@@ -68,64 +69,40 @@ class Mosquitto:
 
     def start(self) -> None:
         """Start, and wait until the port answers."""
-        assert self._process is None, "mosquitto is already running"
-        with (self.folder / "mosquitto.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self.program, "-c", str(self._settings)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < deadline:
-            if self._process.poll() is not None:
-                break
-            with socket.socket() as probe:
-                probe.settimeout(1)
-                if probe.connect_ex((self.host, self.port)) == 0:
-                    return
-            time.sleep(0.02)
-        self.kill()
-        raise RuntimeError(f"mosquitto did not start:\n{self.log()}")
+        self.child.start()
+        wait_until(lambda: self.child.exit_code() is not None or self.answers())
+        assert self.child.exit_code() is None, f"mosquitto did not start:\n{self.log()}"
+
+    def answers(self) -> bool:
+        """Return whether somebody listens on the port."""
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            return probe.connect_ex((self.host, self.port)) == 0
 
     def stop(self) -> None:
         """End it cleanly; retained messages and sessions are saved where it is persistent."""
-        self._end(signal.SIGTERM)
+        self.child.stop()
 
     def kill(self) -> None:
         """End it as a power cut would."""
-        self._end(signal.SIGKILL)
+        self.child.kill()
 
     def freeze(self) -> None:
         """Stop it from answering while its connections stay open."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        self.child.send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let a frozen one go on."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        self.child.send(signal.SIGCONT)
 
     @property
     def pid(self) -> int:
         """The number of the running process."""
-        assert self._process is not None
-        return self._process.pid
+        return self.child.pid
 
     def log(self) -> str:
         """Return what it has written so far."""
-        path = self.folder / "mosquitto.log"
-        return path.read_text(errors="replace") if path.exists() else ""
-
-    def _end(self, number: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        if process.poll() is None:
-            process.send_signal(number)
-            process.send_signal(signal.SIGCONT)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-        process.wait()
+        return self.child.log()
 
 
 def find_mosquitto() -> str:

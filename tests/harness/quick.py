@@ -1,0 +1,46 @@
+"""Which tests `--quick` runs: the pure ones; and which files a whole run begins with: those that take longest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+FOLDERS = ("campaigns", "rig", "systemd", "system", "firmware_config", "project")
+"""Whole folders of child processes, brokers and machines."""
+IMPORTS = (
+    *("import subprocess", "import multiprocessing", "tests.harness.child", "tests.harness.mosquitto"),
+    *("tests.edge.capture.running", "tests.edge.bundle.device", "tests.station.running", "tests.training.conftest"),
+    *("keras", "tensorflow", "statsmodels"),
+)
+"""A file with one of these in its text starts processes, installs bundles or trains networks."""
+LONG = ("edge/simulate/test_shortcuts.py", "edge/outbox/recovery/test_integrity.py", "edge/vision/test_observe.py")
+"""Pure files that cost more than a tenth of all others together."""
+FIXTURES = {"run", "broker"}
+MARKS = ("broker", "slow")
+FIRST = ("campaigns", "training", "system", "edge/publish", "edge/bundle", "edge/capture")
+
+
+def is_heavy(path: Path) -> bool:
+    """Return whether no test of this file, or folder, is quick."""
+    if path.suffix != ".py" or path.name == "conftest.py":
+        return path.is_dir() and path.parent == TESTS and path.name in FOLDERS
+    if path.as_posix().endswith(LONG):
+        return True
+    text = path.read_text()
+    return any(name in text for name in IMPORTS)
+
+
+def reason_against(item: pytest.Item) -> str:
+    """Return why a test is not quick, "" for one that is."""
+    for mark in MARKS:
+        if item.get_closest_marker(mark) is not None:
+            return mark
+    return next(iter(FIXTURES & set(getattr(item, "fixturenames", ()))), "")
+
+
+def order(path: Path) -> int:
+    """Return the place of a file's folder in a whole run."""
+    name = str(path.relative_to(TESTS)) if path.is_relative_to(TESTS) else ""
+    return next((place for place, folder in enumerate(FIRST) if name.startswith(folder)), len(FIRST))
