@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,13 +27,13 @@ from edge.publish.connection import NOT_AUTHORISED, TAKEN_OVER, Link
 from edge.publish.delivery.sender import Sender, jitter
 from edge.publish.log import Journal
 from edge.publish.reconnect import Ends
-from edge.publish.status.capture_status import Captured, read_captured
-from edge.publish.status.health import Backlog, make_health
+from edge.publish.status.capture_status import Captured, capture_has_begun, capture_runs, read_captured
+from edge.publish.status.health import Backlog, Surroundings, make_health
 from edge.publish.status.home_assistant import birth_topic, discovery_topic, make_discovery
 from edge.publish.status.machine import look_at_machine, machine_name
 from edge.publish.status.recent import Recent
 from edge.publish.status.status_file import StatusFile
-from edge.publish.status.summary import summarise
+from edge.publish.status.summary import Glance, summarise
 from edge.timing.clock import SystemClock
 from edge.version import VERSION
 
@@ -59,12 +59,13 @@ class Publisher:
         self._journal = Journal()
         self._sender = Sender(config, delivery, self._journal)
         self._commands = Commands(delivery, self._sender, self._answer)
-        self._ailing: set[str] = set()
+        self._ailing: dict[str, str] = {}
         self._answers: dict[int, Result] = {}
         self._unanswered: list[Result] = []
         self._link: Link | None = None
         self._clock = SystemClock()
-        self._started_at = datetime.now(UTC)
+        self._started_at, self._started_s = datetime.now(UTC), time.monotonic()
+        self._station_heard = False
         self._ready_at_s: float | None = None
         self._denied, self._resubscribe_at_s, self._refused_at_s = "", 0.0, float("-inf")
         self._save_at_s = self._health_at_s = self._tidy_at_s = 0.0
@@ -122,11 +123,11 @@ class Publisher:
         """Do something that needs a database; trouble is said once, whoever meets it, and tried again."""
         try:
             work()
-            self._ailing.discard(what)
+            self._ailing.pop(what, None)
             if not self._ailing:
                 self._journal.forget("storage")
         except StorageError as error:
-            self._ailing.add(what)
+            self._ailing[what] = str(error)
             self._journal.say("storage", f"{error}. It is tried again; nothing is lost", state=type(error).__name__)
 
     def _connect(self, now_s: float) -> None:
@@ -229,6 +230,7 @@ class Publisher:
             if topic.startswith(f"{ROOT}/station/"):
                 station, online, now_s = topic.split("/")[-2], payload == b"online", time.monotonic()
                 if topic == self._station_topic:
+                    self._hear_station()
                     self._sender.station_said(online, now_s)
                 self._sender.replays.station_said(station, online, now_s)
             elif topic.startswith(self._topics.of("command/")):
@@ -240,9 +242,15 @@ class Publisher:
         except (MessageError, StorageError) as error:
             self._journal.say(f"message {topic}", f"mqtt: {topic}: passed over: {error}")
 
+    def _hear_station(self) -> None:
+        """Note that the station of the settings exists; what doctor reads says so too."""
+        self._station_heard = True
+        self._status.hear_station()
+
     def _take_watermark(self, station: str, message: Committed, retained: bool) -> None:
         """Only the station named in the settings releases records; another's steers a replay that is for it."""
         if station == self._config.mqtt.station:
+            self._hear_station()
             self._sender.committed(message, retained=retained)
         self._sender.replays.committed(station, message)
 
@@ -269,7 +277,10 @@ class Publisher:
         """Publish health, and info and summaries where they changed."""
         now, captured = datetime.now(UTC), read_captured(self._state_dir)
         machine = look_at_machine(self._state_dir)
-        health = make_health(self._config, machine, captured, self._backlog(), now)
+        glances: list[Glance] = []
+        self._guard("glance", lambda: glances.extend(self._newest_readings()))
+        around = self._surroundings()
+        health = make_health(self._config, machine, captured, self._backlog(), around, glances, now)
         link.publish(self._topics.of("health"), jsontext.encode(health), retain=True)
         self._asked = self._sender.questions()
         info = jsontext.encode(self._make_info(captured))
@@ -277,6 +288,21 @@ class Publisher:
             self._info = info
             link.publish(self._topics.of("info"), info, retain=True)
         self._say_summaries(link)
+
+    def _newest_readings(self) -> Sequence[Glance]:
+        newest = self._sender.shelf.newest
+        return () if newest is None else self._recent.until(datetime.fromisoformat(newest.recorded_at))
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            watched_s=time.monotonic() - self._started_s,
+            capture_running=capture_runs(self._state_dir),
+            capture_begun=capture_has_begun(self._state_dir),
+            station_heard=self._station_heard,
+            station_online=self._sender.station_online,
+            clock_synced=self._clock.synced(),
+            storage="; ".join(sorted(set(self._ailing.values()))),
+        )
 
     def _backlog(self) -> Backlog:
         sender, newest = self._sender, self._sender.shelf.newest
