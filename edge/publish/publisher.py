@@ -18,7 +18,7 @@ from edge.contract.delivery import Committed
 from edge.contract.record import EventCode
 from edge.contract.status import Info, OpenEpoch, Question
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
-from edge.errors import MessageError, NetworkError, StorageError
+from edge.errors import MessageError, NetworkError, OperatorError, StorageError
 from edge.host.board import board_serial
 from edge.host.state_folder import outbox_path
 from edge.outbox.delivery import Delivery
@@ -65,7 +65,7 @@ class Publisher:
         self._link: Link | None = None
         self._clock = SystemClock()
         self._started_at, self._started_s = datetime.now(UTC), time.monotonic()
-        self._station_heard = False
+        self._station_heard = self._files_were_right = False
         self._ready_at_s: float | None = None
         self._denied, self._resubscribe_at_s, self._refused_at_s = "", 0.0, float("-inf")
         self._save_at_s = self._health_at_s = self._tidy_at_s = 0.0
@@ -139,8 +139,12 @@ class Publisher:
                 self._arrived,
                 self._acked,
             )
-            self._ready_at_s = None
-        except NetworkError as error:
+            self._ready_at_s, self._files_were_right = None, True
+        except (NetworkError, OperatorError) as error:
+            # At the start a wrong file is a person's to correct; later it is one that is being replaced just now.
+            if isinstance(error, OperatorError) and not self._files_were_right:
+                raise
+            self._files_were_right = self._files_were_right or isinstance(error, NetworkError)
             self._journal.say("connection", f"{error}. It is tried again; nothing is lost")
             self._status.note(connected=False, said=str(error))
             self._ends.unreachable(now_s)

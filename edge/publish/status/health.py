@@ -100,6 +100,7 @@ def make_health(
         recovery=captured.recovery,
         reconnects=backlog.reconnects,
         connection_ends=backlog.ends,
+        longest_interval_s=_longest_interval_s(config),
     )
 
 
