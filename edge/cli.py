@@ -74,7 +74,8 @@ def _add_settings(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     init = _command(commands, "init", _init, "write a complete, commented example of the settings")
     init.add_argument("file", type=Path, help="the file to write; an existing one is left alone")
     check = _command(commands, "check", _check, "say whether a settings file is right, or which key is wrong")
-    check.add_argument("file", type=Path)
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the settings file")
+    check.add_argument("--config", type=Path, metavar="FILE", help="the same, as the other commands name it")
 
 
 def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -165,10 +166,21 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from edge.config.load import config_sha256, load_config
+    from edge.config.load import config_sha256
+    from edge.config.problems import check_file
+    from edge.errors import OperatorError
 
-    config = load_config(options.file)
-    print(f"{options.file}: ok (device {config.device_id}, settings {config_sha256(config)[:12]})")
+    if (options.file is None) == (options.config is None):
+        raise OperatorError("check: expected one settings file, as FILE or as --config FILE")
+    path = options.file or options.config
+    found = check_file(path)
+    for error in found.errors:
+        print(f"cageclock: {error}", file=sys.stderr)
+    for warning in found.warnings:
+        print(f"cageclock: {path}: warning: {warning}", file=sys.stderr)
+    if found.config is None:
+        return OperatorError.exit_code
+    print(f"{path}: ok (device {found.config.device_id}, settings {config_sha256(found.config)[:12]})")
     return 0
 
 

@@ -165,6 +165,7 @@ def test_while_publish_runs_it_is_asked_and_its_reason_is_given(tmp_path: Path) 
     """A connection of the doctor's own would push publish off a broker that knows clients by their certificate."""
     with Publish(tmp_path, free_port()) as publish:
         config = load_config(publish.config)
+        wait_for(lambda: "publish is not connected since" in check_broker(config).text, 60)
         wait_for(lambda: "nobody listens there" in check_broker(config).text, 60)
         finding = check_broker(config)
         assert not finding.ok
