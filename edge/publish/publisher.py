@@ -27,6 +27,7 @@ from edge.publish.connection import NOT_AUTHORISED, TAKEN_OVER, Link
 from edge.publish.delivery.sender import Sender, jitter
 from edge.publish.log import Journal
 from edge.publish.reconnect import Ends
+from edge.publish.status.announced import Announced
 from edge.publish.status.capture_status import Captured, capture_has_begun, capture_runs, read_captured
 from edge.publish.status.health import Backlog, Surroundings, make_health
 from edge.publish.status.home_assistant import birth_topic, discovery_topic, make_discovery
@@ -43,6 +44,8 @@ SETTLE_S = 0.3
 """After connecting, the retained watermark is given so long to come, so that less is sent twice."""
 RESUBSCRIBE_S = 30.0
 TIDY_S = 600.0
+_FAILURE = 0x80
+"""From this reason code on the broker refuses (MQTT 5, section 2.4)."""
 REFUSED = (
     "the broker refuses what this device publishes; give it write access to its topics in the broker's access list"
 )
@@ -65,6 +68,7 @@ class Publisher:
         self._link: Link | None = None
         self._clock = SystemClock()
         self._started_at, self._started_s = datetime.now(UTC), time.monotonic()
+        self._announced, self._clearing = Announced(self._state_dir), dict[int, str]()
         self._station_heard = self._files_were_right = False
         self._ready_at_s: float | None = None
         self._denied, self._resubscribe_at_s, self._refused_at_s = "", 0.0, float("-inf")
@@ -185,6 +189,7 @@ class Publisher:
         link.publish(self._topics.of("availability"), b"online", retain=True)
         self._info, self._summaries, self._summarised = b"", {}, None
         self._health_at_s, self._refused_at_s = 0.0, float("-inf")
+        self._clearing.clear()
         self._discover(link)
         unanswered, self._unanswered = [*self._answers.values(), *self._unanswered], []
         self._answers.clear()
@@ -267,15 +272,24 @@ class Publisher:
             self._answers[mid] = result
 
     def _acked(self, mid: int, code: int) -> None:
+        cleared = self._clearing.pop(mid, None)
+        if cleared is not None and code < _FAILURE:
+            self._announced.remove(cleared)
         if code == NOT_AUTHORISED:
             self._refused_at_s = time.monotonic()
         if self._answers.pop(mid, None) is None:
             self._sender.acked(mid, code, time.monotonic())
 
     def _discover(self, link: Link) -> None:
-        if self._config.mqtt.home_assistant:
-            payload = jsontext.encode(make_discovery(self._config))
-            link.publish(discovery_topic(self._config), payload, retain=True)
+        """Describe the device to Home Assistant, or take back what is retained where it is not to be described."""
+        wanted = discovery_topic(self._config) if self._config.mqtt.home_assistant else None
+        for topic in self._announced.topics - {wanted}:
+            mid = link.publish(topic, b"", retain=True)
+            if mid is not None:
+                self._clearing[mid] = topic
+        if wanted is not None:
+            self._announced.add(wanted)
+            link.publish(wanted, jsontext.encode(make_discovery(self._config)), retain=True)
 
     def _say_state(self, link: Link) -> None:
         """Publish health, and info and summaries where they changed."""
