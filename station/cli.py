@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.errors import CageclockError, OperatorError
-from edge.version import VERSION
+from edge.version import add_version
 from station.printable import printable
 
 _EXIT_CODES = """exit codes: 0 done; 1 `status` found something that needs a person; 2 a setting, a path or a
@@ -62,7 +62,6 @@ def _parser() -> argparse.ArgumentParser:
         description="The lab's side of CageClock: logs every record once, draws ageing curves.",
         epilog=_EXIT_CODES,
     )
-    parser.add_argument("--version", action="version", version=f"cageclock {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_show(commands)
@@ -70,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_status(commands)
     _add_devices(commands)
+    add_version(parser)
     return parser
 
 
@@ -79,9 +79,9 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--name", help="the station's name, which the devices have as mqtt.station")
     parser.add_argument("--data", help="folder of database and thumbnails")
     parser.add_argument("--host", help="the broker (default localhost)")
-    parser.add_argument("--port", type=int, help="default 1883")
-    parser.add_argument("--mqtt-version", choices=["5", "3.1.1"], help="default 5")
-    parser.add_argument("--username")
+    parser.add_argument("--port", type=int, help="the broker's port (default 1883)")
+    parser.add_argument("--mqtt-version", choices=["5", "3.1.1"], help="version of MQTT (default 5)")
+    parser.add_argument("--username", help="the broker's name for this station, with --password-file")
     parser.add_argument("--password-file", help="file with the password in its first line")
     parser.add_argument("--ca-file", dest="tls_ca_file", help="certificate authority of the broker (PEM)")
     parser.add_argument("--cert-file", dest="tls_cert_file", help="this station's certificate (PEM)")

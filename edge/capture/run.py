@@ -15,6 +15,7 @@ from edge.camera.choose import make_camera
 from edge.camera.protocol import Camera
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
+from edge.capture.line import describe_reading
 from edge.capture.pending_events import DISK_FULL, RAISED, UNSEEN, Owed
 from edge.capture.problem import say
 from edge.capture.process import CaptureProcess
@@ -41,6 +42,7 @@ from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
 from edge.timing.clock import Clock, SteppedClock, SystemClock
 from edge.timing.schedule import Tally, make_plan, missed_slots, next_due_s
+from edge.timing.zeitgeber import zone_of
 from edge.version import VERSION
 
 _MISSED_LIMIT = 100_000
@@ -48,10 +50,12 @@ _RAISED_IN_A_ROW = 3
 """So many slots without a reading, and a fresh process may do better."""
 
 
-def run(config: Config, *, captures: int | None = None, stepped_from: datetime | None = None) -> int:
+def run(
+    config: Config, *, captures: int | None = None, stepped_from: datetime | None = None, shows: bool = False
+) -> int:
     """Capture until told to end, or for a number of due slots, and return the exit code.
 
-    stepped_from: begin a stepped clock there instead of the machine's own.
+    stepped_from: begin a stepped clock there instead of the machine's own. shows: a line a reading on standard output.
 
     Raises:
         OperatorError: the state directory cannot be used, or the unit's watchdog is shorter than a slot may take.
@@ -62,7 +66,7 @@ def run(config: Config, *, captures: int | None = None, stepped_from: datetime |
     clock: Clock = SystemClock() if stepped_from is None else SteppedClock(stepped_from)
     outbox = Outbox.open(state_dir, config.outbox, device_id=config.device_id, serial=board_serial(), clock=clock)
     try:
-        return Capture(config, clock, outbox, state_dir, stepped_from).run(captures)
+        return Capture(config, clock, outbox, state_dir, stepped_from, shows=shows).run(captures)
     finally:
         outbox.close()
 
@@ -78,10 +82,11 @@ class Capture:
         state_dir: Path,
         stepped_from: datetime | None,
         camera: Camera | None = None,
+        shows: bool = False,
     ) -> None:
         """Take up where the last process left off. camera: another than the settings', for simulations."""
         self._config, self._clock, self._outbox, self._state_dir = config, clock, outbox, state_dir
-        self._digest = config_sha256(config)
+        self._digest, self._shows = config_sha256(config), shows
         self._last = read_status(state_dir)
         self._plan = make_plan(config.schedule, config.light_cycle, config.device_id)
         self._watchdog = Watchdog()
@@ -237,6 +242,8 @@ class Capture:
             say(f"after a reading: {describe_error(error)}")
 
     def _after(self, reading: Reading) -> None:
+        if self._shows:
+            print(describe_reading(reading, zone_of(self._config.light_cycle.zone)), flush=True)
         self._watchdog.ready()
         self._watchdog.progress(f"{reading.captured_at.isoformat(timespec='seconds')} {reading.outcome.value}")
         self._process.watch_clock()

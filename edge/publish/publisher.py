@@ -105,6 +105,16 @@ class Publisher:
         """Append an event of the process itself."""
         self._guard("save", lambda: self._delivery.event(code, text))
 
+    def describe(self) -> str:
+        """Return in one line for a person at a terminal how delivery stands."""
+        connected = self._link is not None and self._link.connected
+        waiting, sent = self._sender.unreleased(), len(self._sender.records.window.in_flight)
+        where = "connected" if connected else "not connected"
+        station = self._config.mqtt.station
+        who = "the broker" if station is None else f"station {station}"
+        there = "" if station is None or self._sender.station_online or not connected else f"; {who} is not there"
+        return f"{where}{there}; {waiting} records not yet stored by {who}, {sent} of them on the way"
+
     def close(self) -> None:
         """Say offline, which a clean goodbye would not (it cancels the last will), and let go of everything."""
         link = self._link
