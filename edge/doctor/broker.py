@@ -6,6 +6,7 @@ connections of one name, so that a second connection of this device would push p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -24,7 +25,7 @@ from edge.doctor.finding import Finding
 from edge.errors import NetworkError, OperatorError
 from edge.host.credential import read_password
 from edge.publish.connection import tls_context
-from edge.publish.status.status_file import PublishStatus, is_running, read_publish_status
+from edge.publish.status.status_file import PublishStatus, is_running, lock_path, read_publish_status
 
 NAME = "broker"
 PATIENCE_S = 8.0
@@ -77,8 +78,15 @@ class _RoundTrip:
 
 
 def check_broker(config: Config) -> Finding:
-    """Return what publish says of its connection where it runs, else what `try_broker` finds."""
+    """Return what publish says of its connection where it runs, else what `try_broker` finds.
+
+    Raises:
+        PermissionError: this user may not see whether publish runs.
+    """
     state_dir = Path(config.state_dir)
+    # Who may not see whether publish runs must not connect in its place: the broker would end publish's connection.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.close(os.open(lock_path(state_dir), os.O_RDONLY))
     if is_running(state_dir):
         return _as_publish_says(config, read_publish_status(state_dir))
     return try_broker(config)

@@ -85,7 +85,12 @@ class StatusFile:
 
 def is_running(state_dir: Path) -> bool:
     """Return whether a publishing process has this state directory."""
-    return is_held(delivery_path(state_dir).with_name("delivery.lock"))
+    return is_held(lock_path(state_dir))
+
+
+def lock_path(state_dir: Path) -> Path:
+    """Return the lock that a publishing process holds."""
+    return delivery_path(state_dir).with_name("delivery.lock")
 
 
 def read_publish_status(state_dir: Path) -> PublishStatus | None:

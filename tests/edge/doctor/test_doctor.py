@@ -1,6 +1,7 @@
 """The doctor says of each thing whether it is well, and what to do where it is not."""
 
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from edge.timing.clock import SteppedClock
 TESTS = Path(__file__).parents[2]
 sys.path.insert(0, str(TESTS))
 sys.path.insert(0, str(TESTS / "edge/publish"))
-from lab import Publish, wait_for  # noqa: E402
+from lab import Logger, Publish, wait_for  # noqa: E402
 from mosquitto import Mosquitto, free_port  # noqa: E402
 
 TINY = TESTS / "data" / "tiny.bundle"
@@ -186,3 +187,46 @@ def test_what_the_broker_denies_publish_is_said(tmp_path: Path) -> None:
             assert not finding.ok
             assert "access list" in finding.line()
             assert publish.stop() == 0
+
+
+def test_a_user_without_rights_is_told_so_and_never_connects_in_publishs_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "publish").mkdir()
+    (state / "publish/delivery.lock").write_text("1\n")
+    config = config_of(state)
+    run(config)  # as whoever may: what is imported late is there afterwards
+    capsys.readouterr()
+    for folder in (state / "publish", state):
+        folder.chmod(0)
+    before = os.geteuid()
+    try:
+        if before == 0:
+            os.seteuid(65534)
+        assert run(config) == 1
+    finally:
+        os.seteuid(before)
+        for folder in (state, state / "publish"):
+            folder.chmod(0o755)
+    lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines()}
+    for name in ("permissions", "broker"):
+        assert lines[name].startswith("FAIL")
+        assert "run it as the user whose it is" in lines[name] or "sudo -u cageclock-capture" in lines[name]
+    assert "report it" not in "".join(lines.values())
+
+
+def test_a_station_that_was_never_seen_is_said_with_and_without_publish(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        alone = config_of(tmp_path, more=f"mqtt: {{port: {broker.port}, host: 127.0.0.1, station: lab}}\n")
+        finding = check_broker(alone)
+        assert not finding.ok
+        assert "a station named lab was never seen there" in finding.text
+        with Publish(tmp_path / "device", broker.port) as publish:
+            config = load_config(publish.config)
+            wait_for(lambda: "never seen" in check_broker(config).text, 60)
+            logger = Logger(broker.port)
+            wait_for(lambda: check_broker(config).ok, 60)
+            logger.close()
+        assert check_broker(alone).ok
