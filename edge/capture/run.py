@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from edge.camera.choose import make_camera
+from edge.camera.pictures import open_pictures
 from edge.camera.protocol import Camera
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
@@ -28,6 +29,7 @@ from edge.contract.reading import Model, Outcome, Reading
 from edge.errors import (
     EXIT_PASSED_OVER,
     BundleError,
+    CameraMissing,
     DeviceError,
     DiskFull,
     EndOfReplay,
@@ -58,10 +60,12 @@ def run(
     stepped_from: begin a stepped clock there instead of the machine's own. shows: a line a reading on standard output.
 
     Raises:
-        OperatorError: the state directory cannot be used, or the unit's watchdog is shorter than a slot may take.
+        OperatorError: the state directory or a replay's path cannot be used, or the unit's watchdog is shorter than a
+            slot may take.
         StorageError: the outbox cannot be opened.
     """
     _check_watchdog(config)
+    _check_replay(config)
     state_dir = _make_state_dir(config)
     clock: Clock = SystemClock() if stepped_from is None else SteppedClock(stepped_from)
     outbox = Outbox.open(state_dir, config.outbox, device_id=config.device_id, serial=board_serial(), clock=clock)
@@ -377,6 +381,16 @@ def _check_watchdog(config: Config) -> None:
             f"camera timeouts and burst_frames let one slot take {worst_s:.0f} s, but the unit's WatchdogSec is "
             f"{limit_s:.0f} s; lower them or raise WatchdogSec"
         )
+
+
+def _check_replay(config: Config) -> None:
+    """Raise OperatorError where the stored pictures cannot be found: a path is not a camera, that may come back."""
+    if config.camera.backend != "replay" or config.camera.replay is None:
+        return
+    try:
+        open_pictures(Path(config.camera.replay.path), config.camera.replay.frames_per_s)
+    except CameraMissing as error:
+        raise OperatorError(f"camera.replay.path: {error}") from error
 
 
 def _make_state_dir(config: Config) -> Path:
