@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from edge.version import VERSION
+from edge.version import add_version
 
 EXIT_CODES = """\
 exit codes:
@@ -22,6 +22,9 @@ exit codes:
   75  only a reboot can help the camera
   130 locate: Ctrl-C before the end
 """
+
+
+_SETTINGS = "the device's settings (YAML)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,11 +52,11 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"cageclock {VERSION}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_settings(commands)
     _add_processes(commands)
     _add_tools(commands)
+    add_version(parser)
     return parser
 
 
@@ -74,12 +77,12 @@ def _add_settings(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     init = _command(commands, "init", _init, "write a complete, commented example of the settings")
     init.add_argument("file", type=Path, help="the file to write; an existing one is left alone")
     check = _command(commands, "check", _check, "say whether a settings file is right, or which key is wrong")
-    check.add_argument("file", type=Path)
+    check.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the settings file")
+    check.add_argument("--config", type=Path, metavar="FILE", help="the same, as the other commands name it")
 
 
 def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     capture = _command(commands, "capture", _capture, "photograph on schedule and append each reading to the outbox")
-    capture.add_argument("--config", type=Path, required=True, metavar="FILE")
     capture.add_argument("--captures", type=_positive, metavar="N", help="end after N due slots")
     capture.add_argument("--once", action="store_const", const=1, dest="captures", help="the same as --captures 1")
     capture.add_argument("--stepped", action="store_true", help="a clock that jumps from slot to slot")
@@ -87,12 +90,15 @@ def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
         "--stepped-from", type=_time, metavar="TIME", help="where the stepped clock begins: ISO 8601 with an offset"
     )
     publish = _command(commands, "publish", _publish, "send the outbox to the broker; health, commands")
-    publish.add_argument("--config", type=Path, required=True, metavar="FILE")
+    for parser, line in ((capture, "a reading"), (publish, "a change")):
+        parser.add_argument("--config", type=Path, required=True, metavar="FILE", help=_SETTINGS)
+        text = f"without the line {line} that a terminal is shown; errors are said all the same"
+        parser.add_argument("-q", "--quiet", action="store_true", help=text)
 
 
 def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     doctor = _command(commands, "doctor", _doctor, "check camera, model, broker, clock, disk and permissions")
-    doctor.add_argument("--config", type=Path, required=True, metavar="FILE")
+    doctor.add_argument("--config", type=Path, required=True, metavar="FILE", help=_SETTINGS)
     doctor.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     _add_locate(commands)
     _add_bundle(commands)
@@ -100,10 +106,12 @@ def _add_tools(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     units.add_argument("--root", type=Path, default=Path("/"), metavar="DIR", help="a mounted card in place of /")
     units.add_argument("--station", action="store_true", help="the lab server's units in place of a device's")
     demo = _command(commands, "demo", _demo, "run the whole path on simulated cages, with a broker and a station")
-    demo.add_argument("--out", type=Path, default=Path("demo-output"), metavar="FOLDER")
-    demo.add_argument("--cages", type=_positive, default=4, metavar="N")
+    demo.add_argument(
+        "--out", type=Path, default=Path("demo-output"), metavar="FOLDER", help="for all files that come of it"
+    )
+    demo.add_argument("--cages", type=_positive, default=4, metavar="N", help="how many simulated cages (default 4)")
     demo.add_argument("--captures", type=_positive, default=230, metavar="N", help="captures of each cage")
-    demo.add_argument("--seed", type=int, default=1)
+    demo.add_argument("--seed", type=int, default=1, metavar="N", help="another one makes other mice (default 1)")
     demo.add_argument(
         "--broker", choices=("auto", "mosquitto", "amqtt"), default="auto", help="auto: mosquitto, else amqtt"
     )
@@ -142,18 +150,18 @@ def _add_bundle(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     actions = bundle.add_subparsers(title="actions", metavar="ACTION", required=True)
     text = "verify a bundle, try it in a child process, make it the active one"
     install = _command(actions, "install", _bundle_install, text)
-    install.add_argument("file", type=Path, nargs="?", metavar="FILE")
+    install.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the bundle")
     install.add_argument("--inbox", action="store_true", help="take every *.bundle of <state_dir>/inbox instead")
     back = _command(actions, "rollback", _bundle_rollback, "go back to the bundle before; refuse the present one")
     status = _command(actions, "status", _bundle_status, "the active bundle, the one before, the last installations")
-    status.add_argument("--last", type=_positive, default=10, metavar="N")
+    status.add_argument("--last", type=_positive, default=10, metavar="N", help="so many installations (default 10)")
     text = "set the highest release that a channel is said to have had; noted in the history and told to the lab"
     reset = _command(actions, "reset-floor", _bundle_reset_floor, text)
-    reset.add_argument("channel", metavar="CHANNEL")
+    reset.add_argument("channel", metavar="CHANNEL", help="the channel's name, as `bundle status` shows it")
     reset.add_argument("release", type=_release, metavar="RELEASE", help="a bundle has to be above it; 0: any")
     reset.add_argument("--reason", required=True, metavar="TEXT", help="why, for whoever reads the history")
     for action in (install, back, status, reset):
-        action.add_argument("--config", type=Path, required=True, metavar="FILE")
+        action.add_argument("--config", type=Path, required=True, metavar="FILE", help=_SETTINGS)
 
 
 def _init(options: argparse.Namespace) -> int:
@@ -165,10 +173,21 @@ def _init(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from edge.config.load import config_sha256, load_config
+    from edge.config.load import config_sha256
+    from edge.config.problems import check_file
+    from edge.errors import OperatorError
 
-    config = load_config(options.file)
-    print(f"{options.file}: ok (device {config.device_id}, settings {config_sha256(config)[:12]})")
+    if (options.file is None) == (options.config is None):
+        raise OperatorError("check: expected one settings file, as FILE or as --config FILE")
+    path = options.file or options.config
+    found = check_file(path)
+    for error in found.errors:
+        print(f"cageclock: {error}", file=sys.stderr)
+    for warning in found.warnings:
+        print(f"cageclock: {path}: warning: {warning}", file=sys.stderr)
+    if found.config is None:
+        return OperatorError.exit_code
+    print(f"{path}: ok (device {found.config.device_id}, settings {config_sha256(found.config)[:12]})")
     return 0
 
 
@@ -177,14 +196,15 @@ def _capture(options: argparse.Namespace) -> int:
     from edge.config.load import load_config
 
     begin = options.stepped_from or (datetime.now(UTC) if options.stepped else None)
-    return run(load_config(options.config), captures=options.captures, stepped_from=begin)
+    shows = sys.stdout.isatty() and not options.quiet
+    return run(load_config(options.config), captures=options.captures, stepped_from=begin, shows=shows)
 
 
 def _publish(options: argparse.Namespace) -> int:
     from edge.config.load import load_config
     from edge.publish.run import run
 
-    return run(load_config(options.config))
+    return run(load_config(options.config), shows=sys.stdout.isatty() and not options.quiet)
 
 
 def _doctor(options: argparse.Namespace) -> int:

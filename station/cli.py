@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.errors import CageclockError, OperatorError
-from edge.version import VERSION
+from edge.version import add_version
 from station.printable import printable
 
 _EXIT_CODES = """exit codes: 0 done; 1 `status` found something that needs a person; 2 a setting, a path or a
@@ -60,13 +62,14 @@ def _parser() -> argparse.ArgumentParser:
         description="The lab's side of CageClock: logs every record once, draws ageing curves.",
         epilog=_EXIT_CODES,
     )
-    parser.add_argument("--version", action="version", version=f"cageclock {VERSION}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_run(commands)
     _add_show(commands)
     _add_subjects(commands)
     _add_export(commands)
     _add_status(commands)
+    _add_devices(commands)
+    add_version(parser)
     return parser
 
 
@@ -76,9 +79,9 @@ def _add_run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--name", help="the station's name, which the devices have as mqtt.station")
     parser.add_argument("--data", help="folder of database and thumbnails")
     parser.add_argument("--host", help="the broker (default localhost)")
-    parser.add_argument("--port", type=int, help="default 1883")
-    parser.add_argument("--mqtt-version", choices=["5", "3.1.1"], help="default 5")
-    parser.add_argument("--username")
+    parser.add_argument("--port", type=int, help="the broker's port (default 1883)")
+    parser.add_argument("--mqtt-version", choices=["5", "3.1.1"], help="version of MQTT (default 5)")
+    parser.add_argument("--username", help="the broker's name for this station, with --password-file")
     parser.add_argument("--password-file", help="file with the password in its first line")
     parser.add_argument("--ca-file", dest="tls_ca_file", help="certificate authority of the broker (PEM)")
     parser.add_argument("--cert-file", dest="tls_cert_file", help="this station's certificate (PEM)")
@@ -93,6 +96,7 @@ def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--by", choices=["day", "week", "month"], default="week", help="default week")
     parser.add_argument("--png", type=Path, help="draw the curves into this file too; with many, into more beside it")
     parser.add_argument("--include-rejected", action="store_true", help="estimates that were not accepted as well")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table; ages in days")
     parser.set_defaults(command=_show)
 
 
@@ -109,6 +113,7 @@ def _add_subjects(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     take.set_defaults(command=_import_subjects)
     known = actions.add_parser("list", help="print the table as CSV")
     known.add_argument("--data", type=Path, required=True, help="the station's folder")
+    known.add_argument("--json", action="store_true", help="a JSON list instead of CSV")
     known.set_defaults(command=_list_subjects)
     text = "the time zone in which the dates of the table are days (UTC until it is set)"
     zone = actions.add_parser("zone", help=text, description=text, epilog=_EXIT_CODES)
@@ -131,7 +136,26 @@ def _add_status(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     text = "every device: last reading, what is to come, lost, conflicting, quarantined"
     parser = commands.add_parser("status", help=text, description=text, epilog=_EXIT_CODES)
     parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.set_defaults(command=_status)
+
+
+def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "what a person decides about devices: retired, problems acknowledged"
+    parser = commands.add_parser("devices", help=text, description=text, epilog=_EXIT_CODES)
+    actions = parser.add_subparsers(required=True, metavar="{retire,acknowledge,reinstate}")
+    texts = {
+        "retire": "a device is out of service: `status` no longer counts it, unless it sends again",
+        "acknowledge": "the present problems of a device are known: `status` counts them again when there are more",
+        "reinstate": "forget that a device was retired, and what was acknowledged",
+    }
+    for name, about in texts.items():
+        action = actions.add_parser(name, help=about, description=about, epilog=_EXIT_CODES)
+        action.add_argument("device", nargs="+", metavar="DEVICE", help="the device's name; several may be given")
+        action.add_argument("--data", type=Path, required=True, help="the station's folder")
+        if name != "reinstate":
+            action.add_argument("--reason", default="", help="why, for whoever reads it later")
+        action.set_defaults(command=_devices, action=name)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -146,6 +170,7 @@ def _show(options: argparse.Namespace) -> int:
     from station.curves.curve import fit_trend
     from station.curves.read import load_curves
     from station.curves.text_table import draw_table
+    from station.curves.values import curve_values
     from station.registry.subjects import load_subjects
     from station.store.schema import open_for_reading
 
@@ -153,6 +178,7 @@ def _show(options: argparse.Namespace) -> int:
         curves = load_curves(connection, options.by, include_rejected=options.include_rejected)
         listed = {subject.subject: subject for subject in load_subjects(connection)}
         _say_what_is_hidden(connection)
+    notes = sys.stderr if options.json else sys.stdout
     # The trend is the whole lab's, whichever animals are shown.
     trend = fit_trend(curves)
     if options.subject:
@@ -161,22 +187,25 @@ def _show(options: argparse.Namespace) -> int:
             if name in listed and name not in known:
                 place = listed[name].cage or listed[name].device
                 where = f"of its cage {place}" if place else "names it, and the table gives it no cage"
-                print(printable(f"{name}: in the lab's table; no reading yet {where}"))
+                print(printable(f"{name}: in the lab's table; no reading yet {where}"), file=notes)
             elif name not in known:
                 known |= set(listed)
                 raise OperatorError(f"show: no readings of {name!r}; there are {', '.join(sorted(known)) or 'none'}")
         curves = [curve for curve in curves if curve.name in options.subject]
-        if not curves:
+        if not curves and not options.json:
             return 0
-    if not curves:
+    if not curves and not options.json:
         print("no readings yet")
         return 0
-    print(draw_table(curves, trend, options.by))
+    if options.json:
+        print(json.dumps(curve_values(curves, trend, options.by), indent=2))
+    else:
+        print(draw_table(curves, trend, options.by))
     if options.png is not None:
         from station.curves.figure import draw_png
 
         for path in draw_png(curves, options.by, options.png, include_rejected=options.include_rejected)[1:]:
-            print(f"more curves: {path}")
+            print(f"more curves: {path}", file=notes)
     return 0
 
 
@@ -210,11 +239,14 @@ def _zone(options: argparse.Namespace) -> int:
 
 
 def _list_subjects(options: argparse.Namespace) -> int:
-    from station.registry.subjects import write_subjects
+    from station.registry.subjects import load_subjects, write_subjects
     from station.store.schema import open_for_reading
 
     with closing(open_for_reading(options.data)) as connection:
-        write_subjects(connection, sys.stdout)
+        if options.json:
+            print(json.dumps([asdict(subject) for subject in load_subjects(connection)], indent=2))
+        else:
+            write_subjects(connection, sys.stdout)
     return 0
 
 
@@ -231,18 +263,35 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    from station.status import draw_status, load_status, printed
+    from station.ingest.running import read_running
+    from station.registry.zones import load_zones
+    from station.status import load_status
+    from station.status_text import describe_station, draw_status, station_is_well, status_values
     from station.store.quota import describe_quotas
     from station.store.schema import open_for_reading
 
+    now = datetime.now(UTC)
     with closing(open_for_reading(options.data)) as connection:
-        found = load_status(connection)
+        found, zones = load_status(connection, now), load_zones(connection)
         quotas = describe_quotas(connection)
         _say_what_is_hidden(connection)
-    print(printable(draw_status(found, datetime.now(UTC)), lines=True))
+    running = read_running(options.data)
+    well = not quotas and station_is_well(running, now) and not any(status.needs_a_person for status in found)
+    if options.json:
+        print(json.dumps(status_values(found, running, quotas, now, well=well), indent=2))
+        return 0 if well else 1
+    print(printable(draw_status(found, now), lines=True))
+    print(printable(describe_station(running, now, zones.lab)))
     for sentence in quotas:
-        print(f"quota reached: {printed(sentence)}")
-    return 1 if quotas or any(status.needs_a_person for status in found) else 0
+        print(f"quota reached: {printable(sentence)}")
+    return 0 if well else 1
+
+
+def _devices(options: argparse.Namespace) -> int:
+    from station import device_commands
+
+    code: int = getattr(device_commands, options.action)(options)
+    return code
 
 
 def _say_what_is_hidden(connection: sqlite3.Connection) -> None:

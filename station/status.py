@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import pairwise
 
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
 from edge.errors import MessageError
+from station.printable import printable
+from station.registry.devices import Decision, Decisions, load_decisions
+from station.registry.zones import load_zones
 from station.store.ledger import read_ranges
 
+INTERVALS = 3
+"""A device that has sent nothing for so many of its own intervals is silent."""
+LEAST_SILENCE = timedelta(minutes=10)
+UNKNOWN_INTERVAL_S = 4 * 3600.0
 _MOST_PROBLEMS = 40
+_GAPS = 60
+_FEWEST_GAPS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceStatus:
     """One device. holes: numbers below the highest seen that are not accounted for (still to come).
 
-    availability: what it or its last will said; problems: codes of its newest health record.
+    availability: what it or its last will said. last_reading_at: by the device's clock, where that was right.
+    problems: code -> a sentence with advice, what it says of itself in `health` and what the station sees.
+    known: those of the problems that a person has acknowledged. retired: since when it is out of service.
+    zone: of its room, for people.
     """
 
     device: str
@@ -32,61 +45,50 @@ class DeviceStatus:
     lost: int
     conflicts: int
     quarantined: int
-    problems: tuple[str, ...]
+    problems: Mapping[str, str]
+    known: frozenset[str] = frozenset()
+    retired: Decision | None = None
+    zone: tzinfo = field(default=UTC)
 
     @property
     def needs_a_person(self) -> bool:
-        """Whether something happened that no program can put right."""
-        return bool(self.conflicts or self.quarantined or self.lost)
+        """Whether something is wrong that nobody has acknowledged."""
+        return any(code not in self.known for code in self.problems)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each problem there are, as an acknowledgement keeps it."""
+        counted = {"lost": self.lost, "conflicts": self.conflicts, "quarantined": self.quarantined}
+        return {code: counted.get(code, 1) for code in self.problems}
 
 
-def load_status(connection: sqlite3.Connection) -> list[DeviceStatus]:
+def load_status(connection: sqlite3.Connection, now: datetime | None = None) -> list[DeviceStatus]:
     """Return every device of which anything is known, in order."""
     tables = ("accounts", "quarantine", "conflicts", "device_state", "records")
     union = " UNION ".join(f"SELECT device FROM {table}" for table in tables)
-    return [_status(connection, row[0]) for row in connection.execute(f"{union} ORDER BY 1").fetchall()]
+    decisions, zones = load_decisions(connection), load_zones(connection)
+    now = now or datetime.now(UTC)
+    devices = [row[0] for row in connection.execute(f"{union} ORDER BY 1").fetchall()]
+    return [_status(connection, device, decisions, zones.of(device), now) for device in devices]
 
 
-def draw_status(found: Sequence[DeviceStatus], now: datetime) -> str:
-    """Return the table for a terminal."""
-    if not found:
-        return "no device was heard of yet"
-    header = (
-        f"{'device':<20} {'says':<8} {'last reading':<25} {'records':>8} {'pictures':>8} {'to come':>7} {'lost':>6} "
-        f"{'conflicts':>9} {'quarantine':>10}  problems"
-    )
-    lines = [header]
-    for status in found:
-        last = "-"
-        if status.last_reading_at is not None:
-            last = f"{status.last_reading_at:%Y-%m-%d %H:%M} ({_ago(status.last_reading_at, now)})"
-        lines.append(
-            f"{printed(status.device):<20} {status.availability:<8} {last:<25} {status.records:>8} "
-            f"{status.thumbnails:>8} {status.holes:>7} {status.lost:>6} {status.conflicts:>9} "
-            f"{status.quarantined:>10}  {' '.join(status.problems)}".rstrip()
-        )
-    if any(status.needs_a_person for status in found):
-        lines.append("lost, conflicts or quarantine: look at the tables losses, conflicts and quarantine in station.db")
-    return "\n".join(lines)
-
-
-def _status(connection: sqlite3.Connection, device: str) -> DeviceStatus:
+def _status(
+    connection: sqlite3.Connection, device: str, decisions: Decisions, zone: tzinfo, now: datetime
+) -> DeviceStatus:
     def number(sql: str) -> int:
         return int(connection.execute(sql, (device,)).fetchone()[0])
 
-    accounts = connection.execute("SELECT records FROM accounts WHERE device = ?", (device,)).fetchall()
     holes = 0
-    for (text,) in accounts:
+    for (text,) in connection.execute("SELECT records FROM accounts WHERE device = ?", (device,)).fetchall():
         numbers = read_ranges(text)
         holes += numbers.highest - numbers.count()
-    last = connection.execute(
-        "SELECT at_s, outcome FROM timed_readings WHERE device = ? ORDER BY at_s DESC LIMIT 1", (device,)
-    ).fetchone()
     states = dict(connection.execute("SELECT what, body FROM device_state WHERE device = ?", (device,)).fetchall())
-    return DeviceStatus(
+    health = _health(_bytes(states.get("health", b"{}")))
+    last = _last_reading(connection, device)
+    found = DeviceStatus(
         device=device,
         availability=printed(_bytes(states.get("availability", b"-")).decode(errors="replace"))[:8],
-        last_reading_at=datetime.fromtimestamp(last[0], UTC) if last else None,
+        last_reading_at=last[0] if last else None,
         last_outcome=last[1] if last else None,
         records=number("SELECT count(*) FROM records WHERE device = ?"),
         thumbnails=number("SELECT count(*) FROM thumbnails WHERE device = ?"),
@@ -94,8 +96,126 @@ def _status(connection: sqlite3.Connection, device: str) -> DeviceStatus:
         lost=_lost(connection, device),
         conflicts=number("SELECT count(*) FROM conflicts WHERE device = ?"),
         quarantined=number("SELECT count(*) FROM quarantine WHERE device = ?"),
-        problems=_problems(_bytes(states.get("health", b"{}"))),
+        problems={},
+        zone=zone,
     )
+    return _judge(connection, found, health, decisions, now)
+
+
+def _judge(
+    connection: sqlite3.Connection,
+    found: DeviceStatus,
+    health: Mapping[str, object],
+    decisions: Decisions,
+    now: datetime,
+) -> DeviceStatus:
+    """Return the device with its problems, and with what was decided about them."""
+    retired = decisions.retired.get(found.device)
+    if retired is not None:
+        (newest,) = connection.execute(
+            "SELECT max(received_at) FROM records WHERE device = ? AND replayed = 0", (found.device,)
+        ).fetchone()
+        again = newest is not None and newest > retired.at.timestamp()
+        text = f"it was retired on {retired.at:%Y-%m-%d} and has sent since: `devices reinstate`, or switch it off"
+        return _with(found, {"retired_but_sending": text} if again else {}, frozenset(), retired)
+    problems = _presence(connection, found, health, now) | _health_problems(health) | _kept(found)
+    known = frozenset[str]()
+    acknowledged = decisions.acknowledged.get(found.device)
+    if acknowledged is not None:
+        counts = _with(found, problems, known, None).counts
+        # What has sent again since and is silent again is another silence.
+        over = {"silent", "offline"} if _sent_since(found, acknowledged) else set()
+        known = frozenset(code for code in counts if counts[code] <= acknowledged.problems.get(code, 0)) - over
+    return _with(found, problems, known, None)
+
+
+def _with(
+    found: DeviceStatus, problems: Mapping[str, str], known: frozenset[str], retired: Decision | None
+) -> DeviceStatus:
+    return replace(found, problems=problems, known=known, retired=retired)
+
+
+def _sent_since(found: DeviceStatus, acknowledged: Decision) -> bool:
+    return found.last_reading_at is not None and found.last_reading_at > acknowledged.at
+
+
+def _presence(
+    connection: sqlite3.Connection, found: DeviceStatus, health: Mapping[str, object], now: datetime
+) -> dict[str, str]:
+    """Return what is wrong with a device's being there at all."""
+    problems = {}
+    if found.records == 0:
+        problems["never_sent"] = (
+            "it announced itself at the broker and has sent no record: is its mqtt.station this station, does its "
+            "capture run? A name that is used no longer: `devices retire`, and clear its retained messages"
+        )
+    if found.availability == "offline":
+        problems["offline"] = "it is not connected to the broker: is it switched on, does its network reach the broker?"
+    if found.last_reading_at is not None:
+        interval_s = _interval_s(connection, found.device, health)
+        silence = now - found.last_reading_at
+        if silence > max(LEAST_SILENCE, timedelta(seconds=INTERVALS * interval_s)):
+            problems["silent"] = (
+                f"no reading for {ago(found.last_reading_at, now)}, with a capture due every {interval_s / 60:.0f} "
+                "min: does cageclock-capture run there? Taken out of service: `devices retire`"
+            )
+    return problems
+
+
+def _kept(found: DeviceStatus) -> dict[str, str]:
+    """Return what happened to its records that no program can put right."""
+    where = "look at the table {0} in station.db, then `devices acknowledge`"
+    problems = {}
+    if found.lost:
+        problems["lost"] = f"{found.lost} records are lost: {where.format('losses')}"
+    if found.conflicts:
+        problems["conflicts"] = f"{found.conflicts} keys came with two contents: {where.format('conflicts')}"
+    if found.quarantined:
+        problems["quarantined"] = f"{found.quarantined} messages could not be read: {where.format('quarantine')}"
+    return problems
+
+
+def _interval_s(connection: sqlite3.Connection, device: str, health: Mapping[str, object]) -> float:
+    """Return the longest time between two captures by the device's own schedule.
+
+    A device before that field does not say it: nine of ten of its last gaps were at most what is returned.
+    """
+    said = health.get("longest_interval_s")
+    if isinstance(said, (int, float)) and 0 < said < 1e8:
+        return float(said)
+    times = [
+        row[0]
+        for row in connection.execute(
+            "SELECT captured_s FROM readings WHERE device = ? AND clock_synced = 1 ORDER BY captured_s DESC LIMIT ?",
+            (device, _GAPS + 1),
+        )
+        if isinstance(row[0], (int, float))
+    ]
+    gaps = sorted(later - earlier for later, earlier in pairwise(times))
+    if len(gaps) < _FEWEST_GAPS:  # one of them may be an earlier silence
+        return UNKNOWN_INTERVAL_S
+    return gaps[int(0.9 * (len(gaps) - 1))]
+
+
+def _last_reading(connection: sqlite3.Connection, device: str) -> tuple[datetime, str] | None:
+    """Return time and outcome of the newest reading.
+
+    Its time is the device's own; the station's, of when it came, where the device had none or its clock runs ahead.
+    """
+    row = connection.execute(
+        "SELECT t.at_s, t.outcome, t.time_basis, r.received_at FROM timed_readings t "
+        "JOIN records r ON r.device = t.device AND r.epoch = t.epoch AND r.seq = t.seq "
+        "WHERE t.device = ? ORDER BY (t.time_basis = 'unsynchronised'), t.at_s DESC LIMIT 1",
+        (device,),
+    ).fetchone()
+    if row is None:
+        return None
+    at_s, outcome, basis, received_s = row
+    second = received_s if basis == "unsynchronised" else min(at_s, received_s)
+    try:
+        return datetime.fromtimestamp(float(second), UTC), str(outcome)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC), str(outcome)
 
 
 def _lost(connection: sqlite3.Connection, device: str) -> int:
@@ -117,13 +237,25 @@ def _lost(connection: sqlite3.Connection, device: str) -> int:
     return lost
 
 
-def _problems(health: bytes) -> tuple[str, ...]:
-    """Return the codes; read leniently, as a later version's health may hold more than this one knows."""
+def _health(body: bytes) -> Mapping[str, object]:
+    """Return the device's own words; read leniently, as a later version's health may hold more than this one knows."""
     try:
-        found = jsontext.parse(health).get("problems", [])
-        return tuple(printed(str(code))[:40] for code in found)[:_MOST_PROBLEMS]
-    except (MessageError, AttributeError, TypeError):
-        return ("unreadable_health",)
+        found = jsontext.parse(body)
+    except MessageError:
+        found = None
+    return found if isinstance(found, dict) else {"problems": ["unreadable_health"]}
+
+
+def _health_problems(health: Mapping[str, object]) -> dict[str, str]:
+    """Return the codes that a device names, with its advice."""
+    codes, advice = health.get("problems", []), health.get("advice", [])
+    if not isinstance(codes, list):
+        return {"unreadable_health": "its health message cannot be read"}
+    sentences = advice if isinstance(advice, list) and len(advice) == len(codes) else [""] * len(codes)
+    return {
+        printed(str(code))[:40]: printed(str(text))[:500]
+        for code, text in list(zip(codes, sentences, strict=True))[:_MOST_PROBLEMS]
+    }
 
 
 def _bytes(value: object) -> bytes:
@@ -133,10 +265,11 @@ def _bytes(value: object) -> bytes:
 
 def printed(text: str) -> str:
     """Return a text in which nothing steers a terminal."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    return printable(text)
 
 
-def _ago(at: datetime, now: datetime) -> str:
+def ago(at: datetime, now: datetime) -> str:
+    """Return how long ago that was, in the unit that reads best."""
     seconds = (now - at).total_seconds()
     for limit, unit, size in ((120, "s", 1), (7200, "min", 60), (172800, "h", 3600)):
         if seconds < limit:

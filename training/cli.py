@@ -29,6 +29,7 @@ import sys
 from collections.abc import Sequence
 
 from edge.errors import CageclockError, OperatorError
+from edge.version import add_version
 from training.commands import age, associate, bundle, dataset, finetune, locator, power, suggest, train_report, truth
 
 
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in (bundle, locator, suggest, dataset, finetune, age, associate, power, truth, train_report):
         group.add(commands)
+    add_version(parser)
     return parser
 
 

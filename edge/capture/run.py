@@ -12,9 +12,11 @@ from itertools import islice
 from pathlib import Path
 
 from edge.camera.choose import make_camera
+from edge.camera.pictures import open_pictures
 from edge.camera.protocol import Camera
 from edge.capture.clockwatch import ClockWatch, Offset
 from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
+from edge.capture.line import describe_reading
 from edge.capture.pending_events import DISK_FULL, RAISED, UNSEEN, Owed
 from edge.capture.problem import say
 from edge.capture.process import CaptureProcess
@@ -24,11 +26,13 @@ from edge.capture.watchdog import Watchdog
 from edge.config.load import config_sha256
 from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
+from edge.config.zone import zone_of
 from edge.contract.reading import Model, Outcome, Reading
 from edge.contract.service.systemd_notify import watchdog_limit_s
 from edge.errors import (
     EXIT_PASSED_OVER,
     BundleError,
+    CameraMissing,
     DeviceError,
     DiskFull,
     EndOfReplay,
@@ -48,21 +52,25 @@ _RAISED_IN_A_ROW = 3
 """So many slots without a reading, and a fresh process may do better."""
 
 
-def run(config: Config, *, captures: int | None = None, stepped_from: datetime | None = None) -> int:
+def run(
+    config: Config, *, captures: int | None = None, stepped_from: datetime | None = None, shows: bool = False
+) -> int:
     """Capture until told to end, or for a number of due slots, and return the exit code.
 
-    stepped_from: begin a stepped clock there instead of the machine's own.
+    stepped_from: begin a stepped clock there instead of the machine's own. shows: a line a reading on standard output.
 
     Raises:
-        OperatorError: the state directory cannot be used, or the unit's watchdog is shorter than a slot may take.
+        OperatorError: the state directory or a replay's path cannot be used, or the unit's watchdog is shorter than a
+            slot may take.
         StorageError: the outbox cannot be opened.
     """
     _check_watchdog(config)
+    _check_replay(config)
     state_dir = _make_state_dir(config)
     clock: Clock = SystemClock() if stepped_from is None else SteppedClock(stepped_from)
     outbox = Outbox.open(state_dir, config.outbox, device_id=config.device_id, serial=board_serial(), clock=clock)
     try:
-        return Capture(config, clock, outbox, state_dir, stepped_from).run(captures)
+        return Capture(config, clock, outbox, state_dir, stepped_from, shows=shows).run(captures)
     finally:
         outbox.close()
 
@@ -78,10 +86,11 @@ class Capture:
         state_dir: Path,
         stepped_from: datetime | None,
         camera: Camera | None = None,
+        shows: bool = False,
     ) -> None:
         """Take up where the last process left off. camera: another than the settings', for simulations."""
         self._config, self._clock, self._outbox, self._state_dir = config, clock, outbox, state_dir
-        self._digest = config_sha256(config)
+        self._digest, self._shows = config_sha256(config), shows
         self._last = read_status(state_dir)
         self._plan = make_plan(config.schedule, config.light_cycle, config.device_id)
         self._watchdog = Watchdog()
@@ -237,6 +246,8 @@ class Capture:
             say(f"after a reading: {describe_error(error)}")
 
     def _after(self, reading: Reading) -> None:
+        if self._shows:
+            print(describe_reading(reading, zone_of(self._config.light_cycle.zone)), flush=True)
         self._watchdog.ready()
         self._watchdog.progress(f"{reading.captured_at.isoformat(timespec='seconds')} {reading.outcome.value}")
         self._process.watch_clock()
@@ -370,6 +381,16 @@ def _check_watchdog(config: Config) -> None:
             f"camera timeouts and burst_frames let one slot take {worst_s:.0f} s, but the unit's WatchdogSec is "
             f"{limit_s:.0f} s; lower them or raise WatchdogSec"
         )
+
+
+def _check_replay(config: Config) -> None:
+    """Raise OperatorError where the stored pictures cannot be found: a path is not a camera, that may come back."""
+    if config.camera.backend != "replay" or config.camera.replay is None:
+        return
+    try:
+        open_pictures(Path(config.camera.replay.path), config.camera.replay.frames_per_s)
+    except CameraMissing as error:
+        raise OperatorError(f"camera.replay.path: {error}") from error
 
 
 def _make_state_dir(config: Config) -> Path:

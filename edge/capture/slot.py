@@ -8,7 +8,7 @@ from datetime import datetime
 from edge.config.tree import LightCycle
 from edge.contract.reading import Light, Trigger
 from edge.timing.clock import Clock
-from edge.timing.zeitgeber import phase_at, zeitgeber_h
+from edge.timing.zeitgeber import light_at, zeitgeber_h
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def begin_slot(clock: Clock, cycle: LightCycle, request_id: str | None = None) -
         boot_id=clock.boot_id,
         monotonic_s=clock.monotonic_s(),
         clock_synced=synced,
-        light=Light.UNKNOWN if hour is None else phase_at(hour, cycle),
+        light=Light.UNKNOWN if hour is None else light_at(now, cycle),
         zeitgeber_h=hour,
         trigger=Trigger.SCHEDULE if request_id is None else Trigger.COMMAND,
         request_id=request_id,

@@ -25,7 +25,7 @@ camera:
   # width: 1456                       # pixels of the main stream
   # height: 1088
   # small_width: 320                  # pixels of the small view for quality gate and locator
-  # px_per_mm: null                   # scale on the cage floor; without it no age is given
+  # px_per_mm: null                   # scale on the cage floor, pixels per mm; without it no age is ever given
   picamera:
     # number: 0
     # tuning_file: null               # such as imx708_noir.json; a NoIR module needs its own
@@ -62,7 +62,7 @@ schedule:
 
 light_cycle:
   # lights_on: 07:00
-  # light_hours: 12.0
+  # light_hours: 12.0                 # from lights on to lights off, by the clock on the wall
   # zone: "+00:00"                    # a fixed offset (most animal rooms), or an IANA zone such as Europe/Zurich
 
 quality:                              # limits on the small view; grey levels 0-255

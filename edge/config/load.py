@@ -22,6 +22,24 @@ _PATTERNS = {
     get_args(ClockTime)[1].pattern: "a clock time HH:MM from 00:00 to 23:59, such as 07:00",
     get_args(Name)[1].pattern: "a name of 1-32 characters a-z, 0-9 and '-', such as cage07",
 }
+_OTHER_WORDS = {
+    "lights_off": "light_hours (how many hours the light stays on after lights_on)",
+    "light_off": "light_hours (how many hours the light stays on after lights_on)",
+    "timezone": "zone (a fixed offset such as '+01:00', or an IANA zone)",
+    "tz": "zone (a fixed offset such as '+01:00', or an IANA zone)",
+    "broker": "host (the broker's name or address)",
+    "server": "host (the broker's name or address)",
+    "address": "host (the broker's name or address)",
+    "user": "username",
+    "ca_file": "ca (the broker's authority, PEM)",
+    "cert_file": "certificate (PEM)",
+    "key_file": "key (PEM, or credential:NAME)",
+    "scale": "px_per_mm (pixels of the main stream per millimetre on the cage floor)",
+    "mm_per_px": "px_per_mm (pixels per millimetre, the reciprocal)",
+    "interval_s": "interval_light_s and interval_dark_s",
+    "name": "id",
+}
+"""What people write -> the key that means it, with what it wants, where the two look unlike."""
 _KINDS = {
     "int": "a whole number",
     "float": "a number",
@@ -41,17 +59,26 @@ def load_config(path: Path | str) -> Config:
         ConfigError: a key is unknown, missing, of the wrong type or out of range.
     """
     source = Path(path)
+    text = read_text(source)
     try:
-        text = source.read_text(encoding="utf-8")
+        return parse_config(text)
+    except ConfigError as error:
+        raise ConfigError(error.path, error.expected, error.got, source=str(source)) from error
+
+
+def read_text(source: Path) -> str:
+    """Return a settings file's text.
+
+    Raises:
+        OperatorError: the file cannot be read.
+    """
+    try:
+        return source.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise OperatorError(f"{source}: no such settings file; `cageclock init {source}` writes an example") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise OperatorError(f"{source}: the settings cannot be read: {reason}") from error
-    try:
-        return parse_config(text)
-    except ConfigError as error:
-        raise ConfigError(error.path, error.expected, error.got, source=str(source)) from error
 
 
 def parse_config(text: str) -> Config:
@@ -60,11 +87,11 @@ def parse_config(text: str) -> Config:
     Raises:
         ConfigError: a key is unknown, missing, of the wrong type or out of range.
     """
-    values = _with_empty_sections(parse_yaml(text), Config)
+    values = with_empty_sections(parse_yaml(text), Config)
     try:
         config = msgspec.convert(values, Config, strict=True)
     except msgspec.ValidationError as error:
-        raise _explain(str(error), values) from error
+        raise explain(str(error), values) from error
     check_together(config)
     return config
 
@@ -74,7 +101,7 @@ def config_sha256(config: Config) -> str:
     return hashlib.sha256(jsontext.encode(config)).hexdigest()
 
 
-def _with_empty_sections(values: Any, kind: Any) -> Any:
+def with_empty_sections(values: Any, kind: Any) -> Any:
     """Return the values with a section whose keys are all commented out (YAML's null) as an empty section."""
     if not isinstance(values, dict):
         return values
@@ -83,11 +110,11 @@ def _with_empty_sections(values: Any, kind: Any) -> Any:
         is_section = isinstance(field.type, type) and issubclass(field.type, msgspec.Struct)
         if is_section and field.encode_name in filled:
             inner = filled[field.encode_name]
-            filled[field.encode_name] = {} if inner is None else _with_empty_sections(inner, field.type)
+            filled[field.encode_name] = {} if inner is None else with_empty_sections(inner, field.type)
     return filled
 
 
-def _explain(message: str, values: dict[str, Any]) -> ConfigError:
+def explain(message: str, values: dict[str, Any]) -> ConfigError:
     """Return msgspec's message as path, expectation and what came."""
     match = _PLACE.match(message)
     assert match is not None  # the pattern matches any text
@@ -105,6 +132,8 @@ def _unknown_key(where: str, key: str, values: dict[str, Any]) -> ConfigError:
         expected = "no secret in this file (name a file: mqtt.password_file)"
         return ConfigError(_join(where, key), expected, "one (not shown)")
     known = _keys_at(where, values)
+    if key in _OTHER_WORDS and _OTHER_WORDS[key].partition(" ")[0] in known:
+        return ConfigError(_join(where, key), f"another key: {_OTHER_WORDS[key]}", f"the unknown key {key!r}")
     near = difflib.get_close_matches(key, known, n=1)
     expected = f"a known key (did you mean {near[0]!r}?)" if near else f"one of {', '.join(known)}"
     return ConfigError(_join(where, key), expected, f"the unknown key {key!r}")

@@ -116,7 +116,10 @@ class Schedule(Struct, frozen=True, kw_only=True):
 
 
 class LightCycle(Struct, frozen=True, kw_only=True):
-    """When the room's light goes on. zone: a fixed offset such as `+01:00` (most animal rooms) or an IANA name."""
+    """When the room's light goes on. zone: a fixed offset such as `+01:00` (most animal rooms) or an IANA name.
+
+    light_hours: from lights-on to lights-off by the clock on the wall; one more or less on the day of a clock change.
+    """
 
     lights_on: ClockTime = "07:00"
     light_hours: Annotated[float, msgspec.Meta(gt=0, lt=24)] = 12.0

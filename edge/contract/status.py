@@ -15,6 +15,7 @@ from edge.contract.base import (
     Epoch,
     Fraction,
     Name,
+    NotNegative,
     Number,
     Sequence,
     Struct,
@@ -73,6 +74,8 @@ class Health(Struct, frozen=True, kw_only=True):
     recovery: counters of the camera's recovery ladder since the state directory was made.
     connection_ends: how connections to the broker failed or ended since publish began, with counts: `unreachable`,
     `refused`, `unanswered`, `silent`, `unreadable`, `broken`; devices before this field send none.
+    longest_interval_s: the longest time between two captures by the device's schedule: a device that is silent for
+    some of them needs a person. Devices before this field send none.
     """
 
     schema: Literal["cageclock/health/1"] = HEALTH_SCHEMA
@@ -98,6 +101,7 @@ class Health(Struct, frozen=True, kw_only=True):
     recovery: Counters
     reconnects: Count
     connection_ends: Counters = msgspec.field(default_factory=dict)
+    longest_interval_s: NotNegative | msgspec.UnsetType = msgspec.UNSET
 
 
 class Window(Struct, frozen=True, kw_only=True):

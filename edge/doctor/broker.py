@@ -6,8 +6,9 @@ connections of one name, so that a second connection of this device would push p
 
 from __future__ import annotations
 
+import contextlib
 import os
-import ssl
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,12 +19,13 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.config.load import config_sha256
 from edge.config.tree import Config, Mqtt
-from edge.contract.service.credential import secret_path
-from edge.contract.service.tls import client_context
-from edge.contract.topics import DeviceTopics
+from edge.contract.service.credential import read_password
+from edge.contract.topics import DeviceTopics, station_availability
+from edge.contract.unreachable import DEVICE_KEYS, why_unreachable
 from edge.doctor.finding import Finding
-from edge.errors import OperatorError
-from edge.publish.status.status_file import PublishStatus, is_running, read_publish_status
+from edge.errors import NetworkError, OperatorError
+from edge.publish.connection import tls_context
+from edge.publish.status.status_file import PublishStatus, is_running, lock_path, read_publish_status
 
 NAME = "broker"
 PATIENCE_S = 8.0
@@ -32,9 +34,12 @@ PATIENCE_S = 8.0
 class _RoundTrip:
     """What came back from the broker; callbacks only take notes."""
 
-    def __init__(self, topic: str, payload: bytes) -> None:
-        """Nothing came back yet."""
-        self.topic, self.payload = topic, payload
+    def __init__(self, topic: str, payload: bytes, station_topic: str | None) -> None:
+        """Nothing came back yet. station_topic: where the station of the settings says whether it is there."""
+        self.topic, self.payload, self.station_topic = topic, payload, station_topic
+        self.station_said: bytes | None = None
+        self.socket_error: OSError | None = None
+        self.ended = False
         self.connected: Any = None
         self.subscribed: Any = None
         self.published: Any = None
@@ -44,8 +49,12 @@ class _RoundTrip:
         self.connected = reason
         if not reason.is_failure:
             client.subscribe(self.topic, 1)
+            if self.station_topic is not None:
+                client.subscribe(self.station_topic, 1)
 
     def on_subscribe(self, client: mqtt.Client, _data: Any, _mid: int, reasons: list[Any], _properties: Any) -> None:
+        if self.subscribed is not None:
+            return  # the station's
         self.subscribed = reasons[0]
         client.publish(self.topic, self.payload, qos=1)
 
@@ -53,13 +62,31 @@ class _RoundTrip:
         self.published = reason
 
     def on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        if message.payload == self.payload:
+        if message.topic == self.station_topic:
+            self.station_said = bytes(message.payload)
+        elif message.payload == self.payload:
             self.returned.set()
+
+    def on_disconnect(self, _client: mqtt.Client, _data: Any, _flags: Any, _reason: Any, _properties: Any) -> None:
+        self.ended = True
+
+    def on_log(self, _client: mqtt.Client, _data: Any, level: int, _text: str) -> None:
+        """Keep the error that paho meets on the socket; it only logs it."""
+        error = sys.exc_info()[1]
+        if level == mqtt.MQTT_LOG_ERR and isinstance(error, OSError):
+            self.socket_error = error
 
 
 def check_broker(config: Config) -> Finding:
-    """Return what publish says of its connection where it runs, else what `try_broker` finds."""
+    """Return what publish says of its connection where it runs, else what `try_broker` finds.
+
+    Raises:
+        PermissionError: this user may not see whether publish runs.
+    """
     state_dir = Path(config.state_dir)
+    # Who may not see whether publish runs must not connect in its place: the broker would end publish's connection.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        os.close(os.open(lock_path(state_dir), os.O_RDONLY))
     if is_running(state_dir):
         return _as_publish_says(config, read_publish_status(state_dir))
     return try_broker(config)
@@ -80,6 +107,8 @@ def _as_publish_says(config: Config, status: PublishStatus | None) -> Finding:
         return Finding(
             NAME, False, f"publish is connected to {status.broker}, but {status.said}", "correct the access list"
         )
+    if config.mqtt.station is not None and status.station_heard is False:
+        return _no_station(config.mqtt.station, status.broker, said=False)
     text = f"{status.broker}, MQTT {config.mqtt.version}, publish is connected since {since}; {_releases(config.mqtt)}"
     return Finding(NAME, True, text)
 
@@ -91,16 +120,18 @@ def try_broker(config: Config) -> Finding:
     """
     settings = config.mqtt
     where = f"{settings.host}:{settings.port}"
-    trip = _RoundTrip(DeviceTopics(config.device_id).of("doctor"), os.urandom(8).hex().encode())
+    station_topic = None if settings.station is None else station_availability(settings.station)
+    trip = _RoundTrip(DeviceTopics(config.device_id).of("doctor"), os.urandom(8).hex().encode(), station_topic)
     try:
         client = _client(config, trip)
     except OperatorError as error:
         return Finding(NAME, False, str(error), "correct the mqtt section of the settings")
+    except NetworkError as error:
+        return Finding(NAME, False, str(error), "try again in a minute")
     try:
         client.connect(settings.host, settings.port, keepalive=settings.keepalive_s)
     except (OSError, ValueError) as error:
-        advice = "check mqtt.host, mqtt.port and the network; readings are kept until it is there"
-        return Finding(NAME, False, f"{where} cannot be reached: {error}", advice)
+        return Finding(NAME, False, _why(settings, error), "readings are kept until it is there")
     client.loop_start()
     try:
         deadline_s = time.monotonic() + PATIENCE_S
@@ -108,6 +139,8 @@ def try_broker(config: Config) -> Finding:
             time.sleep(0.02)
         if trip.published is not None and not trip.published.is_failure:
             trip.returned.wait(1.0)
+            while settings.station is not None and trip.station_said is None and time.monotonic() < deadline_s - 5.0:
+                time.sleep(0.02)
     finally:
         client.disconnect()
         client.loop_stop()
@@ -121,34 +154,28 @@ def _client(config: Config, trip: _RoundTrip) -> mqtt.Client:
     name = f"{config.device_id}-doctor-{os.getpid()}"
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=version, reconnect_on_failure=False)
     if settings.username is not None:
-        client.username_pw_set(settings.username, _password(settings))
+        client.username_pw_set(settings.username, read_password(settings.password_file, "mqtt.password_file"))
     if settings.tls is not None:
-        try:
-            key = None if settings.tls.key is None else os.fspath(secret_path(settings.tls.key, "mqtt.tls.key"))
-            client.tls_set_context(client_context(settings.tls.ca, settings.tls.certificate, key))
-        except (OSError, ssl.SSLError, ValueError) as error:
-            raise OperatorError(f"mqtt.tls: {error}") from error
+        client.tls_set_context(tls_context(settings.tls))
     client.on_connect, client.on_subscribe = trip.on_connect, trip.on_subscribe
     client.on_publish, client.on_message = trip.on_publish, trip.on_message
+    client.on_disconnect, client.on_log = trip.on_disconnect, trip.on_log
     return client
 
 
-def _password(settings: Mqtt) -> str | None:
-    if settings.password_file is None:
-        return None
-    path = secret_path(settings.password_file, "mqtt.password_file")
-    try:
-        return path.read_text().strip()
-    except OSError as error:
-        raise OperatorError(f"mqtt.password_file: {path} cannot be read: {error.strerror}") from error
+def _why(settings: Mqtt, error: BaseException) -> str:
+    ca = None if settings.tls is None else settings.tls.ca
+    return why_unreachable(error, settings.host, settings.port, DEVICE_KEYS, ca=ca)
 
 
 def _is_over(trip: _RoundTrip) -> bool:
     refused = trip.connected is not None and trip.connected.is_failure
-    return refused or trip.published is not None
+    return refused or trip.published is not None or (trip.ended and trip.connected is None)
 
 
 def _judge(trip: _RoundTrip, where: str, settings: Mqtt) -> Finding:
+    if trip.connected is None and trip.socket_error is not None:
+        return Finding(NAME, False, _why(settings, trip.socket_error), "readings are kept until it is there")
     if trip.connected is None:
         advice = "check mqtt.port and mqtt.tls: does that port speak MQTT, with or without TLS as set?"
         return Finding(NAME, False, f"{where} did not answer as a broker", advice)
@@ -162,6 +189,8 @@ def _judge(trip: _RoundTrip, where: str, settings: Mqtt) -> Finding:
             "allow this user to write its own subtree in the broker's access list (pattern write cageclock/v1/%u/#)"
         )
         return Finding(NAME, False, f"{where} refused a message on {trip.topic}: {trip.published}", advice)
+    if settings.station is not None and trip.station_said != b"online":
+        return _no_station(settings.station, where, said=trip.station_said is not None)
     station = _releases(settings)
     if trip.returned.is_set():
         return Finding(NAME, True, f"{where}, MQTT {settings.version}, a message went there and back; {station}")
@@ -170,6 +199,18 @@ def _judge(trip: _RoundTrip, where: str, settings: Mqtt) -> Finding:
         return Finding(NAME, True, f"{where}, MQTT {settings.version}, a message was accepted; {station}")
     advice = "the broker's access list may drop it silently; allow the device to write cageclock/v1/<device_id>/#"
     return Finding(NAME, False, f"{where} acknowledged a message on {trip.topic} but did not deliver it", advice)
+
+
+def _no_station(station: str, where: str, *, said: bool) -> Finding:
+    """Return that nobody would take the readings, though the broker is well."""
+    if said:
+        advice = "start it (systemctl status cageclock-station on the lab's server); readings are kept until then"
+        return Finding(NAME, False, f"{where} is well, but the station {station} is offline", advice)
+    advice = (
+        f"is mqtt.station the station's name, does it run, may this device read {station_availability(station)}? "
+        "Readings are kept until it is there"
+    )
+    return Finding(NAME, False, f"{where} is well, but a station named {station} was never seen there", advice)
 
 
 def _releases(settings: Mqtt) -> str:

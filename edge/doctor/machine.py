@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grp
 import os
+import pwd
 import shutil
 import stat
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.doctor.finding import Finding
 from edge.timing.clock import Clock
+
+WORKER = "cageclock-capture"
+"""The user of the capture unit, who may read what the doctor looks at."""
 
 
 def check_clock(clock: Clock) -> Finding:
@@ -56,11 +60,11 @@ def _permission_problems(config: Config) -> Iterator[tuple[str, str]]:
     """Yield what is wrong and what to do about it."""
     own = capture_folder(Path(config.state_dir))
     place = _existing(own)
-    if not os.access(place, os.W_OK | os.X_OK):
-        yield f"{place} cannot be written by this user", f"sudo chown cageclock-capture:cageclock {own}"
+    if not os.access(place, os.W_OK | os.X_OK, effective_ids=True):
+        yield f"{place} cannot be written by user {user_name()}", how_to_have_the_rights(place)
     for key, name in _files(config):
-        if not os.access(name, os.R_OK):
-            there = "cannot be read by this user" if name.exists() else "does not exist"
+        if not os.access(name, os.R_OK, effective_ids=True):
+            there = f"cannot be read by user {user_name()}" if os.path.lexists(name) else "does not exist"
             yield f"{key}: {name} {there}", "correct the path, or its owner and mode"
         elif key in ("mqtt.password_file", "mqtt.tls.key") and name.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
             yield f"{key}: {name} can be read by every user", f"chmod o= {name}"
@@ -79,6 +83,25 @@ def _files(config: Config) -> Iterator[tuple[str, Path]]:
                 yield f"mqtt.tls.{key}", Path(name)
     for index, name in enumerate(config.bundle.trusted_keys or ()):
         yield f"bundle.trusted_keys[{index}]", Path(name)
+
+
+def user_name() -> str:
+    """Return who runs this, by name where there is one."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def how_to_have_the_rights(path: Path) -> str:
+    """Return what a person without the rights for a file does: on a device, be the user whose it is."""
+    try:
+        pwd.getpwnam(WORKER)
+    except KeyError:
+        return f"run it as the user whose it is, or: sudo chown -R $USER {path}"
+    if user_name() == WORKER:
+        return f"sudo chown {WORKER}:cageclock {path}; `cageclock install-units` sets all owners right"
+    return f"run the doctor as the user that does the work: sudo -u {WORKER} cageclock doctor --config FILE"
 
 
 def _existing(path: Path) -> Path:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 from edge.config.tree import Config
 from edge.doctor.broker import check_broker
 from edge.doctor.camera import check_camera
 from edge.doctor.finding import Finding
-from edge.doctor.machine import check_clock, check_disk, check_permissions
+from edge.doctor.machine import check_clock, check_disk, check_permissions, how_to_have_the_rights, user_name
 from edge.doctor.model import check_model
 from edge.timing.clock import SystemClock
 
@@ -29,6 +30,10 @@ def run(config: Config, *, as_json: bool = False) -> int:
     for name, check in checks:
         try:
             finding = check()
+        except PermissionError as error:
+            place = Path(error.filename or config.state_dir)
+            text = f"{place} may not be looked at by user {user_name()}"
+            finding = Finding(name, False, text, how_to_have_the_rights(place))
         except Exception as error:  # noqa: BLE001 - one check that breaks must not hide the others
             finding = Finding(
                 name, False, f"{type(error).__name__}: {error}", "this is a fault of the check; report it"

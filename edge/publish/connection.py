@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ssl
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +21,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.config.tree import Mqtt
-from edge.contract.service.credential import secret_path
+from edge.config.tree import Mqtt, Tls
+from edge.contract.service.credential import read_password, secret_path
 from edge.contract.service.tls import client_context
+from edge.contract.unreachable import DEVICE_KEYS, is_passing, why_unreachable
 from edge.errors import NetworkError, OperatorError
 
 NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
@@ -64,7 +66,7 @@ class Link:
         """Open the connection; on_message gets topic, payload, retained; on_acked message id and reason code.
 
         Raises:
-            NetworkError: nobody listens there, or TLS failed.
+            NetworkError: nobody listens there, TLS failed, or a file cannot be read at the moment.
             OperatorError: a password or certificate file cannot be read.
         """
         self._settings, self._on_message, self._on_acked = settings, on_message, on_acked
@@ -87,6 +89,9 @@ class Link:
         self._client.max_inflight_messages_set(_LIBRARY_IN_FLIGHT)
         self._client.will_set(will_topic, b"offline", qos=1, retain=True)
         self._prepare_login()
+        self._accepted = False
+        self._socket_error: OSError | None = None
+        self._client.on_log = self._logged
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._message
@@ -156,15 +161,18 @@ class Link:
     def _prepare_login(self) -> None:
         settings = self._settings
         if settings.username is not None:
-            self._client.username_pw_set(settings.username, read_secret(settings.password_file))
-        if settings.tls is None:
-            return
-        try:
-            key = None if settings.tls.key is None else str(secret_path(settings.tls.key, "mqtt.tls.key"))
-            context = client_context(settings.tls.ca, settings.tls.certificate, key)
-        except (OSError, ssl.SSLError) as error:
-            raise OperatorError(f"mqtt.tls: a file cannot be used: {error}; look at ca, certificate and key") from error
-        self._client.tls_set_context(context)
+            self._client.username_pw_set(settings.username, read_password(settings.password_file, "mqtt.password_file"))
+        if settings.tls is not None:
+            self._client.tls_set_context(tls_context(settings.tls))
+
+    def _logged(self, _client: mqtt.Client, _data: object, level: int, _text: str) -> None:
+        """Keep the error that paho meets on the socket: it only logs it, and says no more than that the link broke.
+
+        A broker that refuses a certificate says so with TLS 1.3 in its first answer, long after the handshake.
+        """
+        error = sys.exc_info()[1]
+        if level == mqtt.MQTT_LOG_ERR and isinstance(error, OSError):
+            self._socket_error = error
 
     def _connected(
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, properties: Properties | None
@@ -175,7 +183,8 @@ class Link:
         limit = getattr(properties, "MaximumPacketSize", None) if properties is not None else None
         if limit is not None:
             self.max_packet_bytes = min(self.max_packet_bytes, int(limit))
-        self.connected = True
+        self.connected = self._accepted = True
+        self._client.on_log = None  # each message would be logged; from here on an error has no more to say
 
     def _disconnected(
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: Properties | None
@@ -200,10 +209,21 @@ class Link:
         may be half a keep-alive after the first message that the network swallowed. Newer mosquittos do so before paho
         notices. A message that a broker cannot bear ends the connection at once.
         """
+        if not self._accepted:
+            return Ended(self._why_never_accepted(words), "broken", code)
         silent_s = time.monotonic() - self._answered_at_s if self._unacknowledged else 0.0
         if code in (0, _UNSPECIFIED) and silent_s >= self._settings.keepalive_s / 2:
             return Ended(f"{words} (after {silent_s:.0f} s without an answer to what was sent)", "silent", code)
         return Ended(words, "broken", code)
+
+    def _why_never_accepted(self, words: str) -> str:
+        """Return why a connection ended before the broker had accepted it."""
+        if self._socket_error is not None:
+            return _why_not(self._settings, self._socket_error)
+        hint = "does it want a certificate of this client (mqtt.tls.certificate)?"
+        if self._settings.tls is None:
+            hint = "does that port want TLS (mqtt.tls)?"
+        return f"{words}, at {_at(self._settings)}, before it had accepted it: {hint}"
 
     def _message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload), bool(message.retain))
@@ -233,27 +253,28 @@ class Link:
                 connection.close()
 
 
-def read_secret(place: str | None) -> str | None:
-    """Return the password of a file, or of the systemd credential `credential:NAME`; it is never logged.
+def tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return what the files of the settings say about whom to trust and who one is.
 
     Raises:
-        OperatorError: the file cannot be read.
+        NetworkError: a file cannot be read at the moment.
+        OperatorError: a file is missing, may not be read, or is not what it should be; it is named.
     """
-    if place is None:
-        return None
-    path = secret_path(place, "mqtt.password_file")
+    key = None if tls.key is None else str(secret_path(tls.key, "mqtt.tls.key"))
     try:
-        return path.read_text(encoding="utf-8").strip("\r\n")
+        return client_context(tls.ca, tls.certificate, key)
     except OSError as error:
-        raise OperatorError(f"mqtt.password_file: {path} cannot be read: {error.strerror}") from error
+        names = {tls.ca: "ca", tls.certificate: "certificate", key: "key"}
+        which = names.get(error.filename, "ca")
+        text = f"mqtt.tls.{which}: {error.filename or tls.ca}: {error.strerror or error}"
+        if is_passing(error):
+            raise NetworkError(text) from error
+        raise OperatorError(f"{text}; correct the path, the file or its rights") from error
 
 
-def _why_not(settings: Mqtt, error: Exception) -> str:
-    where = _at(settings)
-    if isinstance(error, ssl.SSLError):
-        return f"mqtt: TLS with {where} failed: {error}; look at mqtt.tls and at the clock"
-    reason = getattr(error, "strerror", None) or str(error)
-    return f"mqtt: no broker at {where}: {reason}; look at mqtt.host, mqtt.port and the network"
+def _why_not(settings: Mqtt, error: BaseException) -> str:
+    ca = None if settings.tls is None else settings.tls.ca
+    return f"mqtt: {why_unreachable(error, settings.host, settings.port, DEVICE_KEYS, ca=ca)}"
 
 
 def _refusal(settings: Mqtt, code: ReasonCode) -> str:

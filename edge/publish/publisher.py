@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from edge.contract.delivery import Committed
 from edge.contract.record import EventCode
 from edge.contract.status import Info, OpenEpoch, Question
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
-from edge.errors import MessageError, NetworkError, StorageError
+from edge.errors import MessageError, NetworkError, OperatorError, StorageError
 from edge.host.board import board_serial
 from edge.outbox.delivery import Delivery
 from edge.publish.commands import Commands
@@ -27,13 +27,14 @@ from edge.publish.connection import NOT_AUTHORISED, TAKEN_OVER, Link
 from edge.publish.delivery.sender import Sender, jitter
 from edge.publish.log import Journal
 from edge.publish.reconnect import Ends
-from edge.publish.status.capture_status import Captured, read_captured
-from edge.publish.status.health import Backlog, make_health
+from edge.publish.status.announced import Announced
+from edge.publish.status.capture_status import Captured, capture_has_begun, capture_runs, read_captured
+from edge.publish.status.health import Backlog, Surroundings, make_health
 from edge.publish.status.home_assistant import birth_topic, discovery_topic, make_discovery
 from edge.publish.status.machine import look_at_machine, machine_name
 from edge.publish.status.recent import Recent
 from edge.publish.status.status_file import StatusFile
-from edge.publish.status.summary import summarise
+from edge.publish.status.summary import Glance, summarise
 from edge.timing.clock import SystemClock
 from edge.version import VERSION
 
@@ -43,6 +44,8 @@ SETTLE_S = 0.3
 """After connecting, the retained watermark is given so long to come, so that less is sent twice."""
 RESUBSCRIBE_S = 30.0
 TIDY_S = 600.0
+_FAILURE = 0x80
+"""From this reason code on the broker refuses (MQTT 5, section 2.4)."""
 REFUSED = (
     "the broker refuses what this device publishes; give it write access to its topics in the broker's access list"
 )
@@ -59,12 +62,14 @@ class Publisher:
         self._journal = Journal()
         self._sender = Sender(config, delivery, self._journal)
         self._commands = Commands(delivery, self._sender, self._answer)
-        self._ailing: set[str] = set()
+        self._ailing: dict[str, str] = {}
         self._answers: dict[int, Result] = {}
         self._unanswered: list[Result] = []
         self._link: Link | None = None
         self._clock = SystemClock()
-        self._started_at = datetime.now(UTC)
+        self._started_at, self._started_s = datetime.now(UTC), time.monotonic()
+        self._announced, self._clearing = Announced(self._state_dir), dict[int, str]()
+        self._station_heard = self._files_were_right = False
         self._ready_at_s: float | None = None
         self._denied, self._resubscribe_at_s, self._refused_at_s = "", 0.0, float("-inf")
         self._save_at_s = self._health_at_s = self._tidy_at_s = 0.0
@@ -100,6 +105,16 @@ class Publisher:
         """Append an event of the process itself."""
         self._guard("save", lambda: self._delivery.event(code, text))
 
+    def describe(self) -> str:
+        """Return in one line for a person at a terminal how delivery stands."""
+        connected = self._link is not None and self._link.connected
+        waiting, sent = self._sender.unreleased(), len(self._sender.records.window.in_flight)
+        where = "connected" if connected else "not connected"
+        station = self._config.mqtt.station
+        who = "the broker" if station is None else f"station {station}"
+        there = "" if station is None or self._sender.station_online or not connected else f"; {who} is not there"
+        return f"{where}{there}; {waiting} records not yet stored by {who}, {sent} of them on the way"
+
     def close(self) -> None:
         """Say offline, which a clean goodbye would not (it cancels the last will), and let go of everything."""
         link = self._link
@@ -122,11 +137,11 @@ class Publisher:
         """Do something that needs a database; trouble is said once, whoever meets it, and tried again."""
         try:
             work()
-            self._ailing.discard(what)
+            self._ailing.pop(what, None)
             if not self._ailing:
                 self._journal.forget("storage")
         except StorageError as error:
-            self._ailing.add(what)
+            self._ailing[what] = str(error)
             self._journal.say("storage", f"{error}. It is tried again; nothing is lost", state=type(error).__name__)
 
     def _connect(self, now_s: float) -> None:
@@ -138,8 +153,12 @@ class Publisher:
                 self._arrived,
                 self._acked,
             )
-            self._ready_at_s = None
-        except NetworkError as error:
+            self._ready_at_s, self._files_were_right = None, True
+        except (NetworkError, OperatorError) as error:
+            # At the start a wrong file is a person's to correct; later it is one that is being replaced just now.
+            if isinstance(error, OperatorError) and not self._files_were_right:
+                raise
+            self._files_were_right = self._files_were_right or isinstance(error, NetworkError)
             self._journal.say("connection", f"{error}. It is tried again; nothing is lost")
             self._status.note(connected=False, said=str(error))
             self._ends.unreachable(now_s)
@@ -180,6 +199,7 @@ class Publisher:
         link.publish(self._topics.of("availability"), b"online", retain=True)
         self._info, self._summaries, self._summarised = b"", {}, None
         self._health_at_s, self._refused_at_s = 0.0, float("-inf")
+        self._clearing.clear()
         self._discover(link)
         unanswered, self._unanswered = [*self._answers.values(), *self._unanswered], []
         self._answers.clear()
@@ -229,6 +249,7 @@ class Publisher:
             if topic.startswith(f"{ROOT}/station/"):
                 station, online, now_s = topic.split("/")[-2], payload == b"online", time.monotonic()
                 if topic == self._station_topic:
+                    self._hear_station()
                     self._sender.station_said(online, now_s)
                 self._sender.replays.station_said(station, online, now_s)
             elif topic.startswith(self._topics.of("command/")):
@@ -240,9 +261,15 @@ class Publisher:
         except (MessageError, StorageError) as error:
             self._journal.say(f"message {topic}", f"mqtt: {topic}: passed over: {error}")
 
+    def _hear_station(self) -> None:
+        """Note that the station of the settings exists; what doctor reads says so too."""
+        self._station_heard = True
+        self._status.hear_station()
+
     def _take_watermark(self, station: str, message: Committed, retained: bool) -> None:
         """Only the station named in the settings releases records; another's steers a replay that is for it."""
         if station == self._config.mqtt.station:
+            self._hear_station()
             self._sender.committed(message, retained=retained)
         self._sender.replays.committed(station, message)
 
@@ -255,21 +282,33 @@ class Publisher:
             self._answers[mid] = result
 
     def _acked(self, mid: int, code: int) -> None:
+        cleared = self._clearing.pop(mid, None)
+        if cleared is not None and code < _FAILURE:
+            self._announced.remove(cleared)
         if code == NOT_AUTHORISED:
             self._refused_at_s = time.monotonic()
         if self._answers.pop(mid, None) is None:
             self._sender.acked(mid, code, time.monotonic())
 
     def _discover(self, link: Link) -> None:
-        if self._config.mqtt.home_assistant:
-            payload = jsontext.encode(make_discovery(self._config))
-            link.publish(discovery_topic(self._config), payload, retain=True)
+        """Describe the device to Home Assistant, or take back what is retained where it is not to be described."""
+        wanted = discovery_topic(self._config) if self._config.mqtt.home_assistant else None
+        for topic in self._announced.topics - {wanted}:
+            mid = link.publish(topic, b"", retain=True)
+            if mid is not None:
+                self._clearing[mid] = topic
+        if wanted is not None:
+            self._announced.add(wanted)
+            link.publish(wanted, jsontext.encode(make_discovery(self._config)), retain=True)
 
     def _say_state(self, link: Link) -> None:
         """Publish health, and info and summaries where they changed."""
         now, captured = datetime.now(UTC), read_captured(self._state_dir)
         machine = look_at_machine(self._state_dir)
-        health = make_health(self._config, machine, captured, self._backlog(), now)
+        glances: list[Glance] = []
+        self._guard("glance", lambda: glances.extend(self._newest_readings()))
+        around = self._surroundings()
+        health = make_health(self._config, machine, captured, self._backlog(), around, glances, now)
         link.publish(self._topics.of("health"), jsontext.encode(health), retain=True)
         self._asked = self._sender.questions()
         info = jsontext.encode(self._make_info(captured))
@@ -277,6 +316,21 @@ class Publisher:
             self._info = info
             link.publish(self._topics.of("info"), info, retain=True)
         self._say_summaries(link)
+
+    def _newest_readings(self) -> Sequence[Glance]:
+        newest = self._sender.shelf.newest
+        return () if newest is None else self._recent.until(datetime.fromisoformat(newest.recorded_at))
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            watched_s=time.monotonic() - self._started_s,
+            capture_running=capture_runs(self._state_dir),
+            capture_begun=capture_has_begun(self._state_dir),
+            station_heard=self._station_heard,
+            station_online=self._sender.station_online,
+            clock_synced=self._clock.synced(),
+            storage="; ".join(sorted(set(self._ailing.values()))),
+        )
 
     def _backlog(self) -> Backlog:
         sender, newest = self._sender, self._sender.shelf.newest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 
@@ -20,8 +21,10 @@ WATCHDOG_S = 5.0
 FULL_RETRY_S = 4.0
 
 
-def run(config: Config) -> int:
+def run(config: Config, *, shows: bool = False) -> int:
     """Publish until SIGTERM or SIGINT and return 0.
+
+    shows: say on standard output how many records wait, whenever that changes.
 
     systemd's watchdog is fed by completed cycles only; there is no other thread whose death could go unseen.
 
@@ -43,21 +46,21 @@ def run(config: Config) -> int:
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        _publish(config, state_dir, stop)
+        _publish(config, state_dir, stop, shows)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
 
 
-def _publish(config: Config, state_dir: Path, stop: list[int]) -> None:
+def _publish(config: Config, state_dir: Path, stop: list[int], shows: bool) -> None:
     delivery = _open_delivery(state_dir, config.device_id, stop)
     if delivery is None:
         return
     try:
         publisher = Publisher(config, delivery)
         try:
-            _loop(publisher, stop, config.memory.publish_mb)
+            _loop(publisher, stop, config.memory.publish_mb, shows)
         finally:
             notify("STOPPING=1")
             publisher.close()
@@ -87,16 +90,19 @@ def _open_delivery(state_dir: Path, device_id: str, stop: list[int]) -> Delivery
     return None
 
 
-def _loop(publisher: Publisher, stop: list[int], ceiling_mb: float) -> None:
+def _loop(publisher: Publisher, stop: list[int], ceiling_mb: float, shows: bool) -> None:
     """Cycle until the end is asked for.
 
     Raises:
         DeviceError: the process holds more memory than it may.
     """
     told_s = float("-inf")
-    ready = False
+    ready, shown = False, ""
     while not stop:
         publisher.cycle()
+        if shows and (text := publisher.describe()) != shown:
+            shown = text
+            print(f"{datetime.now().astimezone():%H:%M:%S}  {text}", flush=True)
         if not ready:
             ready = True
             notify("READY=1")

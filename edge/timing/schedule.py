@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 from edge.config.tree import LightCycle, Schedule, ZeitgeberWindow
 from edge.contract.reading import Light
-from edge.timing.zeitgeber import last_lights_on, light_at, zeitgeber_h
+from edge.timing.zeitgeber import last_lights_on, light_at, lights_off_after, zeitgeber_h
 
 _STEPS = 100_000
 _TINY_S = 1e-6
@@ -132,7 +132,7 @@ def _window_day(window: ZeitgeberWindow, at: datetime, cycle: LightCycle) -> dat
 def _next_change(cycle: LightCycle, windows: tuple[ZeitgeberWindow, ...], at: datetime) -> datetime:
     """Return the next instant at which another interval may count."""
     on = last_lights_on(at, cycle)
-    hours = {cycle.light_hours, *(window.from_h for window in windows), *(window.until_h for window in windows)}
-    changes = [on + timedelta(hours=hour) for hour in hours]
+    hours = {*(window.from_h for window in windows), *(window.until_h for window in windows)}
+    changes = [lights_off_after(on, cycle), *(on + timedelta(hours=hour) for hour in hours)]
     following = last_lights_on(on + timedelta(hours=26), cycle)
     return min(change for change in (*changes, following) if change > at)

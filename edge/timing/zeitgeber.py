@@ -34,9 +34,17 @@ def zeitgeber_h(at: datetime, cycle: LightCycle) -> float:
 
 def light_at(at: datetime, cycle: LightCycle) -> Light:
     """Return the phase of the animals' day at an instant."""
-    return phase_at(zeitgeber_h(at, cycle), cycle)
+    return Light.LIGHT if at < lights_off_after(last_lights_on(at, cycle), cycle) else Light.DARK
 
 
-def phase_at(hour: float, cycle: LightCycle) -> Light:
-    """Return the phase of the animals' day at an hour since lights-on."""
-    return Light.LIGHT if hour < cycle.light_hours else Light.DARK
+def lights_off_after(lights_on_at: datetime, cycle: LightCycle) -> datetime:
+    """Return the instant (UTC) at which the light that went on then goes off again.
+
+    The room's timer goes by the clock on the wall: from 20:00 with 12 hours it goes off at 08:00, also in the night in
+    which the clock is set, 11 or 13 hours later.
+    """
+    zone = zone_of(cycle.zone)
+    on = lights_on_at.astimezone(zone)
+    clock_time = time.fromisoformat(cycle.lights_on)  # where the clock skips that time, the light goes on later
+    off = datetime.combine(on.date(), clock_time) + timedelta(hours=cycle.light_hours)
+    return off.replace(tzinfo=zone).astimezone(UTC)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import queue
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,9 +24,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.contract import topics
-from edge.contract.service.credential import secret_path
-from edge.errors import OperatorError
-from station.ingest.settings import Settings
+from edge.contract.service.credential import read_password, secret_path
+from edge.contract.service.tls import client_context
+from edge.contract.unreachable import STATION_KEYS, is_passing, why_unreachable
+from edge.errors import NetworkError, OperatorError
+from station.ingest.settings import Settings, Tls
 from station.store.message import STATES
 
 LOG = logging.getLogger("station")
@@ -61,13 +64,15 @@ class Link:
         """Prepare a client; `start` connects.
 
         Raises:
-            OperatorError: the password file or a certificate cannot be read.
+            OperatorError: the password file or a certificate is missing or wrong; it is named.
+            NetworkError: one of them cannot be read at the moment.
         """
         self._settings = settings
         self._waiting: queue.Queue[Delivery] = queue.Queue(2 * RECEIVE_MAXIMUM)
         self._stopping = threading.Event()
         self._connections = 0
-        self._connected = False
+        self._connected = self._accepted = False
+        self._socket_error: OSError | None = None
         self._renewed = threading.Event()
         self._complaint = ""
         self._denied: dict[str, str] = {}
@@ -99,6 +104,10 @@ class Link:
             return False
         self._renewed.clear()
         return True
+
+    def trouble(self) -> str:
+        """Return one sentence on what keeps the station from hearing or answering the devices, "" for nothing."""
+        return self._complaint or self.denied()
 
     def denied(self) -> str:
         """Return one sentence on the subscriptions that the broker refuses, "" while it refuses none."""
@@ -173,16 +182,12 @@ class Link:
             manual_ack=True,
         )
         if settings.username is not None:
-            client.username_pw_set(settings.username, read_password(settings.password_file))
+            client.username_pw_set(settings.username, read_password(settings.password_file, "password_file"))
         if settings.tls is not None:
-            tls = settings.tls
-            try:
-                key = None if tls.key_file is None else str(secret_path(tls.key_file, "tls.key_file"))
-                client.tls_set(ca_certs=tls.ca_file, certfile=tls.cert_file, keyfile=key)
-            except (OSError, ssl.SSLError, ValueError) as error:
-                raise OperatorError(f"tls: a certificate or key cannot be used: {error}") from error
+            client.tls_set_context(_tls_context(settings.tls))
         client.will_set(self._availability, b"offline", qos=1, retain=True)
         client.reconnect_delay_set(1, 30)
+        client.on_log = self._guarded(self._on_log)
         client.on_connect = self._guarded(self._on_connect)
         client.on_connect_fail = self._guarded(self._on_connect_fail)
         client.on_disconnect = self._guarded(self._on_disconnect)
@@ -233,6 +238,8 @@ class Link:
             )
             return
         self._complaint = ""
+        self._accepted = True
+        client.on_log = None  # each message would be logged; an accepted connection has no more to say
         self._connections += 1
         self._denied.clear()
         client.publish(self._availability, b"online", qos=1, retain=True)
@@ -257,14 +264,37 @@ class Link:
                 self._asked[mid] = wanted
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: object) -> None:
-        self._complain(
-            f"cannot reach the broker {self._settings.host}:{self._settings.port}; is it running, is the port right? "
-            "(trying again; the devices keep their readings)"
-        )
+        # paho calls this while it handles the error, and hands it on to nobody.
+        error = sys.exc_info()[1]
+        self._complain(f"{self._why(error)} (trying again; the devices keep their readings)")
 
-    def _on_disconnect(self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _p: object) -> None:
-        self._connected = False
-        if code.value == TAKEN_OVER:
+    def _on_log(self, _client: mqtt.Client, _data: object, level: int, _text: str) -> None:
+        """Keep the error that paho meets on the socket: it only logs it, and says no more than that the link broke."""
+        error = sys.exc_info()[1]
+        if level == mqtt.MQTT_LOG_ERR and isinstance(error, OSError):
+            self._socket_error = error
+
+    def _why(self, error: BaseException | None) -> str:
+        """Return why there is no connection."""
+        host, port = self._settings.host, self._settings.port
+        if error is None:
+            return f"no broker at {host}:{port}"
+        ca = None if self._settings.tls is None else self._settings.tls.ca_file
+        return why_unreachable(error, host, port, STATION_KEYS, ca=ca)
+
+    def _on_disconnect(self, client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _p: object) -> None:
+        accepted, self._connected = self._accepted, False
+        self._accepted = False
+        error, self._socket_error = self._socket_error, None
+        client.on_log = self._guarded(self._on_log)
+        if not accepted and not self._stopping.is_set():
+            if error is not None:
+                self._complain(f"{self._why(error)} (trying again; the devices keep their readings)")
+            elif not self._complaint:
+                hint = "does that port want TLS (tls)?" if self._settings.tls is None else "look at its log"
+                where = f"{self._settings.host}:{self._settings.port}"
+                self._complain(f"{where} ended the connection before it had accepted it: {hint} (trying again)")
+        elif code.value == TAKEN_OVER:
             self._complain(f"another client connected as station {self._settings.name}: give each station its own name")
         elif code.is_failure and not self._stopping.is_set():
             LOG.warning("connection to the broker lost: %s (trying again)", code)
@@ -323,18 +353,20 @@ class Link:
         )
 
 
-def read_password(path: str | None) -> str | None:
-    """Return the password of the file's first line.
+def _tls_context(tls: Tls) -> ssl.SSLContext:
+    """Return what the files of the settings say about whom to trust and who one is.
 
     Raises:
-        OperatorError: the file cannot be read; the message never holds its content.
+        NetworkError: a file cannot be read at the moment.
+        OperatorError: a file is missing, may not be read, or is not what it should be; it is named.
     """
-    if path is None:
-        return None
+    key = None if tls.key_file is None else str(secret_path(tls.key_file, "tls.key_file"))
     try:
-        return secret_path(path, "password_file").read_text().splitlines()[0].strip()
-    except (OSError, UnicodeDecodeError, IndexError) as error:
-        raise OperatorError(
-            f"password_file: expected a readable file with the password in its first line: {path}: "
-            f"{type(error).__name__}"
-        ) from error
+        return client_context(tls.ca_file, tls.cert_file, key)
+    except OSError as error:
+        names = {tls.ca_file: "ca_file", tls.cert_file: "cert_file", key: "key_file"}
+        which = names.get(error.filename, "ca_file")
+        text = f"tls.{which}: {error.filename or tls.ca_file}: {error.strerror or error}"
+        if is_passing(error):
+            raise NetworkError(text) from error
+        raise OperatorError(f"{text}; correct the path, the file or its rights") from error

@@ -10,8 +10,9 @@ from types import FrameType
 
 from edge.contract import jsontext, topics
 from edge.contract.service.systemd_notify import notify
-from edge.errors import DatabaseDamaged, MessageError, StorageError
+from edge.errors import DatabaseDamaged, MessageError, NetworkError, OperatorError, StorageError
 from station.ingest.connection import STOP_S, Delivery, Link
+from station.ingest.running import RunningFile
 from station.ingest.settings import Settings
 from station.store.message import STATES, Arrival, one_line
 from station.store.quota import is_worth_an_alarm
@@ -53,6 +54,7 @@ class Process:
         self._settings = settings
         self._store = store
         self._link = Link(settings)
+        self._running = RunningFile(Path(settings.data), settings.name, f"{settings.host}:{settings.port}")
         self._stop = False
         self._due: set[str] = set()
         self._promise_at: dict[str, float] = {}
@@ -75,9 +77,11 @@ class Process:
                 self._cycle()
                 self._link.ask_again()
                 self._feed_watchdog(self._link.denied())
+                self._running.note(connected=self._link.connected(), said=self._link.trouble())
         finally:
             notify("STOPPING=1")
             self._link.stop()
+            self._running.note(connected=False, ended=True)
         return 0
 
     def _cycle(self) -> None:
@@ -85,8 +89,7 @@ class Process:
             LOG.error("making a new connection")
             self._link.stop()
             time.sleep(PATIENCE_S)
-            self._link = Link(self._settings)
-            self._link.start()
+            self._renew()
         if self._link.renewed():
             # A broker that forgot its retained messages must not leave a device waiting.
             self._promise_at.clear()
@@ -96,6 +99,16 @@ class Process:
             self._take(batch)
         self._promise()
         self._report()
+
+    def _renew(self) -> None:
+        """Make another connection; a file that is being replaced just now is read at the next try."""
+        try:
+            self._link = Link(self._settings)
+        except (OperatorError, NetworkError) as error:
+            LOG.error("%s (trying again; the devices keep their readings)", error)
+            self._running.note(connected=False, said=str(error))
+            return
+        self._link.start()
 
     def _take(self, batch: list[Delivery]) -> None:
         arrivals = [found for delivery in batch if (found := self._arrival(delivery)) is not None]
@@ -110,6 +123,7 @@ class Process:
                 what = str(error) if isinstance(error, StorageError) else f"unexpected {type(error).__name__}: {error}"
                 LOG.error("%s; free space or check the disk; trying again in %.0f s", what, backoff_s)
                 self._feed_watchdog("cannot store: see the journal")
+                self._running.note(connected=self._link.connected(), said=what)
                 time.sleep(backoff_s)
                 backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
                 continue

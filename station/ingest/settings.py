@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 import yaml
 
+from edge.contract.address import wrong_host
 from edge.contract.base import Struct
 from edge.contract.topics import check_name
 from edge.errors import MessageError, OperatorError
@@ -77,6 +78,9 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
         raise OperatorError(f"{where}: {error}; give it in the file or as a flag") from error
     except MessageError as error:
         raise OperatorError(f"{where}: name: {error}") from error
+    expected = wrong_host(settings.host)
+    if expected is not None:
+        raise OperatorError(f"{where}: host: expected {expected}, got {settings.host!r}")
     if settings.password_file is not None and settings.username is None:
         raise OperatorError(f"{where}: password_file without username: name the user too")
     return settings

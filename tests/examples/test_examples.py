@@ -17,7 +17,7 @@ import pytest
 from tests.harness.child import REPOSITORY, Child, python
 from tests.harness.mosquitto import Mosquitto
 from tests.harness.waiting import wait_until
-from tests.system.cage import REPOSITORY, Cage, Child
+from tests.system.cage import Cage
 
 pytestmark = pytest.mark.broker
 EXAMPLES = REPOSITORY / "docs/examples"

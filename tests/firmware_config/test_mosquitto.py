@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import re
+import shlex
 import ssl
 import threading
 import time
@@ -37,11 +39,12 @@ def expected() -> Iterator[tuple[str, set[str], set[str]]]:
     for suffix in (*said, "health", "result", "model/reported"):
         yield device + suffix, {"cage01"}, READS_ALL
     yield device + "doctor", {"cage01"}, READS_ALL | {"cage01"}
-    for suffix in ("command/capture", "command/replay", "model/desired"):
+    yield device + "command/capture", {"operator", "dashboard"}, READS_ALL | {"cage01"}
+    for suffix in ("command/replay", "model/desired"):
         yield device + suffix, {"operator"}, READS_ALL | {"cage01"}
     yield device + "committed/lab1", LOGGERS, READS_ALL | {"cage01"}
     yield "cageclock/v1/station/lab1/availability", LOGGERS, READS_ALL | {"cage01", "cage02"}
-    yield "homeassistant/device/cageclock_cage01/config", {"cage01"}, DASHBOARDS
+    yield "homeassistant/device/cageclock_cage01/config", {"cage01", "operator"}, DASHBOARDS
     yield "homeassistant/status", DASHBOARDS, set(PEOPLE)
     for topic in ("committed/lab2", "reading/more", "anything", "command/capture/more"):
         yield device + topic, set(), set()
@@ -249,3 +252,59 @@ def test_every_topic_of_a_device_is_in_the_access_list() -> None:
     missing = {name for name in listed if name not in rules and not name.startswith("command/")}
     assert missing == set()
     assert "command/+" in rules
+
+
+def _typed(line: str, folder: Path) -> argparse.Namespace:
+    """Return the options of a documented mosquitto_sub or mosquitto_pub, with the test's folder of certificates."""
+    parser = argparse.ArgumentParser(add_help=False)
+    for option in ("-h", "-p", "--cafile", "--cert", "--key", "-q", "-t", "-m"):
+        parser.add_argument(option)
+    parser.add_argument("-v", action="store_true")
+    _, *words = shlex.split(line)
+    options = parser.parse_args(words)
+    for name in ("cafile", "cert", "key"):
+        setattr(options, name, str(folder / getattr(options, name)))
+    return options
+
+
+def _connect(options: argparse.Namespace, port: int) -> mqtt.Client:
+    """Return a client as mosquitto's own would connect: the certificate's name is its identifier."""
+    assert (options.h, options.p) == ("localhost", "8883"), "the packaged broker's listener"
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client.tls_set(options.cafile, options.cert, options.key)
+    client.connect("127.0.0.1", port)  # the name in the test's certificate
+    return client
+
+
+def test_the_documents_examples_work_with_the_packaged_broker(tmp_path: Path) -> None:
+    """mosquitto's clients are not everywhere: what is typed is taken apart, and tried with its files and rights."""
+    text = (ROOT / "docs/mqtt.md").read_text()
+    watch_line, press_line = re.findall(r"^    (mosquitto_(?:sub|pub) -h .*)$", text, re.MULTILINE)
+    watch, press = _typed(watch_line, tmp_path), _typed(press_line, tmp_path)
+    lab = Lab(tmp_path)
+    try:
+        wait_until(lambda: b"running" in lab.log_file.read_bytes())
+        for path in (watch.cert, press.cert):
+            lab.authority.issue(Path(path).stem)
+        device = lab.client("cage07")
+        assert device.connected.wait(60)
+        seen: list[str] = []
+        watching = _connect(watch, lab.port)
+        watching.on_message = lambda _c, _d, message: seen.append(f"{message.topic} {message.payload.decode()}")
+        granted = threading.Event()
+        watching.on_subscribe = lambda _c, _d, _mid, codes, _p: granted.set() if not codes[0].is_failure else None
+        watching.on_connect = lambda client, *_: client.subscribe(watch.t)
+        watching.loop_start()
+        wait_until(granted.is_set)
+        device.publish("cageclock/v1/cage07/latest", b'{"age_days": 100}')
+        wait_until(lambda: 'cageclock/v1/cage07/latest {"age_days": 100}' in seen)
+        pressing = _connect(press, lab.port)
+        pressing.loop_start()
+        pressing.publish(press.t, press.m, qos=int(press.q)).wait_for_publish(60)
+        wait_until(lambda: press.m.encode() in device.heard)
+        for client in (watching, pressing):
+            client.disconnect()
+            client.loop_stop()
+        device.close()
+    finally:
+        lab.close()

@@ -39,10 +39,10 @@ class Authority:
         self.ca = folder / "ca.pem"
         self._write(self.ca, own.sign(self._key, hashes.SHA256()))
 
-    def issue(self, name: str, address: str | None = None) -> tuple[str, str]:
+    def issue(self, name: str, address: str | None = None, ends_at: datetime | None = None) -> tuple[str, str]:
         """Return the paths of certificate and key of a client, or of a server where an address is given."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key)
+        builder = self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]), key, ends_at)
         if address is not None:
             builder = builder.add_extension(
                 x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False
@@ -54,7 +54,9 @@ class Authority:
         )
         return str(certificate), str(key_file)
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, ends_at: datetime | None = None
+    ) -> x509.CertificateBuilder:
         now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
@@ -63,7 +65,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=2))
+            .not_valid_after(ends_at or now + timedelta(days=2))
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         )

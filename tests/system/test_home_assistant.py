@@ -25,6 +25,7 @@ CONFIG = f"homeassistant/device/cageclock_{DEVICE}/config"
 
 # Keys of Home Assistant's MQTT platforms, from the schemas of its MQTT integration (2024.11 and later).
 COMMON = {"p", "unique_id", "name", "entity_category", "device_class", "json_attributes_topic", "icon"}
+COMMON |= {"json_attributes_template"}
 KNOWN = {
     "sensor": {"state_topic", "value_template", "unit_of_measurement", "state_class", "expire_after"},
     "binary_sensor": {"state_topic", "value_template", "payload_on", "payload_off", "expire_after"},
@@ -73,6 +74,20 @@ def test_pressing_its_button_is_a_request_that_the_device_takes(tmp_path, broker
         request = jsontext.decode(pressed, CaptureRequest)
         desk.say(button["command_topic"], pressed)
         assert wait_until(lambda: desk.results(request.id))[0]["status"] == "accepted"
+
+
+def test_a_switch_that_is_turned_off_clears_what_was_retained(tmp_path, broker) -> None:
+    cage = Cage(tmp_path, broker.port, mqtt={"home_assistant": True})
+    with Desk(broker.port, "homeassistant/#") as home, cage.publish():
+        wait_until(lambda: home.heard(CONFIG))
+    cage.change(mqtt={"home_assistant": False})
+    with Desk(broker.port, "homeassistant/#") as home, Desk(broker.port) as desk, cage.publish():
+        wait_until(lambda: home.heard(CONFIG)[-1:] == [b""])
+        wait_until(lambda: not (cage.state / "home-assistant.topics").read_text())
+        wait_until(lambda: desk.heard(f"{ROOT}/health"))
+    with Desk(broker.port, "homeassistant/#") as late:
+        time.sleep(1)
+        assert late.heard(CONFIG) == []
 
 
 def test_nothing_is_said_to_it_unless_the_settings_ask(tmp_path, broker) -> None:

@@ -32,19 +32,29 @@ def add(commands: Any) -> None:
     template.add_argument("--out", type=Path, required=True, metavar="FILE", help="YAML to write; none is overwritten")
     template.set_defaults(run=_template)
     demo = run_command(commands, "demo-bundle", _demo_bundle, "all steps; what is there already is used again")
-    demo.add_argument("--cages", type=positive, default=500)
-    demo.add_argument("--frames", type=positive, default=6)
-    demo.add_argument("--workers", type=positive, default=2)
-    demo.add_argument("--centre-steps", type=positive, default=700)
-    demo.add_argument("--part-steps", type=positive, default=1500)
-    demo.add_argument("--age-steps", type=positive, default=4000)
+    demo.add_argument("--cages", type=positive, default=500, help="cages of 1-3 animals (default %(default)s)")
+    demo.add_argument("--frames", type=positive, default=6, help="photographs a cage (default %(default)s)")
+    demo.add_argument("--workers", type=positive, default=2, help="processes (default %(default)s)")
+    demo.add_argument(
+        "--centre-steps",
+        type=positive,
+        default=700,
+        help="steps, first stage (default %(default)s)",
+    )
+    demo.add_argument(
+        "--part-steps",
+        type=positive,
+        default=1500,
+        help="steps, second stage (default %(default)s)",
+    )
+    demo.add_argument("--age-steps", type=positive, default=4000, help="steps, age model (default %(default)s)")
     _bundle_options(demo)
 
 
 def _bundle_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
     command.add_argument("--name", help="default cageclock-demo; own-animals where the run holds your own")
-    command.add_argument("--model-version", default="0.1.0")
+    command.add_argument("--model-version", default="0.1.0", help="for people (default %(default)s)")
     command.add_argument("--release", type=positive, default=1, help="a counter that only rises (default %(default)s)")
     command.add_argument("--file", type=Path, help="bundle to write (default RUN/<name>.bundle)")
     command.add_argument("--card-answers", type=Path, metavar="FILE", help="answers for the model card (YAML)")

@@ -55,7 +55,7 @@ def add(commands: Any) -> None:
     report.add_argument("--px-per-mm", type=scale, default=1.3, help="scale of its images (default %(default)s)")
 
     sheet = commands.add_parser("contact-sheet", help="draw what a bundle finds in a video or folder")
-    sheet.add_argument("--bundle", type=Path, required=True)
+    sheet.add_argument("--bundle", type=Path, required=True, help="the bundle whose locator draws")
     sheet.add_argument("--trust", type=Path, required=True, help="public key of the bundle (PEM)")
     sheet.add_argument("--source", type=Path, required=True, help="a video file or a folder of images")
     sheet.add_argument("--px-per-mm", type=scale, default=None, help="scale of the pictures, if calibrated")

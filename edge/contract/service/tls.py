@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import ssl
 
 
@@ -15,10 +17,55 @@ def client_context(ca: str | None, certificate: str | None = None, key: str | No
     stated here instead (RFC 5280's path validation as OpenSSL does it by itself).
 
     Raises:
-        OSError, ssl.SSLError: a file cannot be read, or holds no such thing.
+        OSError: a file cannot be read; `filename` and `errno` say which and why. What was read and is no certificate or
+            key, or the key of another certificate, has the number EINVAL.
     """
-    context = ssl.create_default_context(cafile=ca)
+    for path in (ca, certificate, key):
+        if path is not None:
+            # OpenSSL reads the files by itself, and its errors do not say which one it was.
+            _read_a_little(path)
+    context = _with_authorities(ca)
     context.verify_flags = ssl.VerifyFlags.VERIFY_X509_TRUSTED_FIRST
     if certificate is not None:
-        context.load_cert_chain(certificate, key)
+        try:
+            context.load_cert_chain(certificate, key, password=_no_passphrase)
+        except (ssl.SSLError, ValueError) as error:
+            raise _unusable(certificate, key, error) from error
     return context
+
+
+def _read_a_little(path: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            file.read(1)
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, path) from error
+
+
+def _with_authorities(ca: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError as error:
+        if ca is None:
+            raise
+        raise OSError(errno.EINVAL, "expected certificates of authorities (PEM)", ca) from error
+
+
+def _unusable(certificate: str, key: str | None, error: Exception) -> OSError:
+    """Return which of the two files is not what it should be."""
+    reason = getattr(error, "reason", None) or str(error)
+    if "MISMATCH" in reason:
+        return OSError(errno.EINVAL, f"it is not the key of {certificate}", key or certificate)
+    if "passphrase" in reason:
+        return OSError(errno.EINVAL, "the key has a passphrase, which nobody could type here", key or certificate)
+    for path, mark in ((certificate, b"CERTIFICATE-----"), (key or certificate, b"PRIVATE KEY-----")):
+        with open(path, "rb") as file:
+            if mark not in file.read(1 << 20):
+                what = "a certificate" if mark.startswith(b"CERT") else "a private key"
+                return OSError(errno.EINVAL, f"expected {what} (PEM)", path)
+    return OSError(errno.EINVAL, f"certificate or key cannot be used ({reason})", os.fspath(certificate))
+
+
+def _no_passphrase() -> str:
+    """Refuse at once: without this OpenSSL asks at the terminal, and waits for ever."""
+    raise ValueError("the key has a passphrase")

@@ -9,18 +9,22 @@ from typing import Any
 
 import msgspec
 
-from edge.config.state_folder import capture_folder
+from edge.config.state_folder import capture_folder, outbox_path
 from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.reading import Model
 from edge.errors import MessageError
+from edge.outbox.lock import is_held
 
 FILE = "capture.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """The newest state of the capture process. `problem` is a sentence, "" while all is well."""
+    """The newest state of the capture process.
+
+    problem: a sentence, "" while all is well. ended: how the last process ended, "" while one runs or was killed.
+    """
 
     camera: dict[str, Scalar] = field(default_factory=dict)
     model: Model | None = None
@@ -28,6 +32,17 @@ class Captured:
     last_fresh_frame_at: datetime | None = None
     recovery: dict[str, int] = field(default_factory=dict)
     problem: str = ""
+    ended: str = ""
+
+
+def capture_runs(state_dir: Path) -> bool:
+    """Return whether a capture process has this state directory."""
+    return is_held(capture_folder(state_dir) / "outbox.lock")
+
+
+def capture_has_begun(state_dir: Path) -> bool:
+    """Return whether a capture process ever wrote here."""
+    return outbox_path(state_dir).exists() or (capture_folder(state_dir) / FILE).exists()
 
 
 def read_captured(state_dir: Path) -> Captured:
@@ -45,6 +60,7 @@ def read_captured(state_dir: Path) -> Captured:
         last_fresh_frame_at=_take(found, "last_fresh_frame_at", datetime | None, None),
         recovery=_take(found, "recovery", dict[str, int], {}),
         problem=_take(found, "problem", str, ""),
+        ended=_take(found, "ended", str, ""),
     )
 
 

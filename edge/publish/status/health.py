@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from edge.config.tree import Config
 from edge.contract.status import Health
 from edge.publish.status.capture_status import Captured
+from edge.publish.status.captures import find_in_captures
 from edge.publish.status.machine import Machine
+from edge.publish.status.summary import Glance
 
 HOT_C = 80.0
 LOW_MEMORY_BYTES = 50_000_000
 LATE_FACTOR = 3.0
-_ADVICE = {
-    "hot": "the processor is above 80 C and slows down: more air, less sun",
-    "undervoltage": "the supply is too weak: use the official power supply and a short cable",
-    "disk_low": "little space is left: free some, or lower outbox.max_mb",
-    "memory_low": "little memory is left: what else runs on this machine?",
-    "camera_late": "no fresh frame for three intervals: is cageclock-capture running, is the camera's cable in place?",
-    "capture_problem": "capture reports a problem: {problem}",
-    "quarantined": "records stay on the device because the broker refuses them: see the event record_quarantined",
-    "backlog": "readings wait for the station: is it running, does it reach this broker? May this device read "
-    "committed/+ by the access list? (mosquitto's file grants a subscription that it never delivers to)",
-    "subscription_denied": "{denied}",
-}
+GRACE_S = 120.0
+"""After publish has begun, others of this device and of the lab have so long to begin as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +39,50 @@ class Backlog:
     denied: str = ""
 
 
-def make_health(config: Config, machine: Machine, captured: Captured, backlog: Backlog, now: datetime) -> Health:
-    """Return the record of this moment."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What publish sees of the programs around it.
+
+    watched_s: for how long publish has run. capture_running: whether a process writes the outbox.
+    capture_begun: whether one ever did. station_heard: whether the station of the settings was ever heard of in that
+    time; station_online: whether it is there now. clock_synced: whether the wall clock was set in this boot.
+    storage: what cannot be read or written at present, "" for nothing.
+    """
+
+    watched_s: float
+    capture_running: bool
+    capture_begun: bool
+    station_heard: bool
+    station_online: bool
+    clock_synced: bool
+    storage: str = ""
+
+
+def make_health(
+    config: Config,
+    machine: Machine,
+    captured: Captured,
+    backlog: Backlog,
+    around: Surroundings,
+    glances: Sequence[Glance],
+    now: datetime,
+) -> Health:
+    """Return the record of this moment. glances: the newest readings, oldest first."""
     age_s = None
     if captured.last_fresh_frame_at is not None:
         age_s = max(0.0, (now - captured.last_fresh_frame_at).total_seconds())
-    problems = _problems(config, machine, captured, backlog, age_s)
+    problems = (
+        _machine_problems(config, machine)
+        | _program_problems(config, captured, around, age_s)
+        | find_in_captures(config, glances)
+        | _delivery_problems(config, backlog)
+    )
     return Health(
         device_id=config.device_id,
         measured_at=now.astimezone(UTC),
         uptime_s=machine.uptime_s,
-        problems=problems,
-        advice=tuple(_ADVICE[code].format(problem=captured.problem, denied=backlog.denied) for code in problems),
+        problems=tuple(problems),
+        advice=tuple(problems.values()),
         cpu_temperature_c=machine.cpu_temperature_c,
         throttled=machine.throttled,
         disk_free_bytes=machine.disk_free_bytes,
@@ -75,23 +100,82 @@ def make_health(config: Config, machine: Machine, captured: Captured, backlog: B
         recovery=captured.recovery,
         reconnects=backlog.reconnects,
         connection_ends=backlog.ends,
+        longest_interval_s=_longest_interval_s(config),
     )
 
 
-def _problems(
-    config: Config, machine: Machine, captured: Captured, backlog: Backlog, age_s: float | None
-) -> tuple[str, ...]:
-    interval_s = max(config.schedule.interval_light_s, config.schedule.interval_dark_s)
-    memory = machine.memory_available_bytes
-    states = {
-        "hot": (machine.cpu_temperature_c or 0.0) >= HOT_C,
-        "undervoltage": "undervoltage" in machine.throttled,
-        "disk_low": machine.disk_free_bytes < config.outbox.min_free_mb * 1_000_000,
-        "memory_low": memory is not None and memory < LOW_MEMORY_BYTES,
-        "camera_late": age_s is not None and age_s > LATE_FACTOR * interval_s,
-        "capture_problem": captured.problem != "",
-        "quarantined": backlog.quarantined > 0,
-        "subscription_denied": backlog.denied != "",
-        "backlog": backlog.unreleased > config.mqtt.in_flight,
-    }
-    return tuple(code for code, bad in states.items() if bad)
+def _machine_problems(config: Config, machine: Machine) -> dict[str, str]:
+    """Return codes with advice on heat, power, disk and memory."""
+    temperature, memory = machine.cpu_temperature_c or 0.0, machine.memory_available_bytes
+    free, found = machine.disk_free_bytes, {}
+    if temperature >= HOT_C or {"throttled", "soft_temperature_limit"} & set(machine.throttled):
+        found["hot"] = f"the processor is at {temperature:.0f} C and slows down: more air, less sun"
+    if "undervoltage" in machine.throttled:
+        found["undervoltage"] = "the supply is too weak: use the official power supply and a short cable"
+    if free < config.outbox.min_free_mb * 1_000_000:
+        found["disk_low"] = f"{free // 1_000_000} MB are free on the card: free some, or lower outbox.max_mb"
+    if memory is not None and memory < LOW_MEMORY_BYTES:
+        found["memory_low"] = "little memory is left: what else runs on this machine?"
+    return found
+
+
+def _program_problems(config: Config, captured: Captured, around: Surroundings, age_s: float | None) -> dict[str, str]:
+    """Return codes with advice on capture, clock, settings and station."""
+    station, found = config.mqtt.station, {}
+    settled = around.watched_s >= GRACE_S
+    if not around.capture_begun and settled:
+        found["capture_never_started"] = (
+            "capture has never run here, no picture was ever taken: `systemctl enable --now cageclock-capture`"
+        )
+    elif around.capture_begun and not around.capture_running and settled:
+        last = f" It ended with: {captured.ended}." if captured.ended else ""
+        found["capture_not_running"] = (
+            f"capture does not run, no picture is taken.{last} `systemctl status cageclock-capture` says why"
+        )
+    if age_s is not None and age_s > LATE_FACTOR * _longest_interval_s(config):
+        found["camera_late"] = "no fresh frame for three intervals: is the camera's cable in place? `cageclock doctor`"
+    if captured.problem:
+        found["capture_problem"] = f"capture reports a problem: {captured.problem}"
+    if config.camera.px_per_mm is None:
+        found["no_scale"] = (
+            "camera.px_per_mm is not set, so that no age is ever given: measure it (firmware_config/README.md says "
+            "how) and set it"
+        )
+    if not around.clock_synced and settled:
+        found["clock_never_set"] = (
+            "the clock was not set since the machine started: times are guesses and the light phase is unknown until a "
+            "time server answers; `timedatectl` says more"
+        )
+    if around.storage:
+        found["storage"] = f"files on this device cannot be read or written: {around.storage}"
+    if station is not None and not around.station_online and settled:
+        if around.station_heard:
+            found["station_offline"] = f"the station {station} is not running or not connected; readings are kept"
+        else:
+            found["station_never_seen"] = (
+                f"a station named {station} was never seen at this broker: is mqtt.station its name, does it run, and "
+                f"may this device read cageclock/v1/station/{station}/availability? Readings are kept"
+            )
+    return found
+
+
+def _delivery_problems(config: Config, backlog: Backlog) -> dict[str, str]:
+    """Return codes with advice on what the broker or the station do not take."""
+    found = {}
+    if backlog.quarantined > 0:
+        found["quarantined"] = (
+            "records stay on the device because the broker refuses them: see the event record_quarantined"
+        )
+    if backlog.denied:
+        found["subscription_denied"] = backlog.denied
+    if backlog.unreleased > config.mqtt.in_flight:
+        found["backlog"] = (
+            f"{backlog.unreleased} readings wait for the station: is it running, does it reach this broker? May "
+            "this device read committed/+ by the access list? (mosquitto's file grants a subscription that it never "
+            "delivers to)"
+        )
+    return found
+
+
+def _longest_interval_s(config: Config) -> float:
+    return max(config.schedule.interval_light_s, config.schedule.interval_dark_s)

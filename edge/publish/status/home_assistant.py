@@ -8,6 +8,21 @@ from edge.config.tree import Config
 from edge.contract.topics import DeviceTopics
 from edge.version import VERSION
 
+_OF_READING = (
+    "{% set e = value_json.animals[0].estimate if value_json.animals | length == 1 else none %}"
+    "{{ {'captured_at': value_json.captured_at, 'accepted': value_json.accepted,"
+    " 'interval_low_days': e.interval_low_days if e else none,"
+    " 'interval_high_days': e.interval_high_days if e else none,"
+    " 'sd_days': e.sd_days if e else none, 'coverage': e.coverage if e else none} | tojson }}"
+)
+_OF_SUMMARY = (
+    "{% set w = value_json.windows[0] %}"
+    "{{ {'window': w.kind, 'ends_at': w.ends_at, 'interval_low_days': w.interval_low_days,"
+    " 'interval_high_days': w.interval_high_days, 'coverage': w.coverage, 'readings': w.readings,"
+    " 'captures': w.captures} | tojson }}"
+)
+"""Interval and spread beside the age, as attributes of the entity; Jinja, as Home Assistant renders it."""
+
 
 def discovery_topic(config: Config) -> str:
     """Return where the message belongs."""
@@ -28,15 +43,19 @@ def make_discovery(config: Config) -> dict[str, Any]:
         return {"p": platform, "unique_id": f"{device}_{key}", "name": name, **more}
 
     health = topics.of("health")
+    # Of several animals nothing tells apart which one was seen last: then the day's summary of the cage is shown.
+    one = config.cage.animals == 1
+    age_topic = topics.of("latest") if one else topics.summary(config.cage.id)
     age = entity(
         "sensor",
         "age",
         "Predicted age",
-        state_topic=topics.of("latest"),
-        value_template="{{ value_json.age_days }}",
+        state_topic=age_topic,
+        value_template="{{ value_json.age_days }}" if one else "{{ value_json.windows[0].age_days }}",
         unit_of_measurement="d",
         state_class="measurement",
-        json_attributes_topic=health,
+        json_attributes_topic=age_topic,
+        json_attributes_template=_OF_READING if one else _OF_SUMMARY,
         expire_after=int(3 * interval_s),
     )
     return {
@@ -52,6 +71,7 @@ def make_discovery(config: Config) -> dict[str, Any]:
                 "Last capture",
                 state_topic=topics.of("latest"),
                 value_template="{{ value_json.outcome }}",
+                entity_category="diagnostic",
             ),
             "thumbnail": entity(
                 "image", "thumbnail", "Thumbnail", image_topic=topics.of("thumbnail/latest"), content_type="image/jpeg"
@@ -73,6 +93,8 @@ def make_discovery(config: Config) -> dict[str, Any]:
                 state_topic=health,
                 device_class="problem",
                 value_template="{{ 'ON' if value_json.problems else 'OFF' }}",
+                entity_category="diagnostic",
+                json_attributes_topic=health,
             ),
             "capture": entity(
                 "button",

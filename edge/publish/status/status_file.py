@@ -27,7 +27,8 @@ class PublishStatus(Struct, frozen=True, kw_only=True):
     """The newest state of the publishing process.
 
     since: when it became so. said: why it is not connected, or what the broker denies; "" while all is well.
-    config_sha256: of the settings that the process runs with.
+    config_sha256: of the settings that the process runs with. station_heard: whether the station of the settings was
+    heard of since the process began; a version before this field wrote none.
     """
 
     broker: str
@@ -35,6 +36,7 @@ class PublishStatus(Struct, frozen=True, kw_only=True):
     since: datetime
     said: str
     config_sha256: str
+    station_heard: bool | None = None
 
 
 class StatusFile:
@@ -45,18 +47,32 @@ class StatusFile:
         self._path = publish_folder(Path(config.state_dir)) / FILE
         self._broker, self._digest = where(config.mqtt), config_sha256(config)
         self._noted: tuple[bool, str] | None = None
+        self._since = datetime.now(UTC)
+        self._station_heard = False
+
+    def hear_station(self) -> None:
+        """Note that the station was heard of."""
+        if not self._station_heard:
+            self._station_heard = True
+            if self._noted is not None:
+                self._write(*self._noted)
 
     def note(self, *, connected: bool, said: str = "") -> None:
         """Replace the file where this is news; a full disk is no reason to stop."""
         if self._noted == (connected, said):
             return
+        self._since = datetime.now(UTC)
+        self._write(connected, said)
+
+    def _write(self, connected: bool, said: str) -> None:
         self._noted = (connected, said)
         status = PublishStatus(
             broker=self._broker,
             connected=connected,
-            since=datetime.now(UTC),
+            since=self._since,
             said=said,
             config_sha256=self._digest,
+            station_heard=self._station_heard,
         )
         temporary = self._path.with_name(f".{FILE}")
         try:
@@ -69,7 +85,12 @@ class StatusFile:
 
 def is_running(state_dir: Path) -> bool:
     """Return whether a publishing process has this state directory."""
-    return is_held(delivery_path(state_dir).with_name("delivery.lock"))
+    return is_held(lock_path(state_dir))
+
+
+def lock_path(state_dir: Path) -> Path:
+    """Return the lock that a publishing process holds."""
+    return delivery_path(state_dir).with_name("delivery.lock")
 
 
 def read_publish_status(state_dir: Path) -> PublishStatus | None:

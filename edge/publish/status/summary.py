@@ -16,7 +16,7 @@ from statistics import median
 from typing import Literal
 
 from edge.contract import jsontext
-from edge.contract.reading import SCHEMA, Estimate, Reading
+from edge.contract.reading import SCHEMA, Estimate, Outcome, Reading, Reason
 from edge.contract.status import Summary, Window
 from edge.errors import MessageError
 from edge.outbox.sequence import Row
@@ -34,13 +34,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What a summary needs of one reading."""
+    """What summaries and health need of one reading.
+
+    outcome: the reading's. refused: why each animal that was not accepted was not, one tuple an animal.
+    """
 
     at: datetime
     light: str
     accepted: tuple[tuple[str | None, Span], ...]
     identity_method: str
     model_sha256: str | None
+    outcome: Outcome = Outcome.OK
+    refused: tuple[tuple[Reason, ...], ...] = ()
 
 
 def glance(reading: Reading) -> Glance:
@@ -52,7 +57,8 @@ def glance(reading: Reading) -> Glance:
     )
     method = reading.animals[0].identity_method if reading.animals else "none"
     sha = reading.model.sha256 if reading.model is not None else None
-    return Glance(reading.captured_at, reading.light.value, accepted, method, sha)
+    refused = tuple(animal.reject_reasons for animal in reading.animals if not animal.accepted)
+    return Glance(reading.captured_at, reading.light.value, accepted, method, sha, reading.outcome, refused)
 
 
 def _span(of: Estimate) -> Span:

@@ -54,3 +54,19 @@ def test_bad_files_of_a_folder_are_faulty_slots(tmp_path: Path) -> None:
     assert [one if one.endswith(".png") else "fault" for one in found] == ["img1.png", "img2.png", "fault", "img10.png"]
     assert "img3.jpg: expected a whole image" in found[2]
     assert code == EXIT_PASSED_OVER
+
+
+@pytest.mark.parametrize("name", ["none", "empty", "notes.txt"])
+def test_a_path_without_pictures_ends_with_code_2_and_no_reading(tmp_path: Path, name: str) -> None:
+    """systemd does not start it again for that (RestartPreventExitStatus=2): only a person can correct a path."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("no video")
+    settings = tmp_path / "device.yaml"
+    settings.write_text(
+        f"device_id: cage07\nstate_dir: {tmp_path / 'state'}\ncage: {{id: cage07}}\n"
+        f"camera: {{backend: replay, replay: {{path: {tmp_path / name}}}}}\n"
+    )
+    code, errors = run(settings)
+    assert code == 2
+    assert f"cageclock: camera.replay.path: {tmp_path / name}" in errors
+    assert not (tmp_path / "state").exists()

@@ -1,6 +1,7 @@
 """The doctor says of each thing whether it is well, and what to do where it is not."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from edge.doctor.machine import check_clock, check_disk, check_permissions
 from edge.doctor.model import check_model
 from edge.doctor.run import run
 from edge.timing.clock import SteppedClock
-from tests.edge.publish.lab import Publish
+from tests.edge.publish.lab import Logger, Publish
 from tests.harness.mosquitto import Mosquitto, free_port
 from tests.harness.waiting import wait_until
 
@@ -162,14 +163,15 @@ def test_while_publish_runs_it_is_asked_and_its_reason_is_given(tmp_path: Path) 
     """A connection of the doctor's own would push publish off a broker that knows clients by their certificate."""
     with Publish(tmp_path, free_port()) as publish:
         config = load_config(publish.config)
-        wait_until(lambda: "no broker at" in check_broker(config).text)
+        wait_until(lambda: "publish is not connected since" in check_broker(config).text)
+        wait_until(lambda: "nobody listens there" in check_broker(config).text)
         finding = check_broker(config)
         assert not finding.ok
         assert "publish is not connected since" in finding.text
         other = msgspec.structs.replace(config, mqtt=msgspec.structs.replace(config.mqtt, keepalive_s=33))
         assert "publish runs with other settings" in check_broker(other).text
         publish.kill()
-    assert "cannot be reached" in check_broker(config).text  # nobody holds the lock any more: it looks for itself
+    assert "nobody listens there" in check_broker(config).text  # nobody holds the lock any more: it looks for itself
 
 
 def test_what_the_broker_denies_publish_is_said(tmp_path: Path) -> None:
@@ -182,3 +184,46 @@ def test_what_the_broker_denies_publish_is_said(tmp_path: Path) -> None:
             assert not finding.ok
             assert "access list" in finding.line()
             assert publish.stop() == 0
+
+
+def test_a_user_without_rights_is_told_so_and_never_connects_in_publishs_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "publish").mkdir()
+    (state / "publish/delivery.lock").write_text("1\n")
+    config = config_of(state)
+    run(config)  # as whoever may: what is imported late is there afterwards
+    capsys.readouterr()
+    for folder in (state / "publish", state):
+        folder.chmod(0)
+    before = os.geteuid()
+    try:
+        if before == 0:
+            os.seteuid(65534)
+        assert run(config) == 1
+    finally:
+        os.seteuid(before)
+        for folder in (state, state / "publish"):
+            folder.chmod(0o755)
+    lines = {line.split()[1]: line for line in capsys.readouterr().out.splitlines()}
+    for name in ("permissions", "broker"):
+        assert lines[name].startswith("FAIL")
+        assert "run it as the user whose it is" in lines[name] or "sudo -u cageclock-capture" in lines[name]
+    assert "report it" not in "".join(lines.values())
+
+
+def test_a_station_that_was_never_seen_is_said_with_and_without_publish(tmp_path: Path) -> None:
+    with Mosquitto(tmp_path / "broker") as broker:
+        alone = config_of(tmp_path, more=f"mqtt: {{port: {broker.port}, host: 127.0.0.1, station: lab}}\n")
+        finding = check_broker(alone)
+        assert not finding.ok
+        assert "a station named lab was never seen there" in finding.text
+        with Publish(tmp_path / "device", broker.port) as publish:
+            config = load_config(publish.config)
+            wait_until(lambda: "never seen" in check_broker(config).text)
+            logger = Logger(broker.port)
+            wait_until(lambda: check_broker(config).ok)
+            logger.close()
+        assert check_broker(alone).ok

@@ -13,10 +13,10 @@ from cryptography.x509.oid import NameOID
 
 from edge.config import tree
 from edge.config.tree import Mqtt
+from edge.contract.service.credential import read_password
 from edge.errors import OperatorError
 from edge.outbox import Outbox
 from edge.outbox.watermarks import read_released
-from edge.publish.connection import read_secret
 from tests.edge.outbox.conftest import make_reading
 from tests.edge.publish import lab
 from tests.harness.mosquitto import Mosquitto
@@ -87,12 +87,12 @@ def test_a_device_with_its_own_certificate_publishes_under_its_own_name_only(tmp
 
 def test_a_password_comes_from_a_file_or_a_systemd_credential_and_a_missing_one_is_named(tmp_path, monkeypatch):
     (tmp_path / "mqtt").write_text("secret\n")
-    assert read_secret(str(tmp_path / "mqtt")) == "secret"
+    assert read_password(str(tmp_path / "mqtt"), "mqtt.password_file") == "secret"
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     with pytest.raises(OperatorError, match="needs systemd's LoadCredential=mqtt"):
-        read_secret("credential:mqtt")
+        read_password("credential:mqtt", "mqtt.password_file")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert read_secret("credential:mqtt") == "secret"
+    assert read_password("credential:mqtt", "mqtt.password_file") == "secret"
     with pytest.raises(OperatorError, match="absent cannot be read"):
-        read_secret(str(tmp_path / "absent"))
-    assert read_secret(Mqtt().password_file) is None
+        read_password(str(tmp_path / "absent"), "mqtt.password_file")
+    assert read_password(Mqtt().password_file, "mqtt.password_file") is None

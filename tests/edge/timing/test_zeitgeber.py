@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edge.config.tree import LightCycle
@@ -45,3 +45,35 @@ def test_the_phase_changes_at_lights_off() -> None:
 def test_what_is_no_zone_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"light_cycle\.zone"):
         zone_of(text)
+
+
+@pytest.mark.parametrize(
+    ("local", "phase"),
+    [
+        # 20:00 to 08:00 by the clock on the wall, with a timer that follows daylight saving
+        ("2024-03-30 20:30", Light.LIGHT),
+        ("2024-03-31 07:45", Light.LIGHT),
+        ("2024-03-31 08:15", Light.DARK),  # 11 h of light that night
+        ("2024-10-27 07:15", Light.LIGHT),  # 13 h
+        ("2024-10-27 07:59", Light.LIGHT),
+        ("2024-10-27 08:15", Light.DARK),
+        ("2024-06-01 07:59", Light.LIGHT),
+        ("2024-06-01 08:00", Light.DARK),
+    ],
+)
+def test_the_light_goes_off_by_the_clock_on_the_wall_also_when_it_was_set_that_night(local: str, phase: Light) -> None:
+    cycle = LightCycle(lights_on="20:00", light_hours=12, zone="Europe/Zurich")
+    at = datetime.fromisoformat(local).replace(tzinfo=zone_of("Europe/Zurich"))
+    assert light_at(at.astimezone(UTC), cycle) is phase
+
+
+@given(INSTANTS, st.floats(0.5, 23.5), st.sampled_from(["20:00", "07:00", "02:30", "23:45"]))
+def test_it_is_light_from_lights_on_for_so_many_hours_of_wall_time(at: datetime, hours: float, on: str) -> None:
+    """Seen from the wall's clock alone, but for the hour that a change of the clock repeats or skips."""
+    cycle = LightCycle(lights_on=on, light_hours=hours, zone="America/New_York")
+    wall = at.astimezone(zone_of(cycle.zone)).replace(tzinfo=None)
+    begin = datetime.combine(wall.date(), datetime.fromisoformat(f"2000-01-01 {on}").time())
+    begin -= timedelta(days=wall < begin)
+    near = min(abs(wall - edge) for edge in (begin, begin + timedelta(hours=hours), begin + timedelta(days=1)))
+    assume(near > timedelta(hours=1))
+    assert (light_at(at, cycle) is Light.LIGHT) == (wall < begin + timedelta(hours=hours))

@@ -118,6 +118,7 @@ def test_a_sound_database_says_nothing_of_it(data: Path, capsys: pytest.CaptureF
 def test_status_names_a_quota_that_was_reached_and_needs_a_person(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["devices", "acknowledge", "cage-1", "--data", str(data)]) == 0  # its readings are of long ago
     assert main(["status", "--data", str(data)]) == 0
     edit(data, "INSERT INTO usage (device, what, over) VALUES ('cage-1', 'epochs', 7)")
     assert main(["status", "--data", str(data)]) == 1

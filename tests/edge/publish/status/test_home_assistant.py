@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+import jinja2
 import msgspec
 import pytest
 
@@ -11,6 +13,7 @@ from edge.config.tree import Cage, Camera, Config, Mqtt
 from edge.contract import jsontext
 from edge.contract.command import CaptureRequest
 from edge.contract.reading import Reading
+from edge.contract.schema_files import EXAMPLES, FOLDER
 from edge.contract.status import Health
 from edge.contract.topics import DeviceTopics
 from edge.publish.status.home_assistant import discovery_topic, make_discovery
@@ -32,6 +35,39 @@ def test_a_template_reads_a_field_that_its_topic_has(name: str) -> None:
     payload = {TOPICS.of("latest"): Reading, TOPICS.of("health"): Health}[entity["state_topic"]]
     (field,) = re.findall(r"value_json\.(\w+)", entity["value_template"])
     assert field in {one.name for one in msgspec.structs.fields(payload)}
+
+
+def rendered(template: str, example: str) -> str:
+    """Return what Home Assistant makes of a template and a stored message."""
+    values = json.loads((FOLDER / EXAMPLES / example).read_bytes())
+    return jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(value_json=values)
+
+
+def test_interval_and_spread_stand_beside_the_age_and_health_beside_the_problem() -> None:
+    age = ENTITIES["age"]
+    assert age["json_attributes_topic"] == TOPICS.of("latest")
+    attributes = json.loads(rendered(age["json_attributes_template"], "reading.v1.json"))
+    assert attributes["interval_low_days"] < attributes["interval_high_days"]
+    assert attributes["sd_days"] > 0
+    nobody = json.loads(rendered(age["json_attributes_template"], "reading.v1.no-mouse.json"))
+    assert nobody["interval_low_days"] is None
+    assert ENTITIES["problem"]["json_attributes_topic"] == TOPICS.of("health")
+    assert [key for key, one in ENTITIES.items() if one.get("entity_category") == "diagnostic"] == [
+        "outcome",
+        "temperature",
+        "problem",
+    ]
+
+
+def test_of_several_animals_the_cages_summary_is_shown() -> None:
+    """Which of them was accepted last says nothing of the cage."""
+    group = msgspec.structs.replace(CONFIG, cage=Cage(id="c7", animals=3))
+    age = make_discovery(group)["cmps"]["age"]
+    assert age["state_topic"] == age["json_attributes_topic"] == TOPICS.summary("c7")
+    assert float(rendered(age["value_template"], "summary.v1.json")) > 0
+    attributes = json.loads(rendered(age["json_attributes_template"], "summary.v1.json"))
+    assert attributes["window"] == "day"
+    assert attributes["interval_low_days"] < attributes["interval_high_days"]
 
 
 def test_the_button_sends_a_request_that_the_device_takes() -> None:
