@@ -57,31 +57,32 @@ class Pending(Struct, frozen=True, kw_only=True):
 
 
 class Condemned(Struct, frozen=True, kw_only=True):
-    """A bundle that failed; told: the event about it is in the outbox."""
+    """A bundle that failed its trial. reported: the event about it is in the outbox (`told` in the file)."""
 
     sha256: str
     reason: str
-    told: bool = False
+    reported: bool = msgspec.field(default=False, name="told")
 
 
 class Trials(Struct, frozen=True, kw_only=True):
     """The file: of each state the newest bundles, oldest first.
 
-    told_installs: number of the newest entry of `bundles/history.json` that became an event.
+    reported_installs: number of the newest entry of `bundles/history.json` that became an event (`told_installs` in
+    the file).
     """
 
     schema: Literal["cageclock/trials/1"] = "cageclock/trials/1"
     pending: tuple[Pending, ...] = ()
     good: tuple[str, ...] = ()
     condemned: tuple[Condemned, ...] = ()
-    told_installs: int = 0
+    reported_installs: int = msgspec.field(default=0, name="told_installs")
 
     def reason(self, sha256: str) -> str | None:
         """Return why a bundle is condemned, None where it is not."""
         return next((one.reason for one in self.condemned if one.sha256 == sha256), None)
 
     def of(self, sha256: str) -> Pending:
-        """Return how far a bundle is; one that was never marked is at the beginning."""
+        """Return how far a bundle is; one that was never marked has not started."""
         return next((one for one in self.pending if one.sha256 == sha256), Pending(sha256=sha256))
 
     def with_pending(self, one: Pending) -> Trials:
@@ -153,7 +154,7 @@ class Trial:
                 self.ended_badly(one.sha256, _KILLED)
 
     def adopt(self, bundle: Bundle) -> None:
-        """Know a bundle by its present name, where an older version wrote down its file's digest."""
+        """Rename a bundle that an older version wrote down by its file's digest."""
         adopted = self.state.adopting(bundle)
         if adopted is not self.state:
             self._save(adopted)
@@ -200,13 +201,14 @@ class Trial:
         if self.on_trial(sha256):
             self._save(self.state.ended(sha256, reason))
 
-    def told(self, *, condemned: str | None = None, installs: int | None = None) -> None:
+    def mark_reported(self, *, condemned: str | None = None, installs: int | None = None) -> None:
         """Note that events about a condemned bundle, or about installations up to a number, are in the outbox."""
         marked = tuple(
-            msgspec.structs.replace(one, told=True) if one.sha256 == condemned else one for one in self.state.condemned
+            msgspec.structs.replace(one, reported=True) if one.sha256 == condemned else one
+            for one in self.state.condemned
         )
-        number = self.state.told_installs if installs is None else installs
-        self._save(msgspec.structs.replace(self.state, condemned=marked, told_installs=number))
+        number = self.state.reported_installs if installs is None else installs
+        self._save(msgspec.structs.replace(self.state, condemned=marked, reported_installs=number))
 
     def _save(self, state: Trials) -> None:
         """Keep the state in memory whatever happens; a trial on a full disk is no reason to stop capturing."""

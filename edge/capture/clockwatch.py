@@ -1,7 +1,7 @@
 """What the wall clock did: became synchronised, or was stepped. Pure; fed once a slot and once an idle tick.
 
-Labels made while the clock was unsynchronised are never edited. Once it is synchronised, one `clock` record says what
-to add to them.
+Labels made while the clock was unsynchronised are never edited. Once it is synchronised, one `clock` record gives
+what to add to them.
 """
 
 from __future__ import annotations

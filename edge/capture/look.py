@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.capture.archive import Archive
 from edge.capture.model import ModelSource
-from edge.capture.problem import Problem, say
+from edge.capture.problem import Problem, warn
 from edge.capture.reading import Result, recordable, with_crops
 from edge.capture.reference import Reference
 from edge.capture.slot import Slot
@@ -56,18 +56,18 @@ class Look:
         try:
             return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
         except Exception as error:  # noqa: BLE001 - an archive that fails costs the crops, never the reading
-            say(f"archive: {describe_error(error)}")
+            warn(f"archive: {describe_error(error)}")
             return result
 
     def _reference_of(self, light: Light) -> Spectrum | None:
         try:
             return self._reference.of(light)
         except Exception as error:  # noqa: BLE001 - without a reference a moved camera goes unnoticed, no more
-            say(f"reference view: {describe_error(error)}")
+            warn(f"reference view: {describe_error(error)}")
             return None
 
     def _quality_of(self, frame: Frame, reference: Spectrum | None) -> Quality | None:
         try:
             return recordable(measure_quality(frame.small, self._limits, reference))
-        except Exception:  # noqa: BLE001 - the fault that is being recorded says enough
+        except Exception:  # noqa: BLE001 - the fault that is being recorded is reported already
             return None

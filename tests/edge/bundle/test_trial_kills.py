@@ -103,12 +103,12 @@ def test_what_was_installed_and_refused_is_told_once(device: Device) -> None:
     assert refused["detail"]["file"] == "rubbish.bundle"
     assert "rubbish.bundle, was refused: " in refused["text"]
     state = read_trials(device.state)
-    assert state.told_installs == 3
+    assert state.reported_installs == 3
     # As after a kill between an event and its note.
-    write_durably(device.state / FILE, jsontext.encode(msgspec.structs.replace(state, told_installs=1)))
+    write_durably(device.state / FILE, jsontext.encode(msgspec.structs.replace(state, reported_installs=1)))
     assert run(device.settings, "--stepped", "--captures", "1")[0] == 0
     assert [len(told(device, code)) for code in ("bundle_installed", "bundle_refused")] == [2, 1]
-    assert read_trials(device.state).told_installs == 3
+    assert read_trials(device.state).reported_installs == 3
 
 
 def test_a_wrong_golden_output_on_the_device_gives_way_at_once(device: Device, tiny_bundle: Bundle) -> None:
