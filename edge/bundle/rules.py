@@ -1,4 +1,4 @@
-"""What a bundle must fulfil beside its signature: channel, release, target group, runtime."""
+"""The rules that a bundle must meet beside its signature: channel, release, target group, runtime."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def check_release(history: History, bundle: Bundle) -> None:
     The bundle that raised the floor to where it is may come again: a power cut may have kept it from becoming active.
 
     Raises:
-        BundleError: it says which rule.
+        BundleError: a rule does not hold; the text names it.
     """
     manifest = bundle.manifest
     floor = history.floors.get(manifest.channel, 0)

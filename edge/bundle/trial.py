@@ -6,7 +6,7 @@ unit reads the verdict, moves the links and refuses that digest for good (`edge.
 anybody.
 
 What is counted. Before a model on trial is loaded or runs, a mark is made durable; after it the mark goes. A mark that
-a start finds says that the process ended while the model was at work: a crash, a watchdog kill, or a power cut at that
+a start finds shows that the process ended while the model was at work: a crash, a watchdog kill, or a power cut at that
 moment. A kill between two captures leaves no mark and counts for nothing. One bad end condemns nobody, since a power
 cut is no fault of the model: `BAD_ENDS` of them do, and so does a wrong golden output at once. An error that the
 runtime raises is a bad end too, and so is an answer that no reading can hold. `trial_captures` captures that ran the

@@ -26,7 +26,7 @@ class Correction:
     """The clock became synchronised in the boot in which unsynchronised labels had been made.
 
     offset_s: to add to a label. epoch_offset_s: true Unix time minus monotonic time. uncertainty_s: half the range of
-    the offsets under which labels were made, because a label does not say which one it had; at least the step limit's
+    the offsets under which labels were made, because a label does not show which one it had; at least the step limit's
     tenth.
     """
 

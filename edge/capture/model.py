@@ -31,7 +31,7 @@ class ModelSource:
 
     There is always a working one, as long as there ever was: where the new file cannot be loaded, the model in memory
     goes on, and after a start the bundle before it. An installed bundle is on trial first (`edge.bundle.trial`); a
-    condemned one gives way to the one before it. `problem` says why; None when the wanted model runs.
+    condemned one gives way to the one before it. `problem` names the reason; None when the wanted model runs.
     """
 
     def __init__(self, config: Config, monotonic_s: Callable[[], float] = time.monotonic) -> None:
@@ -117,7 +117,7 @@ class ModelSource:
     def _load_previous(self) -> None:
         previous = self._state_dir / PREVIOUS
         if self._config.bundle.path is None and previous.is_file():
-            with contextlib.suppress(Exception):  # `problem` says why the wanted one does not run
+            with contextlib.suppress(Exception):  # `problem` names why the wanted one does not run
                 self._load(previous, installed=True)
 
     def _load(self, path: Path, *, installed: bool) -> None:

@@ -382,6 +382,8 @@ def _make_state_dir(config: Config) -> Path:
         raise OperatorError(
             f"state_dir: {path} cannot be made: {error.strerror}; correct the path or its rights"
         ) from error
+    if not os.access(path, os.X_OK):
+        raise OperatorError(f"state_dir: {path} cannot be written by this user; correct its owner or its rights")
     own = capture_folder(path)
     if not os.access(own, os.W_OK | os.X_OK):
         raise OperatorError(f"state_dir: {own} cannot be written by this user; correct its owner or its rights")

@@ -20,7 +20,7 @@ from edge.version import VERSION
 THROUGH = "through_s"
 """In a `gap` event: the due time, by the boot's monotonic clock, of the newest slot that it reports."""
 _OUTBOXES_OWN = ("epoch_begun", "database_set_aside")
-"""Events of an outbox that is opened, perhaps of this very start: they say nothing about the process before."""
+"""Events of an outbox that is opened, perhaps of this very start: they are no sign of the process before."""
 _CAMERA_KEYS = ("backend", "model", "tuning_file", "path", "seed", "width", "height")
 
 
@@ -137,7 +137,7 @@ def append_changes(
     """Append `camera_changed` and `model_changed`, once camera and model are known: both cut an ageing curve.
 
     file_sha256: of the model's bundle file. Where the last process, of an earlier version, named the model by it, the
-    model is the same and only its name has changed: the event says so, and the station's curves go on.
+    model is the same and only its name has changed: the event states it, and the station's curves go on.
     """
     if last is None:
         return

@@ -1,4 +1,4 @@
-"""The demo's course: broker, station, cages; watch until all is logged; draw the curves; say what was measured."""
+"""Runs the demo: broker, station, cages; watches until all is logged; draws the curves; prints what was measured."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_whatever_a_file_makes_our_code_raise_is_its_refusal(device: Device) -> 
     first, second = read_history(device.state).entries
     assert (first.result, first.reason) == (
         "refused",
-        "it cannot be looked at: RecursionError: maximum recursion depth exceeded",
+        "it cannot be read: RecursionError: maximum recursion depth exceeded",
     )
     assert (second.result, device.active()) == ("installed", 2)
 
@@ -138,7 +138,7 @@ def test_a_beginning_that_never_goes_on_is_set_aside_under_a_name_that_starts_no
     (content(device) / "half.bundle").write_bytes(device.make(1).read_bytes()[:20_000])
     inbox_of(device, watch=Watch(unfinished_s=1)).run()
     (entry,) = read_history(device.state).entries
-    assert "20000 bytes are the beginning of a bundle, and the rest did not come" in entry.reason
+    assert "20000 bytes are the start of a bundle, and the rest did not come" in entry.reason
     assert [path.name for path in content(device).iterdir()] == ["half.bundle.refused"]
 
 

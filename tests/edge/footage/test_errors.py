@@ -106,10 +106,8 @@ def test_a_video_that_ends_early_is_named(place: Path, capsys: pytest.CaptureFix
     assert locate("cut.mkv", "--dlc-csv", "o.csv") == EXIT_PASSED_OVER
     frames = len((place / "o.csv").read_text().splitlines()) - 3
     assert 1 <= frames <= 15
-    said = (
-        f"cageclock: cut.mkv: its frames end after {frames / 10:.1f} s of the 2.0 s that it says it has; is it whole?\n"
-    )
-    assert capsys.readouterr().err == said
+    ends = f"its frames end after {frames / 10:.1f} s of the 2.0 s that the file states; is the file complete?"
+    assert capsys.readouterr().err == f"cageclock: cut.mkv: {ends}\n"
     assert locate("whole.mkv", "--dlc-csv", "o.csv") == 0
     assert capsys.readouterr().err == ""
 
