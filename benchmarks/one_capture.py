@@ -92,8 +92,11 @@ def main(bundle: str, key: str, mobilenet: str) -> None:
         outbox = Outbox.open(Path(name), config.outbox, device_id=config.device_id, serial="bench")
         try:
             process = capture_process(config, frame, outbox)
-            jobs = stages(frame, model, config, outbox) | {"mobilenet": invocation(mobilenet), "whole": process.take}
-            reading = process.take()
+            jobs = stages(frame, model, config, outbox) | {
+                "mobilenet": invocation(mobilenet),
+                "whole": process.take_slot,
+            }
+            reading = process.take_slot()
             times = measure(jobs)
         finally:
             outbox.close()

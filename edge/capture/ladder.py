@@ -53,7 +53,7 @@ class Ladder:
         self._freshness = freshness
         self._open = False
 
-    def take(self, aim: Callable[[], Shot], count: int) -> tuple[Frame, ...]:
+    def take_frames(self, aim: Callable[[], Shot], count: int) -> tuple[Frame, ...]:
         """Return `count` fresh frames, each shot aimed anew.
 
         Raises:

@@ -13,9 +13,9 @@ from edge.capture.archive import Archive
 from edge.capture.bundle_events import BundleEvents
 from edge.capture.clockwatch import ClockWatch, Correction, Step
 from edge.capture.event_writer import EventWriter
+from edge.capture.frame_observer import FrameObserver
 from edge.capture.freshness import Freshness
 from edge.capture.ladder import Ladder, RecoveryState, exit_code_after
-from edge.capture.look import Look
 from edge.capture.model import ModelSource
 from edge.capture.problem import Problem, warn
 from edge.capture.reading import Composer, Result
@@ -46,7 +46,7 @@ from edge.vision.quality import MOVED
 
 
 @dataclass(slots=True)
-class Fresh:
+class FreshFrame:
     """The newest fresh frame, for the health record."""
 
     at: datetime | None = None
@@ -78,7 +78,7 @@ class CaptureProcess:
         self._events = events
         self._models = ModelSource(config, clock.monotonic_s)
         self._tally = tally
-        self.fresh = Fresh()
+        self.fresh_frame = FreshFrame()
         self._problem = Problem()
         self.last_outcome: Outcome | None = None
         self.taken = 0
@@ -90,7 +90,7 @@ class CaptureProcess:
         self._reference = Reference(capture_folder(state_dir))
         archive = Archive(capture_folder(state_dir), config.archive)
         self._bundle_events = BundleEvents(state_dir, self._events, self._models.trial, outbox)
-        self._look = Look(config, self._models, self._reference, archive, self._problem)
+        self._observer = FrameObserver(config, self._models, self._reference, archive, self._problem)
         self._slot: Slot | None = None
         self._moved = 0
         self._refused = ""
@@ -125,7 +125,7 @@ class CaptureProcess:
         model = self.describe_model()
         append_changes(self._events, last, self.describe_camera(), model, self._models.file_sha256)
 
-    def take(self, request_id: str | None = None) -> Reading:
+    def take_slot(self, request_id: str | None = None) -> Reading:
         """Return the reading of a slot that is due now; when it returns, the reading is durable.
 
         Whatever a camera, a picture, a model or a library raises on the way becomes a reading with a fault.
@@ -225,7 +225,7 @@ class CaptureProcess:
         begin = time.perf_counter()
         aim: Callable[[], Shot] = lambda: Shot(self._clock.monotonic_s(), slot.light)  # noqa: E731
         try:
-            frames = self._ladder.take(aim, self._config.schedule.burst_frames)
+            frames = self._ladder.take_frames(aim, self._config.schedule.burst_frames)
         except FrameRefused as error:
             return self._fault(Outcome.STALE_FRAME, error)
         except EndOfReplay:
@@ -237,8 +237,8 @@ class CaptureProcess:
             self._recovery.count("failed_slots")
             self._recovery.failed_in_a_row += 1
             return self._fault(Outcome.CAMERA_FAULT, error)
-        self.fresh = Fresh(slot.captured_at, slot.monotonic_s)
-        return self._look.at(slot, frames, (time.perf_counter() - begin) * 1000)
+        self.fresh_frame = FreshFrame(slot.captured_at, slot.monotonic_s)
+        return self._observer.observe(slot, frames, (time.perf_counter() - begin) * 1000)
 
     def _fault(self, outcome: Outcome, error: Exception) -> Result:
         """Return the failed slot, and print once on standard error what to do about it."""

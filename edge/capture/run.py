@@ -174,7 +174,7 @@ class Capture:
         reading = None
         try:
             self._pending.append_all()
-            reading = self._process.take()
+            reading = self._process.take_slot()
         except DiskFull:
             if self._process.taken == before:
                 self._pending.add_missed(1, due_s, DISK_FULL)
@@ -197,7 +197,7 @@ class Capture:
         # Its own row before the shot: after a crash a request is not fired a second time.
         self._outbox.mark_taken(request)
         try:
-            reading = self._process.take(request)
+            reading = self._process.take_slot(request)
         except (StorageError, EndOfReplay):
             raise
         except Exception as error:  # noqa: BLE001 - whoever asked gets no answer and asks again
@@ -324,8 +324,8 @@ class Capture:
                 config_sha256=self._digest,
                 camera=process.describe_camera(),
                 model=process.describe_model(),
-                last_fresh_frame_at=process.fresh.at,
-                last_fresh_frame_monotonic_s=process.fresh.monotonic_s,
+                last_fresh_frame_at=process.fresh_frame.at,
+                last_fresh_frame_monotonic_s=process.fresh_frame.monotonic_s,
                 recovery=dict(self._recovery.counters),
                 failed_in_a_row=self._recovery.failed_in_a_row,
                 restarts_in_a_row=self._recovery.restarts_in_a_row,

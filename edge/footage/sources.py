@@ -113,11 +113,11 @@ class VideoFile:
         return [f"{self.path}: {self.shortfall}"] if self.shortfall else []
 
 
-Planned = tuple[Callable[[], PictureFiles | VideoFile], Path]
+SourceAndCsv = tuple[Callable[[], PictureFiles | VideoFile], Path]
 """What opens a source, and its CSV."""
 
 
-def plan(sources: Sequence[Path], out: Path, every: int = 1) -> list[Planned]:
+def assign_csvs(sources: Sequence[Path], out: Path, every: int = 1) -> list[SourceAndCsv]:
     """Return what to look at, each with its CSV: all pictures in one, each video in its own.
 
     A folder stands for its pictures in natural order. `out` is the CSV of pictures or of one video; an existing folder

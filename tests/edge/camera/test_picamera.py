@@ -151,14 +151,14 @@ def test_a_frame_without_a_timestamp_is_no_measurement(script: Any) -> None:
 
 def test_an_identical_frame_is_refused_and_the_next_taken(script: Any) -> None:
     camera = opened(settings())
-    ladder, freshness = RecoveryState(), Freshness()
-    recovery = Ladder(camera, ladder, freshness)
-    recovery.take(shot, 1)
+    recovery, freshness = RecoveryState(), Freshness()
+    ladder = Ladder(camera, recovery, freshness)
+    ladder.take_frames(shot, 1)
     camera.capture(shot())  # controls are locked: one request a capture from here on
     freshness.checked(camera.capture(shot()))
     script.faults = {script.requests + 1: "identical"}
-    recovery.take(shot, 1)
-    assert ladder.counters["flushes"] == 1
+    ladder.take_frames(shot, 1)
+    assert recovery.counters["flushes"] == 1
 
 
 def test_a_busy_camera_is_named(script: Any) -> None:
@@ -191,11 +191,11 @@ def test_the_ladder_recovers_from_a_stuck_camera(script: Any) -> None:
     camera = PiCamera(settings(), CLOCK)
     recovery = RecoveryState()
     ladder = Ladder(camera, recovery, Freshness())
-    ladder.take(shot, 1)
+    ladder.take_frames(shot, 1)
     # The capture, the wait for the controls after the flush, and the capture behind it.
     script.faults = dict.fromkeys(range(script.requests + 1, script.requests + 4), "timeout")
     script.stop_fails = True
-    ladder.take(shot, 2)
+    ladder.take_frames(shot, 2)
     assert recovery.counters["flushes"] == 1
     assert recovery.counters["reopens"] == 1
     assert script.calls.count("flush") == 1

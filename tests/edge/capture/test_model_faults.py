@@ -13,7 +13,7 @@ from running import outcomes, records, run, write_settings
 
 from edge.bundle.trial import BAD_ENDS
 from edge.capture.archive import Archive
-from edge.capture.look import Look
+from edge.capture.frame_observer import FrameObserver
 from edge.capture.model import ModelSource
 from edge.capture.problem import Problem
 from edge.capture.reading import recordable
@@ -122,12 +122,12 @@ def test_answers_that_cannot_be_recorded_condemn_a_model(source: ModelSource, bl
 def test_an_answer_that_cannot_be_recorded_is_a_model_fault_of_its_slot(source: ModelSource, blob_frame) -> None:
     config = load_config(source._state_dir.parent / "device.yaml")
     folder = source._state_dir
-    look = Look(config, source, Reference(folder), Archive(folder, config.archive), Problem())
+    observer = FrameObserver(config, source, Reference(folder), Archive(folder, config.archive), Problem())
     slot = begin_slot(SteppedClock(datetime(2024, 1, 1, 9, tzinfo=UTC)), config.light_cycle)
     sha256 = source.get().sha256
     source._model = overflowing(source.get())
     with np.errstate(all="ignore"):
-        result = look.at(slot, (blob_frame((300, 200)),), 1.0)
+        result = observer.observe(slot, (blob_frame((300, 200)),), 1.0)
     assert (result.outcome, result.observation) == (Outcome.MODEL_FAULT, None)
     assert "cannot be recorded: Animal: expected finite numbers" in result.detail
     assert (source.trial.state.of(sha256).captures, source.trial.state.of(sha256).bad_ends) == (0, 1)

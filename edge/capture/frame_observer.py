@@ -1,4 +1,4 @@
-"""A look at a slot's frames: what the model sees in them, or the fault that it ended in."""
+"""From a slot's frames to its result: what the model finds in them, or the fault that it ended in."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from edge.vision.quality import measure_quality
 Spectrum = NDArray[np.complex64]
 
 
-class Look:
-    """Looks at frames, with the model that the device runs."""
+class FrameObserver:
+    """Observes frames with the model that the device runs."""
 
     def __init__(
         self, config: Config, models: ModelSource, reference: Reference, archive: Archive, problem: Problem
@@ -33,7 +33,7 @@ class Look:
         self._limits, self._settings = config.quality, ObserveSettings.of(config.cage, config.quality)
         self._models, self._reference, self._archive, self._problem = models, reference, archive, problem
 
-    def at(self, slot: Slot, frames: tuple[Frame, ...], capture_ms: float) -> Result:
+    def observe(self, slot: Slot, frames: tuple[Frame, ...], capture_ms: float) -> Result:
         """Return what a slot's frames show; whatever a model or a library raises is a `model_fault`."""
         begin = time.perf_counter()
         reference = self._reference_of(slot.light)
