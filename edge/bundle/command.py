@@ -122,7 +122,7 @@ def _trial_state(config: Config, trials: Trials, slot: Path) -> str:
     one, wanted = trials.of(sha256), config.bundle
     return (
         f"PENDING: {one.captures} of {wanted.trial_captures} captures, {one.minutes:.1f} of "
-        f"{wanted.trial_minutes:g} minutes, {one.bad_ends} of {BAD_ENDS} bad ends"
+        f"{wanted.trial_minutes:g} minutes, {one.bad_ends} failures (condemned at {BAD_ENDS})"
     )
 
 

@@ -78,9 +78,7 @@ class Inbox:
         inbox = Path(config.state_dir) / FOLDER
         found = [(path, self._watch.look(path)) for path in waiting(config) if path not in self._stuck]
         if found and not os.access(inbox, os.W_OK | os.X_OK):
-            raise OperatorError(
-                f"{inbox}: nothing can be taken out of it by this user; correct its owner or its rights"
-            )
+            raise OperatorError(f"{inbox}: this user cannot remove files from it; correct its owner or its rights")
         ready = [(path, state) for path, state in found if state != "wait"]
         if ready:
             try:

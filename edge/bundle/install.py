@@ -166,7 +166,7 @@ class Installer:
                 write_history(self._state_dir, adopted)
             return settle(self._state_dir, self._slots, self._keys, adopted, self._trials())
         except OSError as error:
-            raise DeviceError(f"{self._slots.folder}: {error.strerror}; the links are what they were") from error
+            raise DeviceError(f"{self._slots.folder}: {error.strerror}; the active bundle is unchanged") from error
 
     def _install(self, history: History, file: str, source: int) -> Entry:
         before = os.fstat(source)

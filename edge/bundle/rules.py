@@ -29,7 +29,7 @@ def check_channel(manifest: Manifest, channel: str | None, *, by_settings: bool)
     """
     if channel is None or manifest.channel == channel:
         return
-    why = "by bundle.channel in the settings" if by_settings else "which the bundles before had"
+    why = "by bundle.channel in the settings" if by_settings else "as its earlier bundles did"
     raise BundleError(
         f"channel: this device keeps to {channel!r}, {why}; the bundle is of {manifest.channel!r}. To change over, set "
         f"bundle.channel: {manifest.channel} in the settings"

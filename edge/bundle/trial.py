@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 FILE = "trial.json"
 BAD_ENDS = 3
-"""So many ends at work, while PENDING, condemn a bundle."""
+"""This many ends at work, while PENDING, condemn a bundle."""
 _KEPT = 16
 _MAX_BYTES = 100_000
 _KILLED = "capture ended while the model was at work (a crash, the watchdog, or a power cut)"

@@ -196,7 +196,7 @@ class PiCamera:
                 metadata = request.get_metadata()
                 stamp = metadata.get("SensorTimestamp")
                 if stamp is None:
-                    raise CameraError("a frame without SensorTimestamp: so its age is unknown; update libcamera")
+                    raise CameraError("a frame came without SensorTimestamp, so its age is unknown; update libcamera")
                 exposed_at_s = stamp / 1e9
                 if exposed_at_s >= shot.triggered_at_s:
                     # A copy: the array's memory goes back to the camera with the request.

@@ -56,14 +56,14 @@ class FrameObserver:
         try:
             return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
         except Exception as error:  # noqa: BLE001 - an archive that fails costs the crops, never the reading
-            warn(f"archive: {describe_error(error)}")
+            warn(f"the crops were not archived: {describe_error(error)}")
             return result
 
     def _reference_of(self, light: Light) -> Spectrum | None:
         try:
             return self._reference.of(light)
         except Exception as error:  # noqa: BLE001 - without a reference a moved camera goes unnoticed, no more
-            warn(f"reference view: {describe_error(error)}")
+            warn(f"the reference view cannot be used: {describe_error(error)}")
             return None
 
     def _quality_of(self, frame: Frame, reference: Spectrum | None) -> Quality | None:

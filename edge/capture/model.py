@@ -45,7 +45,7 @@ class ModelSource:
         self._ever_tried = False
         self.problem: OperatorError | BundleError | None = None
         self.file_sha256 = ""
-        """Of the file of the model that runs: earlier versions named it so."""
+        """The digest of the running model's file, by which earlier versions named it."""
         self.trial = Trial(self._state_dir, config.bundle, monotonic_s)
 
     def get(self) -> LoadedModel | None:

@@ -150,7 +150,7 @@ class CaptureProcess:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - the reading is durable, whatever comes after it
-            warn(f"after a reading: {describe_error(error)}")
+            warn(f"the reading is stored, but a step after it failed: {describe_error(error)}")
         return reading
 
     def _append(self, slot: Slot, result: Result) -> Reading:
@@ -175,7 +175,7 @@ class CaptureProcess:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001
-            self._problem.text = f"not recorded whole: {describe_error(error)}"
+            self._problem.text = f"only a part of the reading could be recorded: {describe_error(error)}"
             warn(self.problem)
             if not self.is_stored():
                 self._outbox.append_reading(build_bare)

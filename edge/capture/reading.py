@@ -21,7 +21,7 @@ from edge.vision.observe import Observation
 EXIF_BYTES = 512
 """Kept free below `thumbnail.max_kb` for the identity in EXIF."""
 _MOST_BYTES = 240_000
-"""Of one reading; a station refuses a record of more than 256 kB."""
+"""The largest reading; a station refuses a record of more than 256 kB."""
 _FAULTS = (Outcome.CAMERA_FAULT, Outcome.MODEL_FAULT, Outcome.STALE_FRAME)
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -45,7 +45,7 @@ from edge.version import VERSION
 
 _MISSED_LIMIT = 100_000
 _RAISED_IN_A_ROW = 3
-"""So many slots without a reading, and a fresh process may do better."""
+"""After this many slots in a row without a reading the process ends, because a fresh one may do better."""
 
 
 def run(config: Config, *, captures: int | None = None, stepped_from: datetime | None = None) -> int:
@@ -242,7 +242,7 @@ class Capture:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - the reading is durable; the next one brings another try
-            warn(f"after a reading: {describe_error(error)}")
+            warn(f"the reading is stored, but a step after it failed: {describe_error(error)}")
 
     def _after(self, reading: Reading) -> None:
         self._watchdog.ready()

@@ -94,7 +94,7 @@ class VideoFile:
 
     @property
     def frames_per_s(self) -> float:
-        """Of the frames that are looked at."""
+        """The pace of the frames that are read."""
         return self._video.frames_per_s / self._every
 
     def rows(self) -> Iterator[Row]:

@@ -24,7 +24,7 @@ from edge.footage.turn import UPRIGHT, turn_of_matrix
 from edge.vision.frame import Image
 
 _FAILURES = 16
-"""So often in a row a container may fail to give a packet before it counts as ended."""
+"""How often in a row a container may fail to give a packet before it counts as ended."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,4 +22,4 @@ def over_ceiling(ceiling_mb: float) -> str | None:
     resident = resident_mb()
     if resident is None or resident <= ceiling_mb:
         return None
-    return f"{resident:.0f} MB of memory are held, at most {ceiling_mb:g} are allowed; the process starts anew"
+    return f"{resident:.0f} MB of memory are held, at most {ceiling_mb:g} are allowed; the process restarts"

@@ -33,7 +33,7 @@ HUDDLE_BELOW_MM = 40.0
 PARTIAL_BELOW = 0.85
 """Fraction of the age crop within the picture."""
 LEAST_PX = 32
-"""Of a picture's width and height; of less, sharpness and coverage mean nothing."""
+"""The least width and height of a picture; below it, sharpness and coverage mean nothing."""
 ILLUMINATION: dict[Light, Literal["white", "infrared"]] = {Light.LIGHT: "white", Light.DARK: "infrared"}
 """By what the animals are lit in each phase: visible light in the dark phase would disrupt them."""
 
