@@ -17,7 +17,7 @@ from pathlib import Path
 from edge.bundle.canary import LIMIT_S
 from edge.bundle.history import Entry
 from edge.bundle.install import FileChanges, Installer, note_waiting
-from edge.bundle.waiting import State, Watch
+from edge.bundle.waiting import InboxWatch, State
 from edge.config.tree import Config
 from edge.errors import BundleError, CageclockError, OperatorError
 
@@ -40,11 +40,11 @@ class Inbox:
         installer: Callable[[Config], Installer] = Installer,
         *,
         limit_s: float = INBOX_S,
-        watch: Watch | None = None,
+        watch: InboxWatch | None = None,
     ) -> None:
         """Nothing is done yet. settings: reads them, again after each failure."""
         self._settings, self._installer, self._limit_s = settings, installer, limit_s
-        self._watch = watch or Watch()
+        self._watch = watch or InboxWatch()
         self._stuck: set[Path] = set()
         self.entries: list[Entry] = []
         self.trouble: CageclockError | None = None

@@ -38,7 +38,7 @@ class _Seen:
     since_s: float
 
 
-class Watch:
+class InboxWatch:
     """What was seen of the files in the inbox, from one look to the next."""
 
     def __init__(self, unfinished_s: float = UNFINISHED_S) -> None:

@@ -31,7 +31,7 @@ class Unscaled(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredSamples:
     """What a picture reports of its samples only before it is loaded.
 
     deep: 16 bits each, of which Pillow keeps 8. scaled: Pillow scales them to 16 bits by the greatest value stated.
@@ -48,7 +48,7 @@ class Stored:
         return cls(colour and any(";16" in str(tile[3]) for tile in tiles), tiles[0][0] == "ppm")
 
 
-def eight_bits(picture: Pillow.Image, stored: Stored) -> tuple[Image, str]:
+def eight_bits(picture: Pillow.Image, stored: StoredSamples) -> tuple[Image, str]:
     """Return uint8 (height, width, 3) RGB of a loaded picture, and the depth where it had to be guessed.
 
     Raises:
@@ -76,7 +76,7 @@ def _rgb(picture: Pillow.Image) -> Image:
     return np.asarray((pixels[..., :3].astype(np.uint16) * alpha + 127) // 255, np.uint8)
 
 
-def _of_whole_numbers(samples: NDArray[np.integer], picture: Pillow.Image, stored: Stored) -> tuple[Image, str]:
+def _of_whole_numbers(samples: NDArray[np.integer], picture: Pillow.Image, stored: StoredSamples) -> tuple[Image, str]:
     least, most = int(samples.min()), int(samples.max())
     if least < 0 or most > 0xFFFF:
         raise Unscaled(

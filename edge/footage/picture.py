@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from edge.errors import UnreadablePicture
-from edge.footage.depth import Stored, Unscaled, eight_bits
+from edge.footage.depth import StoredSamples, Unscaled, eight_bits
 from edge.footage.turn import UPRIGHT, turn_of_exif
 from edge.vision.frame import Image
 
@@ -76,7 +76,7 @@ def _read(picture: Pillow.Image) -> Picture:
         most = MOST_PIXELS // 1_000_000
         raise _Refused(f"expected a whole image of at most {most} megapixels, got {width}x{height}")
     _check_pages(picture)
-    stored = Stored.of(picture)
+    stored = StoredSamples.of(picture)
     picture.load()
     # A TIFF is turned by Pillow itself while it loads, and up to Pillow 9 reports afterwards that it is not.
     turn = UPRIGHT if picture.format == "TIFF" else turn_of_exif(picture.getexif().get(_ORIENTATION))
