@@ -110,10 +110,12 @@ def test_a_channel_that_was_used_up_is_opened_by_hand_and_that_is_noted(
     assert "channel   test: the highest release was 9 (the device keeps to it)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [("test", "-1", "--reason", "x"), ("test", "1" * 16, "--reason", "x"), ("test", "3")])
-def test_a_floor_is_set_to_a_number_and_for_a_reason(words: tuple[str, ...], device: Device) -> None:
+@pytest.mark.parametrize(
+    "arguments", [("test", "-1", "--reason", "x"), ("test", "1" * 16, "--reason", "x"), ("test", "3")]
+)
+def test_a_floor_is_set_to_a_number_and_for_a_reason(arguments: tuple[str, ...], device: Device) -> None:
     with pytest.raises(SystemExit):
-        device.run("reset-floor", *words)
+        device.run("reset-floor", *arguments)
 
 
 BROKEN = {

@@ -140,12 +140,12 @@ def test_a_bundle_of_impossible_numbers_is_a_model_fault_in_each_slot(tmp_path: 
     path = device.make(1, age=msgspec.structs.replace(age, head_weights=((1e300,) * 16,) * 8))
     path.with_suffix(".pub").write_bytes((tmp_path / "lab.pub").read_bytes())
     settings = write_settings(tmp_path, bundle=path)
-    code, said = run(settings, "--stepped", "--captures", "3")
+    code, output = run(settings, "--stepped", "--captures", "3")
     assert code == 3
     assert outcomes(settings) == ["model_fault"] * 3
     detail = records(settings, "reading")[0]["detail"]
     assert "age.head_weights[0][0]: expected at least -1e+06 and at most 1e+06, got 1e+300" in detail
-    assert said.count("model_fault") == 1
+    assert output.count("model_fault") == 1
 
 
 def test_wrong_golden_outputs_end_the_trial_at_once(tmp_path: Path, tiny_bundle: Bundle) -> None:
@@ -178,14 +178,14 @@ def test_pictures_of_impossible_sizes_are_faults_in_words_and_the_next_is_taken(
     camera = f"camera: {{backend: replay, px_per_mm: 4, replay: {{path: {folder}}}}}\n"
     lines = [line for line in settings.read_text().splitlines() if not line.startswith("camera:")]
     settings.write_text("\n".join(lines) + "\n" + camera)
-    code, said = run(settings, "--stepped", "--captures", str(len(SIZES) + 1))
+    code, output = run(settings, "--stepped", "--captures", str(len(SIZES) + 1))
     assert code == 0
     found = records(settings, "reading")
     assert [one["outcome"] for one in found[:-1]] == ["camera_fault"] * len(SIZES)
     assert found[-1]["outcome"] in ("ok", "no_mouse")
     for one, (width, height) in zip(found, SIZES, strict=False):
         assert one["detail"].startswith(f"the picture is {width} x {height} pixels, at least 32 x 32 are needed")
-    assert "Warning" not in said
+    assert "Warning" not in output
 
 
 @pytest.mark.parametrize(("width", "height"), [*SIZES[:4], (3, 3), (64, 2), (40, 40)])

@@ -36,7 +36,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         ("none.png --dlc-csv o.csv", "none.png does not exist; name pictures, folders of pictures or videos"),
         ("a.png none.mp4 --dlc-csv o.csv", "none.mp4 does not exist"),
@@ -63,14 +63,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_bad_input_is_one_clear_error(
-    place: Path, arguments: str, says: str, capsys: pytest.CaptureFixture[str]
+    place: Path, arguments: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted((path, path.stat().st_size) for path in place.rglob("*"))
     assert locate(*arguments.split()) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith(f"cageclock: {says}")
-    assert said.err.count("\n") == 1
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert output.err.startswith(f"cageclock: {message}")
+    assert output.err.count("\n") == 1
+    assert output.out == ""
     assert sorted((path, path.stat().st_size) for path in place.rglob("*")) == before
 
 

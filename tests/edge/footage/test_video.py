@@ -33,7 +33,7 @@ def seen(path: Path) -> list[int | None]:
         try:
             found.append(round((float(moment.read()[:16].mean()) - 20) / 5))
         except UnreadablePicture as error:
-            assert f"{path}: frame {place} cannot be decoded" in str(error)  # noqa: PT017 - what it says is the point
+            assert f"{path}: frame {place} cannot be decoded" in str(error)  # noqa: PT017 - its text is the point
             found.append(None)
     return found
 
