@@ -23,7 +23,8 @@ import numpy as np
 
 from edge.camera.protocol import Shot
 from edge.capture.clockwatch import ClockWatch
-from edge.capture.ladder import Rungs
+from edge.capture.event_writer import EventWriter
+from edge.capture.ladder import RecoveryState
 from edge.capture.process import CaptureProcess
 from edge.capture.reading import EXIF_BYTES, Composer, Result
 from edge.capture.slot import begin_slot
@@ -91,8 +92,11 @@ def main(bundle: str, key: str, mobilenet: str) -> None:
         outbox = Outbox.open(Path(name), config.outbox, device_id=config.device_id, serial="bench")
         try:
             process = capture_process(config, frame, outbox)
-            jobs = stages(frame, model, config, outbox) | {"mobilenet": invocation(mobilenet), "whole": process.take}
-            reading = process.take()
+            jobs = stages(frame, model, config, outbox) | {
+                "mobilenet": invocation(mobilenet),
+                "whole": process.take_slot,
+            }
+            reading = process.take_slot()
             times = measure(jobs)
         finally:
             outbox.close()
@@ -166,9 +170,10 @@ def capture_process(config: tree.Config, frame: Frame, outbox: Outbox) -> Captur
         camera=ReadyCamera(frame, config),
         outbox=outbox,
         plan=make_plan(config.schedule, config.light_cycle, config.device_id),
-        rungs=Rungs(),
+        recovery=RecoveryState(),
         clock_watch=ClockWatch(clock.boot_id, None),
         tally=Tally(),
+        events=EventWriter(outbox, clock, config.device_id),
     )
 
 

@@ -37,7 +37,7 @@ LIMIT_S = 120.0
 _ADDRESS_SPACE = 4 << 30
 """Room for what interpreter, numpy and TFLite runtime map (1.5 GB measured, most of it never touched)."""
 _END_KEY = "-----END PUBLIC KEY-----"
-_MOST_SAID = 100_000
+_MAX_VERDICT_BYTES = 100_000
 _FIND_EDGE = """
 import importlib.util, os, sys
 folder = sys.argv.pop(1)
@@ -64,7 +64,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 def ask_canary(
     bundle: Path, trusted_keys: Sequence[bytes], *, limit_s: float = LIMIT_S, command: Sequence[str] = ()
 ) -> Verdict:
-    """Return the verdict of a child process on a bundle file; one that crashes, hangs or rambles is a problem too.
+    """Return the verdict of a child process on a bundle file; a crash, a hang or too long an answer is a problem too.
 
     command: what to run in the place of the canary, before the file's name.
     """
@@ -80,25 +80,25 @@ def ask_canary(
             start_new_session=True,
         )
         try:
-            said = _listen(child, b"\n".join(trusted_keys), limit_s)
+            answer = _listen(child, b"\n".join(trusted_keys), limit_s)
         except subprocess.TimeoutExpired:
             return Verdict(problems=(f"canary: no verdict within {limit_s:g} s",))
         finally:
             _end(child)
-    if len(said) > _MOST_SAID:
-        return Verdict(problems=(f"canary: expected a verdict of at most {_MOST_SAID} bytes, got more",))
+    if len(answer) > _MAX_VERDICT_BYTES:
+        return Verdict(problems=(f"canary: expected a verdict of at most {_MAX_VERDICT_BYTES} bytes, got more",))
     if child.returncode < 0:
         return Verdict(problems=(f"canary: killed by {_signal_name(-child.returncode)}",))
     try:
-        return jsontext.decode(said, Verdict)
+        return jsontext.decode(answer, Verdict)
     except MessageError:
         return Verdict(problems=(f"canary: ended with code {child.returncode} and no verdict",))
 
 
 def isolated(program: str) -> list[str]:
-    """Return the command that runs a Python program which may import this very `edge`, and nothing else but what is
+    """Return the command that runs a Python program which can import this `edge` and what is installed, nothing else.
 
-    installed with the interpreter. A checkout need not be installed: its package is named to the child, not its folder.
+    A checkout need not be installed: its package is named to the child, not its folder.
     """
     package = Path(edge.__file__).resolve().parent
     return [sys.executable, "-I", "-B", "-c", _FIND_EDGE + program, os.fspath(package)]
@@ -120,7 +120,7 @@ def _for_anybody(bundle: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def _listen(child: subprocess.Popen[bytes], keys: bytes, limit_s: float) -> bytes:
-    """Return what the child says until it ends, cut off one byte above `_MOST_SAID`.
+    """Return what the child writes until it ends, cut off one byte above `_MAX_VERDICT_BYTES`.
 
     Raises:
         subprocess.TimeoutExpired: it has not ended in time.
@@ -133,17 +133,17 @@ def _listen(child: subprocess.Popen[bytes], keys: bytes, limit_s: float) -> byte
         child.stdin.write(keys)
     with contextlib.suppress(OSError):
         child.stdin.close()
-    said = b""
-    while len(said) <= _MOST_SAID:
+    answer = b""
+    while len(answer) <= _MAX_VERDICT_BYTES:
         left_s = until_s - time.monotonic()
         if left_s <= 0 or not select.select([child.stdout], [], [], left_s)[0]:
             raise subprocess.TimeoutExpired(child.args, limit_s)
-        more = os.read(child.stdout.fileno(), _MOST_SAID + 1 - len(said))
+        more = os.read(child.stdout.fileno(), _MAX_VERDICT_BYTES + 1 - len(answer))
         if not more:
             child.wait(max(0.0, until_s - time.monotonic()))
             break
-        said += more
-    return said
+        answer += more
+    return answer
 
 
 def _signal_name(number: int) -> str:

@@ -60,7 +60,7 @@ def roll_back(options: argparse.Namespace) -> int:
 
 
 def reset_floor(options: argparse.Namespace) -> int:
-    """Set the highest release that a channel is said to have had on this device."""
+    """Set the highest release of a channel on this device by hand."""
     config = load_config(options.config)
     _become_owner(config)
     with Installer(config) as installer:
@@ -75,7 +75,7 @@ def show(options: argparse.Namespace) -> int:
     slots, trials = Slots(state_dir), read_trials(state_dir)
     for name, link in (("active", ACTIVE), ("previous", PREVIOUS)):
         slot = slots.target(link)
-        print(f"{name:9} {'none' if slot is None else f'{slot.name}  {_standing(config, trials, slot)}'}")
+        print(f"{name:9} {'none' if slot is None else f'{slot.name}  {_trial_state(config, trials, slot)}'}")
     for one in trials.condemned:
         print(f"condemned {one.sha256[:16]}  bundle_rolled_back: {one.reason}")
     history = read_history(state_dir)
@@ -108,8 +108,8 @@ def _become_owner(config: Config) -> None:
         os.umask(0o027)
 
 
-def _standing(config: Config, trials: Trials, slot: Path) -> str:
-    """Return how far a slot's trial is, in words."""
+def _trial_state(config: Config, trials: Trials, slot: Path) -> str:
+    """Return the state of a slot's trial, as text for people."""
     try:
         bundle = read_bundle(slot, trusted_keys(config))
     except CageclockError as error:
@@ -122,7 +122,7 @@ def _standing(config: Config, trials: Trials, slot: Path) -> str:
     one, wanted = trials.of(sha256), config.bundle
     return (
         f"PENDING: {one.captures} of {wanted.trial_captures} captures, {one.minutes:.1f} of "
-        f"{wanted.trial_minutes:g} minutes, {one.bad_ends} of {BAD_ENDS} bad ends"
+        f"{wanted.trial_minutes:g} minutes, {one.bad_ends} failures (condemned at {BAD_ENDS})"
     )
 
 

@@ -1,7 +1,7 @@
 """What was installed and refused on this device, and the highest release of each channel: `bundles/history.json`.
 
 Bundles are named by the digest of their signed manifest. Earlier versions named them by the digest of the file; what
-they wrote stays, and `adopting` adds the new name wherever the file is still there to tell which one it is.
+they wrote stays, and `adopting` adds the new name wherever the file is still there to identify it by.
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ KEPT = 200
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One attempt. `reason` is for people; a refused file that is no bundle has only its name and the reason.
+    """One attempt to install, or to go back. `reason` is for people.
+
+    A refused file that is no bundle has only its name and the reason.
 
     waiting: it could not be taken for a reason that is not the file's, and lies in the inbox still. floor reset: by
     hand, with the channel and its new floor as `release`.
 
-    number: counts all attempts from 1, so that capture tells each of them once; 0 is from before they were counted.
-    by: who decided; capture tells of its own trial's verdict itself. left: the digest that a way back went away from.
+    number: counts all attempts from 1, so that capture reports each of them once; 0 is from before they were counted.
+    by: who decided; capture reports its own trial's verdict itself.
+    left: the digest of the bundle that a rollback replaced.
     """
 
     at: datetime
@@ -79,12 +82,12 @@ class History(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, floors=floors, floor_of=self.floor_of | {channel: bundle.sha256})
 
     def reset(self, channel: str, release: int) -> History:
-        """Return the history with a channel's floor where a person wants it."""
+        """Return the history with a channel's floor as a person set it."""
         floor_of = {name: sha256 for name, sha256 in self.floor_of.items() if name != channel}
         return msgspec.structs.replace(self, floors=self.floors | {channel: release}, floor_of=floor_of)
 
     def adding_waiting(self, file: str, reason: str) -> History:
-        """Return the history with the reason why a file waits, the same where that is the newest word on it."""
+        """Return the history with the reason why a file waits, the same where that is its newest entry already."""
         entry = Entry(at=now(), result="waiting", file=printable(file), reason=reason[:500])
         last = next((one for one in reversed(self.entries) if one.file == entry.file), None)
         known = last is not None and (last.result, last.reason) == (entry.result, entry.reason)
@@ -138,7 +141,7 @@ def write_history(state_dir: Path, history: History) -> None:
 
 
 def now() -> datetime:
-    """Return the wall clock for an entry; it labels and decides nothing."""
+    """Return the wall clock for an entry; nothing is decided by it."""
     return datetime.now(UTC)
 
 

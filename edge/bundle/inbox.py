@@ -1,7 +1,7 @@
-"""Takes what waits in the inbox: each file once it is complete, and none is kept waiting by another.
+"""Installs what waits in the inbox: each file once it is complete, and none is kept waiting by another.
 
 What is the file's fault ends in its refusal. What is not (a missing key, a damaged history, a full disk, a wrong
-setting) leaves the file where it is; the run says so and tries again ever more rarely until its time is up, so that a
+setting) leaves the file where it is; the run reports it and retries at growing intervals until its time is up. So a
 unit that is started again at once for what still waits does not run in circles.
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 from edge.bundle.canary import LIMIT_S
 from edge.bundle.history import Entry
 from edge.bundle.install import FileChanges, Installer, note_waiting
-from edge.bundle.waiting import State, Watch
+from edge.bundle.waiting import InboxWatch, State
 from edge.config.tree import Config
 from edge.errors import BundleError, CageclockError, OperatorError
 
@@ -40,11 +40,11 @@ class Inbox:
         installer: Callable[[Config], Installer] = Installer,
         *,
         limit_s: float = INBOX_S,
-        watch: Watch | None = None,
+        watch: InboxWatch | None = None,
     ) -> None:
         """Nothing is done yet. settings: reads them, again after each failure."""
         self._settings, self._installer, self._limit_s = settings, installer, limit_s
-        self._watch = watch or Watch()
+        self._watch = watch or InboxWatch()
         self._stuck: set[Path] = set()
         self.entries: list[Entry] = []
         self.trouble: CageclockError | None = None
@@ -52,7 +52,7 @@ class Inbox:
     def run(self) -> None:
         """Take every `*.bundle`, oldest first, and wait for those that are still being written.
 
-        Afterwards `entries` says what came of each, and `trouble` what kept the rest from being taken.
+        Afterwards `entries` holds the result of each, and `trouble` what kept the rest from being taken.
         """
         until_s, pause_s = time.monotonic() + self._limit_s, _LOOK_S
         while True:
@@ -78,9 +78,7 @@ class Inbox:
         inbox = Path(config.state_dir) / FOLDER
         found = [(path, self._watch.look(path)) for path in waiting(config) if path not in self._stuck]
         if found and not os.access(inbox, os.W_OK | os.X_OK):
-            raise OperatorError(
-                f"{inbox}: nothing can be taken out of it by this user; correct its owner or its rights"
-            )
+            raise OperatorError(f"{inbox}: this user cannot remove files from it; correct its owner or its rights")
         ready = [(path, state) for path, state in found if state != "wait"]
         if ready:
             try:
@@ -118,7 +116,7 @@ def waiting(config: Config) -> list[Path]:
 
 
 def _note(config: Config, path: Path, error: CageclockError) -> None:
-    """Let the lab hear why nothing is taken, where that can be written at all."""
+    """Note in the history, which is reported to the lab, why nothing is taken, where that can be written at all."""
     try:
         note_waiting(config, path.name, str(error))
     except (CageclockError, OSError) as failed:
@@ -126,7 +124,7 @@ def _note(config: Config, path: Path, error: CageclockError) -> None:
 
 
 def _taken(installer: Installer, path: Path, state: State) -> tuple[Entry, tuple[int, int] | None]:
-    """Return what came of a file, and which file it was. Whoever writes into the inbox may be hostile.
+    """Return the result for a file, and which file it was. Whoever writes into the inbox may be hostile.
 
     Raises:
         CageclockError: what is not the file's fault.
@@ -143,7 +141,7 @@ def _taken(installer: Installer, path: Path, state: State) -> tuple[Entry, tuple
         found = os.fstat(source)
         version = found.st_dev, found.st_ino
         if state == "unfinished":
-            reason = f"{found.st_size} bytes are the beginning of a bundle, and the rest did not come; copy it again"
+            reason = f"{found.st_size} bytes are the start of a bundle, and the rest did not come; copy it again"
             return installer.refuse(path.name, reason), version
         return installer.install(path.name, source), version
     finally:

@@ -1,4 +1,4 @@
-"""From a bundle file to the active link: verify, canary, activate; and the way back."""
+"""From a bundle file to the active link: verify, canary, activate; or roll back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Installer:
     """The one writer of a device's `bundles` folder. Use as a context manager: it holds the writer's lock."""
 
     def __init__(self, config: Config, canary: Callable[[Path, Sequence[bytes]], Verdict] = ask_canary) -> None:
-        """Look at the settings. canary: tries a bundle file, trusted keys given, before it is activated.
+        """Check the settings. canary: tries a bundle file, trusted keys given, before it is activated.
 
         Raises:
             OperatorError: the settings name a bundle of their own, or a trusted key cannot be read.
@@ -58,12 +58,12 @@ class Installer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let the next one install."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.release()
 
     def install(self, file: str, source: int) -> Entry:
-        """Install the open file and return what came of it; a refusal is an entry too and changes nothing else.
+        """Install the open file and return the result; a refusal is an entry too and changes nothing else.
 
         Raises:
             BundleError: the history is damaged.
@@ -79,11 +79,11 @@ class Installer:
         except OSError as error:
             raise DeviceError(f"{self._slots.folder}: {error.strerror}; the active bundle is unchanged") from error
         except MemoryError as error:
-            raise DeviceError(f"{file}: no memory is left to look at it; the active bundle is unchanged") from error
+            raise DeviceError(f"{file}: no memory is left to read it; the active bundle is unchanged") from error
         except (CageclockError, FileChanges):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a file makes our code raise, it must not stop the next one
-            return self._note(history, refusal(file, f"it cannot be looked at: {type(error).__name__}: {error}"))
+            return self._note(history, refusal(file, f"it cannot be read: {type(error).__name__}: {error}"))
 
     def refuse(self, file: str, reason: str) -> Entry:
         """Note that a file was refused without a look into it.
@@ -120,7 +120,7 @@ class Installer:
         if reason is not None:
             raise BundleError(f"{previous}: it failed its trial on this device: {reason}; install another")
         usable = self._read(ACTIVE)
-        bad = usable.sha256 if usable is not None else self._claimed(active, history)
+        bad = usable.sha256 if usable is not None else self._unverified_digest(active, history)
         if bad is not None:
             history = history.refusing(bad)
         history = msgspec.structs.replace(history.allowing(bundle), channel=bundle.manifest.channel)
@@ -135,15 +135,15 @@ class Installer:
         return self._note(history, msgspec.structs.replace(entry, left=bad))
 
     def reset_floor(self, channel: str, release: int, reason: str) -> Entry:
-        """Set the highest release that a channel is said to have had; a bundle has to be above it. Noted for the lab.
+        """Set the highest release of a channel by hand; a bundle has to be above it. The lab gets an event.
 
         Raises:
             BundleError: the history is damaged.
             DeviceError: it cannot be written.
         """
         history, _ = self._settled()
-        said = f"it was {history.floors.get(channel, 0)}; {reason}"
-        entry = Entry(at=now(), result="floor reset", file="", reason=said[:500], channel=channel, release=release)
+        noted = f"it was {history.floors.get(channel, 0)}; {reason}"
+        entry = Entry(at=now(), result="floor reset", file="", reason=noted[:500], channel=channel, release=release)
         return self._note(history.reset(channel, release), entry)
 
     def settle(self) -> None:
@@ -166,7 +166,7 @@ class Installer:
                 write_history(self._state_dir, adopted)
             return settle(self._state_dir, self._slots, self._keys, adopted, self._trials())
         except OSError as error:
-            raise DeviceError(f"{self._slots.folder}: {error.strerror}; the links are what they were") from error
+            raise DeviceError(f"{self._slots.folder}: {error.strerror}; the active bundle is unchanged") from error
 
     def _install(self, history: History, file: str, source: int) -> Entry:
         before = os.fstat(source)
@@ -185,7 +185,7 @@ class Installer:
             self._examined(candidate)
             slot = self._slots.keep(candidate, bundle)
         except BundleError as error:
-            # The copy's hidden name tells nobody anything.
+            # The copy's hidden name means nothing to the reader.
             raise BundleError(str(error).replace(f"{candidate}: ", "")) from error
         finally:
             candidate.unlink(missing_ok=True)
@@ -253,8 +253,8 @@ class Installer:
             trials = trials.adopting(bundle)
         return trials
 
-    def _claimed(self, slot: Path | None, history: History) -> str | None:
-        """Return what a slot is said to hold that cannot be read or trusted, for refusing it; None if unknown."""
+    def _unverified_digest(self, slot: Path | None, history: History) -> str | None:
+        """Return the digest that an unreadable or untrusted slot states, to refuse it; None if unknown."""
         if slot is None:
             return None
         known = (entry.sha256 for entry in reversed(history.entries) if entry.sha256 is not None)
@@ -274,7 +274,7 @@ class FileChanges(Exception):
 
 
 def note_waiting(config: Config, file: str, reason: str) -> None:
-    """Note in the history, from which the lab hears it, why a file has to wait; once for each reason.
+    """Note in the history, from which it is reported to the lab, why a file has to wait; once for each reason.
 
     Raises:
         CageclockError: it cannot be noted.

@@ -1,4 +1,4 @@
-"""What a bundle must fulfil beside its signature: channel, release, target group, runtime."""
+"""The rules that a bundle must meet beside its signature: channel, release, target group, runtime."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check_channel(manifest: Manifest, channel: str | None, *, by_settings: bool)
     """
     if channel is None or manifest.channel == channel:
         return
-    why = "by bundle.channel in the settings" if by_settings else "which the bundles before had"
+    why = "by bundle.channel in the settings" if by_settings else "as its earlier bundles did"
     raise BundleError(
         f"channel: this device keeps to {channel!r}, {why}; the bundle is of {manifest.channel!r}. To change over, set "
         f"bundle.channel: {manifest.channel} in the settings"
@@ -42,7 +42,7 @@ def check_release(history: History, bundle: Bundle) -> None:
     The bundle that raised the floor to where it is may come again: a power cut may have kept it from becoming active.
 
     Raises:
-        BundleError: it says which rule.
+        BundleError: a rule does not hold; the text names it.
     """
     manifest = bundle.manifest
     floor = history.floors.get(manifest.channel, 0)

@@ -115,7 +115,7 @@ _REFUSED = {
     "swapon": (167, 224, 87),
 }
 _UNKNOWN = {"clone3": 435, "openat2": 437}
-"""Calls whose arguments a filter cannot see: said not to exist, so that the C library takes the older ones."""
+"""Calls whose arguments a filter cannot see: reported as missing, so that the C library takes the older ones."""
 _CLONE, _TGKILL, _OPEN, _OPENAT = (56, 220, 120), (234, 131, 268), (2, None, 5), (257, 56, 322)
 _CLONE_THREAD = 0x00010000
 _WRITING = os.O_RDWR | os.O_CREAT | os.O_TRUNC

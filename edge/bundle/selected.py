@@ -18,11 +18,11 @@ PREVIOUS = "bundles/previous.bundle"
 
 
 def bundle_path(config: Config) -> Path:
-    """Return the bundle file: the configured one, else the active slot, else the demo bundle that comes along."""
+    """Return the bundle file: the configured one, else the active slot, else the demo bundle of this package."""
     if config.bundle.path is not None:
         return Path(config.bundle.path)
     active = Path(config.state_dir) / ACTIVE
-    # A link that leads nowhere is an error to be told, not a reason to run the demo's model.
+    # A link that leads nowhere is an error to be reported, not a reason to run the demo's model.
     return active if active.is_symlink() or active.exists() else DEMO_BUNDLE
 
 
@@ -42,7 +42,7 @@ def load(config: Config, path: Path | None = None) -> LoadedModel:
     """Return the model of `path`, by default of the bundle that should run, its signature and digests checked.
 
     Raises:
-        OperatorError: there is no bundle or key file where the settings say.
+        OperatorError: there is no bundle or key file at the path in the settings.
         BundleError: the bundle must not be used.
     """
     from edge.vision.model.loaded import load_model
@@ -54,7 +54,7 @@ def read(config: Config, path: Path) -> Bundle:
     """Return the bundle of a file, its signature and digests checked with the keys that the settings trust.
 
     Raises:
-        OperatorError: there is no such file, or no key file where the settings say.
+        OperatorError: there is no such file, or no key file at the path in the settings.
         BundleError: it must not be used, or cannot be read.
     """
     from edge.contract.bundle.bundle import read_bundle

@@ -6,7 +6,7 @@ unit reads the verdict, moves the links and refuses that digest for good (`edge.
 anybody.
 
 What is counted. Before a model on trial is loaded or runs, a mark is made durable; after it the mark goes. A mark that
-a start finds says that the process ended while the model was at work: a crash, a watchdog kill, or a power cut at that
+a start finds shows that the process ended while the model was at work: a crash, a watchdog kill, or a power cut at that
 moment. A kill between two captures leaves no mark and counts for nothing. One bad end condemns nobody, since a power
 cut is no fault of the model: `BAD_ENDS` of them do, and so does a wrong golden output at once. An error that the
 runtime raises is a bad end too, and so is an answer that no reading can hold. `trial_captures` captures that ran the
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 FILE = "trial.json"
 BAD_ENDS = 3
-"""So many ends at work, while PENDING, condemn a bundle."""
+"""This many ends at work, while PENDING, condemn a bundle."""
 _KEPT = 16
 _MAX_BYTES = 100_000
 _KILLED = "capture ended while the model was at work (a crash, the watchdog, or a power cut)"
@@ -57,31 +57,32 @@ class Pending(Struct, frozen=True, kw_only=True):
 
 
 class Condemned(Struct, frozen=True, kw_only=True):
-    """A bundle that failed; told: the event about it is in the outbox."""
+    """A bundle that failed its trial. reported: the event about it is in the outbox (`told` in the file)."""
 
     sha256: str
     reason: str
-    told: bool = False
+    reported: bool = msgspec.field(default=False, name="told")
 
 
 class Trials(Struct, frozen=True, kw_only=True):
     """The file: of each state the newest bundles, oldest first.
 
-    told_installs: number of the newest entry of `bundles/history.json` that became an event.
+    reported_installs: number of the newest entry of `bundles/history.json` that became an event (`told_installs` in
+    the file).
     """
 
     schema: Literal["cageclock/trials/1"] = "cageclock/trials/1"
     pending: tuple[Pending, ...] = ()
     good: tuple[str, ...] = ()
     condemned: tuple[Condemned, ...] = ()
-    told_installs: int = 0
+    reported_installs: int = msgspec.field(default=0, name="told_installs")
 
     def reason(self, sha256: str) -> str | None:
         """Return why a bundle is condemned, None where it is not."""
         return next((one.reason for one in self.condemned if one.sha256 == sha256), None)
 
     def of(self, sha256: str) -> Pending:
-        """Return how far a bundle is; one that was never marked is at the beginning."""
+        """Return how far a bundle is; one that was never marked has not started."""
         return next((one for one in self.pending if one.sha256 == sha256), Pending(sha256=sha256))
 
     def with_pending(self, one: Pending) -> Trials:
@@ -155,7 +156,7 @@ class Trial:
                 self.ended_badly(one.sha256, _KILLED)
 
     def adopt(self, bundle: Bundle) -> None:
-        """Know a bundle by its present name, where an older version wrote down its file's digest."""
+        """Rename a bundle that an older version wrote down by its file's digest."""
         adopted = self.state.adopting(bundle)
         if adopted is not self.state:
             self._save(adopted)
@@ -202,13 +203,14 @@ class Trial:
         if self.on_trial(sha256):
             self._save(self.state.ended(sha256, reason))
 
-    def told(self, *, condemned: str | None = None, installs: int | None = None) -> None:
+    def mark_reported(self, *, condemned: str | None = None, installs: int | None = None) -> None:
         """Note that events about a condemned bundle, or about installations up to a number, are in the outbox."""
         marked = tuple(
-            msgspec.structs.replace(one, told=True) if one.sha256 == condemned else one for one in self.state.condemned
+            msgspec.structs.replace(one, reported=True) if one.sha256 == condemned else one
+            for one in self.state.condemned
         )
-        number = self.state.told_installs if installs is None else installs
-        self._save(msgspec.structs.replace(self.state, condemned=marked, told_installs=number))
+        number = self.state.reported_installs if installs is None else installs
+        self._save(msgspec.structs.replace(self.state, condemned=marked, reported_installs=number))
 
     def _save(self, state: Trials) -> None:
         """Keep the state in memory whatever happens; a trial on a full disk is no reason to stop capturing."""

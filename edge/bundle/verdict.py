@@ -38,7 +38,9 @@ def settle(
     if good is not None:
         entry = entry_of("rolled back", file, good, f"{bad.sha256[:12]} failed its trial: {reason}")
     else:
-        entry = entry_of("refused", file, bad, f"it failed its trial, and there is none before it: {reason}")
+        entry = entry_of(
+            "refused", file, bad, f"it failed its trial, and there is no earlier bundle to go back to: {reason}"
+        )
     entry = msgspec.structs.replace(entry, by="trial", left=bad.sha256)
     if not known:
         history = history.refusing(bad.sha256).adding(entry)

@@ -1,8 +1,8 @@
 """Is a file in the inbox ready to be taken, or is somebody still writing it?
 
-A container knows its own length, so a copy that pauses is told from one that is complete, whatever brings it: `cp`,
-`scp`, `sftp`, a rename. Where the kernel says whether a writer has the file open (a lease: for the file's own user, or
-with rights that the unit does not have), that counts too.
+A container knows its own length, so a copy that pauses is not taken for one that is complete, whatever brings it: `cp`,
+`scp`, `sftp`, a rename. Where the kernel reports whether a writer has the file open (a lease: for the file's own user,
+or with rights that the unit does not have), that counts too.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from typing import Literal
 from edge.contract.bundle.container import how_far
 
 STILL_S = 2.0
-"""So long nothing may have changed at a file that seems complete, or is no bundle at all."""
+"""How long a file that seems complete, or is no bundle at all, must have stayed as it is."""
 UNREADABLE_S = 10.0
 """Some programs (`install`) give the reader his right only when the copy is complete."""
 UNFINISHED_S = 600.0
-"""So long the beginning of a bundle is waited for to go on."""
+"""How long an unfinished file may stay as it is before it is given up."""
 OPEN_S = 3600.0
-"""So long a file is waited for that somebody has open for writing."""
+"""How long to wait for a file that somebody has open for writing."""
 
 State = Literal["ready", "wait", "unfinished"]
 _Version = tuple[int, int, int, int]
@@ -38,11 +38,11 @@ class _Seen:
     since_s: float
 
 
-class Watch:
-    """What was seen of the files in the inbox, from look to look."""
+class InboxWatch:
+    """What was seen of the files in the inbox, from one look to the next."""
 
     def __init__(self, unfinished_s: float = UNFINISHED_S) -> None:
-        """Nothing was seen yet. unfinished_s: so long the beginning of a bundle is waited for to go on."""
+        """Nothing was seen yet. unfinished_s: how long an unfinished file may stay as it is before it is given up."""
         self._unfinished_s = unfinished_s
         self._seen: dict[Path, _Seen] = {}
 
@@ -83,7 +83,7 @@ class Watch:
 
 
 def _is_being_written(handle: int) -> bool | None:
-    """Return whether anybody has the file open for writing, None where the kernel does not say."""
+    """Return whether anybody has the file open for writing, None where the kernel does not report it."""
     with contextlib.suppress(OSError):
         # Should somebody open it while the lease is held, the kernel sends a signal, whose default must not end us.
         fcntl.fcntl(handle, fcntl.F_SETSIG, signal.SIGURG)

@@ -48,7 +48,7 @@ def split_by_advertised(
 def is_settled(wanted: Mapping[str, Any], metadata: Mapping[str, Any]) -> bool:
     """Return whether a frame had the exposure and gain that were asked for.
 
-    A camera that says neither cannot be checked: not settled, if either was asked for.
+    A camera that reports neither cannot be checked: not settled, if either was asked for.
     """
     if "ExposureTime" in wanted:
         got = metadata.get("ExposureTime")

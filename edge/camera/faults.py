@@ -46,7 +46,7 @@ class FaultyCamera:
         self._camera.open()
 
     def capture(self, shot: Shot) -> Frame:
-        """Return a frame, or fail as the script says.
+        """Return a frame, or fail as the script has it.
 
         Raises:
             CameraTimeout, CameraBusy, CameraMissing: scripted, besides what the camera inside raises.

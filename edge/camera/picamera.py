@@ -105,7 +105,7 @@ class PiCamera:
         self._controls = None  # the next capture sets them anew and waits until they hold
 
     def close(self) -> None:
-        """Stop and let go; what the camera says to that no longer matters."""
+        """Stop and close the camera; errors on the way no longer matter."""
         device, self._device, self._controls = self._device, None, None
         if device is None:
             return
@@ -174,7 +174,7 @@ class PiCamera:
         while not settled:
             left_s = until_s - self._clock.monotonic_s()
             if left_s <= 0:
-                return False  # not remembered: the next capture tries again; the frame says `settled: false`
+                return False  # not remembered: the next capture tries again; the frame has `settled: false`
             try:
                 settled = is_settled(self._wanted, self._device.capture_metadata(wait=left_s))
             except TimeoutError:
@@ -196,7 +196,7 @@ class PiCamera:
                 metadata = request.get_metadata()
                 stamp = metadata.get("SensorTimestamp")
                 if stamp is None:
-                    raise CameraError("a frame without SensorTimestamp: its age cannot be told; update libcamera")
+                    raise CameraError("a frame came without SensorTimestamp, so its age is unknown; update libcamera")
                 exposed_at_s = stamp / 1e9
                 if exposed_at_s >= shot.triggered_at_s:
                     # A copy: the array's memory goes back to the camera with the request.
@@ -254,8 +254,8 @@ def _translated(error: Exception) -> CameraError:
     text = str(error) or type(error).__name__
     if isinstance(error, IndexError):
         return CameraMissing(f"there is no such camera ({text})")
-    if any(word in text.lower() for word in ("busy", "acquire", "in use", "did not complete")):
-        return CameraBusy(f"the camera cannot be had, another process may hold it ({text})")
+    if any(part in text.lower() for part in ("busy", "acquire", "in use", "did not complete")):
+        return CameraBusy(f"the camera cannot be opened, another process may hold it ({text})")
     return CameraError(f"the camera failed: {text}")
 
 

@@ -31,8 +31,8 @@ class Stored:
 class Pictures(Protocol):
     """A numbered row of pictures; each iteration goes through it once, forwards.
 
-    passed_over: what else lies in the folder, counted by kind, in words. shortfall: after an iteration, what is missing
-        at a video's end, in words. Both are empty where there is nothing to say.
+    passed_over: what else lies in the folder, counted by kind, as text. shortfall: after an iteration, what is missing
+        at a video's end, as text. Both are empty where there is nothing to report.
     """
 
     @property
@@ -114,7 +114,7 @@ class VideoPictures:
 
     @property
     def shortfall(self) -> str:
-        """What is missing at the end, in words."""
+        """What is missing at the end, as text."""
         return self._video.shortfall
 
     def count_frames(self) -> int:

@@ -1,7 +1,7 @@
 """Stored pictures in place of a camera, once or over and over, at the schedule's pace or their own.
 
 The pictures keep their own size: `camera.px_per_mm` belongs to it. Each has its name in `state.source`, so that every
-reading says which picture it was.
+reading names its picture.
 """
 
 from __future__ import annotations
@@ -89,10 +89,10 @@ class ReplayCamera:
 
     def describe(self) -> dict[str, Scalar]:
         """Return backend, path and how it is gone through."""
-        said: dict[str, Scalar] = {"backend": "replay", "model": "stored pictures", "path": self._settings.path}
+        found: dict[str, Scalar] = {"backend": "replay", "model": "stored pictures", "path": self._settings.path}
         if self._size is not None:
-            said |= {"width": self._size[0], "height": self._size[1]}
-        return said | {"pace": self._settings.pace, "loop": self._settings.loop, "every": self._settings.every}
+            found |= {"width": self._size[0], "height": self._size[1]}
+        return found | {"pace": self._settings.pace, "loop": self._settings.loop, "every": self._settings.every}
 
     def _begin_pass(self, pictures: Pictures) -> None:
         self._row = (one for one in pictures if one.number % self._settings.every == 0)
@@ -127,8 +127,8 @@ class ReplayCamera:
         return taken
 
     def _counted(self, pictures: Pictures) -> str:
-        """Return what could not be read and what was passed over, in words."""
-        said = [f"{self._unreadable} could not be read"] if self._unreadable else []
-        said += [f"passed over: {pictures.passed_over}"] if pictures.passed_over else []
-        said += [pictures.shortfall] if pictures.shortfall else []
-        return "".join(f"; {one}" for one in said)
+        """Return what could not be read and what was passed over, as text."""
+        notes = [f"{self._unreadable} could not be read"] if self._unreadable else []
+        notes += [f"passed over: {pictures.passed_over}"] if pictures.passed_over else []
+        notes += [pictures.shortfall] if pictures.shortfall else []
+        return "".join(f"; {one}" for one in notes)

@@ -1,8 +1,9 @@
 """Which tuning file libcamera will load, found before the camera's manager exists.
 
-A NoIR module cannot be told from one with a filter, and on the wrong file pictures come out too dark for months without
-an error. libcamera reads `LIBCAMERA_RPI_TUNING_FILE` when its manager enumerates the cameras, so the file is named
-before, and what was named then is what was loaded. Raspberry Pi 5 has another folder (`pisp`) than its predecessors.
+A NoIR module cannot be distinguished from one with a filter, and on the wrong file pictures come out too dark for
+months without an error. libcamera reads `LIBCAMERA_RPI_TUNING_FILE` when its manager enumerates the cameras, so the
+file is named before, and what was named then is what was loaded. Raspberry Pi 5 has another folder (`pisp`) than its
+predecessors.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The exact crops that the age model saw, kept on the device for later rescoring and retraining; the oldest go first.
 
-`archive/<sha256 of the pixels' PNG>.png`. Not fsynced: a crop lost in a power cut is missed by nobody but itself, its
-digest in the reading says that it was there.
+`archive/<sha256 of the pixels' PNG>.png`. Not fsynced: a power cut may cost a crop, and its digest in
+the reading still shows that there was one.
 """
 
 from __future__ import annotations

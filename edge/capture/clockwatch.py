@@ -1,7 +1,7 @@
 """What the wall clock did: became synchronised, or was stepped. Pure; fed once a slot and once an idle tick.
 
-Labels made while the clock was unsynchronised are never edited. Once it is synchronised, one `clock` record says what
-to add to them.
+Labels made while the clock was unsynchronised are never edited. Once it is synchronised, one `clock` record gives
+what to add to them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Correction:
     """The clock became synchronised in the boot in which unsynchronised labels had been made.
 
     offset_s: to add to a label. epoch_offset_s: true Unix time minus monotonic time. uncertainty_s: half the range of
-    the offsets under which labels were made, because a label does not say which one it had; at least the step limit's
+    the offsets under which labels were made, because a label does not show which one it had; at least the step limit's
     tenth.
     """
 

@@ -35,7 +35,7 @@ class Freshness:
 
 
 def _is_same(frame: Frame, last: Frame) -> bool:
-    """Return whether two frames have the same bytes; the small views, made from all of them, mostly tell at once."""
+    """Return whether two frames have the same bytes; the small views mostly differ already."""
     return (
         frame.state.source == last.state.source
         and np.array_equal(frame.small, last.small)

@@ -28,8 +28,8 @@ COUNTERS = ("flushes", "reopens", "failed_slots", "restarts", "reboots", "memory
 
 
 @dataclass(slots=True)
-class Rungs:
-    """Where on the ladder the device stands; kept in `capture.json` over restarts.
+class RecoveryState:
+    """How often and how far the camera had to be recovered; kept in `capture.json` over restarts.
 
     counters: since the state directory was made. failed_in_a_row, restarts_in_a_row: since the last fresh frame.
     """
@@ -38,22 +38,22 @@ class Rungs:
     failed_in_a_row: int = 0
     restarts_in_a_row: int = 0
 
-    def climbed(self, counter: str) -> None:
-        """Count one rung."""
+    def count(self, counter: str) -> None:
+        """Count one step of recovery."""
         self.counters[counter] = self.counters.get(counter, 0) + 1
 
 
 class Ladder:
-    """Takes the frames of one slot, climbing as far as needed."""
+    """Takes the frames of one slot, recovering the camera as far as needed."""
 
-    def __init__(self, camera: Camera, rungs: Rungs, freshness: Freshness) -> None:
+    def __init__(self, camera: Camera, recovery: RecoveryState, freshness: Freshness) -> None:
         """The camera may still be closed: it is opened with the first attempt."""
         self._camera = camera
-        self._rungs = rungs
+        self._recovery = recovery
         self._freshness = freshness
         self._open = False
 
-    def take(self, aim: Callable[[], Shot], count: int) -> tuple[Frame, ...]:
+    def take_frames(self, aim: Callable[[], Shot], count: int) -> tuple[Frame, ...]:
         """Return `count` fresh frames, each shot aimed anew.
 
         Raises:
@@ -69,43 +69,43 @@ class Ladder:
                 raise
             except CameraError:
                 if attempt == ATTEMPTS - 1:
-                    self._rungs.climbed("failed_slots")
-                    self._rungs.failed_in_a_row += 1
+                    self._recovery.count("failed_slots")
+                    self._recovery.failed_in_a_row += 1
                     raise
             else:
-                self._rungs.failed_in_a_row = 0
-                self._rungs.restarts_in_a_row = 0
+                self._recovery.failed_in_a_row = 0
+                self._recovery.restarts_in_a_row = 0
                 return frames
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Let the camera go."""
+        """Close the camera."""
         self._camera.close()
         self._open = False
 
     def _prepare(self, attempt: int) -> None:
-        """Climb to an attempt's rung."""
+        """Make the camera ready for an attempt: flushed at the second, closed and opened again at the third."""
         if self._open and attempt == 1:
-            self._rungs.climbed("flushes")
+            self._recovery.count("flushes")
             self._camera.flush()
         elif self._open and attempt == 2:
-            self._rungs.climbed("reopens")
+            self._recovery.count("reopens")
             self.close()
         if not self._open:
             self._camera.open()
             self._open = True
 
 
-def exit_code_after(rungs: Rungs) -> int | None:
-    """Return the code to end the process with after a failed slot, or None to go on; counts the rung."""
-    if rungs.failed_in_a_row < FAILED_SLOTS:
+def exit_code_after(recovery: RecoveryState) -> int | None:
+    """Return the code to end the process with after a failed slot, or None to go on; it is counted."""
+    if recovery.failed_in_a_row < FAILED_SLOTS:
         return None
-    if rungs.restarts_in_a_row >= RESTARTS:
-        rungs.climbed("reboots")
-        rungs.restarts_in_a_row = 0  # the helper may refuse; then the ladder is climbed again
+    if recovery.restarts_in_a_row >= RESTARTS:
+        recovery.count("reboots")
+        recovery.restarts_in_a_row = 0  # the helper may refuse; then the ladder is climbed again
         return EXIT_REBOOT
-    rungs.climbed("restarts")
-    rungs.restarts_in_a_row += 1
+    recovery.count("restarts")
+    recovery.restarts_in_a_row += 1
     return DeviceError.exit_code
 
 

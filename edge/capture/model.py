@@ -31,7 +31,7 @@ class ModelSource:
 
     There is always a working one, as long as there ever was: where the new file cannot be loaded, the model in memory
     goes on, and after a start the bundle before it. An installed bundle is on trial first (`edge.bundle.trial`); a
-    condemned one gives way to the one before it. `problem` says why; None when the wanted model runs.
+    condemned one gives way to the one before it. `problem` names the reason; None when the wanted model runs.
     """
 
     def __init__(self, config: Config, monotonic_s: Callable[[], float] = time.monotonic) -> None:
@@ -45,7 +45,7 @@ class ModelSource:
         self._ever_tried = False
         self.problem: OperatorError | BundleError | None = None
         self.file_sha256 = ""
-        """Of the file of the model that runs: earlier versions named it so."""
+        """The digest of the running model's file, by which earlier versions named it."""
         self.trial = Trial(self._state_dir, config.bundle, monotonic_s)
 
     def get(self) -> LoadedModel | None:
@@ -55,23 +55,23 @@ class ModelSource:
             self._ever_tried, self._tried = True, seen
             path = bundle_path(self._config)
             try:
-                self._take_up(path, installed=path == self._state_dir / ACTIVE)
+                self._load(path, installed=path == self._state_dir / ACTIVE)
                 self.problem = None
             except Exception as error:  # noqa: BLE001 - whatever a bundle makes the loader raise
                 if isinstance(error, OperatorError | BundleError):
                     self.problem = error
-                else:  # memory that was short, say: tried again with the next capture
+                else:  # memory that was short, for example: tried again with the next capture
                     self.problem = BundleError(f"{path}: cannot be loaded: {describe_error(error)}")
                     self._ever_tried = False
                 if self._model is None:
-                    self._take_up_previous()
+                    self._load_previous()
                 if self._model is None and self._fingerprint() != seen:
                     return self.get()  # the links were moved meanwhile
         return self._model
 
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
-        """Run the model within: on trial, how that ends is counted. A condemned one is let go of.
+        """Run the model within: on trial, how that ends is counted. A condemned one is unloaded.
 
         Every piece of work that counts towards GOOD has had the age model in it, on an animal or on the golden inputs.
 
@@ -91,11 +91,11 @@ class ModelSource:
             wrong = self._check_again(model) if invoked and model.age.invoked_ms == before_age_ms else []
         except Exception as error:
             self.trial.ended_badly(model.sha256, describe_error(error))
-            self._let_go(model)
+            self._unload_condemned(model)
             raise
         if wrong:
             self.trial.condemn(model.sha256, wrong[0])
-            self._let_go(model)
+            self._unload_condemned(model)
             raise BundleError(f"sha256 {model.sha256[:12]} failed its trial on this device: {wrong[0]}")
         self.trial.ended_well(model.sha256, invoked=invoked)
         if not self.trial.on_trial(model.sha256):
@@ -109,27 +109,27 @@ class ModelSource:
             return []
         return check_golden(model, self._golden)
 
-    def _let_go(self, model: LoadedModel) -> None:
-        """Forget a model that was condemned; the next capture takes up another."""
+    def _unload_condemned(self, model: LoadedModel) -> None:
+        """Forget the model if it was condemned; the next capture loads another."""
         if not self.trial.on_trial(model.sha256):
             self._model, self._ever_tried, self._golden = None, False, None
 
-    def _take_up_previous(self) -> None:
+    def _load_previous(self) -> None:
         previous = self._state_dir / PREVIOUS
         if self._config.bundle.path is None and previous.is_file():
-            with contextlib.suppress(Exception):  # `problem` says why the wanted one does not run
-                self._take_up(previous, installed=True)
+            with contextlib.suppress(Exception):  # `problem` names why the wanted one does not run
+                self._load(previous, installed=True)
 
-    def _take_up(self, path: Path, *, installed: bool) -> None:
-        """Load a bundle and let it be the one that runs."""
+    def _load(self, path: Path, *, installed: bool) -> None:
+        """Load a bundle; from now on it is the one that runs."""
         from edge.vision.model.loaded import load_model
 
         bundle = read(self._config, path)
         self._model = self._try(path, bundle) if installed else load_model(bundle, self._config.bundle.threads)
         self._installed, self.file_sha256 = installed, bundle.file_sha256
         # What runs, and on which runtime: it decides speed and, between kernels, the last bit.
-        said = self._model.describe()
-        text = f"cageclock: model {said.name} {said.model_version}, release {said.release}, on {said.runtime}"
+        model = self._model.describe()
+        text = f"cageclock: model {model.name} {model.model_version}, release {model.release}, on {model.runtime}"
         print(text, flush=True)
 
     def _try(self, path: Path, bundle: Bundle) -> LoadedModel:

@@ -1,4 +1,4 @@
-"""What the sequence must be told before it gets the next reading: a hole that nobody knows of is the worst of all.
+"""Events that have to be appended before the next reading: an unreported hole in the readings is the worst of all.
 
 A slot that passed unseen, or whose reading a full disk refused, is known to this process alone until its `gap` event is
 durable. Were the next reading stored first, a kill between the two would leave a hole that looks like none: the next
@@ -10,46 +10,46 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from edge.capture.journal import Journal
+from edge.capture.event_writer import EventWriter
 from edge.capture.start_events import THROUGH
 from edge.contract.base import Scalar
 
 UNSEEN = "passed unseen"
-RAISED = "could not be taken: an error of the program, said on its standard error"
+RAISED = "could not be taken: an error of the program; see its standard error"
 DISK_FULL = "could not be kept: the disk was full"
 
 
-class Owed:
+class PendingEvents:
     """Events that wait for their turn, and slots without a reading, gathered into one event."""
 
-    def __init__(self, journal: Journal) -> None:
-        """Nothing is owed yet."""
-        self._journal = journal
-        self._events: deque[Callable[[], None]] = deque()
+    def __init__(self, events: EventWriter) -> None:
+        """Nothing is pending yet."""
+        self._events = events
+        self._calls: deque[Callable[[], None]] = deque()
         self._slots: dict[str, int] = {}
         self._through_s = 0.0
 
-    def event(self, tell: Callable[[], None]) -> None:
-        """Owe what `tell` appends."""
-        self._events.append(tell)
+    def add(self, append: Callable[[], None]) -> None:
+        """Keep a call that appends one or more events."""
+        self._calls.append(append)
 
-    def slots(self, count: int, through_s: float, why: str) -> None:
-        """Owe so many due slots, the newest of them due at `through_s` of the boot's monotonic clock."""
+    def add_missed(self, count: int, through_s: float, why: str) -> None:
+        """Count due slots without a reading, the newest of them due at `through_s` of the boot's monotonic clock."""
         self._slots[why] = self._slots.get(why, 0) + count
         self._through_s = through_s
 
-    def tell(self) -> None:
-        """Append all of it, in order.
+    def append_all(self) -> None:
+        """Append everything that is pending, in order.
 
         Raises:
-            StorageError: the outbox cannot keep something; that and what follows is still owed.
+            StorageError: the outbox cannot keep something; that and what follows stays pending.
         """
         if self._slots:
             count = sum(self._slots.values())
             text = ", ".join(f"{number} due slots {why}" for why, number in self._slots.items())
             detail: dict[str, Scalar] = {"missed_slots": count, THROUGH: self._through_s}
-            self._journal.event("gap", text, **detail)
+            self._events.append("gap", text, **detail)
             self._slots.clear()
-        while self._events:
-            self._events[0]()
-            self._events.popleft()
+        while self._calls:
+            self._calls[0]()
+            self._calls.popleft()

@@ -1,4 +1,4 @@
-"""What is wrong at present, said once on standard error until another problem takes its place."""
+"""What is wrong at present, printed once on standard error until another problem takes its place."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from edge.contract.reading import Outcome
 
 
 class Problem:
-    """text: of the newest slot, empty for none."""
+    """The newest slot's problem in `text`; empty where there is none."""
 
     def __init__(self) -> None:
         """Nothing is wrong yet."""
@@ -18,11 +18,11 @@ class Problem:
     def note(self, outcome: Outcome, text: str) -> None:
         """Remember what is wrong, empty for nothing."""
         if text and text != self.text:
-            say(f"{outcome.value}: {text}")
+            warn(f"{outcome.value}: {text}")
         self.text = text
 
 
-def say(text: str) -> None:
-    """Say it on standard error, where that is still open to somebody."""
+def warn(text: str) -> None:
+    """Print a line on standard error, where somebody still reads that."""
     with contextlib.suppress(OSError, ValueError):
         print(f"cageclock: {text}", file=sys.stderr, flush=True)

@@ -10,22 +10,25 @@ from pathlib import Path
 
 from edge.camera.protocol import Camera, Shot
 from edge.capture.archive import Archive
+from edge.capture.bundle_events import BundleEvents
 from edge.capture.clockwatch import ClockWatch, Correction, Step
+from edge.capture.event_writer import EventWriter
+from edge.capture.frame_observer import FrameObserver
 from edge.capture.freshness import Freshness
-from edge.capture.installs import Installs
-from edge.capture.journal import Journal
-from edge.capture.ladder import Ladder, Rungs, exit_code_after
-from edge.capture.look import Look
+from edge.capture.ladder import Ladder, RecoveryState, exit_code_after
 from edge.capture.model import ModelSource
-from edge.capture.problem import Problem, say
+from edge.capture.problem import Problem, warn
 from edge.capture.reading import Composer, Result
 from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
-from edge.capture.start_events import tell_model_change
+from edge.capture.start_events import append_changes, append_model_change
+from edge.capture.status import CaptureStatus
 from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
+from edge.contract.base import Scalar
 from edge.contract.reading import Light, Model, Outcome, Reading
 from edge.errors import (
+    BundleError,
     CameraError,
     DeviceError,
     EndOfReplay,
@@ -43,7 +46,7 @@ from edge.vision.quality import MOVED
 
 
 @dataclass(slots=True)
-class Fresh:
+class FreshFrame:
     """The newest fresh frame, for the health record."""
 
     at: datetime | None = None
@@ -51,7 +54,7 @@ class Fresh:
 
 
 class CaptureProcess:
-    """One device's measuring: what it needs for a slot, and what it remembers from slot to slot."""
+    """Takes the slots of one device, and keeps what one slot needs from those before it."""
 
     def __init__(
         self,
@@ -61,41 +64,68 @@ class CaptureProcess:
         camera: Camera,
         outbox: Outbox,
         plan: Plan,
-        rungs: Rungs,
+        recovery: RecoveryState,
         clock_watch: ClockWatch,
         tally: Tally,
+        events: EventWriter,
     ) -> None:
-        """Nothing is opened or loaded before the first slot."""
-        self.config, self.clock, self.plan, self.rungs, self.clock_watch = config, clock, plan, rungs, clock_watch
-        self.camera, self.outbox = camera, outbox
-        self.journal = Journal(outbox, clock, config.device_id)
-        self.models = ModelSource(config, clock.monotonic_s)
-        self.tally = tally
-        self.fresh = Fresh()
+        """Nothing is opened or loaded before the first slot.
+
+        recovery, clock_watch, tally: go on from the last process, and are shared with whoever writes the status file.
+        """
+        self._config, self._clock, self._plan, self._camera, self._outbox = config, clock, plan, camera, outbox
+        self._recovery, self._clock_watch = recovery, clock_watch
+        self._events = events
+        self._models = ModelSource(config, clock.monotonic_s)
+        self._tally = tally
+        self.fresh_frame = FreshFrame()
         self._problem = Problem()
         self.last_outcome: Outcome | None = None
         self.taken = 0
         self.unreadable = 0
         """Slots whose stored picture could not be read."""
         state_dir = Path(config.state_dir)
-        self._ladder = Ladder(camera, rungs, Freshness())
+        self._ladder = Ladder(camera, recovery, Freshness())
         self._composer = Composer(config, config_sha256)
         self._reference = Reference(capture_folder(state_dir))
         archive = Archive(capture_folder(state_dir), config.archive)
-        self._installs = Installs(state_dir, self.journal, self.models.trial, outbox)
-        self._look = Look(config, self.models, self._reference, archive, self._problem)
+        self._bundle_events = BundleEvents(state_dir, self._events, self._models.trial, outbox)
+        self._observer = FrameObserver(config, self._models, self._reference, archive, self._problem)
         self._slot: Slot | None = None
         self._moved = 0
         self._refused = ""
         self._model: Model | None = None
-        self._was_failing = rungs.failed_in_a_row > 0 or rungs.restarts_in_a_row > 0
+        self._was_failing = recovery.failed_in_a_row > 0 or recovery.restarts_in_a_row > 0
 
     @property
     def problem(self) -> str:
         """What is wrong at present, empty for nothing."""
         return self._problem.text
 
-    def take(self, request_id: str | None = None) -> Reading:
+    def describe_camera(self) -> dict[str, Scalar]:
+        """Return what the camera reports of itself."""
+        return self._camera.describe()
+
+    def describe_model(self) -> Model | None:
+        """Return the model that runs; None where there is none."""
+        model = self._models.get()
+        return None if model is None else model.describe()
+
+    def model_fault_code(self) -> int:
+        """Return the exit code for a run that ends with a model fault: the one of what keeps the model from running."""
+        problem = self._models.problem
+        return BundleError.exit_code if problem is None else problem.exit_code
+
+    def append_changes_since(self, last: CaptureStatus | None) -> None:
+        """Append an event where camera or model are others than the last process's.
+
+        Raises:
+            StorageError: the outbox cannot keep an event.
+        """
+        model = self.describe_model()
+        append_changes(self._events, last, self.describe_camera(), model, self._models.file_sha256)
+
+    def take_slot(self, request_id: str | None = None) -> Reading:
         """Return the reading of a slot that is due now; when it returns, the reading is durable.
 
         Whatever a camera, a picture, a model or a library raises on the way becomes a reading with a fault.
@@ -105,8 +135,8 @@ class CaptureProcess:
             StorageError: the outbox cannot keep anything.
         """
         self._slot = None
-        slot = self._slot = begin_slot(self.clock, self.config.light_cycle, request_id)
-        self.clock_watch.labelled(slot.captured_at.timestamp() - slot.monotonic_s, slot.clock_synced)
+        slot = self._slot = begin_slot(self._clock, self._config.light_cycle, request_id)
+        self._clock_watch.labelled(slot.captured_at.timestamp() - slot.monotonic_s, slot.clock_synced)
         try:
             result = self._photograph(slot)
         except EndOfReplay:
@@ -120,7 +150,7 @@ class CaptureProcess:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - the reading is durable, whatever comes after it
-            say(f"after a reading: {describe_error(error)}")
+            warn(f"the reading is stored, but a step after it failed: {describe_error(error)}")
         return reading
 
     def _append(self, slot: Slot, result: Result) -> Reading:
@@ -141,61 +171,61 @@ class CaptureProcess:
             return made[-1], None
 
         try:
-            self.outbox.append_reading(build)
+            self._outbox.append_reading(build)
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001
-            self._problem.text = f"not recorded whole: {describe_error(error)}"
-            say(self.problem)
+            self._problem.text = f"only a part of the reading could be recorded: {describe_error(error)}"
+            warn(self.problem)
             if not self.is_stored():
-                self.outbox.append_reading(build_bare)
+                self._outbox.append_reading(build_bare)
         return made[-1]
 
     def is_stored(self) -> bool:
         """Return whether the newest slot's reading is in the outbox: an error may come after its commit."""
         slot = self._slot
-        newest = (one for one in self.outbox.newest(4) if isinstance(one, Reading))
+        newest = (one for one in self._outbox.newest(4) if isinstance(one, Reading))
         return slot is not None and any(
             (one.boot_id, one.monotonic_s) == (slot.boot_id, slot.monotonic_s) for one in newest
         )
 
     def watch_clock(self) -> None:
-        """Record what the wall clock did since the last look."""
-        offset_s = self.clock.now().timestamp() - self.clock.monotonic_s()
-        found = self.clock_watch.observe(offset_s, self.clock.synced())
+        """Record what the wall clock did since the last call."""
+        offset_s = self._clock.now().timestamp() - self._clock.monotonic_s()
+        found = self._clock_watch.observe(offset_s, self._clock.synced())
         if isinstance(found, Correction):
-            self.journal.correction(found)
+            self._events.append_correction(found)
         elif isinstance(found, Step):
             text = f"the wall clock was set by {found.step_s:+.1f} s; slots keep their spacing, labels follow it"
-            self.journal.event("clock_stepped", text, step_s=found.step_s)
+            self._events.append("clock_stepped", text, step_s=found.step_s)
 
     def exit_code(self) -> int | None:
         """Return the code with which the process should end to be started anew, or None: a stuck camera, or memory."""
-        too_much = over_ceiling(self.config.memory.capture_mb)
+        too_much = over_ceiling(self._config.memory.capture_mb)
         if too_much is not None:
-            self.rungs.climbed("memory_restarts")
-            self.journal.event("memory_ceiling", too_much, exit_code=DeviceError.exit_code)
-            say(f"capture: {too_much}")
+            self._recovery.count("memory_restarts")
+            self._events.append("memory_ceiling", too_much, exit_code=DeviceError.exit_code)
+            warn(f"capture: {too_much}")
             return DeviceError.exit_code
-        if self.rungs.failed_in_a_row == 0:
+        if self._recovery.failed_in_a_row == 0:
             return None
-        code = exit_code_after(self.rungs)
+        code = exit_code_after(self._recovery)
         if code is not None:
-            self.journal.event("camera_lost", self.problem, exit_code=code, restarts=self.rungs.restarts_in_a_row)
+            self._events.append("camera_lost", self.problem, exit_code=code, restarts=self._recovery.restarts_in_a_row)
         return code
 
     def close(self) -> None:
-        """Let go of the camera; one that fails to close keeps nobody from ending."""
+        """Close the camera; one that fails to close does not keep the process from ending."""
         try:
             self._ladder.close()
         except Exception as error:  # noqa: BLE001
-            say(f"the camera did not close: {describe_error(error)}")
+            warn(f"the camera did not close: {describe_error(error)}")
 
     def _photograph(self, slot: Slot) -> Result:
         begin = time.perf_counter()
-        aim: Callable[[], Shot] = lambda: Shot(self.clock.monotonic_s(), slot.light)  # noqa: E731
+        aim: Callable[[], Shot] = lambda: Shot(self._clock.monotonic_s(), slot.light)  # noqa: E731
         try:
-            frames = self._ladder.take(aim, self.config.schedule.burst_frames)
+            frames = self._ladder.take_frames(aim, self._config.schedule.burst_frames)
         except FrameRefused as error:
             return self._fault(Outcome.STALE_FRAME, error)
         except EndOfReplay:
@@ -204,14 +234,14 @@ class CaptureProcess:
             self.unreadable += isinstance(error, UnreadablePicture)
             return self._fault(Outcome.CAMERA_FAULT, error)
         except Exception as error:  # noqa: BLE001 - a driver's own error: two such slots in a row, and a fresh process
-            self.rungs.climbed("failed_slots")
-            self.rungs.failed_in_a_row += 1
+            self._recovery.count("failed_slots")
+            self._recovery.failed_in_a_row += 1
             return self._fault(Outcome.CAMERA_FAULT, error)
-        self.fresh = Fresh(slot.captured_at, slot.monotonic_s)
-        return self._look.at(slot, frames, (time.perf_counter() - begin) * 1000)
+        self.fresh_frame = FreshFrame(slot.captured_at, slot.monotonic_s)
+        return self._observer.observe(slot, frames, (time.perf_counter() - begin) * 1000)
 
     def _fault(self, outcome: Outcome, error: Exception) -> Result:
-        """Return the failed slot, and say once on standard error what to do about it."""
+        """Return the failed slot, and print once on standard error what to do about it."""
         text = describe_error(error)
         self._problem.note(outcome, text)
         return Result(outcome, text)
@@ -220,10 +250,10 @@ class CaptureProcess:
         """Keep what the next slots need, and append the events that this one gives rise to."""
         self.last_outcome = result.outcome
         if result.observation is not None and result.observation.accepted and slot.light is not Light.UNKNOWN:
-            self.tally.add(self.plan, slot.captured_at)
+            self._tally.add(self._plan, slot.captured_at)
         if result.frames:
             if self._was_failing:
-                self.journal.event("camera_recovered", "a fresh frame came again", **self.rungs.counters)
+                self._events.append("camera_recovered", "a fresh frame came again", **self._recovery.counters)
             self._was_failing = False
             self._reference.offer(slot.light, result.outcome, result.frames[0].small)
         else:
@@ -232,9 +262,9 @@ class CaptureProcess:
         self._notice_refusal()
         if result.model is not None:
             if self._model is not None:
-                tell_model_change(self.journal, self._model, result.model)
+                append_model_change(self._events, self._model, result.model)
             self._model = result.model
-        self._installs.tell()
+        self._bundle_events.append_new()
 
     def _notice_movement(self, result: Result) -> None:
         """Append one event when two readings in a row are flagged as moved; every one of them keeps its flag."""
@@ -244,11 +274,11 @@ class CaptureProcess:
         if self._moved == 2:
             shift = result.quality.reference_shift_px
             text = "the camera was moved against its reference view; put it back, or remove reference-*.npy to accept"
-            self.journal.event("camera_moved", text, shift_px=shift)
+            self._events.append("camera_moved", text, shift_px=shift)
 
     def _notice_refusal(self) -> None:
         """Append one event for each new reason why the wanted model does not run; another one may go on meanwhile."""
-        problem = str(self.models.problem or "")
+        problem = str(self._models.problem or "")
         if problem and problem != self._refused:
-            self.journal.event("model_refused", problem)
+            self._events.append("model_refused", problem)
         self._refused = problem

@@ -21,14 +21,14 @@ from edge.vision.observe import Observation
 EXIF_BYTES = 512
 """Kept free below `thumbnail.max_kb` for the identity in EXIF."""
 _MOST_BYTES = 240_000
-"""Of one reading; a station refuses a record of more than 256 kB."""
+"""The largest reading; a station refuses a record of more than 256 kB."""
 _FAULTS = (Outcome.CAMERA_FAULT, Outcome.MODEL_FAULT, Outcome.STALE_FRAME)
 T = TypeVar("T", bound=msgspec.Struct)
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one slot came to, before it has an identity.
+    """What was found in one slot, before its reading has an identity.
 
     frames: the burst; empty where the camera failed. observation: None where camera or model failed.
     """
@@ -53,7 +53,7 @@ class Composer:
     def compose(self, slot: Slot, result: Result, epoch: str, seq: int) -> tuple[Reading, bytes | None]:
         """Return the reading and its thumbnail, which carries the identity (epoch, seq) in EXIF.
 
-        What cannot be made or recorded is left out, thumbnail and camera's state first, and `detail` says so.
+        What cannot be made or recorded is left out, thumbnail and camera's state first, and `detail` names it.
         """
         frame = self._shown(result)
         missing: list[str] = []
@@ -66,7 +66,7 @@ class Composer:
                 missing.append(f"no thumbnail: {describe_error(error)}")
             try:
                 state = recordable(frame.state)
-            except Exception as error:  # noqa: BLE001 - a camera may say anything
+            except Exception as error:  # noqa: BLE001 - a camera may report anything
                 missing.append(f"no camera state: {describe_error(error)}")
         try:
             reading = recordable(self._whole(slot, result, frame, state, thumbnail, missing))

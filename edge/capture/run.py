@@ -15,23 +15,23 @@ from edge.camera.choose import make_camera
 from edge.camera.pictures import open_pictures
 from edge.camera.protocol import Camera
 from edge.capture.clockwatch import ClockWatch, Offset
-from edge.capture.ladder import COUNTERS, Rungs, worst_slot_s
+from edge.capture.event_writer import EventWriter
+from edge.capture.ladder import COUNTERS, RecoveryState, worst_slot_s
 from edge.capture.line import describe_reading
-from edge.capture.pending_events import DISK_FULL, RAISED, UNSEEN, Owed
-from edge.capture.problem import say
+from edge.capture.pending_events import DISK_FULL, RAISED, UNSEEN, PendingEvents
+from edge.capture.problem import warn
 from edge.capture.process import CaptureProcess
-from edge.capture.start_events import first_started_at, last_settled_s, last_word, tell_changes, tell_start
+from edge.capture.start_events import append_start, find_last_seen, first_started_at, last_settled_s
 from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, read_status, write_status
 from edge.capture.watchdog import Watchdog
 from edge.config.load import config_sha256
 from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.config.zone import zone_of
-from edge.contract.reading import Model, Outcome, Reading
+from edge.contract.reading import Outcome, Reading
 from edge.contract.service.systemd_notify import watchdog_limit_s
 from edge.errors import (
     EXIT_PASSED_OVER,
-    BundleError,
     CameraMissing,
     DeviceError,
     DiskFull,
@@ -49,13 +49,13 @@ from edge.version import VERSION
 
 _MISSED_LIMIT = 100_000
 _RAISED_IN_A_ROW = 3
-"""So many slots without a reading, and a fresh process may do better."""
+"""After this many slots in a row without a reading the process ends, because a fresh one may do better."""
 
 
 def run(
     config: Config, *, captures: int | None = None, stepped_from: datetime | None = None, shows: bool = False
 ) -> int:
-    """Capture until told to end, or for a number of due slots, and return the exit code.
+    """Capture until a signal ends it, or for a number of due slots, and return the exit code.
 
     stepped_from: begin a stepped clock there instead of the machine's own. shows: a line a reading on standard output.
 
@@ -76,7 +76,7 @@ def run(
 
 
 class Capture:
-    """The running process: its schedule, its clock, its way to end."""
+    """The running process: its schedule, its clock, and how it ends."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Capture:
         camera: Camera | None = None,
         shows: bool = False,
     ) -> None:
-        """Take up where the last process left off. camera: another than the settings', for simulations."""
+        """Go on where the last process stopped. camera: another than the settings', for simulations."""
         self._config, self._clock, self._outbox, self._state_dir = config, clock, outbox, state_dir
         self._digest, self._shows = config_sha256(config), shows
         self._last = read_status(state_dir)
@@ -101,9 +101,13 @@ class Capture:
         self._due_s: float | None = None
         self._last_settled_s: float | None = None
         self._refused = False
-        self._full_told = False
+        self._full_reported = False
         self._raised_in_a_row = 0
-        self._changes_untold = True
+        self._changes_pending = True
+        self._events = EventWriter(outbox, clock, config.device_id)
+        self._recovery = _recovery_of(self._last)
+        self._clock_watch = ClockWatch(clock.boot_id, _unsynced_of(self._last))
+        self._tally = _tally_of(self._last, self._digest)
         self._process = CaptureProcess(
             config=config,
             config_sha256=self._digest,
@@ -111,22 +115,25 @@ class Capture:
             camera=camera or make_camera(config, clock, self._begun_at),
             outbox=outbox,
             plan=self._plan,
-            rungs=_rungs_of(self._last),
-            clock_watch=ClockWatch(clock.boot_id, _unsynced_of(self._last)),
-            tally=_tally_of(self._last, self._digest),
+            recovery=self._recovery,
+            clock_watch=self._clock_watch,
+            tally=self._tally,
+            events=self._events,
         )
-        self._owed = Owed(self._process.journal)
+        self._pending = PendingEvents(self._events)
 
     def run(self, captures: int | None) -> int:
         """Take slots until the end and return the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
-        journal = self._process.journal
+        events = self._events
         newest = self._outbox.newest()
         self._last_settled_s = last_settled_s(self._last, newest, self._clock)
-        word, missed = last_word(self._last, newest, self._clock), self._missed_before()
-        self._owed.event(lambda: tell_start(journal, self._clock, self._config, self._digest, self._last, word, missed))
-        self._kept(self._owed.tell)
+        last_seen, missed = find_last_seen(self._last, newest, self._clock), self._missed_before()
+        self._pending.add(
+            lambda: append_start(events, self._clock, self._config, self._digest, self._last, last_seen, missed)
+        )
+        self._kept(self._pending.append_all)
         code, ended = 0, "stopped"
         try:
             code = self._take_slots(captures)
@@ -137,8 +144,8 @@ class Capture:
         finally:
             self._watchdog.stopping()
             self._process.close()
-        self._owed.event(lambda: journal.event("stop", f"capture ended: {ended}", exit_code=code))
-        self._kept(self._owed.tell)
+        self._pending.add(lambda: events.append("stop", f"capture ended: {ended}", exit_code=code))
+        self._kept(self._pending.append_all)
         self._write_status(ended)
         return code
 
@@ -154,7 +161,8 @@ class Capture:
                 due_s = self._pass_missed(due_s)
                 kept = self._kept(partial(self._take_due, due_s))
                 taken += 1
-                due_s = self._next_due_s(due_s)  # it may have passed already: then it is taken late, or told as missed
+                # It may have passed already: then it is taken late, or reported as missed.
+                due_s = self._next_due_s(due_s)
             else:
                 kept = self._kept(self._take_requested)
             if self._raised_in_a_row >= _RAISED_IN_A_ROW:
@@ -165,7 +173,7 @@ class Capture:
         return self._final_code(captures)
 
     def _take_due(self, due_s: float) -> None:
-        """Take the slot, and look after the rest. A slot that yields no reading is owed: it becomes part of a gap.
+        """Take the slot, and look after the rest. A slot that yields no reading becomes part of a pending gap.
 
         Raises:
             EndOfReplay: there was nothing to read.
@@ -174,18 +182,18 @@ class Capture:
         before = self._process.taken
         reading = None
         try:
-            self._owed.tell()
-            reading = self._process.take()
+            self._pending.append_all()
+            reading = self._process.take_slot()
         except DiskFull:
             if self._process.taken == before:
-                self._owed.slots(1, due_s, DISK_FULL)
+                self._pending.add_missed(1, due_s, DISK_FULL)
             raise
         except (StorageError, EndOfReplay):
             raise
         except Exception as error:  # noqa: BLE001 - what even the labels of a fault could not survive
-            say(f"a due slot has no reading: {describe_error(error)}")
+            warn(f"a due slot has no reading: {describe_error(error)}")
             if not self._process.is_stored():
-                self._owed.slots(1, due_s, RAISED)
+                self._pending.add_missed(1, due_s, RAISED)
         self._raised_in_a_row = 0 if self._process.taken > before else self._raised_in_a_row + 1
         self._due_s = due_s
         if reading is not None:
@@ -198,11 +206,11 @@ class Capture:
         # Its own row before the shot: after a crash a request is not fired a second time.
         self._outbox.mark_taken(request)
         try:
-            reading = self._process.take(request)
+            reading = self._process.take_slot(request)
         except (StorageError, EndOfReplay):
             raise
-        except Exception as error:  # noqa: BLE001 - whoever asked hears nothing and asks again
-            say(f"the requested capture has no reading: {describe_error(error)}")
+        except Exception as error:  # noqa: BLE001 - whoever asked gets no answer and asks again
+            warn(f"the requested capture has no reading: {describe_error(error)}")
             return
         self._look_after(reading)
 
@@ -217,15 +225,15 @@ class Capture:
             self._outbox.maintain()
             return False
         self._refused = False
-        self._say_full()
+        self._report_full()
         return True
 
-    def _say_full(self) -> None:
-        """Say it once for each time that the disk fills up, while readings still fit."""
-        if self._outbox.full and not self._full_told:
+    def _report_full(self) -> None:
+        """Print once, each time that the disk fills up, that pictures are dropped while readings still fit."""
+        if self._outbox.full and not self._full_reported:
             text = f"{self._state_dir}: no space left on the disk; free some, or lower outbox.max_mb"
             print(f"cageclock: {text}. Readings are kept, pictures are dropped", file=sys.stderr, flush=True)
-        self._full_told = self._outbox.full
+        self._full_reported = self._outbox.full
 
     def _poll(self) -> bool:
         """Look around while waiting: return whether there is something else to do than wait."""
@@ -233,7 +241,7 @@ class Capture:
         return self._stop or self._requests.waiting()
 
     def _look_after(self, reading: Reading) -> None:
-        """Do what comes after a durable reading: tell systemd, publish's file, the outbox's maintenance.
+        """Do what comes after a durable reading: notify systemd, write the status file, maintain the outbox.
 
         Raises:
             StorageError: the outbox cannot keep an event.
@@ -243,7 +251,7 @@ class Capture:
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001 - the reading is durable; the next one brings another try
-            say(f"after a reading: {describe_error(error)}")
+            warn(f"the reading is stored, but a step after it failed: {describe_error(error)}")
 
     def _after(self, reading: Reading) -> None:
         if self._shows:
@@ -251,10 +259,9 @@ class Capture:
         self._watchdog.ready()
         self._watchdog.progress(f"{reading.captured_at.isoformat(timespec='seconds')} {reading.outcome.value}")
         self._process.watch_clock()
-        if self._changes_untold:
-            model, models = self._model(), self._process.models
-            tell_changes(self._process.journal, self._last, self._process.camera.describe(), model, models.file_sha256)
-            self._changes_untold = False
+        if self._changes_pending:
+            self._process.append_changes_since(self._last)
+            self._changes_pending = False
         self._write_status("")
         self._outbox.maintain()
 
@@ -270,21 +277,21 @@ class Capture:
         if self._last_settled_s is None:
             return None
         due_s, now_s = self._next_due_s(self._last_settled_s), self._clock.monotonic_s()
-        passed = missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._process.tally)
+        passed = missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._tally)
         return list(islice(passed, _MISSED_LIMIT))
 
     def _next_due_s(self, after_s: float) -> float:
-        return next_due_s(self._plan, after_s, self._epoch_offset_s(), self._process.tally)
+        return next_due_s(self._plan, after_s, self._epoch_offset_s(), self._tally)
 
     def _pass_missed(self, due_s: float) -> float:
-        """Return the newest slot that is due; older ones that passed unseen (suspended, overrun) are owed."""
+        """Return the newest slot that is due; older ones, passed unseen (suspended, overrun), are counted as missed."""
         now_s = self._clock.monotonic_s()
         passed = list(
-            islice(missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._process.tally), _MISSED_LIMIT)
+            islice(missed_slots(self._plan, due_s, now_s, self._epoch_offset_s(), self._tally), _MISSED_LIMIT)
         )
         if passed:
             due_s = self._next_due_s(passed[-1])
-            self._owed.slots(len(passed), passed[-1], UNSEEN)
+            self._pending.add_missed(len(passed), passed[-1], UNSEEN)
         return due_s
 
     def _epoch_offset_s(self) -> float | None:
@@ -300,24 +307,19 @@ class Capture:
         if captures is not None and outcome is Outcome.CAMERA_FAULT:
             return DeviceError.exit_code
         if captures is not None and outcome is Outcome.MODEL_FAULT:
-            problem = self._process.models.problem
-            return problem.exit_code if problem is not None else BundleError.exit_code
+            return self._process.model_fault_code()
         return 0 if captures is None else self._code_of_unreadable()
 
     def _code_of_unreadable(self) -> int:
         """Return the code of a replay: each picture that could not be read has its reading and was named."""
         return EXIT_PASSED_OVER if self._process.unreadable else 0
 
-    def _model(self) -> Model | None:
-        model = self._process.models.get()
-        return None if model is None else model.describe()
-
     def _ask_to_stop(self, _number: int, _frame: object) -> None:
         self._stop = True
 
     def _write_status(self, ended: str) -> None:
         process = self._process
-        unsynced = process.clock_watch.unsynced
+        unsynced = self._clock_watch.unsynced
         write_status(
             self._state_dir,
             CaptureStatus(
@@ -331,13 +333,13 @@ class Capture:
                 monotonic_s=self._clock.monotonic_s(),
                 last_due_s=self._due_s,
                 config_sha256=self._digest,
-                camera=process.camera.describe(),
-                model=self._model(),
-                last_fresh_frame_at=process.fresh.at,
-                last_fresh_frame_monotonic_s=process.fresh.monotonic_s,
-                recovery=dict(process.rungs.counters),
-                failed_in_a_row=process.rungs.failed_in_a_row,
-                restarts_in_a_row=process.rungs.restarts_in_a_row,
+                camera=process.describe_camera(),
+                model=process.describe_model(),
+                last_fresh_frame_at=process.fresh_frame.at,
+                last_fresh_frame_monotonic_s=process.fresh_frame.monotonic_s,
+                recovery=dict(self._recovery.counters),
+                failed_in_a_row=self._recovery.failed_in_a_row,
+                restarts_in_a_row=self._recovery.restarts_in_a_row,
                 unsynced=None
                 if unsynced is None
                 else UnsyncedLabels(boot_id=unsynced.boot_id, lowest_s=unsynced.lowest_s, highest_s=unsynced.highest_s),
@@ -346,17 +348,17 @@ class Capture:
                 problem=process.problem,
                 usable=tuple(
                     UsableReadings(window=window, lights_on_at=day, readings=count)
-                    for (window, day), count in process.tally.counts.items()
+                    for (window, day), count in self._tally.counts.items()
                 ),
             ),
         )
 
 
-def _rungs_of(last: CaptureStatus | None) -> Rungs:
+def _recovery_of(last: CaptureStatus | None) -> RecoveryState:
     if last is None:
-        return Rungs()
+        return RecoveryState()
     counters = dict.fromkeys(COUNTERS, 0) | last.recovery
-    return Rungs(counters, failed_in_a_row=0, restarts_in_a_row=last.restarts_in_a_row)
+    return RecoveryState(counters, failed_in_a_row=0, restarts_in_a_row=last.restarts_in_a_row)
 
 
 def _tally_of(last: CaptureStatus | None, config_sha256: str) -> Tally:
@@ -401,6 +403,8 @@ def _make_state_dir(config: Config) -> Path:
         raise OperatorError(
             f"state_dir: {path} cannot be made: {error.strerror}; correct the path or its rights"
         ) from error
+    if not os.access(path, os.X_OK):
+        raise OperatorError(f"state_dir: {path} cannot be written by this user; correct its owner or its rights")
     own = capture_folder(path)
     if not os.access(own, os.W_OK | os.X_OK):
         raise OperatorError(f"state_dir: {own} cannot be written by this user; correct its owner or its rights")

@@ -1,4 +1,4 @@
-"""`capture.json`: what capture says of itself to publish and to its own next start.
+"""`capture.json`: the state of capture, for publish and for its own next start.
 
 Replaced atomically and never fsynced: it is written with every slot, a lost version costs a counter at most, and every
 fsync wears the card. What must not be lost is in the outbox.

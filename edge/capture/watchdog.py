@@ -10,7 +10,7 @@ IDLE_TICK_S = 5.0
 
 
 class Watchdog:
-    """Says READY once, WATCHDOG with progress, STOPPING at the end. Without systemd it says nothing."""
+    """Sends READY once, WATCHDOG with progress, STOPPING at the end. Without systemd it sends nothing."""
 
     def __init__(self) -> None:
         """Not ready yet."""
@@ -18,23 +18,23 @@ class Watchdog:
         self._ticked_at_s = 0.0
 
     def ready(self) -> None:
-        """Tell systemd, once, that the first slot is durable, whatever its outcome."""
+        """Notify systemd, once, that the first slot is durable, whatever its outcome."""
         if not self._ready:
             self._ready = True
             notify("READY=1")
 
     def progress(self, text: str) -> None:
-        """Feed it after a durable row."""
+        """Notify the watchdog after a durable row."""
         self._ticked_at_s = time.monotonic()
         notify(f"WATCHDOG=1\nSTATUS={text}")
 
     def idle(self) -> None:
-        """Feed it while the loop waits for the next slot as planned: every few seconds, and not before it is ready."""
+        """Notify it, every few seconds once it is ready, while the loop waits for the next slot as planned."""
         now_s = time.monotonic()
         if self._ready and now_s - self._ticked_at_s >= IDLE_TICK_S:
             self._ticked_at_s = now_s
             notify("WATCHDOG=1")
 
     def stopping(self) -> None:
-        """Tell systemd that the end is meant."""
+        """Notify systemd that the process ends on purpose."""
         notify("STOPPING=1")

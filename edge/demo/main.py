@@ -1,4 +1,4 @@
-"""The demo's course: broker, station, cages; watch until all is logged; draw the curves; say what was measured."""
+"""Runs the demo: broker, station, cages; watches until all is logged; draws the curves; prints what was measured."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from edge.demo import lab, verdict
 from edge.demo.broker import Broker, start_broker
 from edge.demo.children import Children
 from edge.demo.lab import DemoCage
+from edge.demo.subscriber import Subscriber
 from edge.demo.table import Table
-from edge.demo.watch import Watch
 from edge.errors import OperatorError
 
 TrueAge = Callable[[DemoCage, Reading], float]
@@ -75,14 +75,14 @@ def _live(children: Children, out: Path, cages: int, captures: int, seed: int, c
 
     station = out / "station"
     _start_station(children, broker, station)
-    watch = Watch(broker)
+    subscriber = Subscriber(broker)
     try:
         for cage in built:
             _start_device(children, cage, begin.isoformat())
         table = Table()
-        _watch_until_logged(children, built, watch, table, true_age)
+        _watch_until_logged(children, built, subscriber, table, true_age)
     finally:
-        watch.stop()
+        subscriber.stop()
     for cage in built:
         children.stop(f"{cage.device_id}-publish")
     children.stop("station")
@@ -108,7 +108,7 @@ def _start_device(children: Children, cage: DemoCage, begin: str) -> None:
 
 
 def _watch_until_logged(
-    children: Children, built: list[DemoCage], watch: Watch, table: Table, true_age: TrueAge
+    children: Children, built: list[DemoCage], subscriber: Subscriber, table: Table, true_age: TrueAge
 ) -> None:
     """Redraw until every capture has ended and everything it appended is committed by the station."""
     quiet_since = time.monotonic()
@@ -117,7 +117,7 @@ def _watch_until_logged(
         children.check()
         rows = []
         for cage in built:
-            seen = watch.seen(cage.device_id)
+            seen = subscriber.seen(cage.device_id)
             rows.append((cage, seen, true_age(cage, seen.newest) if seen.newest else None))
         table.draw(rows)
         captured = all(children.finished(f"{cage.device_id}-capture") for cage in built)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TextIO
 
 from edge.demo.lab import DemoCage
-from edge.demo.watch import Seen
+from edge.demo.subscriber import Seen
 
 _HEADER = (
     f"{'cage':<12} {'animal':<8} {'progress':<22} {'logged':>7} {'date':<11} {'outcome':<12} {'looks':>16} {'is':>7}"

@@ -82,7 +82,7 @@ def describe(verdict: Verdict, elapsed_s: float) -> str:
         f"captures        {verdict.captures} in {elapsed_s:.0f} s: {outcomes}",
         f"records         {verdict.appended} appended on the devices, {verdict.logged} in the station's database, "
         f"{verdict.missing} missing",
-        f"ages accepted   {verdict.accepted} of {verdict.captures}; the rest say why not",
+        f"ages accepted   {verdict.accepted} of {verdict.captures}; each of the rest names its reason",
     ]
     if verdict.mean_error_days is not None:
         guess = sum(verdict.constant_errors) / len(verdict.constant_errors)

@@ -13,7 +13,7 @@ from edge.errors import EXIT_PASSED_OVER, OperatorError, UnreadablePicture
 from edge.footage.deeplabcut_csv import KeypointCsv
 from edge.footage.faults import Faults
 from edge.footage.find import Found, by_likelihood, by_place, can_show_an_animal
-from edge.footage.sources import PictureFiles, Planned, VideoFile, plan
+from edge.footage.sources import PictureFiles, SourceAndCsv, VideoFile, assign_csvs
 from edge.footage.tracks import MOST_TRACKS
 from edge.host.progress import progress
 from edge.vision.frame import Image
@@ -50,7 +50,7 @@ def run(options: Options) -> int:
     try:
         return _locate_all(options)
     except KeyboardInterrupt:
-        _say("interrupted; the CSV in hand was not written, those named above are whole")
+        _warn("interrupted; the unfinished CSV was not written, those named above are whole")
         return INTERRUPTED
 
 
@@ -65,31 +65,31 @@ def _check(options: Options) -> None:
 
 def _locate_all(options: Options) -> int:
     keys = read_trusted_keys(options.key)
-    planned = plan(options.sources, options.dlc_csv, options.every)
+    assigned = assign_csvs(options.sources, options.dlc_csv, options.every)
     model = load_model(read_bundle(options.bundle, keys))
     failed, whole = 0, True
-    for one in planned:
+    for one in assigned:
         try:
             whole &= _locate(one, model, options)
         except UnreadablePicture as error:
-            if len(planned) == 1:
+            if len(assigned) == 1:
                 raise
             failed += 1
-            _say(f"{error}; passed over")
-    if failed == len(planned):
-        raise OperatorError(f"none of the {failed} videos could be read; the reasons stand above")
+            _warn(f"{error}; passed over")
+    if failed == len(assigned):
+        raise OperatorError(f"none of the {failed} videos could be read; see the reasons above")
     if failed:
-        _say(f"{failed} of {len(planned)} videos could not be read, and have no CSV")
+        _warn(f"{failed} of {len(assigned)} videos could not be read, and have no CSV")
     return EXIT_PASSED_OVER if failed or not whole else 0
 
 
-def _locate(planned: Planned, model: LoadedModel, options: Options) -> bool:
-    """Write one CSV, row by row, say how many pictures have an animal, and return whether all could be read.
+def _locate(assigned: SourceAndCsv, model: LoadedModel, options: Options) -> bool:
+    """Write one CSV, row by row, print how many pictures have an animal, and return whether all could be read.
 
     Raises:
         UnreadablePicture: none could.
     """
-    source, out = planned[0](), planned[1]
+    source, out = assigned[0](), assigned[1]
     seen = _Seen()
     scorer = f"cageclock_{model.manifest.name}_{model.sha256[:12]}"
     with KeypointCsv(out, model.manifest.parts.keypoints, scorer, options.animals) as table:
@@ -104,16 +104,16 @@ def _locate(planned: Planned, model: LoadedModel, options: Options) -> bool:
     what = "frames" if film else "pictures"
     print(f"{out}: an animal in {seen.with_animal} of {seen.looked_at} {what}{several}{unread}", flush=True)
     for text in seen.faults.frames() if film else seen.faults.lines():
-        _say(text)
+        _warn(text)
     for text in seen.narrow.lines():
-        _say(f"{text}: too small or too narrow to show an animal")
+        _warn(f"{text}: too small or too narrow to show an animal")
     for text in source.notes():
-        _say(text)
+        _warn(text)
     return not seen.faults and not source.shortfall
 
 
 class _Seen:
-    """What the pictures of one source came to."""
+    """The counts of one source: pictures read, animals found, faults."""
 
     def __init__(self) -> None:
         self.faults, self.narrow = Faults(), Faults()
@@ -141,5 +141,5 @@ def _finder(source: PictureFiles | VideoFile, model: LoadedModel, options: Optio
     return by_likelihood(model, options.animals, options.px_per_mm)
 
 
-def _say(text: str) -> None:
+def _warn(text: str) -> None:
     print(f"cageclock: {text}", file=sys.stderr, flush=True)

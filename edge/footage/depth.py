@@ -3,7 +3,7 @@
 - 8 bits or fewer, palettes, CMYK, YCbCr: as Pillow converts them to RGB.
 - Grey of more than 8 bits: by the depth that the file states (a PGM's greatest value, a TIFF of 12 bits a sample).
   Most files of 16 bits a sample state none, though the sensor had fewer: then the least of 8, 10, 12, 14 and 16 bits in
-  which the picture's brightest sample fits. That is a guess, and is said: a dark picture may come out too bright.
+  which the picture's brightest sample fits. That is a guess, and is reported: a dark picture may come out too bright.
 - Whole numbers of 32 bits: as those of 16 where they fit; else refused.
 - Floating point: 0 to 1 where nothing is above 1, else as whole numbers; below 0, above 65,535 or no number: refused.
 - Colour of 16 bits a sample: the upper 8. Where these are below 64 throughout, it may be 14 bits or fewer in 16, and
@@ -31,8 +31,8 @@ class Unscaled(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
-    """What only a picture that is not loaded yet says of its samples.
+class StoredSamples:
+    """What a picture reports of its samples only before it is loaded.
 
     deep: 16 bits each, of which Pillow keeps 8. scaled: Pillow scales them to 16 bits by the greatest value stated.
     """
@@ -48,7 +48,7 @@ class Stored:
         return cls(colour and any(";16" in str(tile[3]) for tile in tiles), tiles[0][0] == "ppm")
 
 
-def eight_bits(picture: Pillow.Image, stored: Stored) -> tuple[Image, str]:
+def eight_bits(picture: Pillow.Image, stored: StoredSamples) -> tuple[Image, str]:
     """Return uint8 (height, width, 3) RGB of a loaded picture, and the depth where it had to be guessed.
 
     Raises:
@@ -76,7 +76,7 @@ def _rgb(picture: Pillow.Image) -> Image:
     return np.asarray((pixels[..., :3].astype(np.uint16) * alpha + 127) // 255, np.uint8)
 
 
-def _of_whole_numbers(samples: NDArray[np.integer], picture: Pillow.Image, stored: Stored) -> tuple[Image, str]:
+def _of_whole_numbers(samples: NDArray[np.integer], picture: Pillow.Image, stored: StoredSamples) -> tuple[Image, str]:
     least, most = int(samples.min()), int(samples.max())
     if least < 0 or most > 0xFFFF:
         raise Unscaled(

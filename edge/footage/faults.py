@@ -1,4 +1,4 @@
-"""What could not be read of one source, kept until the end and then said in a few lines."""
+"""What could not be read of one source, kept until the end and then reported in a few lines."""
 
 from __future__ import annotations
 

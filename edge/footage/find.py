@@ -16,7 +16,7 @@ Found = list[tuple[Keypoint, ...]]
 """One entry a column: the body parts of its animal, none where it was not found."""
 
 MEMORY_S = 3.0
-"""So long an animal that is lost in a video keeps its last place."""
+"""How long an animal that is lost in a video keeps its last place."""
 _RUN_HALF_CROPS_PER_S = 10.0
 """No mouse runs faster: a half crop is about a body length, of 80-100 mm, and a sprint is below 1 m/s."""
 _SMALL_WIDTH = 320

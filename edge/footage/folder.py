@@ -27,7 +27,7 @@ IMAGES = (
     ),
     *(".jp2", ".avif", ".heic", ".heif"),
 )
-"""Endings of pictures; where one of these cannot be read here (HEIC), its name is told and not passed over."""
+"""Endings of pictures; where one of these cannot be read here (HEIC), it is reported by name and not passed over."""
 VIDEOS = (
     *(".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".asf", ".flv", ".ogv", ".3gp"),
     *(".ts", ".mts", ".m2ts", ".mj2", ".mjpeg", ".h264", ".h265", ".264", ".265", ".hevc", ".vob", ".mxf"),
@@ -61,7 +61,7 @@ def list_pictures(folder: Path) -> PictureFolder:
 
 
 def natural_order(path: Path) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Return what sorts names as people count: img1, img2, img10; without regard to capitals where nothing else tells.
+    """Return what sorts names as people count: img1, img2, img10; capitals decide only between equal names.
 
     The name alone counts, not the folder.
     """
@@ -70,7 +70,7 @@ def natural_order(path: Path) -> tuple[tuple[tuple[int, int, str], ...], str]:
 
 
 def count_kinds(passed_over: Counter[str]) -> str:
-    """Return the counts in words, the most frequent kind first: `.txt files (3), folders (1)`."""
+    """Return the counts as text, the most frequent kind first: `.txt files (3), folders (1)`."""
     return ", ".join(f"{kind} ({count})" for kind, count in passed_over.most_common())
 
 

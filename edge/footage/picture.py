@@ -12,12 +12,12 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from edge.errors import UnreadablePicture
-from edge.footage.depth import Stored, Unscaled, eight_bits
+from edge.footage.depth import StoredSamples, Unscaled, eight_bits
 from edge.footage.turn import UPRIGHT, turn_of_exif
 from edge.vision.frame import Image
 
 MOST_PIXELS = 100_000_000
-"""A picture of more is refused before it is decoded: a few kilobytes may claim any size."""
+"""A picture of more is refused before it is decoded: a few kilobytes may state any size."""
 _FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "WEBP", "GIF", "PPM", "JPEG2000", "AVIF")
 _ORIENTATION, _SUBFILE, _OLD_SUBFILE, _DESCRIPTION = 0x0112, 254, 255, 270
 _STACK = re.compile(r"^ImageJ=.*^images=(\d+)", re.MULTILINE | re.DOTALL)
@@ -25,7 +25,7 @@ _STACK = re.compile(r"^ImageJ=.*^images=(\d+)", re.MULTILINE | re.DOTALL)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """pixels: uint8 (height, width, 3), RGB, upright; depth: how it was scaled where the file leaves that open."""
+    """An upright picture. pixels: uint8 (height, width, 3) RGB. depth: how it was scaled where the file states none."""
 
     pixels: Image
     depth: str = ""
@@ -43,16 +43,16 @@ def read_image(path: Path) -> Image:
 def read_picture(path: Path) -> Picture:
     """Return the picture upright by its EXIF orientation, whatever the container, and scaled to 8 bits.
 
-    Transparency is laid on black; an alpha channel that is the same everywhere says nothing. Samples of more than 8
+    Transparency is laid on black; an alpha channel that is the same everywhere is ignored. Samples of more than 8
     bits are scaled by `edge.footage.depth`.
 
     Raises:
         UnreadablePicture: the file is missing, damaged, no picture, several pages, too large, or of a depth that
-            nobody can scale rightly; the text says which.
+            nobody can scale rightly; the text names it.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the same words come as an error where they matter
+            warnings.simplefilter("ignore")  # the same text comes as an error where it matters
             with Pillow.open(path, formats=_formats()) as picture:
                 return _read(picture)
     except FileNotFoundError as error:
@@ -76,9 +76,9 @@ def _read(picture: Pillow.Image) -> Picture:
         most = MOST_PIXELS // 1_000_000
         raise _Refused(f"expected a whole image of at most {most} megapixels, got {width}x{height}")
     _check_pages(picture)
-    stored = Stored.of(picture)
+    stored = StoredSamples.of(picture)
     picture.load()
-    # A TIFF is turned by Pillow itself while it loads, and up to Pillow 9 says afterwards that it is not.
+    # A TIFF is turned by Pillow itself while it loads, and up to Pillow 9 reports afterwards that it is not.
     turn = UPRIGHT if picture.format == "TIFF" else turn_of_exif(picture.getexif().get(_ORIENTATION))
     try:
         pixels, depth = eight_bits(picture, stored)

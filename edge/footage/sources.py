@@ -1,4 +1,4 @@
-"""What `cageclock locate` looks at, and which CSV each of it goes to: settled before anything is looked at."""
+"""What `cageclock locate` reads, and which CSV each of it goes to: decided before anything is read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edge.footage.video import Video
 from edge.vision.frame import Image
 
 _PACE = 30.0
-"""Frames a second of a video that does not say."""
+"""Frames a second of a video that states none."""
 
 Row = tuple[str, Callable[[], Image]]
 """A row's name, and what returns its picture, uint8 (height, width, 3) RGB, or raises UnreadablePicture."""
@@ -37,7 +37,7 @@ class PictureFiles:
 
     @property
     def name(self) -> str:
-        """What they are called where progress is shown."""
+        """The name to show with progress."""
         return "pictures"
 
     @property
@@ -51,13 +51,13 @@ class PictureFiles:
             yield str(path), partial(self._read, path)
 
     def notes(self) -> list[str]:
-        """Return what is to be said when all were looked at."""
-        said = [f"passed over in the folders: {count_kinds(self.passed_over)}"] if self.passed_over else []
+        """Return what to report once all were read."""
+        notes = [f"passed over in the folders: {count_kinds(self.passed_over)}"] if self.passed_over else []
         if self.guessed:
             depths = count_kinds(self.guessed)
             text = f"brightness was scaled by a depth that the files do not state: {depths}"
-            said.append(f"{text}; see docs/pictures-and-videos.md")
-        return said
+            notes.append(f"{text}; see docs/pictures-and-videos.md")
+        return notes
 
     shortfall: ClassVar[str] = ""
     """Each picture stands for itself: nothing is missing at an end."""
@@ -84,17 +84,17 @@ class VideoFile:
 
     @property
     def name(self) -> str:
-        """What it is called where progress is shown."""
+        """The name to show with progress."""
         return self.path.name
 
     @property
     def count(self) -> int | None:
-        """How many frames will be looked at by what the file says of itself; None where it does not say."""
+        """How many frames will be read, by what the file states; None where it states nothing."""
         return None if self._video.count is None else -(-self._video.count // self._every)
 
     @property
     def frames_per_s(self) -> float:
-        """Of the frames that are looked at."""
+        """The pace of the frames that are read."""
         return self._video.frames_per_s / self._every
 
     def rows(self) -> Iterator[Row]:
@@ -105,19 +105,19 @@ class VideoFile:
 
     @property
     def shortfall(self) -> str:
-        """What is missing at the end by what the file says of itself, in words; empty where it is whole."""
+        """What is missing at the end by the length that the file states, as text; empty where it is whole."""
         return self._video.shortfall
 
     def notes(self) -> list[str]:
-        """Return what is to be said when all were looked at."""
+        """Return what to report once all were read."""
         return [f"{self.path}: {self.shortfall}"] if self.shortfall else []
 
 
-Planned = tuple[Callable[[], PictureFiles | VideoFile], Path]
+SourceAndCsv = tuple[Callable[[], PictureFiles | VideoFile], Path]
 """What opens a source, and its CSV."""
 
 
-def plan(sources: Sequence[Path], out: Path, every: int = 1) -> list[Planned]:
+def assign_csvs(sources: Sequence[Path], out: Path, every: int = 1) -> list[SourceAndCsv]:
     """Return what to look at, each with its CSV: all pictures in one, each video in its own.
 
     A folder stands for its pictures in natural order. `out` is the CSV of pictures or of one video; an existing folder

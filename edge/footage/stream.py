@@ -1,4 +1,4 @@
-"""Which of a file's streams is the film, how long it is, and in what shape it is shown, by what the file says."""
+"""Which of a file's streams is the film, how long it is, and in what shape it is shown, by what the file states."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def main_stream(container: Any) -> int:
 
 
 def length_s(container: Any, stream: Any) -> float | None:
-    """Return how long the film is by what the file says of it; the container's length may be that of its sound."""
+    """Return how long the film is by what the file states; the container's length may be that of its sound."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
     if container.duration and len(container.streams) == 1:

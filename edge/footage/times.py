@@ -47,11 +47,11 @@ class Extent:
         self.end = max(self.end, pts + (duration or 0))
 
     def shortfall(self, length_s: float | None, ticks_per_s: float, frames_per_s: float) -> str:
-        """Return what is missing at the end of a film that is said to last `length_s`, in words; empty for nothing."""
+        """Return what is missing at the end of a film whose file states `length_s`, as text; empty for nothing."""
         if length_s is None or self.begin is None:
             return ""
         has_s = (self.end - self.begin) / ticks_per_s
         rounding_s = max(_PART * length_s, _FRAMES * max(1 / frames_per_s, self.gap / ticks_per_s))
         if has_s >= length_s - rounding_s:
             return ""
-        return f"its frames end after {has_s:.1f} s of the {length_s:.1f} s that it says it has; is it whole?"
+        return f"its frames end after {has_s:.1f} s of the {length_s:.1f} s that the file states; is the file complete?"

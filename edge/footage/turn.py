@@ -54,7 +54,7 @@ def turn_of_matrix(matrix: tuple[int, ...]) -> Turn | None:
     """Return the turn of a display matrix, nine numbers by rows (ISO/IEC 14496-12, 8.3.2); None where it is another.
 
     A pixel (x, y) is shown at (a x + c y, b x + d y). The scale of a matrix is that of the pixels' shape, which the
-    stream says besides; a matrix of noughts says nothing.
+    stream states besides; a matrix of zeros means no turn.
     """
     a, b, _, c, d = matrix[:5]
     across, down = math.hypot(a, c), math.hypot(b, d)

@@ -24,7 +24,7 @@ from edge.footage.turn import UPRIGHT, turn_of_matrix
 from edge.vision.frame import Image
 
 _FAILURES = 16
-"""So often in a row a container may fail to give a packet before it counts as ended."""
+"""How often in a row a container may fail to give a packet before it counts as ended."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,12 +41,12 @@ class Video:
     """One video file. Each iteration goes through it anew, and decodes on one core."""
 
     frames_per_s: float
-    """The mean, by what the file says of itself."""
+    """The mean, by what the file states."""
     count: int | None
-    """How many frames a player shows, by what the file says of itself; None where it says nothing."""
+    """How many frames a player shows, by what the file states; None where it states nothing."""
 
     def __init__(self, path: Path, frames_per_s: float) -> None:
-        """Open it once to learn its pace and length. frames_per_s: where it does not say.
+        """Open it once to learn its pace and length. frames_per_s: where it states none.
 
         Raises:
             OperatorError: no decoder is installed.
@@ -54,7 +54,7 @@ class Video:
         """
         self.path = path
         self.shortfall = ""
-        """After an iteration: what is missing at the end of the file, in words; empty where it is whole."""
+        """After an iteration: what is missing at the end of the file, as text; empty where it is whole."""
         try:
             import av
         except ImportError as error:

@@ -1,7 +1,7 @@
 """`cageclock install-units`: the units, users, folders and system settings, put in place on a device or a station.
 
 The files are those of `systemd/` and `firmware_config/` of the source tree, which the wheel carries along under
-`share/cageclock`. Every step is said, and a second run changes nothing.
+`share/cageclock`. Every step is printed, and a second run changes nothing.
 """
 
 from __future__ import annotations
@@ -113,13 +113,13 @@ def _write(target: Target, place: str, text: str, mode: int) -> str:
     path = target.root / place
     if path.is_file() and path.read_text() == text and path.stat().st_mode & 0o777 == mode:
         return f"/{place}: unchanged"
-    told = "replaced" if path.exists() else "written"
+    change = "replaced" if path.exists() else "written"
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}.new")
     fresh.write_text(text)
     fresh.chmod(mode)
     os.replace(fresh, path)
-    return f"/{place}: {told}"
+    return f"/{place}: {change}"
 
 
 def _make_folder(target: Target, place: str) -> str:

@@ -9,7 +9,7 @@ _STATM = Path("/proc/self/statm")
 
 
 def resident_mb() -> float | None:
-    """Return the resident set, MB (10^6 bytes); None where the system does not say (not Linux)."""
+    """Return the resident set, MB (10^6 bytes); None where the system does not report it (not Linux)."""
     try:
         pages = int(_STATM.read_text().split()[1])
     except (OSError, ValueError, IndexError):
@@ -18,8 +18,8 @@ def resident_mb() -> float | None:
 
 
 def over_ceiling(ceiling_mb: float) -> str | None:
-    """Return what to say where the process holds more than its ceiling, else None."""
+    """Return the message for a process that holds more than its ceiling, else None."""
     resident = resident_mb()
     if resident is None or resident <= ceiling_mb:
         return None
-    return f"{resident:.0f} MB of memory are held, at most {ceiling_mb:g} are allowed; the process starts anew"
+    return f"{resident:.0f} MB of memory are held, at most {ceiling_mb:g} are allowed; the process restarts"

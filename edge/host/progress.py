@@ -15,10 +15,10 @@ LINE_S = 20.0
 def progress(
     items: Iterable[T], total: int | None, what: str, *, done: int = 0, line_s: float | None = LINE_S
 ) -> Iterator[T]:
-    """Yield the items, and say how many are done and how long the rest takes where a `total` is known or estimated.
+    """Yield the items, and show how many are done and how long the rest takes where a `total` is known or estimated.
 
-    done: so many were done before. line_s: seconds between two lines where standard error is no terminal, None: no
-    word there.
+    done: so many were done before. line_s: seconds between two lines where standard error is no terminal, None:
+    nothing there.
     """
     live = sys.stderr.isatty()
     every_s = _REDRAW_S if live else line_s

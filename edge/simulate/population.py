@@ -60,10 +60,10 @@ def create_population(
     born_until: date,
     strains: tuple[str, ...] = ("C57BL/6J",),
 ) -> tuple[SimulatedAnimal, ...]:
-    """`count` animals in litters, born between the two dates (both inclusive); the same arguments give the same
-    animals.
+    """Return `count` animals in litters, born between the two dates, both inclusive.
 
-    Animals of a litter share date of birth and strain and follow each other. Sex and ageing rate are drawn for each.
+    The same arguments give the same animals. Animals of a litter share date of birth and strain and follow each other.
+    Sex and ageing rate are drawn for each.
 
     Raises:
         OperatorError: a negative count, dates in the wrong order, or a strain that the simulation does not know.

@@ -63,7 +63,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     def synced(self) -> bool:
-        """Return whether timesyncd or the kernel says that the clock was set."""
+        """Return whether timesyncd or the kernel reports that the clock was set."""
         return TIMESYNC.exists() or _kernel_synchronised()
 
     def sleep_until(self, until_s: float, poll: Callable[[], bool]) -> bool:
@@ -112,7 +112,10 @@ class SteppedClock:
 
 
 def _kernel_synchronised() -> bool:
-    """Return what adjtimex(2) says; reading needs no right. The struct is 208 bytes at most; only its result counts."""
+    """Return whether adjtimex(2) reports a set clock.
+
+    Reading needs no right. The struct is 208 bytes at most; only the call's result counts.
+    """
     state = ctypes.create_string_buffer(512)  # modes = 0: read only
     try:
         result = ctypes.CDLL(None, use_errno=True).adjtimex(state)

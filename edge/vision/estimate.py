@@ -23,8 +23,8 @@ def distribution_of(embedding: Vector, model: LoadedModel) -> Vector:
 def domain_score(embedding: Vector, model: LoadedModel) -> float:
     """Return how foreign the embedding is; above 1 is out of domain.
 
-    A Mahalanobis distance over its threshold (Lee et al., 2018), on the int8 network's own embeddings, or what tells
-    them from outliers that the network was trained on (Hendrycks et al., 2019), whichever says more.
+    A Mahalanobis distance over its threshold (Lee et al., 2018), on the int8 network's own embeddings, or the
+    separation from outliers that the network was trained on (Hendrycks et al., 2019), whichever is larger.
     """
     domain = model.manifest.domain
     distance = float(np.linalg.norm(model.domain_whitening @ (embedding - model.domain_mean))) / domain.threshold

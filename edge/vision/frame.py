@@ -1,4 +1,4 @@
-"""One photograph in memory, with what the camera said of it."""
+"""One photograph in memory, with what the camera reported of it."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def parts_around(
 ) -> tuple[tuple[Keypoint, ...], float]:
     """Return the body parts of the animal at `centre` in pixels of `main`, and the crop's fraction within the picture.
 
-    A centre that lies beside the animal cuts parts off its crop. Where a part is doubtful, the crop is cut anew around
+    A centre that lies beside the animal cuts parts off its crop. Where a part is uncertain, the crop is cut anew around
     the middle of the parts that were found, and the look in which they are surer counts.
     run: the second stage's network, from a crop to its logits.
     """

@@ -1,6 +1,6 @@
 """From photographs to an observation: one pure call, and the one place where abstention is decided.
 
-gate -> locate -> crop -> estimate -> accept or say why not
+gate -> locate -> crop -> estimate -> accept, or reject with a reason
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ HUDDLE_BELOW_MM = 40.0
 PARTIAL_BELOW = 0.85
 """Fraction of the age crop within the picture."""
 LEAST_PX = 32
-"""Of a picture's width and height; of less, sharpness and coverage mean nothing."""
+"""The least width and height of a picture; below it, sharpness and coverage mean nothing."""
 ILLUMINATION: dict[Light, Literal["white", "infrared"]] = {Light.LIGHT: "white", Light.DARK: "infrared"}
 """By what the animals are lit in each phase: visible light in the dark phase would disrupt them."""
 
@@ -100,7 +100,7 @@ def observe(
 
 
 def check_recordable(seen: Observation) -> None:
-    """Return where a reading can hold what the model said of the animals.
+    """Check that a reading can hold what the model found in the animals.
 
     Raises:
         BundleError: a number is not finite or out of the contract's range; its field.
@@ -208,7 +208,7 @@ def _judge(
 
 
 def _not_covered(frame: Frame, model: LoadedModel, settings: ObserveSettings, light: Light) -> list[Reason]:
-    """Return why the bundle does not claim to hold here at all, whatever the animal looks like."""
+    """Return why the bundle is not validated for this cage at all, whatever the animal looks like."""
     validity, scale = model.manifest.validity, frame.px_per_mm
     reasons = []
     if scale is None:

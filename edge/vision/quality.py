@@ -24,7 +24,7 @@ _COVER_BELOW = 0.6
 
 def measure_quality(small: Image, limits: Limits, reference: NDArray[np.complex64] | None = None) -> Quality:
     """Return what the small stream, uint8 (h, w) grey, looks like; `reference` comes from `reference_view`."""
-    sample = small[::2, ::2]  # a quarter of the pixels says the same
+    sample = small[::2, ::2]  # a quarter of the pixels gives the same
     counts = np.bincount(sample.ravel(), minlength=256)
     share = counts / counts.sum()
     levels = np.arange(256)
@@ -71,7 +71,7 @@ def covered_fraction(small: Image) -> float:
     0 where every block is flat: then nothing shows what is covered, and the contrast of the whole decides.
     """
     rows, columns = _BLOCKS
-    small = small[::2, ::2]  # a quarter of the pixels says as much of a block's spread
+    small = small[::2, ::2]  # a quarter of the pixels shows a block's spread as well
     height, width = small.shape[0] // rows, small.shape[1] // columns
     if height < 2 or width < 2:
         return 0.0

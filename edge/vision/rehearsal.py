@@ -1,4 +1,4 @@
-"""A model's dress rehearsal: golden outputs, head, and whole observations, before its answers go on the record."""
+"""A model's dress rehearsal: golden outputs, head, and whole observations, before its estimates are recorded."""
 
 from __future__ import annotations
 

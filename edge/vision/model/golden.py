@@ -57,7 +57,7 @@ def make_golden(
 ) -> tuple[bytes, bytes]:
     """Return the two parts of the bundle: inputs (npz, uint8 (n, h, w, c) a network) and outputs (JSON).
 
-    manifest: with it the outputs also say what the head makes of the age network's.
+    manifest: with it the outputs also hold the head's estimates from the age network's.
 
     Raises:
         BundleError: the manifest contradicts itself.

@@ -1,4 +1,4 @@
-"""A bundle's three networks in memory, with what readings say of the model."""
+"""A bundle's three networks in memory, with what readings state of it."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LoadedModel:
         return self.centres.invoked_ms + self.parts.invoked_ms + self.age.invoked_ms
 
     def describe(self) -> Model:
-        """Return what every reading says of the model."""
+        """Return what every reading states of the model."""
         manifest = self.manifest
         return Model(
             name=manifest.name,
@@ -134,8 +134,8 @@ def assemble_model(manifest: Manifest, networks: Mapping[str, Runs], sha256: str
 def _check_tensor(what: str, promised: Tensor, found: Tensor) -> None:
     """Compare what decides about the meaning of an output: a wrong scale makes every age wrong, in silence."""
     for field in ("shape", "dtype", "zero_point"):
-        said, has = getattr(promised, field), getattr(found, field)
-        if said != has:
-            raise BundleError(f"{what} {field.replace('_', ' ')}: expected {said} as in the manifest, got {has}")
+        stated, has = getattr(promised, field), getattr(found, field)
+        if stated != has:
+            raise BundleError(f"{what} {field.replace('_', ' ')}: expected {stated} as in the manifest, got {has}")
     if not math.isclose(promised.scale, found.scale, rel_tol=_SAME_SCALE):
         raise BundleError(f"{what} scale: expected {promised.scale:.9g} as in the manifest, got {found.scale:.9g}")

@@ -39,8 +39,8 @@ class Device:
     def install(self, path: Path) -> int:
         return main(["bundle", "install", str(path), "--config", str(self.settings)])
 
-    def run(self, *words: str) -> int:
-        return main(["bundle", *words, "--config", str(self.settings)])
+    def run(self, *arguments: str) -> int:
+        return main(["bundle", *arguments, "--config", str(self.settings)])
 
     def active(self) -> int:
         """The release that the active link leads to, 0 for none."""

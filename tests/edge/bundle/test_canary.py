@@ -50,15 +50,16 @@ steps = {
     "thread": in_a_thread,
     "null": lambda: os.write(os.open(os.devnull, os.O_WRONLY), b"x"),
 }
-said = {}
+outcomes = {}
 for name, step in steps.items():
     if name in sys.argv[2].split():
         continue
     try:
-        step(); said[name] = "done"
+        step(); outcomes[name] = "done"
     except OSError as error:
-        said[name] = error.strerror
-print(json.dumps({"isolate": done, "said": said, "user": os.geteuid(), "folder": os.getcwd(), "env": dict(os.environ)}))
+        outcomes[name] = error.strerror
+found = {"isolate": done, "outcomes": outcomes, "user": os.geteuid(), "folder": os.getcwd()}
+print(json.dumps(found | {"env": dict(os.environ)}))
 """
 
 
@@ -85,10 +86,10 @@ def test_what_a_hostile_model_could_use_is_gone(user: str, tmp_path: Path) -> No
     found = probe(tmp_path, before)
     assert {"new privileges", "system calls"} <= set(found["isolate"])
     if "namespaces" not in found["isolate"]:
-        found["said"].pop("device")
+        found["outcomes"].pop("device")
     if Path("/root") in Path(sys.executable).resolve().parents:
-        found["said"].pop("read")
-    still = {what for what, outcome in found["said"].items() if outcome == "done"}
+        found["outcomes"].pop("read")
+    still = {what for what, outcome in found["outcomes"].items() if outcome == "done"}
     assert still - {"read"} == {"thread", "null"}, found
     assert (tmp_path / "old").read_text() == "x"
     assert (found["folder"], {name for name in found["env"] if name != "LC_CTYPE"}) == ("/", set())
@@ -98,11 +99,11 @@ def test_the_namespaces_alone_leave_no_network_and_nothing_to_write(tmp_path: Pa
     found = probe(tmp_path, step="[_unshare(ctypes.CDLL(None, use_errno=True))]", passing_over="run fork root")
     if not found["isolate"][0]:
         pytest.skip("this kernel or its settings allow no namespaces")
-    assert found["said"]["connect"] in ("Connection refused", "Network is unreachable")
+    assert found["outcomes"]["connect"] in ("Connection refused", "Network is unreachable")
     for what in ("write", "cut", "remove", "rename", "mode"):
-        assert found["said"][what] == "Read-only file system", what
-    assert found["said"]["device"] == "Permission denied"
-    assert found["said"]["null"] == "done"
+        assert found["outcomes"][what] == "Read-only file system", what
+    assert found["outcomes"]["device"] == "Permission denied"
+    assert found["outcomes"]["null"] == "done"
 
 
 def test_the_filter_alone_lets_no_socket_be_made_and_nothing_be_changed(tmp_path: Path) -> None:
@@ -110,8 +111,8 @@ def test_the_filter_alone_lets_no_socket_be_made_and_nothing_be_changed(tmp_path
     found = probe(tmp_path, step="[ctypes.CDLL(None).prctl(38, 1, 0, 0, 0), _filter_calls(ctypes.CDLL(None))]")
     assert found["isolate"] == [0, True]
     for what in ("connect", "unix socket", "write", "cut", "remove", "rename", "mode", "signal", "run", "fork"):
-        assert found["said"][what] == "Operation not permitted", what
-    assert found["said"]["thread"] == found["said"]["read"] == found["said"]["null"] == "done"
+        assert found["outcomes"][what] == "Operation not permitted", what
+    assert found["outcomes"]["thread"] == found["outcomes"]["read"] == found["outcomes"]["null"] == "done"
 
 
 def test_a_model_that_aborts_is_seen_to(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_another_channels_bundle_is_refused_until_the_settings_name_it(device: D
     own, dev = device.make(8, "own", channel="own"), device.make(1, "dev", channel="dev")
     assert [install(device, own), install(device, dev)] == [0, 3]
     assert device.active() == 8
-    assert "this device keeps to 'own', which the bundles before had; the bundle is of 'dev'" in last_reason(device)
+    assert "this device keeps to 'own', as its earlier bundles did; the bundle is of 'dev'" in last_reason(device)
     keep_to(device, "dev")
     assert [install(device, dev), install(device, device.make(9, "own9", channel="own"))] == [0, 3]
     assert "keeps to 'dev', by bundle.channel in the settings" in last_reason(device)
@@ -110,10 +110,12 @@ def test_a_channel_that_was_used_up_is_opened_by_hand_and_that_is_noted(
     assert "channel   test: the highest release was 9 (the device keeps to it)" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("words", [("test", "-1", "--reason", "x"), ("test", "1" * 16, "--reason", "x"), ("test", "3")])
-def test_a_floor_is_set_to_a_number_and_for_a_reason(words: tuple[str, ...], device: Device) -> None:
+@pytest.mark.parametrize(
+    "arguments", [("test", "-1", "--reason", "x"), ("test", "1" * 16, "--reason", "x"), ("test", "3")]
+)
+def test_a_floor_is_set_to_a_number_and_for_a_reason(arguments: tuple[str, ...], device: Device) -> None:
     with pytest.raises(SystemExit):
-        device.run("reset-floor", *words)
+        device.run("reset-floor", *arguments)
 
 
 BROKEN = {

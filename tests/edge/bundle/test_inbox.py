@@ -13,7 +13,7 @@ from edge.bundle.canary import Verdict
 from edge.bundle.history import read_history
 from edge.bundle.inbox import Inbox
 from edge.bundle.install import Installer
-from edge.bundle.waiting import Watch
+from edge.bundle.waiting import InboxWatch
 from edge.config.load import load_config
 from edge.contract.bundle.bundle import Bundle
 from tests.edge.bundle.device import Device
@@ -80,7 +80,7 @@ def test_whatever_a_file_makes_our_code_raise_is_its_refusal(device: Device) -> 
     first, second = read_history(device.state).entries
     assert (first.result, first.reason) == (
         "refused",
-        "it cannot be looked at: RecursionError: maximum recursion depth exceeded",
+        "it cannot be read: RecursionError: maximum recursion depth exceeded",
     )
     assert (second.result, device.active()) == ("installed", 2)
 
@@ -136,9 +136,9 @@ def test_a_file_that_was_renamed_into_place_is_taken_at_once(device: Device) -> 
 
 def test_a_beginning_that_never_goes_on_is_set_aside_under_a_name_that_starts_nothing(device: Device) -> None:
     (content(device) / "half.bundle").write_bytes(device.make(1).read_bytes()[:20_000])
-    inbox_of(device, watch=Watch(unfinished_s=1)).run()
+    inbox_of(device, watch=InboxWatch(unfinished_s=1)).run()
     (entry,) = read_history(device.state).entries
-    assert "20000 bytes are the beginning of a bundle, and the rest did not come" in entry.reason
+    assert "20000 bytes are the start of a bundle, and the rest did not come" in entry.reason
     assert [path.name for path in content(device).iterdir()] == ["half.bundle.refused"]
 
 
@@ -245,7 +245,9 @@ def test_the_lab_hears_of_what_waits_and_of_a_damaged_history(device: Device) ->
     Inbox(lambda: load_config(device.settings), limit_s=1).run()
     (device.folder / "gone.pub").rename(device.folder / "lab.pub")
     for expected in (["lab.bundle, waits in the inbox: "], ["no bundle can be installed or refused: "]):
-        run(device.settings, "--stepped", "--captures", "1")  # its model is trusted by another key: that is told, too
+        run(
+            device.settings, "--stepped", "--captures", "1"
+        )  # its model is trusted by another key: that is reported, too
         refused = [one for one in records(device.settings, "record") if one["code"] == "bundle_refused"]
         assert [text for text in expected if text in refused[-1]["text"]] == expected
         (device.slots.folder / "history.json").write_text("{")

@@ -97,7 +97,7 @@ def test_without_a_previous_bundle_there_is_no_way_back(device: Device) -> None:
     assert device.run("rollback") == 2
 
 
-def test_a_settings_file_with_its_own_bundle_is_told(device: Device, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_settings_file_with_its_own_bundle_is_reported(device: Device, capsys: pytest.CaptureFixture[str]) -> None:
     text = device.settings.read_text().replace("bundle: {", "bundle: {path: /srv/x.bundle, ")
     device.settings.write_text(text)
     assert device.install(device.make(1)) == 2

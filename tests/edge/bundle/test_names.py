@@ -52,7 +52,7 @@ def as_before_the_upgrade(device: Device, *files: Path, refused: tuple[Path, ...
     older_trials = Trials(
         good=tuple(names[one] for one in trials.good),
         pending=tuple(Pending(sha256=names[one.sha256], bad_ends=2) for one in trials.pending),
-        told_installs=trials.told_installs,
+        reported_installs=trials.reported_installs,
     )
     write_durably(device.state / FILE, jsontext.encode(older_trials))
     status = read_status(device.state)
@@ -120,7 +120,7 @@ def test_a_verdict_of_an_earlier_version_is_carried_out(device: Device) -> None:
     for path in (good, bad):
         put(device, path)
     as_before_the_upgrade(device, good, bad)
-    condemned = Condemned(sha256=old_name(bad), reason="it crashed", told=True)
+    condemned = Condemned(sha256=old_name(bad), reason="it crashed", reported=True)
     write_durably(device.state / FILE, jsontext.encode(Trials(good=(old_name(good),), condemned=(condemned,))))
     with Installer(load_config(device.settings)) as installer:
         installer.settle()

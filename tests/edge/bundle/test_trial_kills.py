@@ -73,43 +73,43 @@ def test_a_model_that_ends_capture_each_time_gives_way_and_stays_away(
     first = digest(device.folder / "first.bundle")
     readings = records(device.settings, "reading")
     assert [reading["model"]["sha256"] for reading in readings[-3:]] == [first] * 3
-    (event,) = told(device, "bundle_rolled_back")
+    (event,) = reported(device, "bundle_rolled_back")
     assert event["detail"]["sha256"] == sha256
     assert f"{BAD_ENDS} times" in event["detail"]["reason"]
 
     capsys.readouterr()
     assert device.run("status") == 0
-    said = capsys.readouterr().out
-    assert "CONDEMNED" in said
-    assert f"bundle_rolled_back: {event['detail']['reason']}" in said
+    output = capsys.readouterr().out
+    assert "CONDEMNED" in output
+    assert f"bundle_rolled_back: {event['detail']['reason']}" in output
     assert device.install(device.folder / "second.bundle") == 3
     assert device.active() == 1
     assert device.slots.target(PREVIOUS) is None
     assert run(device.settings, "--stepped", "--captures", "3")[0] == 0
-    assert len(told(device, "bundle_rolled_back")) == 1, "told once, whoever carried it out"
-    assert [event["detail"]["number"] for event in told(device, "bundle_refused")] == [4]
+    assert len(reported(device, "bundle_rolled_back")) == 1, "reported once, whoever carried it out"
+    assert [event["detail"]["number"] for event in reported(device, "bundle_refused")] == [4]
     assert "model_fault" not in outcomes(device.settings)
 
 
-def test_what_was_installed_and_refused_is_told_once(device: Device) -> None:
+def test_what_was_installed_and_refused_is_reported_once(device: Device) -> None:
     (device.state / "inbox/rubbish.bundle").write_bytes(b"rubbish")
     assert device.run("install", "--inbox") == 3
     sha256 = install_second(device)
     for _ in range(2):
         assert run(device.settings, "--stepped", "--captures", "2")[0] == 0
-    first, second = told(device, "bundle_installed")
+    first, second = reported(device, "bundle_installed")
     assert [first["detail"]["release"], second["detail"]["release"]] == [1, 2]
     assert second["detail"]["sha256"] == sha256
-    (refused,) = told(device, "bundle_refused")
+    (refused,) = reported(device, "bundle_refused")
     assert refused["detail"]["file"] == "rubbish.bundle"
     assert "rubbish.bundle, was refused: " in refused["text"]
     state = read_trials(device.state)
-    assert state.told_installs == 3
+    assert state.reported_installs == 3
     # As after a kill between an event and its note.
-    write_durably(device.state / FILE, jsontext.encode(msgspec.structs.replace(state, told_installs=1)))
+    write_durably(device.state / FILE, jsontext.encode(msgspec.structs.replace(state, reported_installs=1)))
     assert run(device.settings, "--stepped", "--captures", "1")[0] == 0
-    assert [len(told(device, code)) for code in ("bundle_installed", "bundle_refused")] == [2, 1]
-    assert read_trials(device.state).told_installs == 3
+    assert [len(reported(device, code)) for code in ("bundle_installed", "bundle_refused")] == [2, 1]
+    assert read_trials(device.state).reported_installs == 3
 
 
 def test_a_wrong_golden_output_on_the_device_gives_way_at_once(device: Device, tiny_bundle: Bundle) -> None:
@@ -121,7 +121,7 @@ def test_a_wrong_golden_output_on_the_device_gives_way_at_once(device: Device, t
     assert run(device.settings, "--stepped", "--captures", "2")[0] == 0
     assert "model_fault" not in outcomes(device.settings)
     assert "golden input 0" in (read_trials(device.state).reason(digest(path)) or "")
-    (event,) = told(device, "bundle_rolled_back")
+    (event,) = reported(device, "bundle_rolled_back")
     assert "golden input 0" in event["text"]
 
 
@@ -135,7 +135,7 @@ def digest(path: Path) -> str:
     return read_bundle(path, [PUBLIC]).sha256
 
 
-def told(device: Device, code: str) -> list[dict]:
+def reported(device: Device, code: str) -> list[dict]:
     return [record for record in records(device.settings, "record") if record.get("code") == code]
 
 

@@ -12,7 +12,7 @@ from edge.camera.picamera import PiCamera
 from edge.camera.protocol import Shot
 from edge.camera.tuning import VARIABLE, find_tuning_file
 from edge.capture.freshness import Freshness
-from edge.capture.ladder import Ladder, Rungs
+from edge.capture.ladder import Ladder, RecoveryState
 from edge.config.tree import Camera, Controls, PicameraSettings
 from edge.contract.reading import Light
 from edge.errors import CameraBusy, CameraError, CameraMissing, CameraTimeout, FrameRefused, OperatorError
@@ -145,14 +145,14 @@ def test_a_frame_without_a_timestamp_is_no_measurement(script: Any) -> None:
 
 def test_an_identical_frame_is_refused_and_the_next_taken(script: Any) -> None:
     camera = opened(settings())
-    ladder, freshness = Rungs(), Freshness()
-    rungs = Ladder(camera, ladder, freshness)
-    rungs.take(shot, 1)
+    recovery, freshness = RecoveryState(), Freshness()
+    ladder = Ladder(camera, recovery, freshness)
+    ladder.take_frames(shot, 1)
     camera.capture(shot())  # controls are locked: one request a capture from here on
     freshness.checked(camera.capture(shot()))
     script.faults = {script.requests + 1: "identical"}
-    rungs.take(shot, 1)
-    assert ladder.counters["flushes"] == 1
+    ladder.take_frames(shot, 1)
+    assert recovery.counters["flushes"] == 1
 
 
 def test_a_busy_camera_is_named(script: Any) -> None:
@@ -183,18 +183,18 @@ def test_a_size_that_the_camera_changes_is_refused(script: Any) -> None:
 
 def test_the_ladder_recovers_from_a_stuck_camera(script: Any) -> None:
     camera = PiCamera(settings(), CLOCK)
-    rungs = Rungs()
-    ladder = Ladder(camera, rungs, Freshness())
-    ladder.take(shot, 1)
+    recovery = RecoveryState()
+    ladder = Ladder(camera, recovery, Freshness())
+    ladder.take_frames(shot, 1)
     # The capture, the wait for the controls after the flush, and the capture behind it.
     script.faults = dict.fromkeys(range(script.requests + 1, script.requests + 4), "timeout")
     script.stop_fails = True
-    ladder.take(shot, 2)
-    assert rungs.counters["flushes"] == 1
-    assert rungs.counters["reopens"] == 1
+    ladder.take_frames(shot, 2)
+    assert recovery.counters["flushes"] == 1
+    assert recovery.counters["reopens"] == 1
     assert script.calls.count("flush") == 1
     assert script.opened == 2
-    assert rungs.failed_in_a_row == 0
+    assert recovery.failed_in_a_row == 0
 
 
 def test_the_tuning_file_is_named_before_the_cameras_are_counted(script: Any, tmp_path: Path) -> None:

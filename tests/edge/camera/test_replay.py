@@ -166,7 +166,7 @@ def test_a_frame_that_cannot_be_decoded_is_named_and_passed_over(tmp_path: Path,
 
 
 def test_at_its_own_pace_the_frame_is_shown_whose_time_has_come(tmp_path: Path) -> None:
-    """A film of two rates: the mean rate of its frames says nothing about any of them."""
+    """A film of two rates: the mean rate of its frames describes none of them."""
     times = [0, 1, 2, 3, 4, 40, 60, 80, 100]
     pictures = [np.full((64, 96, 3), 20 + 20 * n, np.uint8) for n in range(9)]
     film = write_film(tmp_path / "film.mp4", pictures, times=times)

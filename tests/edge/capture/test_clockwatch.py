@@ -1,4 +1,4 @@
-"""What the wall clock did is told once, and labels stay as they are."""
+"""What the wall clock did is reported once, and labels stay as they are."""
 
 import pytest
 from hypothesis import given
@@ -44,12 +44,12 @@ def test_another_boots_offset_can_never_be_known() -> None:
     assert watch.observe(105.0, synced=True) is None
 
 
-@pytest.mark.parametrize(("jump", "told"), [(0.5, False), (-1.9, False), (STEP_S + 0.1, True), (-3600.0, True)])
-def test_a_step_of_the_synchronised_clock_is_told(jump: float, told: bool) -> None:
+@pytest.mark.parametrize(("jump", "reported"), [(0.5, False), (-1.9, False), (STEP_S + 0.1, True), (-3600.0, True)])
+def test_a_step_of_the_synchronised_clock_is_reported(jump: float, reported: bool) -> None:
     watch = ClockWatch("boot", None)
     watch.observe(1e9, synced=True)
     found = watch.observe(1e9 + jump, synced=True)
-    assert isinstance(found, Step) == told
+    assert isinstance(found, Step) == reported
     if isinstance(found, Step):
         assert found.step_s == pytest.approx(jump)
     assert watch.observe(1e9 + jump, synced=True) is None

@@ -33,7 +33,7 @@ DATA = Path(__file__).parents[2] / "data"
 WALKED = [
     *(
         "capture/process.py",
-        "capture/look.py",
+        "capture/frame_observer.py",
         "capture/problem.py",
         "capture/reading.py",
         "capture/slot.py",
@@ -100,7 +100,7 @@ class Faults:
         self.seen: dict[Place, None] = {}
         self.raised: list[Place] = []
         self._places, self._slot, self._armed = places, -1, None
-        self._entry = CaptureProcess.take.__code__
+        self._entry = CaptureProcess.take_slot.__code__
 
     def __enter__(self) -> "Faults":
         self.watch()

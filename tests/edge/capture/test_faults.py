@@ -18,10 +18,10 @@ def recovery_of(folder: Path) -> dict[str, int]:
 
 def test_a_camera_plugged_in_again_is_taken_up_without_a_restart(tmp_path: Path) -> None:
     settings = write_settings(tmp_path, "simulated: {faults: {3-5: unplugged}}")
-    code, said = run(settings, "--stepped", "--captures", "5")
+    code, output = run(settings, "--stepped", "--captures", "5")
     assert code == 0
     assert [outcome == "camera_fault" for outcome in outcomes(settings)] == [False, False, True, False, False]
-    assert "went away" in said or "no camera is plugged in" in said
+    assert "went away" in output or "no camera is plugged in" in output
     assert events(settings).count("camera_recovered") == 1
     assert recovery_of(tmp_path)["reopens"] == 1
 
@@ -45,9 +45,9 @@ def test_a_slow_camera_is_waited_for(tmp_path: Path) -> None:
 def test_too_much_memory_ends_in_a_clean_restart_between_two_captures(tmp_path: Path) -> None:
     """The kernel's killer would take the process anywhere; here each slot until the end has its whole reading."""
     settings = write_settings(tmp_path, "simulated: {faults: {2-99: leak}}", "memory: {capture_mb: 150}\n")
-    code, said = run(settings, "--stepped", "--captures", "50")
+    code, output = run(settings, "--stepped", "--captures", "50")
     assert code == 4
-    assert "MB of memory are held, at most 150 are allowed" in said
+    assert "MB of memory are held, at most 150 are allowed" in output
     codes = [record.get("code", "reading") for record in records(settings)]
     assert codes[-3:] == ["reading", "memory_ceiling", "stop"]
     assert recovery_of(tmp_path)["memory_restarts"] == 1

@@ -7,7 +7,7 @@ import pytest
 
 from edge.camera.protocol import Shot
 from edge.capture.freshness import Freshness
-from edge.capture.ladder import FAILED_SLOTS, RESTARTS, Ladder, Rungs, exit_code_after, worst_slot_s
+from edge.capture.ladder import FAILED_SLOTS, RESTARTS, Ladder, RecoveryState, exit_code_after, worst_slot_s
 from edge.config.load import parse_config
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState, Light
@@ -56,33 +56,33 @@ def frame(number: int, triggered_at_s: float = 0.0, exposed_at_s: float = 0.0, s
     return Frame(main, main[::2, ::2, 0], triggered_at_s, exposed_at_s, state, None)
 
 
-def climb(camera: ScriptedCamera, count: int = 1) -> Rungs:
-    rungs = Rungs()
-    Ladder(camera, rungs, Freshness()).take(lambda: Shot(10.0, Light.LIGHT), count)
-    return rungs
+def climb(camera: ScriptedCamera, count: int = 1) -> RecoveryState:
+    recovery = RecoveryState()
+    Ladder(camera, recovery, Freshness()).take_frames(lambda: Shot(10.0, Light.LIGHT), count)
+    return recovery
 
 
 def test_a_camera_that_works_is_left_alone() -> None:
     camera = ScriptedCamera()
-    rungs = climb(camera, count=3)
+    recovery = climb(camera, count=3)
     assert camera.log[1:] == ["open", "capture", "capture", "capture"]
-    assert not any(rungs.counters.values())
+    assert not any(recovery.counters.values())
 
 
 @pytest.mark.parametrize("fault", [CameraTimeout, CameraBusy, "stale"])
 def test_the_first_failure_flushes_and_the_second_reopens(fault: type[Exception] | str) -> None:
     camera = ScriptedCamera(fault, fault)
-    rungs = climb(camera)
+    recovery = climb(camera)
     assert camera.log[1:] == ["open", "capture", "flush", "capture", "close", "open", "capture"]
-    assert (rungs.counters["flushes"], rungs.counters["reopens"], rungs.counters["failed_slots"]) == (1, 1, 0)
+    assert (recovery.counters["flushes"], recovery.counters["reopens"], recovery.counters["failed_slots"]) == (1, 1, 0)
 
 
 def test_the_third_failure_is_the_slots() -> None:
     camera = ScriptedCamera(CameraTimeout, CameraTimeout, CameraTimeout)
-    rungs = Rungs()
+    recovery = RecoveryState()
     with pytest.raises(CameraTimeout):
-        Ladder(camera, rungs, Freshness()).take(lambda: Shot(0.0, Light.LIGHT), 1)
-    assert (rungs.counters["failed_slots"], rungs.failed_in_a_row) == (1, 1)
+        Ladder(camera, recovery, Freshness()).take_frames(lambda: Shot(0.0, Light.LIGHT), 1)
+    assert (recovery.counters["failed_slots"], recovery.failed_in_a_row) == (1, 1)
 
 
 def test_a_camera_that_does_not_open_is_tried_again() -> None:
@@ -98,31 +98,31 @@ def test_a_burst_is_taken_whole_or_anew() -> None:
 
 
 def test_the_end_of_a_replay_is_no_fault() -> None:
-    rungs = Rungs()
+    recovery = RecoveryState()
     with pytest.raises(EndOfReplay):
-        Ladder(ScriptedCamera(EndOfReplay), rungs, Freshness()).take(lambda: Shot(0.0, Light.LIGHT), 1)
-    assert rungs.failed_in_a_row == 0
+        Ladder(ScriptedCamera(EndOfReplay), recovery, Freshness()).take_frames(lambda: Shot(0.0, Light.LIGHT), 1)
+    assert recovery.failed_in_a_row == 0
 
 
 def test_failed_slots_end_the_process_and_failed_processes_ask_for_a_reboot() -> None:
-    rungs = Rungs()
+    recovery = RecoveryState()
     codes = []
     for _ in range(RESTARTS + 1):
         for _ in range(FAILED_SLOTS - 1):
-            rungs.failed_in_a_row += 1
-            assert exit_code_after(rungs) is None
-        rungs.failed_in_a_row += 1
-        codes.append(exit_code_after(rungs))
-        rungs.failed_in_a_row = 0  # the next process begins
+            recovery.failed_in_a_row += 1
+            assert exit_code_after(recovery) is None
+        recovery.failed_in_a_row += 1
+        codes.append(exit_code_after(recovery))
+        recovery.failed_in_a_row = 0  # the next process begins
     assert codes == [4] * RESTARTS + [75]
-    assert (rungs.counters["restarts"], rungs.counters["reboots"]) == (RESTARTS, 1)
-    assert rungs.restarts_in_a_row == 0
+    assert (recovery.counters["restarts"], recovery.counters["reboots"]) == (RESTARTS, 1)
+    assert recovery.restarts_in_a_row == 0
 
 
 def test_one_fresh_frame_climbs_down_all_the_way() -> None:
-    rungs = Rungs(failed_in_a_row=1, restarts_in_a_row=2)
-    Ladder(ScriptedCamera(), rungs, Freshness()).take(lambda: Shot(0.0, Light.LIGHT), 1)
-    assert (rungs.failed_in_a_row, rungs.restarts_in_a_row) == (0, 0)
+    recovery = RecoveryState(failed_in_a_row=1, restarts_in_a_row=2)
+    Ladder(ScriptedCamera(), recovery, Freshness()).take_frames(lambda: Shot(0.0, Light.LIGHT), 1)
+    assert (recovery.failed_in_a_row, recovery.restarts_in_a_row) == (0, 0)
 
 
 def test_a_frame_older_than_its_trigger_is_refused() -> None:

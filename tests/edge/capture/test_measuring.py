@@ -135,6 +135,5 @@ def _wait(settings: Path, outcome: str, count: int = 1) -> None:
 def test_the_log_says_which_model_runs_on_which_runtime(settings: Path) -> None:
     process = start(settings, "--stepped", "--captures", "2")
     process.ended()
-    said = process.log()
-    lines = [line for line in said.splitlines() if line.startswith("cageclock: model ")]
+    lines = [line for line in process.log().splitlines() if line.startswith("cageclock: model ")]
     assert lines == [f"cageclock: model tiny 1, release 1, on {runtime_name()}"]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from edge.bundle.trial import BAD_ENDS
 from edge.capture.archive import Archive
-from edge.capture.look import Look
+from edge.capture.frame_observer import FrameObserver
 from edge.capture.model import ModelSource
 from edge.capture.problem import Problem
 from edge.capture.reading import recordable
@@ -122,12 +122,12 @@ def test_answers_that_cannot_be_recorded_condemn_a_model(source: ModelSource, bl
 def test_an_answer_that_cannot_be_recorded_is_a_model_fault_of_its_slot(source: ModelSource, blob_frame) -> None:
     config = load_config(source._state_dir.parent / "device.yaml")
     folder = source._state_dir
-    look = Look(config, source, Reference(folder), Archive(folder, config.archive), Problem())
+    observer = FrameObserver(config, source, Reference(folder), Archive(folder, config.archive), Problem())
     slot = begin_slot(SteppedClock(datetime(2024, 1, 1, 9, tzinfo=UTC)), config.light_cycle)
     sha256 = source.get().sha256
     source._model = overflowing(source.get())
     with np.errstate(all="ignore"):
-        result = look.at(slot, (blob_frame((300, 200)),), 1.0)
+        result = observer.observe(slot, (blob_frame((300, 200)),), 1.0)
     assert (result.outcome, result.observation) == (Outcome.MODEL_FAULT, None)
     assert "cannot be recorded: Animal: expected finite numbers" in result.detail
     assert (source.trial.state.of(sha256).captures, source.trial.state.of(sha256).bad_ends) == (0, 1)
@@ -140,12 +140,12 @@ def test_a_bundle_of_impossible_numbers_is_a_model_fault_in_each_slot(tmp_path: 
     path = device.make(1, age=msgspec.structs.replace(age, head_weights=((1e300,) * 16,) * 8))
     path.with_suffix(".pub").write_bytes((tmp_path / "lab.pub").read_bytes())
     settings = write_settings(tmp_path, bundle=path)
-    code, said = run(settings, "--stepped", "--captures", "3")
+    code, output = run(settings, "--stepped", "--captures", "3")
     assert code == 3
     assert outcomes(settings) == ["model_fault"] * 3
     detail = records(settings, "reading")[0]["detail"]
     assert "age.head_weights[0][0]: expected at least -1e+06 and at most 1e+06, got 1e+300" in detail
-    assert said.count("model_fault") == 1
+    assert output.count("model_fault") == 1
 
 
 def test_wrong_golden_outputs_end_the_trial_at_once(tmp_path: Path, tiny_bundle: Bundle) -> None:
@@ -178,14 +178,14 @@ def test_pictures_of_impossible_sizes_are_faults_in_words_and_the_next_is_taken(
     camera = f"camera: {{backend: replay, px_per_mm: 4, replay: {{path: {folder}}}}}\n"
     lines = [line for line in settings.read_text().splitlines() if not line.startswith("camera:")]
     settings.write_text("\n".join(lines) + "\n" + camera)
-    code, said = run(settings, "--stepped", "--captures", str(len(SIZES) + 1))
+    code, output = run(settings, "--stepped", "--captures", str(len(SIZES) + 1))
     assert code == 0
     found = records(settings, "reading")
     assert [one["outcome"] for one in found[:-1]] == ["camera_fault"] * len(SIZES)
     assert found[-1]["outcome"] in ("ok", "no_mouse")
     for one, (width, height) in zip(found, SIZES, strict=False):
         assert one["detail"].startswith(f"the picture is {width} x {height} pixels, at least 32 x 32 are needed")
-    assert "Warning" not in said
+    assert "Warning" not in output
 
 
 @pytest.mark.parametrize(("width", "height"), [*SIZES[:4], (3, 3), (64, 2), (40, 40)])

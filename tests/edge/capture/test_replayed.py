@@ -21,7 +21,7 @@ def replay(tmp_path: Path, source: Path) -> Path:
 
 
 def shown(settings: Path) -> list[str]:
-    """Return each reading's picture, or what its fault says."""
+    """Return each reading's picture, or the text of its fault."""
     found = records(settings, "reading")
     return [one["camera"]["source"] if one["outcome"] != "camera_fault" else one["detail"] for one in found]
 

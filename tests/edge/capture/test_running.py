@@ -55,7 +55,7 @@ def test_a_missing_model_is_one_clear_message_and_loses_nothing(tmp_path: Path) 
     assert all(reading["thumbnail"] and reading["quality"] for reading in readings)
 
 
-def test_a_damaged_model_is_refused_and_said(tmp_path: Path) -> None:
+def test_a_damaged_model_is_refused_and_reported(tmp_path: Path) -> None:
     (tmp_path / "bad.bundle").write_bytes(b"not a bundle")
     (tmp_path / "bad.pub").write_text("not a key")
     settings = write_settings(tmp_path, bundle=tmp_path / "bad.bundle")
@@ -110,7 +110,7 @@ def test_the_ladder_ends_in_restarts_and_at_last_in_a_reboot(tmp_path: Path) -> 
     assert (recovery["restarts"], recovery["reboots"]) == (3, 1)
 
 
-def test_sigterm_ends_it_cleanly_and_systemd_is_told_of_progress(tmp_path: Path) -> None:
+def test_sigterm_ends_it_cleanly_and_systemd_is_notified_of_progress(tmp_path: Path) -> None:
     settings = write_settings(tmp_path, more=FAST)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
@@ -141,7 +141,7 @@ def test_a_watchdog_shorter_than_a_slot_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_killed_process_goes_on_where_it_was(tmp_path: Path) -> None:
-    """The slots keep their grid over kills, no slot is taken twice, and the next start says that it was killed."""
+    """The slots keep their grid over kills, no slot is taken twice, and the next start reports that it was killed."""
     settings = write_settings(tmp_path, more=FAST)
     for kill in range(1, 4):
         process = start(settings)
@@ -284,7 +284,7 @@ def test_a_reading_keeps_the_contract_and_its_picture_carries_its_identity(tmp_p
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_is_said_once_and_counted(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_once_and_counted(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(state)], capture_output=True)

@@ -1,4 +1,4 @@
-"""A boot that begins with the wrong time: labels stay as they were, and one record says what to add to them."""
+"""A boot that begins with the wrong time: labels stay as they were, and one record gives what to add to them."""
 
 import itertools
 import signal

@@ -36,7 +36,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "message"),
     [
         ("none.png --dlc-csv o.csv", "none.png does not exist; name pictures, folders of pictures or videos"),
         ("a.png none.mp4 --dlc-csv o.csv", "none.mp4 does not exist"),
@@ -63,14 +63,14 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_bad_input_is_one_clear_error(
-    place: Path, arguments: str, says: str, capsys: pytest.CaptureFixture[str]
+    place: Path, arguments: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted((path, path.stat().st_size) for path in place.rglob("*"))
     assert locate(*arguments.split()) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith(f"cageclock: {says}")
-    assert said.err.count("\n") == 1
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert output.err.startswith(f"cageclock: {message}")
+    assert output.err.count("\n") == 1
+    assert output.out == ""
     assert sorted((path, path.stat().st_size) for path in place.rglob("*")) == before
 
 
@@ -106,10 +106,8 @@ def test_a_video_that_ends_early_is_named(place: Path, capsys: pytest.CaptureFix
     assert locate("cut.mkv", "--dlc-csv", "o.csv") == EXIT_PASSED_OVER
     frames = len((place / "o.csv").read_text().splitlines()) - 3
     assert 1 <= frames <= 15
-    said = (
-        f"cageclock: cut.mkv: its frames end after {frames / 10:.1f} s of the 2.0 s that it says it has; is it whole?\n"
-    )
-    assert capsys.readouterr().err == said
+    ends = f"its frames end after {frames / 10:.1f} s of the 2.0 s that the file states; is the file complete?"
+    assert capsys.readouterr().err == f"cageclock: cut.mkv: {ends}\n"
     assert locate("whole.mkv", "--dlc-csv", "o.csv") == 0
     assert capsys.readouterr().err == ""
 

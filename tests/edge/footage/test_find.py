@@ -88,9 +88,9 @@ def test_a_videos_rows_are_its_frame_numbers(tmp_path: Path, draw: Draw, capsys:
     xs = snouts_of(rows[3:])
     assert [math.isnan(x) for x in xs] == [True, False, False, True, False]
     assert xs[1] < xs[2] < xs[4]
-    said = capsys.readouterr()
-    assert said.out == f"{tmp_path / 'out.csv'}: an animal in 3 of 5 frames\n"
-    assert said.err == ""
+    output = capsys.readouterr()
+    assert output.out == f"{tmp_path / 'out.csv'}: an animal in 3 of 5 frames\n"
+    assert output.err == ""
 
 
 def test_every_nth_frame_keeps_its_number(tmp_path: Path, draw: Draw) -> None:
@@ -194,8 +194,8 @@ def test_ctrl_c_leaves_no_half_csv_and_ends_with_130(tmp_path: Path, draw: Draw)
         while not any(out.parent.iterdir()) and time.monotonic() < until:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=300)
+        _, output = process.communicate(timeout=300)
     assert process.returncode == 130
-    assert said.startswith("cageclock: interrupted")
-    assert said.count("\n") == 1
+    assert output.startswith("cageclock: interrupted")
+    assert output.count("\n") == 1
     assert list(out.parent.iterdir()) == []

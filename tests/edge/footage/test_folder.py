@@ -22,8 +22,8 @@ def test_what_is_no_picture_is_counted_by_kind(tmp_path: Path) -> None:
     (tmp_path / "day.png").mkdir()
     found = list_pictures(tmp_path)
     assert [path.name for path in found.files] == ["a2.png", "a10.JPG"]
-    said = "names that begin with a dot (3), .txt files (2)"
-    assert count_kinds(found.passed_over).startswith(said)
+    output = "names that begin with a dot (3), .txt files (2)"
+    assert count_kinds(found.passed_over).startswith(output)
     assert set(found.passed_over) == {
         "names that begin with a dot", ".txt files", "folders", "files without an ending", ".mp4 files",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""What cannot be read costs its own row or file of a `cageclock locate`; all else is looked at, and the code tells."""
+"""What cannot be read costs its own row or file of a `cageclock locate`; all else is read; the exit code shows it."""
 
 import csv
 from pathlib import Path
@@ -53,9 +53,9 @@ def test_bad_pictures_of_a_folder_have_empty_rows(
     found = rows(place / "o.csv")
     assert list(found) == ["day/img1.png", "day/img2.png", "day/img3.jpg", "day/img10.png"]
     assert list(found.values()) == [True, False, False, True]
-    said = capsys.readouterr()
-    assert said.out == "o.csv: an animal in 2 of 4 pictures; 2 could not be read\n"
-    lines = said.err.splitlines()
+    output = capsys.readouterr()
+    assert output.out == "o.csv: an animal in 2 of 4 pictures; 2 could not be read\n"
+    lines = output.err.splitlines()
     assert lines[0].startswith("cageclock: day/img2.png: expected a whole image")
     assert lines[1].startswith("cageclock: day/img3.jpg: expected a whole image")
     assert lines[2] == ("cageclock: passed over in the folders: names that begin with a dot (1), .txt files (1)")
@@ -82,8 +82,8 @@ def test_a_picture_that_can_show_nothing_has_its_row(
     write_image(place / "b.png", seen)
     assert locate("a.png", "b.png", "--dlc-csv", "o.csv") == 0
     assert rows(place / "o.csv") == {"a.png": False, "b.png": True}
-    said = f"cageclock: a.png, {shape[1]}x{shape[0]}: too small or too narrow to show an animal\n"
-    assert capsys.readouterr().err == said
+    output = f"cageclock: a.png, {shape[1]}x{shape[0]}: too small or too narrow to show an animal\n"
+    assert capsys.readouterr().err == output
 
 
 @pytest.mark.filterwarnings("error")
@@ -94,7 +94,7 @@ def test_small_pictures_are_looked_at_without_a_word(place: Path, shape: tuple[i
     assert list(rows(place / "o.csv")) == ["a.png"]
 
 
-def test_a_guessed_depth_is_said(place: Path, seen: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_guessed_depth_is_reported(place: Path, seen: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
     from PIL import Image
 
     grey = seen[..., 0].astype(np.uint16)
@@ -102,8 +102,8 @@ def test_a_guessed_depth_is_said(place: Path, seen: np.ndarray, capsys: pytest.C
     Image.fromarray(grey * 257).save(place / "b.png")
     assert locate("a.png", "b.png", "--dlc-csv", "o.csv") == 0
     assert rows(place / "o.csv") == {"a.png": True, "b.png": True}
-    said = "cageclock: brightness was scaled by a depth that the files do not state: 12 bits in 16 (1); see docs/"
-    assert capsys.readouterr().err.startswith(said)
+    output = "cageclock: brightness was scaled by a depth that the files do not state: 12 bits in 16 (1); see docs/"
+    assert capsys.readouterr().err.startswith(output)
 
 
 def test_a_frame_that_cannot_be_decoded_has_an_empty_row(
@@ -113,10 +113,10 @@ def test_a_frame_that_cannot_be_decoded_has_an_empty_row(
     spoil(write_film(place / "film.avi", pictures, codec="mjpeg"), [0, 3, 4, 6])
     assert locate("film.avi", "--dlc-csv", "o.csv") == EXIT_PASSED_OVER
     assert rows(place / "o.csv") == {str(number): number not in (0, 3, 4, 6) for number in range(8)}
-    said = capsys.readouterr()
-    assert said.out == "o.csv: an animal in 4 of 8 frames; 4 could not be read\n"
-    assert said.err.startswith("cageclock: film.avi: frame 0 cannot be decoded (")
-    assert said.err.endswith("empty rows: 0, 3-4, 6\n")
+    output = capsys.readouterr()
+    assert output.out == "o.csv: an animal in 4 of 8 frames; 4 could not be read\n"
+    assert output.err.startswith("cageclock: film.avi: frame 0 cannot be decoded (")
+    assert output.err.endswith("empty rows: 0, 3-4, 6\n")
     assert locate("film.avi", "--every", "5", "--dlc-csv", "o.csv") == EXIT_PASSED_OVER
     assert rows(place / "o.csv") == {"0": False, "5": True}
 

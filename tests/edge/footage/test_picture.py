@@ -57,7 +57,7 @@ def test_an_orientation_that_is_none_turns_nothing(tmp_path: Path, scene: Image.
 @pytest.mark.parametrize("ending", ["png", "tif"])
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 def test_grey_of_16_bits_keeps_its_brightness(tmp_path: Path, ending: str, bits: int) -> None:
-    """Whatever depth the sensor had: never white, never black; and where the depth is a guess, that is said."""
+    """Whatever depth the sensor had: never white, never black; and where the depth is a guess, that is reported."""
     stored = (LEVELS.astype(np.uint32) * ((1 << bits) - 1) // 255).astype(np.uint16)
     Image.fromarray(stored).save(tmp_path / f"a.{ending}")
     found = read_picture(tmp_path / f"a.{ending}")
@@ -67,7 +67,7 @@ def test_grey_of_16_bits_keeps_its_brightness(tmp_path: Path, ending: str, bits:
 
 @pytest.mark.parametrize("most", [1023, 4095, 65535])
 def test_a_pgm_says_its_greatest_value_itself(tmp_path: Path, most: int) -> None:
-    """A dark picture stays dark: nothing is guessed where the file says it."""
+    """A dark picture stays dark: nothing is guessed where the file states it."""
     dark = LEVELS.astype(np.uint32) // 6
     stored = (dark * most // 255).astype(">u2")
     (tmp_path / "a.pgm").write_bytes(b"P5 96 64 %d\n" % most + stored.tobytes())
@@ -100,7 +100,7 @@ def test_floating_point_is_scaled(tmp_path: Path, full: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("samples", "says"),
+    ("samples", "message"),
     [
         (LEVELS.astype(np.int32) - 1, "expected grey levels of 8 or 16 bits, got numbers from -1 to 254"),
         (LEVELS.astype(np.int32) * 300, "expected grey levels of 8 or 16 bits, got numbers from 0 to 76500"),
@@ -109,9 +109,9 @@ def test_floating_point_is_scaled(tmp_path: Path, full: float) -> None:
         (np.full((64, 96), np.inf, np.float32), "expected floating point from 0 to 1"),
     ],
 )
-def test_a_scale_that_nobody_knows_is_refused(tmp_path: Path, samples: np.ndarray, says: str) -> None:
+def test_a_scale_that_nobody_knows_is_refused(tmp_path: Path, samples: np.ndarray, message: str) -> None:
     Image.fromarray(samples).save(tmp_path / "a.tif")
-    with pytest.raises(UnreadablePicture, match=says) as refused:
+    with pytest.raises(UnreadablePicture, match=message) as refused:
         read_image(tmp_path / "a.tif")
     assert str(refused.value).startswith(str(tmp_path / "a.tif"))
 
@@ -218,9 +218,9 @@ def test_what_is_no_picture_is_named_for_what_it_is(tmp_path: Path, scene: Image
         whole[:-2]: "[Tt]runcated",
         whole[: len(whole) // 2]: "[Tt]runcated",
     }
-    for content, says in cases.items():
+    for content, message in cases.items():
         (tmp_path / "a.jpg").write_bytes(content)
-        with pytest.raises(UnreadablePicture, match=f"a.jpg: expected a whole image .*{says}"):
+        with pytest.raises(UnreadablePicture, match=f"a.jpg: expected a whole image .*{message}"):
             read_image(tmp_path / "a.jpg")
     with pytest.raises(UnreadablePicture, match="there is no such file"):
         read_image(tmp_path / "none.jpg")

@@ -33,7 +33,7 @@ def seen(path: Path) -> list[int | None]:
         try:
             found.append(round((float(moment.read()[:16].mean()) - 20) / 5))
         except UnreadablePicture as error:
-            assert f"{path}: frame {place} cannot be decoded" in str(error)  # noqa: PT017 - what it says is the point
+            assert f"{path}: frame {place} cannot be decoded" in str(error)  # noqa: PT017 - its text is the point
             found.append(None)
     return found
 
@@ -163,7 +163,7 @@ def test_a_film_that_was_cut_off_says_so(tmp_path: Path) -> None:
     video = Video(tmp_path / "cut.mkv", 30.0)
     count = len(list(video))
     assert 10 < count < 30
-    assert video.shortfall.startswith(f"its frames end after {count / 10:.1f} s of the 4.0 s that it says it has")
+    assert video.shortfall.startswith(f"its frames end after {count / 10:.1f} s of the 4.0 s that the file states")
 
 
 def test_what_holds_no_film_is_named(tmp_path: Path) -> None:

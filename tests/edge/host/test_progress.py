@@ -48,7 +48,7 @@ def test_a_terminal_sees_how_long_it_takes_and_then_nothing(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("total", [None, 1])
-def test_no_time_is_told_where_the_length_is_unknown_or_wrong(monkeypatch: pytest.MonkeyPatch, total) -> None:
+def test_no_time_is_shown_where_the_length_is_unknown_or_wrong(monkeypatch: pytest.MonkeyPatch, total) -> None:
     came, sent = on_a_terminal(monkeypatch, total)
     assert came == [0, 1, 2, 3]
     assert "film.mp4: 2, " in sent

@@ -32,7 +32,7 @@ def softplus_inverse(value: float) -> float:
     draw=arrays.arrays(np.float64, (3, 31), elements=st.floats(-30, 30)),
 )
 def test_any_output_is_a_distribution(kind, temperature, draw) -> None:
-    """Whatever a network says, the bins hold no negative mass and sum to 1, in float32 as in float64."""
+    """Whatever a network returns, the bins hold no negative mass and sum to 1, in float32 as in float64."""
     outputs = draw[:, : output_count(kind, 31)]
     for dtype in (np.float32, np.float64):
         found = bin_probabilities(outputs.astype(dtype), spec(kind, temperature), BINS.astype(dtype))

@@ -80,11 +80,11 @@ def test_a_foreign_look_counts_where_it_says_more_than_the_distance(hand_worked)
     """Weights (0.5, 0) and bias -0.2: 1 + 0.5 * 1 - 0.2 = 1.3 beside a distance of 5 / 5; then 0.3 beside 5 / 5."""
     domain = msgspec.structs.replace(hand_worked.manifest.domain, foreign_bias=-0.2)
     weights = embedding(hand_worked, 0.5)
-    told = replace(
+    separated = replace(
         hand_worked, manifest=msgspec.structs.replace(hand_worked.manifest, domain=domain), foreign_weights=weights
     )
-    assert domain_score(embedding(told, 1.0, 2.0), told) == pytest.approx(1.3)
-    assert domain_score(embedding(told, -1.0, 2.0), told) == pytest.approx(1.0)
+    assert domain_score(embedding(separated, 1.0, 2.0), separated) == pytest.approx(1.3)
+    assert domain_score(embedding(separated, -1.0, 2.0), separated) == pytest.approx(1.0)
 
 
 @pytest.mark.slow

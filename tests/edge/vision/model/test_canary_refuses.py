@@ -22,12 +22,12 @@ from tests.edge.vision.model.resigned import PUBLIC, change, recoded, resign, re
 
 
 def verdict(path: Path) -> str:
-    """Return what the canary says against a bundle, "" for nothing.
+    """Return what the canary finds wrong with a bundle, "" for nothing.
 
-    Not what it says of memory: here that is the whole test process's, with all that other tests have loaded.
+    Its sentence on memory is left out: here that is the whole test process's, with all that other tests have loaded.
     """
     try:
-        return "; ".join(said for said in examine(path, [PUBLIC]).problems if " MB of memory" not in said)
+        return "; ".join(text for text in examine(path, [PUBLIC]).problems if " MB of memory" not in text)
     except BundleError as error:
         return str(error)
 
@@ -141,9 +141,9 @@ def test_a_manifest_out_of_range_is_refused_by_field_expectation_and_value(
         else value
         for path, value in values.items()
     }
-    said = verdict(resign(tmp_path, tiny_bundle, **values))
-    assert expected in said
-    assert got in said
+    problem = verdict(resign(tmp_path, tiny_bundle, **values))
+    assert expected in problem
+    assert got in problem
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -153,7 +153,7 @@ def test_a_bias_that_is_no_number_is_refused(number: str, tiny_bundle: Bundle, t
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "said"),
+    ("field", "value", "problem"),
     [
         ("scale", 0.2, "centres: output scale: expected 0.2 as in the manifest, got 0.156862766"),
         ("zero_point", 65, "centres: output zero point: expected 65 as in the manifest, got 66"),
@@ -161,10 +161,10 @@ def test_a_bias_that_is_no_number_is_refused(number: str, tiny_bundle: Bundle, t
     ],
 )
 def test_a_manifest_that_reads_the_output_otherwise_than_the_network_means_it_is_refused(
-    field: str, value, said: str, tiny_bundle: Bundle, tmp_path: Path
+    field: str, value, problem: str, tiny_bundle: Bundle, tmp_path: Path
 ) -> None:
     output = msgspec.structs.replace(tiny_bundle.manifest.centres.output, **{field: value})
-    assert said in verdict(resign(tmp_path, tiny_bundle, centres__output=output))
+    assert problem in verdict(resign(tmp_path, tiny_bundle, centres__output=output))
 
 
 def test_a_network_of_another_output_scale_is_refused_even_with_golden_outputs_of_its_own(
@@ -197,8 +197,8 @@ def golden_parts(bundle: Bundle, name: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", ["centres", "parts", "age"])
 def test_a_network_without_a_golden_input_is_refused(name: str, tiny_bundle: Bundle, tmp_path: Path) -> None:
-    said = verdict(resign(tmp_path, tiny_bundle, golden_parts(tiny_bundle, name)))
-    assert f"outputs.{name}: expected 1 to 64 entries, got 0" in said
+    problem = verdict(resign(tmp_path, tiny_bundle, golden_parts(tiny_bundle, name)))
+    assert f"outputs.{name}: expected 1 to 64 entries, got 0" in problem
 
 
 GOLDEN = {
@@ -228,8 +228,8 @@ def test_golden_outputs_of_another_length_are_refused(tiny_bundle: Bundle, tmp_p
 def test_golden_inputs_of_another_shape_or_number_are_refused(tiny_bundle: Bundle, tmp_path: Path) -> None:
     inputs = dict(read_golden(tiny_bundle).inputs)
     files = {GOLDEN_INPUTS: npz(**inputs | {"parts": inputs["parts"][:, :50]})}
-    said = verdict(resign(tmp_path, tiny_bundle, files))
-    assert "golden.npz: parts: expected uint8 (n, 96, 96, 1), got uint8 (1, 50, 96, 1)" in said
+    problem = verdict(resign(tmp_path, tiny_bundle, files))
+    assert "golden.npz: parts: expected uint8 (n, 96, 96, 1), got uint8 (1, 50, 96, 1)" in problem
     files = {GOLDEN_INPUTS: npz(**inputs | {"parts": inputs["parts"].repeat(2, axis=0)})}
     assert "as many inputs as outputs, at least one, got 2 and 1" in verdict(resign(tmp_path, tiny_bundle, files))
 
@@ -249,13 +249,13 @@ def test_a_head_that_overflows_for_some_embeddings_only_is_refused(
     zero = tiny_model.manifest.age.output.zero_point
     golden = jsontext.decode(tiny_bundle.files[GOLDEN_OUTPUTS], GoldenOutputs).outputs["age"]
     quiet = [[zero if place in (3, 4) else value for place, value in enumerate(one)] for one in golden]
-    (said,) = check_head(broken, quiet, ())
-    assert said.startswith("head: int8 extreme")
-    assert "expected a finite number, got nan" in said
+    (problem,) = check_head(broken, quiet, ())
+    assert problem.startswith("head: int8 extreme")
+    assert "expected a finite number, got nan" in problem
 
 
 def stated(bundle: Bundle, model: LoadedModel, **changes) -> bytes:
-    """Return golden outputs that say what the head makes of them, with one estimate changed."""
+    """Return golden outputs that hold the head's estimates, with one estimate changed."""
     networks = {"centres": model.centres, "parts": model.parts, "age": model.age}
     _, outputs = make_golden(networks, read_golden(bundle).inputs, bundle.manifest)
     (estimate,) = jsontext.parse(outputs)["estimates"]
@@ -263,7 +263,7 @@ def stated(bundle: Bundle, model: LoadedModel, **changes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "problem"),
     [
         ({}, ""),
         ({"age_days": 10.0}, "head: golden input 0: age_days: expected 10, got"),
@@ -274,12 +274,12 @@ def stated(bundle: Bundle, model: LoadedModel, **changes) -> bytes:
     ],
 )
 def test_what_the_head_makes_of_golden_outputs_is_what_the_bundle_states(
-    changes: dict, said: str, tiny_bundle: Bundle, tiny_model: LoadedModel, tmp_path: Path
+    changes: dict, problem: str, tiny_bundle: Bundle, tiny_model: LoadedModel, tmp_path: Path
 ) -> None:
     files = {GOLDEN_OUTPUTS: stated(tiny_bundle, tiny_model, **changes)}
     found = verdict(resign(tmp_path, tiny_bundle, files))
-    assert said in found
-    assert bool(said) == bool(found)
+    assert problem in found
+    assert bool(problem) == bool(found)
 
 
 def test_another_head_than_the_stated_one_is_refused(
@@ -293,8 +293,8 @@ def test_another_head_than_the_stated_one_is_refused(
 
 def test_the_child_process_says_the_same(tiny_bundle: Bundle, tmp_path: Path) -> None:
     path = resign(tmp_path, tiny_bundle, age__head_weights=weights(tiny_bundle, 1e300))
-    (said,) = ask_canary(path, [PUBLIC]).problems
-    assert "age.head_weights[0][0]: expected at least -1e+06 and at most 1e+06, got 1e+300" in said
+    (problem,) = ask_canary(path, [PUBLIC]).problems
+    assert "age.head_weights[0][0]: expected at least -1e+06 and at most 1e+06, got 1e+300" in problem
     assert ask_canary(resign(tmp_path, tiny_bundle), [PUBLIC]).problems == ()
 
 

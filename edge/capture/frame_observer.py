@@ -1,4 +1,4 @@
-"""A look at a slot's frames: what the model sees in them, or the fault that it ended in."""
+"""From a slot's frames to its result: what the model finds in them, or the fault that it ended in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge.capture.archive import Archive
 from edge.capture.model import ModelSource
-from edge.capture.problem import Problem, say
+from edge.capture.problem import Problem, warn
 from edge.capture.reading import Result, recordable, with_crops
 from edge.capture.reference import Reference
 from edge.capture.slot import Slot
@@ -23,8 +23,8 @@ from edge.vision.quality import measure_quality
 Spectrum = NDArray[np.complex64]
 
 
-class Look:
-    """Looks at frames, with the model that the device runs."""
+class FrameObserver:
+    """Observes frames with the model that the device runs."""
 
     def __init__(
         self, config: Config, models: ModelSource, reference: Reference, archive: Archive, problem: Problem
@@ -33,7 +33,7 @@ class Look:
         self._limits, self._settings = config.quality, ObserveSettings.of(config.cage, config.quality)
         self._models, self._reference, self._archive, self._problem = models, reference, archive, problem
 
-    def at(self, slot: Slot, frames: tuple[Frame, ...], capture_ms: float) -> Result:
+    def observe(self, slot: Slot, frames: tuple[Frame, ...], capture_ms: float) -> Result:
         """Return what a slot's frames show; whatever a model or a library raises is a `model_fault`."""
         begin = time.perf_counter()
         reference = self._reference_of(slot.light)
@@ -56,18 +56,18 @@ class Look:
         try:
             return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
         except Exception as error:  # noqa: BLE001 - an archive that fails costs the crops, never the reading
-            say(f"archive: {describe_error(error)}")
+            warn(f"the crops were not archived: {describe_error(error)}")
             return result
 
     def _reference_of(self, light: Light) -> Spectrum | None:
         try:
             return self._reference.of(light)
         except Exception as error:  # noqa: BLE001 - without a reference a moved camera goes unnoticed, no more
-            say(f"reference view: {describe_error(error)}")
+            warn(f"the reference view cannot be used: {describe_error(error)}")
             return None
 
     def _quality_of(self, frame: Frame, reference: Spectrum | None) -> Quality | None:
         try:
             return recordable(measure_quality(frame.small, self._limits, reference))
-        except Exception:  # noqa: BLE001 - the fault that is being recorded says enough
+        except Exception:  # noqa: BLE001 - the fault that is being recorded is reported already
             return None

@@ -1,8 +1,9 @@
 """What happened to bundles becomes events: what the bundle unit did, and the verdicts of capture's own trial.
 
 The bundle unit has no network and no outbox: its `bundles/history.json` is what it leaves behind, with a number for
-each attempt. Capture looks after each reading whether that file is another one, and notes in `trial.json` up to which
-number it has told. Each is told once; a kill between an event and that note is found in the outbox at the next start.
+each attempt. After each reading capture checks whether that file has changed, and notes in `trial.json` up to which
+number it has appended events. Each attempt gets one event: what a kill left appended but not noted is found in the
+outbox at the next start.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pathlib import Path
 from edge.bundle.history import NAME, Entry, read_history
 from edge.bundle.slots import FOLDER
 from edge.bundle.trial import Trial
-from edge.capture.journal import Journal
+from edge.capture.event_writer import EventWriter
 from edge.contract.base import Scalar
 from edge.contract.record import Event, EventCode
 from edge.errors import BundleError
@@ -27,56 +28,56 @@ _CODES: dict[str, EventCode] = {
 }
 
 
-class Installs:
-    """Tells what is new, whenever it is asked."""
+class BundleEvents:
+    """Appends an event for each verdict and each installation, once."""
 
-    def __init__(self, state_dir: Path, journal: Journal, trial: Trial, outbox: Outbox) -> None:
-        """Remember what the last process told without noting it."""
-        self._state_dir, self._journal, self._trial = state_dir, journal, trial
+    def __init__(self, state_dir: Path, events: EventWriter, trial: Trial, outbox: Outbox) -> None:
+        """Look up which events the last process appended, because it may have been killed before it noted them."""
+        self._state_dir, self._events, self._trial = state_dir, events, trial
         self._path = state_dir / FOLDER / NAME
         self._seen: tuple[int, int, int] | None = None
-        self._told = {_identity(event) for event in outbox.newest() if isinstance(event, Event)}
+        self._appended = {_identity(event) for event in outbox.newest() if isinstance(event, Event)}
 
-    def tell(self) -> None:
+    def append_new(self) -> None:
         """Append an event for each verdict and each installation that has none yet.
 
         Raises:
-            StorageError: the outbox cannot keep it; it is told next time.
+            StorageError: the outbox cannot keep it; it is appended at the next call.
         """
         for one in self._trial.state.condemned:
-            if not one.told:
+            if not one.reported:
                 text = f"bundle {one.sha256[:12]} failed its trial and does not run again here: {one.reason}"
                 self._append("bundle_rolled_back", text, sha256=one.sha256, reason=one.reason, by="trial")
-                self._trial.told(condemned=one.sha256)
+                self._trial.mark_reported(condemned=one.sha256)
         try:
             found = self._path.stat()
         except OSError:
             return
         seen = (found.st_ino, found.st_mtime_ns, found.st_size)
         if seen != self._seen:
-            self._tell_history()
+            self._append_history()
             self._seen = seen
 
-    def _tell_history(self) -> None:
+    def _append_history(self) -> None:
         try:
             entries = read_history(self._state_dir).entries
         except BundleError as error:
             text = f"no bundle can be installed or refused: {error}"
             self._append("bundle_refused", text, number=-1, reason=str(error)[:500], file=NAME)
             return
-        told = self._trial.state.told_installs
+        reported = self._trial.state.reported_installs
         newest = entries[-1].number if entries else 0
-        if newest < told:
-            told = 0  # the history was moved aside: it counts from 1 again
+        if newest < reported:
+            reported = 0  # the history was moved aside: it counts from 1 again
         for entry in entries:
-            if entry.number > told and entry.by != "trial" and entry.result in _CODES:
+            if entry.number > reported and entry.by != "trial" and entry.result in _CODES:
                 self._append(_CODES[entry.result], _sentence(entry), **_detail(entry))
-        if newest != self._trial.state.told_installs:
-            self._trial.told(installs=newest)
+        if newest != self._trial.state.reported_installs:
+            self._trial.mark_reported(installs=newest)
 
     def _append(self, code: EventCode, text: str, **detail: Scalar) -> None:
-        if (code, detail.get("sha256"), detail.get("number")) not in self._told:
-            self._journal.event(code, text, **detail)
+        if (code, detail.get("sha256"), detail.get("number")) not in self._appended:
+            self._events.append(code, text, **detail)
 
 
 def _identity(event: Event) -> tuple[str, Scalar, Scalar]:

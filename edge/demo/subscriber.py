@@ -32,7 +32,7 @@ class Seen:
     committed: int = 0
 
 
-class Watch:
+class Subscriber:
     """A subscriber of its own beside the station; it logs nothing and acknowledges at once."""
 
     def __init__(self, broker: Broker) -> None:

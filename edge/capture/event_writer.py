@@ -12,8 +12,8 @@ from edge.timing.clock import Clock
 _MOST = 2000
 
 
-class Journal:
-    """Writes what is not a reading, labelled like one."""
+class EventWriter:
+    """Appends events and clock corrections, labelled like readings."""
 
     def __init__(self, outbox: Outbox, clock: Clock, device_id: str) -> None:
         """The outbox is the process's own."""
@@ -21,7 +21,7 @@ class Journal:
         self._clock = clock
         self._device_id = device_id
 
-    def event(self, code: EventCode, text: str, **detail: Scalar) -> None:
+    def append(self, code: EventCode, text: str, **detail: Scalar) -> None:
         """Append one event."""
         self._outbox.append_record(
             Event(
@@ -36,7 +36,7 @@ class Journal:
             )
         )
 
-    def correction(self, found: Correction) -> None:
+    def append_correction(self, found: Correction) -> None:
         """Append what the station must add to the labels of a boot."""
         self._outbox.append_record(
             ClockCorrection(
