@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mosquitto import Mosquitto
 
 from edge.contract import jsontext
 from edge.contract.reading import Outcome
@@ -22,8 +21,10 @@ from station.status import load_status
 from station.store.message import Arrival
 from station.store.schema import open_for_reading
 from station.store.store import Store
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
 from tests.station import samples
-from tests.station.running import StationProcess, wait_until
+from tests.station.running import StationProcess
 from tests.station.samples import arrival
 
 NOW = datetime.now(UTC)

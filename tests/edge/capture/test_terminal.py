@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from running import ROOT, write_settings
+from tests.edge.capture.running import ROOT, write_settings
 
 TINY = ROOT / "tests/data/tiny.bundle"
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.edge.publish.certificates import Authority
-from tests.mosquitto import Mosquitto, free_port
 
 from edge.config.load import parse_config
 from edge.config.tree import Mqtt, Tls
@@ -22,6 +20,8 @@ from edge.errors import NetworkError, OperatorError
 from edge.publish.connection import Link
 from station.ingest import settings as station_settings
 from station.ingest.connection import Link as StationLink
+from tests.harness.certificates import Authority
+from tests.harness.mosquitto import Mosquitto, free_port
 
 _TLS = "cafile {folder}/ca.pem\ncertfile {folder}/broker.pem\nkeyfile {folder}/broker.key\n"
 

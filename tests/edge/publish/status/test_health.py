@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +17,10 @@ from edge.publish.status.captures import find_in_captures
 from edge.publish.status.health import Backlog, Surroundings, make_health
 from edge.publish.status.machine import Machine
 from edge.publish.status.summary import Glance, Span
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[3]))
-sys.path.insert(0, str(Path(__file__).parents[2] / "capture"))
-import lab
-import running
-from mosquitto import Mosquitto
+from tests.edge.capture import running
+from tests.edge.publish import lab
+from tests.harness.mosquitto import Mosquitto
+from tests.harness.waiting import wait_until
 
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
 CONFIG = Config(
@@ -161,7 +157,7 @@ def test_a_real_device_whose_captures_are_dark_says_so(tmp_path: Path) -> None:
         logger = lab.Logger(broker.port)
         publish.config.write_text(settings.read_text() + f"mqtt: {{host: 127.0.0.1, port: {broker.port}}}\n")
         with publish:
-            body = lab.wait_for(lambda: logger.of("health"))[0]
+            body = wait_until(lambda: logger.of("health"))[0]
         logger.close()
     said = jsontext.decode(body, Health)
     assert "captures_dark" in said.problems, said
