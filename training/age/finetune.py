@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,17 @@ from edge.errors import OperatorError
 from training.age.data import AgeData
 from training.age.fit import Plan, distributions, fit_age, float_embeddings, with_trained_head
 from training.age.heads import HEADS
-from training.age.initial_weights import BACKBONE, DESCRIPTION, Weights, put_weights
+from training.age.initial_weights import DESCRIPTION, Weights, put_weights
 from training.age.networks import embedding_of
 from training.age.pretrain import pretrain
 from training.age.unlabelled import unlabelled_crops
 from training.crops.split import split_by_group
 from training.losses.ageing import crps
 from training.networks.training_loop import Recipe
-from training.run import AGE_FIT, AGE_NETWORK, Run
+from training.run import AGE_FIT, AGE_NETWORK, BACKBONE, Run
+
+if TYPE_CHECKING:
+    from training.age.pretraining_network import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ def pretrain_run(
     spec: Age,
     plan: Plan,
     *,
-    method: str,
+    method: Method,
     steps: int,
     batch: int,
     most: int,

@@ -172,8 +172,7 @@ def distributions(embeddings: NDArray[np.float32], spec: Age) -> NDArray[np.floa
     The same arithmetic as on the device.
     """
     outputs = head_outputs(embeddings.astype(np.float64), np.array(spec.head_weights), np.array(spec.head_bias))
-    found: NDArray[np.float64] = bin_probabilities(outputs, spec, np.array(spec.bin_centres_days))
-    return found
+    return np.asarray(bin_probabilities(outputs, spec, np.array(spec.bin_centres_days)), np.float64)
 
 
 def age_batches(

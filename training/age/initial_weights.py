@@ -17,8 +17,8 @@ import numpy as np
 from edge.contract.base import Scalar
 from edge.errors import OperatorError
 from training.age.networks import backbone_of, check_name
+from training.run import BACKBONE
 
-BACKBONE = "backbone.keras"
 DESCRIPTION = "backbone.json"
 _IMAGENET_LICENCE = "Apache-2.0 (Keras Applications); trained on ImageNet, whose pictures have their own terms"
 

@@ -130,4 +130,4 @@ def _sharp_ones(found: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _thumbnail(main: Image) -> NDArray[np.float32]:
-    return np.asarray(resize(small_view(main, 320), 32, 24), np.float32) / 255
+    return np.asarray(resize(small_view(main, 320), 32, 24), np.float32) / np.float32(255)

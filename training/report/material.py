@@ -47,12 +47,14 @@ class Material:
     @property
     def age_days(self) -> Floats:
         """Return the true ages (n,)."""
-        return self.table["age_days"].to_numpy(np.float64)
+        ages: Floats = self.table["age_days"].to_numpy(np.float64)
+        return ages
 
     @property
     def animal(self) -> NDArray[np.int_]:
         """Return the animals (n,)."""
-        return self.table["animal"].to_numpy()
+        animals: NDArray[np.int_] = self.table["animal"].to_numpy()
+        return animals
 
     def side(self, *names: str) -> NDArray[np.intp]:
         """Return the rows of these splits that have an embedding."""
@@ -88,7 +90,7 @@ def gather(
     return Material(known, data.crops, embeddings, of_test, spec, calibration, content, median, data.simulated, seed)
 
 
-def thinned(animals: NDArray[np.int_], rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+def thinned(animals: NDArray[np.integer], rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
     """Return at most about `most` of the rows, every k-th in the order of their animals."""
     if len(rows) <= most:
         return rows

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from training.report.intervals import resampled
 from training.report.material import Floats, Material
@@ -20,7 +23,7 @@ def section(material: Material) -> Section:
     animals = told["animal"].to_numpy()
     if np.ptp(age) == 0:
         return absent(KEY, TITLE, "all test readings are of one age")
-    figures = {"raw": _slope(age, raw, animals, material.seed)}
+    figures: dict[str, dict[str, Any]] = {"raw": _slope(age, raw, animals, material.seed)}
     has_corrected = bool(np.isfinite(corrected).all())
     figures["corrected"] = (
         _slope(age, corrected, animals, material.seed)
@@ -47,8 +50,8 @@ def section(material: Material) -> Section:
     )
 
 
-def _slope(age: Floats, gap: Floats, animals: Floats, seed: int) -> dict[str, object]:
-    def of(rows: Floats) -> float:
+def _slope(age: Floats, gap: Floats, animals: NDArray[np.int_], seed: int) -> dict[str, Any]:
+    def of(rows: NDArray[np.intp]) -> float:
         return float(np.polyfit(age[rows], gap[rows], 1)[0]) if np.ptp(age[rows]) > 0 else float("nan")
 
     return {"gap_slope": of(np.arange(len(age))), "gap_slope_95": resampled(animals, of, seed)}

@@ -88,7 +88,7 @@ def day_means(told: pd.DataFrame) -> pd.DataFrame:
 
 def _gap(told: pd.DataFrame) -> Floats:
     """Return the corrected gap, or where there is none the raw one less its own line on age."""
-    corrected = told["corrected_gap_days"].to_numpy(float)
+    corrected: Floats = told["corrected_gap_days"].to_numpy(float)
     if np.isfinite(corrected).all():
         return corrected
     age, gap = told["age_days"].to_numpy(float), told["gap_days"].to_numpy(float)

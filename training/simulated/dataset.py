@@ -43,7 +43,7 @@ class Dataset:
     def save(self, path: Path) -> None:
         """Write one .npz, uncompressed, whole or not at all."""
         with replacing(path) as half:
-            np.savez(half, **{field.name: getattr(self, field.name) for field in fields(self)})  # type: ignore[arg-type]
+            np.savez(half, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Dataset:

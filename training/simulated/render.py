@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from edge.host.progress import progress
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame
 from edge.simulate.activity import Posture
-from edge.simulate.truth import AnimalTruth
+from edge.simulate.truth import AnimalTruth, Light
 from edge.vision.preprocess import age_input, centres_input, parts_input, small_view
 from training.networks.shapes import KEYPOINTS, age_spec, centres_spec, parts_spec
 from training.run import CROP_TABLE, DATA, Run
@@ -94,7 +95,7 @@ def _times(visits: Visits, rng: np.random.Generator) -> Iterator[datetime]:
 
 
 def _photograph(cage: SimulatedCage, count: int, at: datetime, rng: np.random.Generator) -> SimulatedFrame:
-    light = "white" if rng.random() < 0.5 else "infrared"
+    light: Light = "white" if rng.random() < 0.5 else "infrared"
     faults = SceneFaults(
         empty=bool(rng.random() < 0.04),
         exposure_factor=float(np.exp(rng.normal(0, 0.12))),
@@ -191,7 +192,7 @@ _DTYPES = {
 
 
 def _to_arrays(rows: dict[str, list[object]]) -> Dataset:
-    arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for name, values in rows.items():
         dtype = _DTYPES.get(name, np.int32)
         arrays[name] = np.array(values, dtype) if values else np.zeros(_EMPTY.get(name, (0,)), dtype)

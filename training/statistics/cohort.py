@@ -151,7 +151,8 @@ def _decoded(found: pd.Series, cohort: Cohort, name: str, wanted: str, gaps: boo
         got = cohort.animals[name].iloc[wrong[0]]
         who = cohort.animals["subject"].iloc[wrong[0]]
         raise OperatorError(f"{cohort.source}: subject {who}, column {name}: expected {wanted}, got {got!r}")
-    return found.to_numpy(float)
+    numbers: NDArray[np.float64] = found.to_numpy(float)
+    return numbers
 
 
 def _cohort(

@@ -114,8 +114,8 @@ def linear(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | Non
 def _decided_alone(matrix: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which rows the model fits exactly whatever they are: HC3 divides by 0 there, and they decide nothing."""
     leverage = (np.linalg.svd(matrix.to_numpy(float), full_matrices=False)[0] ** 2).sum(axis=1)
-    found: NDArray[np.bool_] = leverage > 1 - 1e-9
-    return found & (len(matrix) > matrix.shape[1])
+    found: NDArray[np.bool_] = (leverage > 1 - 1e-9) & (len(matrix) > matrix.shape[1])
+    return found
 
 
 def logistic(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | None) -> Effect:

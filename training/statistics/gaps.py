@@ -148,7 +148,8 @@ def _mean_births(members: pd.DataFrame, captured: pd.Series) -> pd.Series:
     """Return the mean birth of the members that lived in the cage at each time, NaT where none did."""
 
     def seconds(times: pd.Series) -> NDArray[np.float64]:
-        return ((times - _ZERO).dt.total_seconds()).to_numpy(float)
+        found: NDArray[np.float64] = (times - _ZERO).dt.total_seconds().to_numpy(float)
+        return found
 
     def days(name: str) -> NDArray[np.float64]:
         if name not in members:

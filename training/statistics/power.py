@@ -94,7 +94,7 @@ def plan_study(
     for readings in sorted({*READINGS, design.readings}):
         trial = replace(design, readings=readings)
         need = animals_needed(errors, trial, change, wanted)
-        row = {"readings": readings, "animals_per_arm": need, "power": None, "power_simulated": None}
+        row: dict[str, Any] = {"readings": readings, "animals_per_arm": need, "power": None, "power_simulated": None}
         if need is not None:
             full = replace(trial, animals=need)
             row |= {"power": power(errors, full, change)}

@@ -168,7 +168,8 @@ def _shrunk(day_mean: Floats, counts: NDArray[np.intp], of_reading: Floats) -> F
     noise = float((of_reading.var() / counts).mean())
     spread = float(day_mean.var())
     middle = float(day_mean.mean())
-    return middle + (day_mean - middle) * np.sqrt(max(0.0, 1.0 - noise / max(spread, 1e-9)))
+    shrunk: Floats = middle + (day_mean - middle) * np.sqrt(max(0.0, 1.0 - noise / max(spread, 1e-9)))
+    return shrunk
 
 
 def _days(animals: tuple[Any, ...], ages: Floats) -> Any:

@@ -114,9 +114,9 @@ def _against_oracle(readings: Readings, predicted: Floats, animals: int, seed: i
         if not rows.any():
             continue
         days = readings.day[rows]
-        columns = [by_day(values[rows], days) for values in (predicted, best, readings.age_days)]
+        model, oracle, truth = (by_day(values[rows], days) for values in (predicted, best, readings.age_days))
         owner = by_day(readings.animal[rows].astype(np.float64), days).astype(np.int64)
-        for key, value in paired_ratio(*columns, owner, seed).items():  # type: ignore[misc]
+        for key, value in paired_ratio(model, oracle, truth, owner, seed).items():
             found[f"day{name}_{key}"] = value
         if name == "":
             by_reading = paired_ratio(predicted, best, readings.age_days, readings.animal, seed)
