@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.contract.manifest import AGE
 from training.commands import features, finetune
-from training.commands.options import print_figures, quiet, run_command
+from training.commands.options import quiet, run_command
 from training.run import Run
 
 
@@ -55,7 +55,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from training.steps.evaluate import evaluate
 
     run = Run(options.out)
-    print_figures(evaluate(run, options.seed, _further(options)))
+    options.figures.show(evaluate(run, options.seed, _further(options)))
     print(run.path("report.html"))
     return 0
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from training.commands.options import positive, print_figures, quiet, run_command
+from training.commands.options import positive, quiet, run_command
 from training.run import Run
 
 NETWORK = "plain-WIDTH or mobilenet-WIDTH (default %(default)s)"
@@ -105,7 +105,7 @@ def _pretrain(options: argparse.Namespace) -> int:
         licence=options.licence,
         seed=options.seed,
     )
-    print_figures({name: value for name, value in said.items() if isinstance(value, (int, float))})
+    options.figures.show({name: value for name, value in said.items() if isinstance(value, (int, float))})
     print(path)
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
-from training.commands.options import passed_over, positive, print_figures, quiet, run_command, scale
+from training.commands.options import passed_over, positive, quiet, run_command, scale
 from training.run import Run
 
 PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1000)}
@@ -86,7 +86,7 @@ def _locator(options: argparse.Namespace) -> int:
         run = Run(options.data or options.out)
         kept = Kept(run.folder, options.resume, options.checkpoint_every)
         figures = train_locator(run, effort, options.seed, again=options.again, kept=kept)
-    print_figures(figures)
+    options.figures.show(figures)
     return 0
 
 
@@ -126,7 +126,7 @@ def _report(options: argparse.Namespace) -> int:
     )
     curve = curve_steps if options.curve_steps is None else options.curve_steps
     figures = report(Options(options.dlc, options.out, plan, options.px_per_mm, curve))
-    print_figures(figures["int8"])
+    options.figures.show(figures["int8"])
     print(options.out / "locator-report.md")
     return 0
 
@@ -136,6 +136,6 @@ def _contact_sheet(options: argparse.Namespace) -> int:
     from training.locator.contact_sheet import contact_sheet
 
     faults = Faults()
-    print_figures(contact_sheet(options, faults))
+    options.figures.show(contact_sheet(options, faults))
     print(options.out)
     return passed_over(faults)

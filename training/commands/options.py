@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,6 @@ def passed_over(faults: Faults) -> int:
     for line in faults.lines():
         print(f"cageclock-train: passed over: {line}", file=sys.stderr)
     return EXIT_PASSED_OVER if faults else 0
-
-
-def print_figures(figures: Mapping[str, float]) -> None:
-    """Print one figure a line."""
-    for name, value in figures.items():
-        print(f"{name:32} {value:.4g}")
 
 
 def quiet() -> None:

@@ -14,7 +14,7 @@ from training.statistics.cohort import Cohort, read_cohort, split_cohort
 from training.statistics.figures import forest, survival_curves
 from training.statistics.intervention import intervene
 from training.statistics.panel import Plan, associate, gap_unit, replicate, survival_table
-from training.statistics.write import write_report
+from training.statistics.write import Written, write_report
 
 
 def associate_files(
@@ -27,8 +27,8 @@ def associate_files(
     by: str | None = None,
     discovery: str | None = None,
     seed: int = 1,
-) -> list[str]:
-    """Write the report into `out` and return it in plain words.
+) -> Written:
+    """Write the report into `out` and return its sentences and their figures.
 
     Raises:
         OperatorError: nothing is asked, or file, row and column of what is wrong.

@@ -66,7 +66,9 @@ def test_cohorts_by_column_and_the_tables_own_columns(study: tuple[Path, Path, P
     known["batch"] = ["spring" if number % 3 else "autumn" for number in range(len(known))]
     whole = pd.read_csv(predictions).merge(known, on="subject")
     whole.to_csv(tmp_path / "whole.csv", index=False)
-    lines = associate_files(tmp_path / "out", tmp_path / "whole.csv", None, Plan(continuous=("frailty",)), by="batch")
+    lines = associate_files(
+        tmp_path / "out", tmp_path / "whole.csv", None, Plan(continuous=("frailty",)), by="batch"
+    ).lines
     assert lines[0].startswith("spring: 60 animals")
     assert any(line.startswith("1 of 1 replicate in autumn") for line in lines)
 
@@ -143,8 +145,8 @@ def test_the_stations_export_is_read_with_true_ages_from_births(study: tuple[Pat
     )
     subjects.to_csv(tmp_path / "subjects.csv", index=False)
     plan = Plan(continuous=("frailty",), treatment="treatment")
-    lines = associate_files(tmp_path / "out", tmp_path, table, plan)
-    direct = associate_files(tmp_path / "direct", predictions, table, plan)
+    lines = associate_files(tmp_path / "out", tmp_path, table, plan).lines
+    direct = associate_files(tmp_path / "direct", predictions, table, plan).lines
     assert lines[0] == direct[0]
     assert lines[-1] == direct[-1]
 
@@ -190,8 +192,8 @@ def test_odd_rows_of_an_export_cost_themselves_and_are_counted(
     pd.concat([odd, good])[columns].to_csv(tmp_path / "odd" / "animals.csv", index=False)
     (tmp_path / "odd" / "subjects.csv").write_bytes((tmp_path / "good" / "subjects.csv").read_bytes())
     plan = Plan(continuous=("frailty",))
-    clean = associate_files(tmp_path / "a", tmp_path / "good", table, plan)
-    found = associate_files(tmp_path / "b", tmp_path / "odd", table, plan)
+    clean = associate_files(tmp_path / "a", tmp_path / "good", table, plan).lines
+    found = associate_files(tmp_path / "b", tmp_path / "odd", table, plan).lines
     assert (tmp_path / "a" / "associations.csv").read_text() == (tmp_path / "b" / "associations.csv").read_text()
     said = [line.partition(": ")[2] for line in found if line not in clean]
     assert (
