@@ -23,7 +23,7 @@ class AgeData:
     """Crops uint8 (n, h, w, c) with age_days float32 (n,), animal and group int32 (n,), frailty items (n, k) or None.
 
     The group is what is never split: the cage, or the animal where each lives alone. outliers: crops uint8 (m, h, w, c)
-    that are no animals of the domain, to be told from them.
+    that are no animals of the domain, to be distinguished from them.
     """
 
     crops: NDArray[np.uint8]

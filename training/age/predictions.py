@@ -1,7 +1,7 @@
 """RUN/predictions.csv: what the int8 model says of every held-out reading, beside what is known of the animal.
 
 `associate` and `power` read it. Accuracy is stated from `predicted_days` only: `corrected_gap_days` needs the true age,
-and a model does not get better by being told the answer (Butler et al., 2021, PMC8357007).
+and a model does not get better by being given the answer (Butler et al., 2021, PMC8357007).
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         run_evaluate,
         "float and int8 on the same held-out animals: RUN/report.html, report.json, predictions.csv",
     )
-    for command, use in ((quantise, "calibrate the intervals of days and weeks"), (evaluate, "tell test-retest")):
+    for command, use in ((quantise, "calibrate the intervals of days and weeks"), (evaluate, "measure test-retest")):
         text = f"crops of further animals, read repeatedly, that {use}"
         command.add_argument("--repeated", type=Path, metavar="RUN2", help=text)
 

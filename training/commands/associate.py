@@ -63,9 +63,9 @@ def _survival(text: str) -> tuple[str, str, str | None]:
 
 def _associate(options: argparse.Namespace) -> int:
     from training.statistics.associate import associate_files
-    from training.statistics.panel import Plan
+    from training.statistics.panel import AnalysisPlan
 
-    plan = Plan(
+    plan = AnalysisPlan(
         continuous=options.continuous,
         binary=options.binary,
         genotype=options.genotype,

@@ -115,17 +115,17 @@ def _from_project(options: argparse.Namespace) -> dict[str, float]:
 
 def _report(options: argparse.Namespace) -> int:
     quiet()
-    from training.locator.cross_validation import Plan
+    from training.locator.cross_validation import CrossValidation
     from training.locator.report import Options, report
 
     if options.folds < 2:
         raise OperatorError(f"--folds: expected at least 2, got {options.folds}")
     steps, centre_steps, curve_steps = PROFILES[options.profile]
-    plan = Plan(
+    validation = CrossValidation(
         options.folds, options.steps or steps, options.centre_steps or centre_steps, options.split, options.seed
     )
     curve = curve_steps if options.curve_steps is None else options.curve_steps
-    figures = report(Options(options.dlc, options.out, plan, options.px_per_mm, curve))
+    figures = report(Options(options.dlc, options.out, validation, options.px_per_mm, curve))
     options.figures.show(figures["int8"])
     print(options.out / "locator-report.md")
     return 0

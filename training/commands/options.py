@@ -45,7 +45,7 @@ def run_command(
 
 
 def passed_over(faults: Faults) -> int:
-    """Return the exit code of a command that is done, having said on standard error what could not be read."""
+    """Return the exit code of a command that is done and report on standard error what could not be read."""
     for line in faults.lines():
         print(f"cageclock-train: passed over: {line}", file=sys.stderr)
     return EXIT_PASSED_OVER if faults else 0

@@ -127,8 +127,8 @@ def _errors(options: argparse.Namespace) -> ErrorModel:
     from training.statistics.power import from_figures
 
     if options.report is not None:
-        readings, _, said = read_gaps(options.report)
-        for text in said:
+        readings, _, remarks = read_gaps(options.report)
+        for text in remarks:
             print(f"warning: {text}", file=sys.stderr)
         return fit_errors(readings, str(options.report))
     if options.sem is not None and options.icc is not None:

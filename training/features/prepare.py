@@ -68,8 +68,8 @@ def prepare(path: Path, target: str, group: str, drop: Sequence[str] = (), keep:
         warnings.append(f"{len(without)} animals have no line with '{target}' (first: {first_few(without)})")
     count = animals.nunique()
     if count < LEAST_ANIMALS:
-        said = "all lines are of one animal" if count == 1 else f"{count} animals"
-        raise OperatorError(f"{path}: column '{group}': expected at least {LEAST_ANIMALS} animals, got {said}")
+        counted = "all lines are of one animal" if count == 1 else f"{count} animals"
+        raise OperatorError(f"{path}: column '{group}': expected at least {LEAST_ANIMALS} animals, got {counted}")
     if truth.nunique() == 1:
         raise OperatorError(f"{path}: column '{target}': constant, {truth.iloc[0]:g} in every line; nothing to learn")
     warnings += describe_near(animals)

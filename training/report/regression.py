@@ -17,10 +17,10 @@ KEY, TITLE = "regression_to_the_mean", "Do the young look too old and the old to
 
 def section(material: Material) -> Section:
     """Return the slopes of the raw and the corrected gap over age on the test animals."""
-    told = material.told
-    age, raw = told["age_days"].to_numpy(float), told["gap_days"].to_numpy(float)
-    corrected = told["corrected_gap_days"].to_numpy(float)
-    animals = told["animal"].to_numpy()
+    predictions = material.predictions
+    age, raw = predictions["age_days"].to_numpy(float), predictions["gap_days"].to_numpy(float)
+    corrected = predictions["corrected_gap_days"].to_numpy(float)
+    animals = predictions["animal"].to_numpy()
     if np.ptp(age) == 0:
         return absent(KEY, TITLE, "all test readings are of one age")
     figures: dict[str, dict[str, Any]] = {"raw": _slope(age, raw, animals, material.seed)}
@@ -42,7 +42,7 @@ def section(material: Material) -> Section:
             "Raw gap: predicted minus true age. Corrected gap: the raw one less its straight line over age, fitted on "
             "the calibration animals. Both stand in predictions.csv in columns of their own.",
             "Accuracy is stated from raw predictions only: the correction needs the true age, and a model does not "
-            "get better by being told the answer (PMC8357007, PMC9188975). Use the corrected gap to compare animals "
+            "get better by being given the answer (PMC8357007, PMC9188975). Use the corrected gap to compare animals "
             "of different ages, with age as a covariate all the same.",
         ),
         {**figures, "bias_days_youngest_fifth": ends["youngest"], "bias_days_oldest_fifth": ends["oldest"]},

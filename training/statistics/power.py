@@ -40,7 +40,7 @@ def power(errors: ErrorModel, design: Design, change: float) -> float:
     # Who leaves after a share u of the study has u^3 of the sum of squares; an animal's weight is 1 / variance.
     left = np.concatenate([np.full(400, 1.0), np.linspace(0, 1, 402)[1:-1]]) ** 3
     share = np.repeat([1 - design.dropout, design.dropout], 400) / 400
-    pictures = max(1, design.readings_a_day) if errors.days_told_apart else 1
+    pictures = max(1, design.readings_a_day) if errors.days_separable else 1
     noise = errors.day_sd**2 + errors.reading_sd**2 / pictures
     shrunk = errors.slope(design.first_days, design.last_days)
     units = design.animals / (design.per_cage if design.cage_unit else 1)

@@ -181,18 +181,18 @@ def _words(row: Row, unit_days: float) -> str:
 def _warnings(
     cohorts: list[Cohort], flat: list[dict[str, Any]], interventions: list[list[dict[str, Any]]]
 ) -> list[str]:
-    said = [f"{cohort.name}: {text}" for cohort in cohorts for text in cohort.warnings]
+    remarks = [f"{cohort.name}: {text}" for cohort in cohorts for text in cohort.warnings]
     for cohort in cohorts:
         correlation = _correlation(cohort.animals.drop_duplicates("subject"))
         if correlation is not None and abs(correlation) > 0.5:
-            said.append(
+            remarks.append(
                 f"{cohort.name}: gap and age are strongly tied (r = {correlation:.2f}); without age as a covariate "
                 "every phenotype that changes with age would seem to go with the gap"
             )
-    said += [f"{row['cohort']}, {row['name']}: {row['warnings']}" for row in flat if row["warnings"]]
+    remarks += [f"{row['cohort']}, {row['name']}: {row['warnings']}" for row in flat if row["warnings"]]
     for one in (one for found in interventions for one in found):
-        said += [f"{one['cohort']}, {one['treated']} / {one['control']}: {text}" for text in one["warnings"]]
-    return said
+        remarks += [f"{one['cohort']}, {one['treated']} / {one['control']}: {text}" for text in one["warnings"]]
+    return remarks
 
 
 def _markdown(lines: list[str], warnings: list[str], pictures: list[Path]) -> str:

@@ -140,10 +140,10 @@ def _covered(predicted: Floats, ages: Floats, entry: Intervals, animals: int, se
     """Return coverage and mean width, one unit (a run of readings near in age) an animal, drawn at random."""
     rng = np.random.default_rng([0xC0FF, seed])
     readings = READINGS[entry.unit]
-    said, truth = predicted.reshape(animals, -1), ages.reshape(animals, -1)
-    starts = rng.integers(0, said.shape[1] // readings, animals) * readings
+    estimates, truth = predicted.reshape(animals, -1), ages.reshape(animals, -1)
+    starts = rng.integers(0, estimates.shape[1] // readings, animals) * readings
     rows = np.arange(animals)[:, None], starts[:, None] + np.arange(readings)
-    mean, age = said[rows].mean(axis=1), truth[rows].mean(axis=1)
+    mean, age = estimates[rows].mean(axis=1), truth[rows].mean(axis=1)
     bounds = np.array([interval_of(float(value), entry) for value in mean])
     inside = (bounds[:, 0] <= age) & (age <= bounds[:, 1])
     return float(inside.mean()), float((bounds[:, 1] - bounds[:, 0]).mean())
