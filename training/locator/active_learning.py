@@ -22,7 +22,7 @@ from edge.host.progress import progress
 from edge.vision.frame import Image
 from edge.vision.image import resize
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.preprocess import small_view
+from edge.vision.preprocess import SMALL_WIDTH, small_view
 from training.locator.uncertainty import Uncertainty, uncertainty_of
 
 NEAR_COPY = 0.012
@@ -113,7 +113,7 @@ def choose(found: Sequence[Candidate], count: int) -> list[Candidate]:
 
 def sharpness(main: Image) -> float:
     """Return the variance of the Laplacian of the small grey view (Pech-Pacheco et al., ICPR 2000), grey levels."""
-    grey = small_view(main, 320).astype(np.float32)
+    grey = small_view(main, SMALL_WIDTH).astype(np.float32)
     if min(grey.shape) < 3:
         return 0.0
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
@@ -130,4 +130,4 @@ def _sharp_ones(found: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _thumbnail(main: Image) -> NDArray[np.float32]:
-    return np.asarray(resize(small_view(main, 320), 32, 24), np.float32) / np.float32(255)
+    return np.asarray(resize(small_view(main, SMALL_WIDTH), 32, 24), np.float32) / np.float32(255)

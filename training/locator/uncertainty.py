@@ -11,8 +11,7 @@ from edge.contract.manifest import Parts
 from edge.vision.frame import Image
 from edge.vision.locate import decode_centres, decode_parts
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.preprocess import Crop, centres_input, parts_input, small_view
-from training.deeplabcut.frames import SMALL_WIDTH
+from edge.vision.preprocess import SMALL_WIDTH, Crop, centres_input, parts_input, small_view
 from training.networks.augment import mirror_order
 
 SPREAD_CELLS = 2.0

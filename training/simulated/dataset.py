@@ -13,8 +13,6 @@ from edge.errors import OperatorError
 from training.run import DATA, Run
 from training.whole_file import replacing
 
-SMALL_WIDTH = 320
-"""Width of the small view, pixels, from which the locator's first stage gets its input."""
 MAX_CENTRES = 5
 
 
