@@ -20,6 +20,7 @@ cageclock-train power --predictions P --out RUN       animals and readings that 
 cageclock-train demo-bundle --out RUN         all of these
 cageclock-train truth --out RUN               the model against the simulated truth
 cageclock-train train-report --out RUN        every figure, in one resumable run
+cageclock-train --figures FILE COMMAND ...    any of these, its figures as JSON in FILE besides
 """
 
 from __future__ import annotations
@@ -27,17 +28,21 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from edge.errors import CageclockError, OperatorError
 from edge.version import add_version
 from training.commands import age, associate, bundle, dataset, finetune, locator, power, suggest, train_report, truth
+from training.commands.figures import Figures
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (see edge.errors)."""
     options = _parser().parse_args(arguments)
     try:
+        options.figures = Figures(options.figures)
         result: int = options.run(options)
+        options.figures.write()
     except CageclockError as error:
         print(f"cageclock-train: {error}", file=sys.stderr)
         return error.exit_code
@@ -55,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="cageclock-train",
         description="From pictures to a signed, quantised bundle.",
         epilog="exit codes: 0 done, 2 a path or an option is wrong, 3 a bundle must not be used, 4 the machine failed",
+    )
+    parser.add_argument(
+        "--figures", type=Path, metavar="FILE", help="write the command's figures there too: JSON, numbers by name"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for group in (bundle, locator, suggest, dataset, finetune, age, associate, power, truth, train_report):

@@ -28,6 +28,7 @@ LOCATOR_SAMPLES: Final = "locator-samples.npz"
 AGE_NETWORK, AGE_FIT = "age.keras", "age-fit.json"
 """The trained model, and what `quantise` must know of it."""
 CALIBRATION: Final = "calibration.json"
+BACKBONE: Final = "backbone.keras"
 REPORT, EVALUATED = "report.json", "evaluated.json"
 """The figures, and the digest of the network that they speak of."""
 PREDICTIONS: Final = "predictions.csv"
@@ -45,6 +46,7 @@ _MADE_BY: Final = {
     AGE: ("int8 age model", "quantise"),
     AGE_SPEC: ("int8 age model", "quantise"),
     CALIBRATION: ("calibration", "quantise"),
+    BACKBONE: ("pretrained backbone", "pretrain"),
     REPORT: ("report", "evaluate"),
     PREDICTIONS: ("table of predictions", "evaluate"),
 }

@@ -10,7 +10,7 @@ from edge.vision.frame import Frame, Image
 from edge.vision.locate import Located, find_animals
 from edge.vision.model.loaded import LoadedModel
 from edge.vision.observe import without_phantoms
-from edge.vision.preprocess import grey_view, small_view
+from edge.vision.preprocess import SMALL_WIDTH, grey_view, small_view
 
 Found = list[tuple[Keypoint, ...]]
 """One entry a column: the body parts of its animal, none where it was not found."""
@@ -19,7 +19,6 @@ MEMORY_S = 3.0
 """How long an animal that is lost in a video keeps its last place."""
 _RUN_HALF_CROPS_PER_S = 10.0
 """No mouse runs faster: a half crop is about a body length, of 80-100 mm, and a sprint is below 1 m/s."""
-_SMALL_WIDTH = 320
 _LEAST_SIDE, _NARROWEST = 16, 40
 """Pixels, and one side by the other: smaller or narrower pictures show no animal, and have no small view."""
 
@@ -41,7 +40,7 @@ def locate_animals(picture: Image, model: LoadedModel, most: int, px_per_mm: flo
     height, width = picture.shape[:2]
     state = CameraState(backend="file", model="file", width=width, height=height)
     grey = grey_view(picture)
-    frame = Frame(picture, small_view(grey, _SMALL_WIDTH), 0.0, 0.0, state, px_per_mm, grey)
+    frame = Frame(picture, small_view(grey, SMALL_WIDTH), 0.0, 0.0, state, px_per_mm, grey)
     located = find_animals(frame, model, most + 1)
     return without_phantoms(located, most, model.manifest.parts.min_likelihood)[:most]
 

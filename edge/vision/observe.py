@@ -19,7 +19,7 @@ from edge.config.tree import Quality as Limits
 from edge.contract import jsontext
 from edge.contract.reading import Animal, Estimate, Light, Outcome, Quality, Reason
 from edge.errors import BundleError, MessageError
-from edge.vision.estimate import estimate_age
+from edge.vision.estimate import estimate_age, reject_reasons
 from edge.vision.frame import Frame, Image
 from edge.vision.locate import Located, find_animals
 from edge.vision.model.loaded import LoadedModel
@@ -187,10 +187,7 @@ def _judge(
         estimate = estimate_age(model.age.run(crop.pixels), model)
         if crop.inside < PARTIAL_BELOW and Reason.PARTIAL not in reasons:
             reasons.append(Reason.PARTIAL)
-        if estimate.domain_score > 1:
-            reasons.append(Reason.OUT_OF_DOMAIN)
-        if estimate.sd_days > model.manifest.validity.max_sd_days:
-            reasons.append(Reason.TOO_UNCERTAIN)
+        reasons += reject_reasons(estimate.domain_score, estimate.sd_days, model.manifest.validity)
     accepted = estimate is not None and not reasons
     named = settings.subject is not None and settings.expected_animals == 1 and len(others) == 1
     return Animal(
@@ -278,7 +275,7 @@ def _average(chosen: Observation, seen: list[Observation], model: LoadedModel) -
         if len(one.animals) == 1 and one.animals[0].accepted and one.animals[0].estimate is not None
     ]
     estimate = estimate_age(np.mean(np.array([vector for vector, _ in used], np.float32), axis=0), model)
-    if estimate.domain_score > 1 or estimate.sd_days > model.manifest.validity.max_sd_days:
+    if reject_reasons(estimate.domain_score, estimate.sd_days, model.manifest.validity):
         return chosen
     animal = msgspec.structs.replace(chosen.animals[0], estimate=estimate, age_days=estimate.age_days)
     crops = tuple(crop for _, crops in used for crop in crops)

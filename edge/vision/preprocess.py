@@ -20,6 +20,9 @@ from edge.vision.frame import Image
 Affine = NDArray[np.float64]
 Point = tuple[float, float]
 
+SMALL_WIDTH = 320
+"""Width, pixels, of the small view of stored pictures and of what the locator learns from; the device's default."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Crop:

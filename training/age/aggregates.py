@@ -51,8 +51,8 @@ def aggregates(predicted: Floats, age_days: Floats, animals: NDArray[np.int32], 
     for own in np.split(order, starts[1:]):
         rows, real = _members(age_days[own], unit)
         found += [(predicted[own[m]].mean(), age_days[own[m]].mean(), int(animals[own[0]]), real) for m in rows]
-    said, truth, animal, real_ones = zip(*found, strict=True)
-    return Aggregates(np.array(said), np.array(truth), np.array(animal, np.int32), np.array(real_ones))
+    means, truth, animal, real_ones = zip(*found, strict=True)
+    return Aggregates(np.array(means), np.array(truth), np.array(animal, np.int32), np.array(real_ones))
 
 
 def count_real(age_days: Floats, animals: NDArray[np.int32]) -> dict[str, int]:

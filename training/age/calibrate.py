@@ -162,7 +162,8 @@ def _one_each(
     for own in np.split(order, np.flatnonzero(np.diff(owners[order])) + 1):
         weight = float(chances[own].sum())
         if weight > 0:
-            chosen.append(own[min(len(own) - 1, np.searchsorted(np.cumsum(chances[own]), rng.random() * weight))])
+            place = int(np.searchsorted(np.cumsum(chances[own]), rng.random() * weight))
+            chosen.append(own[min(len(own) - 1, place)])
             weights.append(weight)
     return np.array(chosen, np.intp), np.array(weights)
 

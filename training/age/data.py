@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge.errors import OperatorError
+from edge.simulate.truth import Light
 from training.crops.table import TRUTH, Crops
 from training.run import CROP_TABLE, DATA, Run
 
@@ -22,7 +23,7 @@ class AgeData:
     """Crops uint8 (n, h, w, c) with age_days float32 (n,), animal and group int32 (n,), frailty items (n, k) or None.
 
     The group is what is never split: the cage, or the animal where each lives alone. outliers: crops uint8 (m, h, w, c)
-    that are no animals of the domain, to be told from them.
+    that are no animals of the domain, to be distinguished from them.
     """
 
     crops: NDArray[np.uint8]
@@ -32,7 +33,7 @@ class AgeData:
     items: NDArray[np.float32] | None = None
     item_names: tuple[str, ...] = ()
     strains: tuple[str, ...] = ()
-    lights: tuple[str, ...] = ("white", "infrared")
+    lights: tuple[Light, ...] = ("white", "infrared")
     simulated: bool = True
     outliers: NDArray[np.uint8] | None = None
 
@@ -63,7 +64,8 @@ def age_data(run: Run, seed: int = 1) -> AgeData:
     crops = crops.at(known)
     table = crops.table
     subject = table["subject"].where(table["subject"] != "", "row " + table.index.astype(str))
-    lights = tuple(light for light in ("white", "infrared") if (table["light"] == light).any())
+    both: tuple[Light, ...] = ("white", "infrared")
+    lights = tuple(light for light in both if (table["light"] == light).any())
     return AgeData(
         crops=crops.pixels,
         age_days=table["age_days"].to_numpy(np.float32),
@@ -72,7 +74,7 @@ def age_data(run: Run, seed: int = 1) -> AgeData:
         items=None if items is None else items[known],
         item_names=names,
         strains=tuple(sorted(set(table["strain"]) - {""})),
-        lights=lights or ("white", "infrared"),
+        lights=lights or both,
         simulated=any(name.startswith(TRUTH) for name in table),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +13,19 @@ from edge.contract.base import Scalar
 from edge.contract.manifest import Age, HeadKind
 from edge.errors import OperatorError
 from training.age.data import AgeData
-from training.age.fit import Plan, distributions, fit_age, float_embeddings, with_trained_head
+from training.age.fit import Architecture, distributions, fit_age, float_embeddings, with_trained_head
 from training.age.heads import HEADS
-from training.age.initial_weights import BACKBONE, DESCRIPTION, Weights, put_weights
+from training.age.initial_weights import DESCRIPTION, Weights, put_weights
 from training.age.networks import embedding_of
 from training.age.pretrain import pretrain
 from training.age.unlabelled import unlabelled_crops
 from training.crops.split import split_by_group
 from training.losses.ageing import crps
 from training.networks.training_loop import Recipe
-from training.run import AGE_FIT, AGE_NETWORK, Run
+from training.run import AGE_FIT, AGE_NETWORK, BACKBONE, Run
+
+if TYPE_CHECKING:
+    from training.age.pretraining_network import Method
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Finetune:
     """What `fit --route finetune` does. head `auto`: the three compete first, each for `head_steps`."""
 
     steps: int = 4000
-    plan: Plan = field(default_factory=Plan)
+    architecture: Architecture = field(default_factory=Architecture)
     head: HeadKind | Literal["auto"] = "distribution"
     head_steps: int = 1500
     weights: Weights | None = None
@@ -40,20 +43,20 @@ class Finetune:
 
 def finetune(run: Run, data: AgeData, spec: Age, settings: Finetune, seed: int = 1) -> dict[str, Scalar]:
     """Train on the given animals, keep age.keras and age-fit.json in the run, and return what the latter says."""
-    plan, competition = settings.plan, dict[str, float]()
+    architecture, competition = settings.architecture, dict[str, float]()
     if settings.head == "auto":
-        plan, competition = choose_head(data, spec, settings, seed)
+        architecture, competition = choose_head(data, spec, settings, seed)
     else:
-        plan = replace(plan, head=settings.head)
-    network = train(data, spec, replace(settings, plan=plan), seed)
+        architecture = replace(architecture, head=settings.head)
+    network = train(data, spec, replace(settings, architecture=architecture), seed)
     with run.writing(AGE_NETWORK) as half:
         network.save(half)
-    said: dict[str, Scalar] = {
+    record: dict[str, Scalar] = {
         "route": "finetune",
         "seed": seed,
-        "network": plan.backbone,
-        "reduce": plan.reduce,
-        "head": plan.head,
+        "network": architecture.backbone,
+        "reduce": architecture.reduce,
+        "head": architecture.head,
         "steps": settings.steps,
         "batch": settings.batch,
         "items": ", ".join(data.item_names) or None,
@@ -61,28 +64,28 @@ def finetune(run: Run, data: AgeData, spec: Age, settings: Finetune, seed: int =
         **(settings.weights.describe() if settings.weights else {"weights": "none"}),
         **{f"crps_days_{kind}": round(value, 2) for kind, value in competition.items()},
     }
-    run.write_json(AGE_FIT, said)
-    return said
+    run.write_json(AGE_FIT, record)
+    return record
 
 
 def train(data: AgeData, spec: Age, settings: Finetune, seed: int) -> Any:
     """Return the trained Keras model with its head, for crops of the spec's size."""
-    weights, plan = settings.weights, settings.plan
+    weights, architecture = settings.weights, settings.architecture
     return fit_age(
         data.crops,
         data.age_days,
         spec,
         Recipe(settings.steps, settings.batch, settings.learning_rate),
         seed,
-        plan=plan,
+        architecture=architecture,
         items=data.items,
-        prepare=None if weights is None else lambda network: put_weights(network, weights, plan.backbone),
+        prepare=None if weights is None else lambda network: put_weights(network, weights, architecture.backbone),
         outliers=data.outliers,
     )
 
 
-def choose_head(data: AgeData, spec: Age, settings: Finetune, seed: int) -> tuple[Plan, dict[str, float]]:
-    """Return the plan with the head of the least CRPS by animal, and each head's CRPS, days.
+def choose_head(data: AgeData, spec: Age, settings: Finetune, seed: int) -> tuple[Architecture, dict[str, float]]:
+    """Return the architecture with the head of the least CRPS by animal, and each head's CRPS, days.
 
     They compete inside the training animals: a part of their groups is held out, and trained on afterwards.
     """
@@ -90,10 +93,10 @@ def choose_head(data: AgeData, spec: Age, settings: Finetune, seed: int) -> tupl
     inner, held = data.where(split.train | split.test), data.where(split.calibration)
     found: dict[str, float] = {}
     for kind in HEADS:
-        trial = replace(settings, plan=replace(settings.plan, head=kind), steps=settings.head_steps)
+        trial = replace(settings, architecture=replace(settings.architecture, head=kind), steps=settings.head_steps)
         found[kind] = score(train(inner, spec, trial, seed), held, spec, kind)["crps_days"]
     best = min(HEADS, key=lambda kind: found[kind])
-    return replace(settings.plan, head=best), found
+    return replace(settings.architecture, head=best), found
 
 
 def score(network: Any, data: AgeData, spec: Age, kind: HeadKind) -> dict[str, float]:
@@ -117,9 +120,9 @@ def pretrain_run(
     run: Run,
     source: Path,
     spec: Age,
-    plan: Plan,
+    architecture: Architecture,
     *,
-    method: str,
+    method: Method,
     steps: int,
     batch: int,
     most: int,
@@ -130,19 +133,19 @@ def pretrain_run(
     crops = unlabelled_crops(source, spec, most=most, seed=seed)
     recipe = Recipe(steps, min(batch, len(crops)), 3e-3)
     network, losses = pretrain(
-        crops, spec, recipe, method=method, backbone=plan.backbone, reduce=plan.reduce, seed=seed
+        crops, spec, recipe, method=method, backbone=architecture.backbone, reduce=architecture.reduce, seed=seed
     )
     with run.writing(BACKBONE) as half:
         network.save(half)
     last = losses[-min(50, len(losses)) :]
-    said: dict[str, Scalar] = {
+    record: dict[str, Scalar] = {
         "source": f"{method} on {len(crops)} crops",
         "method": method,
         "licence": licence,
         "normalisation": "pixel / 255",
         "sha256": run.sha256(BACKBONE),
-        "network": plan.backbone,
-        "reduce": plan.reduce,
+        "network": architecture.backbone,
+        "reduce": architecture.reduce,
         "steps": steps,
         "batch": recipe.batch,
         "crops": len(crops),
@@ -150,8 +153,8 @@ def pretrain_run(
         "loss_first": round(losses[0], 4),
         "loss_last": round(float(np.mean(last)), 4),
     }
-    run.write_json(DESCRIPTION, said)
-    return said
+    run.write_json(DESCRIPTION, record)
+    return record
 
 
 def load_network(run: Run) -> Any:
@@ -185,12 +188,12 @@ def load_fit(run: Run) -> dict[str, Any]:
     """
     if not run.has(AGE_FIT):
         return {"route": "finetune", "network": "plain-1", "reduce": 1, "head": "distribution", "weights": "none"}
-    said = run.read_json(AGE_FIT)
-    if said.get("head") not in HEADS:
+    record = run.read_json(AGE_FIT)
+    if record.get("head") not in HEADS:
         raise OperatorError(
             f"{run.path(AGE_FIT)}: expected `head` to be one of {', '.join(HEADS)}; run `cageclock-train fit` again"
         )
-    return said
+    return record
 
 
 def _by_animal(values: NDArray[np.floating], animals: NDArray[np.int32]) -> float:

@@ -24,11 +24,11 @@ from training.networks.training_loop import Batch, Recipe, fit, refresh_statisti
 _MOVES = Ranges(rotation=0.12, zoom=0.02, shear=0.02, shift_px=6.0)
 """What the locator's errors do to a crop; the zoom stays small, because size is a cue of age."""
 _NATURAL = 0.25
-"""Strength of the light's changes where foreign crops are told from animals: at 1 a brown coat may be a black one."""
+"""Strength of the light's changes beside foreign crops: at 1 a brown coat may be a black one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Architecture:
     """Which network. `reduce`: the crop is averaged over squares of so many pixels, a divisor of its size."""
 
     backbone: str = DEFAULT
@@ -52,7 +52,7 @@ def fit_age(
     recipe: Recipe,
     seed: int = 1,
     *,
-    plan: Plan | None = None,
+    architecture: Architecture | None = None,
     items: NDArray[np.float32] | None = None,
     prepare: Callable[[Any], None] | None = None,
     outliers: NDArray[np.uint8] | None = None,
@@ -65,24 +65,33 @@ def fit_age(
         more rows of them, which the embedding learns to tell from the half of the animals that keep their light.
     """
     seeded(seed)()
-    plan = plan or Plan()
-    head = head_of(plan.head, spec, items)
+    architecture = architecture or Architecture()
+    head = head_of(architecture.head, spec, items)
     if outliers is not None:
         head = beside_outliers(head, recipe.batch)
-    small = reduced_spec(spec, plan.reduce)
-    network = age_network(small, plan.backbone)
+    small = reduced_spec(spec, architecture.reduce)
+    network = age_network(small, architecture.backbone)
     if prepare is not None:
         prepare(network)
     whole = with_head(network, head.outputs, head.items, outlier=head.outliers > 0)
     targets = head.targets(age_days, items)
-    batches = age_batches(reduced(crops, plan.reduce), targets, recipe.batch, seed, plan.reduce, head.natural)
+    batches = age_batches(
+        reduced(crops, architecture.reduce), targets, recipe.batch, seed, architecture.reduce, head.natural
+    )
     if outliers is not None:
-        batches = with_outliers(batches, reduced(outliers, plan.reduce), head.outliers, seed, plan.reduce)
+        batches = with_outliers(
+            batches, reduced(outliers, architecture.reduce), head.outliers, seed, architecture.reduce
+        )
     fit(whole, head.loss(), batches, recipe, "age")
     refresh_statistics(whole, batches, 40)
-    if plan.reduce == 1:
+    if architecture.reduce == 1:
         return whole
-    full = with_head(age_network(spec, plan.backbone, plan.reduce), head.outputs, head.items, outlier=head.outliers > 0)
+    full = with_head(
+        age_network(spec, architecture.backbone, architecture.reduce),
+        head.outputs,
+        head.items,
+        outlier=head.outliers > 0,
+    )
     full.set_weights(whole.get_weights())
     return full
 
@@ -172,8 +181,7 @@ def distributions(embeddings: NDArray[np.float32], spec: Age) -> NDArray[np.floa
     The same arithmetic as on the device.
     """
     outputs = head_outputs(embeddings.astype(np.float64), np.array(spec.head_weights), np.array(spec.head_bias))
-    found: NDArray[np.float64] = bin_probabilities(outputs, spec, np.array(spec.bin_centres_days))
-    return found
+    return np.asarray(bin_probabilities(outputs, spec, np.array(spec.bin_centres_days)), np.float64)
 
 
 def age_batches(

@@ -1,6 +1,6 @@
 """Where a backbone's first weights come from: nowhere, a file of `pretrain`, or a MobileNetV2 file of Keras.
 
-Nothing is ever fetched. What was used is told by digest, licence and normalisation, which go into the manifest.
+Nothing is ever fetched. What was used is recorded by digest, licence and normalisation, which go into the manifest.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 from edge.contract.base import Scalar
 from edge.errors import OperatorError
 from training.age.networks import backbone_of, check_name
+from training.run import BACKBONE
 
-BACKBONE = "backbone.keras"
 DESCRIPTION = "backbone.json"
 _IMAGENET_LICENCE = "Apache-2.0 (Keras Applications); trained on ImageNet, whose pictures have their own terms"
 
@@ -63,9 +63,9 @@ def find_weights(wanted: str, backbone: str, licence: str | None = None) -> Weig
         )
     if path.suffix == ".h5":
         return Weights(path, path.name, licence or "not stated", "pixel / 127.5 - 1, as a layer of the network")
-    said = _description(path)
-    told = said.get("source", path.name)
-    return Weights(path, str(told), licence or str(said.get("licence", "not stated")), "pixel / 255")
+    stated = _description(path)
+    source = stated.get("source", path.name)
+    return Weights(path, str(source), licence or str(stated.get("licence", "not stated")), "pixel / 255")
 
 
 def put_weights(network: Any, weights: Weights, backbone: str) -> None:
@@ -135,10 +135,10 @@ def _description(path: Path) -> dict[str, Any]:
     if not beside.is_file():
         return {}
     try:
-        said = json.loads(beside.read_text())
+        stated = json.loads(beside.read_text())
     except ValueError as error:
         raise OperatorError(f"{beside}: expected JSON as `cageclock-train pretrain` writes it, got {error}") from error
-    return said if isinstance(said, dict) else {}
+    return stated if isinstance(stated, dict) else {}
 
 
 def _first_line(error: Exception) -> str:

@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """Held-out readings with what int8 and float said; arrays of length n, days."""
+    """Held-out readings with what int8 and float predicted; arrays of length n, days."""
 
     truth: Floats
     int8: Floats

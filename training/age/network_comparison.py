@@ -16,7 +16,7 @@ import numpy as np
 from edge.vision.model.runtime import open_network
 from training.age.data import AgeData, age_data
 from training.age.finetune import Finetune, score, scores_of, train
-from training.age.fit import Plan, distributions, int8_embeddings, quantise_age
+from training.age.fit import Architecture, distributions, int8_embeddings, quantise_age
 from training.crops.split import split_by_group
 from training.networks.shapes import age_spec
 from training.run import Run
@@ -60,7 +60,7 @@ def compare_candidates(run: Run, profile: Profile, steps: int | None = None, see
     inner, held = training.where(split.train | split.test), training.where(split.calibration)
     rows = []
     for name, reduce in profile.networks:
-        settings = Finetune(steps=steps or profile.steps, plan=Plan(name, reduce))
+        settings = Finetune(steps=steps or profile.steps, architecture=Architecture(name, reduce))
         rows.append(_measured(run, inner, held, settings, seed))
     run.write_json("candidates.json", {"seed": seed, "candidates": rows})
     text = table(rows)
@@ -105,24 +105,24 @@ def latency_ms(content: bytes, shape: tuple[int, ...], rounds: int = 30) -> floa
 
 
 def _measured(run: Run, inner: AgeData, held: AgeData, settings: Finetune, seed: int) -> dict[str, Any]:
-    plan, spec = settings.plan, age_spec()
-    name = f"candidates/{plan.backbone}-reduce-{plan.reduce}-steps-{settings.steps}-seed-{seed}.json"
+    architecture, spec = settings.architecture, age_spec()
+    name = f"candidates/{architecture.backbone}-reduce-{architecture.reduce}-steps-{settings.steps}-seed-{seed}.json"
     if run.has(name):
         return run.read_json(name)
     begin = time.process_time()
     network = train(inner, spec, settings, seed)
     took = time.process_time() - begin
-    result = quantise_age(network, inner.crops, msgspec.structs.replace(spec, head=plan.head))
+    result = quantise_age(network, inner.crops, msgspec.structs.replace(spec, head=architecture.head))
     of_int8 = distributions(int8_embeddings(result.content, held.crops), result.spec)
     figures = scores_of(of_int8, held, result.spec)
     row = {
-        "network": plan.backbone,
-        "reduce": plan.reduce,
-        "input": f"{spec.width // plan.reduce} x {spec.height // plan.reduce}",
+        "network": architecture.backbone,
+        "reduce": architecture.reduce,
+        "input": f"{spec.width // architecture.reduce} x {spec.height // architecture.reduce}",
         "steps": settings.steps,
         "seed": seed,
         **figures,
-        "mae_days_float32": score(network, held, spec, plan.head)["mae_days"],
+        "mae_days_float32": score(network, held, spec, architecture.head)["mae_days"],
         "bytes": len(result.content),
         "latency_ms": latency_ms(result.content, held.crops.shape[1:]),
         "training_cpu_s": took,

@@ -195,7 +195,8 @@ def _nothing(one: Crop, _other: Crop, rng: np.random.Generator) -> Crop:
         corner = Image.fromarray(one[: height // 4, : width // 4])
         return np.asarray(corner.resize((width, height), Image.Resampling.BILINEAR))
     plain = rng.uniform(0, 255) + _grain(one.shape, rng) * rng.uniform(0, 50)
-    return np.clip(plain, 0, 255).astype(np.uint8)
+    made: Crop = np.clip(plain, 0, 255).astype(np.uint8)
+    return made
 
 
 WAYS: dict[str, Make] = {

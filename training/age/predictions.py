@@ -1,7 +1,7 @@
 """RUN/predictions.csv: what the int8 model says of every held-out reading, beside what is known of the animal.
 
 `associate` and `power` read it. Accuracy is stated from `predicted_days` only: `corrected_gap_days` needs the true age,
-and a model does not get better by being told the answer (Butler et al., 2021, PMC8357007).
+and a model does not get better by being given the answer (Butler et al., 2021, PMC8357007).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge.contract.manifest import Age, Domain, Intervals, Validity
-from edge.vision.estimate import interval_of
+from edge.vision.estimate import interval_of, reject_reasons
 from training.age.calibrate import domain_scores
 from training.age.fit import distributions
 from training.age.metrics import spread_of
@@ -49,10 +49,10 @@ def predict(
     found["gap_days"] = found["predicted_days"] - found["age_days"]
     found["low_90_days"], found["high_90_days"] = bounds[:, 0], bounds[:, 1]
     found["domain_score"] = domain_scores(int8, domain)
-    out, uncertain = found["domain_score"] > 1, found["sd_days"] > validity.max_sd_days
-    found["accepted"] = ~(out | uncertain)
-    found["reject_reasons"] = np.where(out, "out_of_domain", "") + np.where(out & uncertain, " ", "")
-    found["reject_reasons"] += np.where(uncertain, "too_uncertain", "")
+    judged = zip(found["domain_score"], found["sd_days"], strict=True)
+    reasons = [" ".join(reject_reasons(float(score), float(sd), validity)) for score, sd in judged]
+    found["accepted"] = np.array([not text for text in reasons], np.bool_)
+    found["reject_reasons"] = reasons
     return found
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,9 @@ from training.age.fit import moved, reduced, reduced_spec
 from training.age.networks import age_network, backbone_of
 from training.networks.augment import Ranges, change_light
 from training.networks.training_loop import Batch, Recipe, fit, refresh_statistics, seeded
+
+if TYPE_CHECKING:
+    from training.age.pretraining_network import Method
 
 _MOVES = Ranges(rotation=0.3, zoom=0.04, shear=0.05, shift_px=20.0)
 """Wider than for the age itself, but for the zoom: size is a cue that must survive."""
@@ -24,7 +27,7 @@ def pretrain(
     spec: Age,
     recipe: Recipe,
     *,
-    method: str = "vicreg",
+    method: Method = "vicreg",
     backbone: str,
     reduce: int = 1,
     seed: int = 1,

@@ -50,13 +50,13 @@ def quantise_carefully(
     plain = quantise_age(whole, crops, spec)
     by_float = _mae(float_embeddings(plain.network, crops[some]), age_days[some], plain.spec)
     before = _loss_of(plain, crops[some], age_days[some], by_float)
-    said: dict[str, Scalar] = {"int8_mae_loss": round(before, 5), "quantisation_aware": False}
+    record: dict[str, Scalar] = {"int8_mae_loss": round(before, 5), "quantisation_aware": False}
     if before <= most_loss:
-        return plain, said
+        return plain, record
     tuned = quantise_age(_tuned(whole, crops, age_days, spec, recipe, seed, outliers), crops, spec)
     after = _loss_of(tuned, crops[some], age_days[some], by_float)
-    said |= {"int8_mae_loss_aware": round(after, 5), "quantisation_aware": after < before}
-    return (tuned if after < before else plain), said
+    record |= {"int8_mae_loss_aware": round(after, 5), "quantisation_aware": after < before}
+    return (tuned if after < before else plain), record
 
 
 def _tuned(

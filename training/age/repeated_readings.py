@@ -73,5 +73,7 @@ def read_again(run: Run, also: Run, content: bytes, spec: Age, calibration: Cali
     """
     data = further_animals(run, also, seed)
     int8 = int8_embeddings(content, data.crops)
-    told = predict(known_ages(also), int8, int8, spec, calibration.domain, calibration.intervals, calibration.validity)
-    return told.assign(animal=data.animal, corrected_gap_days=np.nan)
+    predicted = predict(
+        known_ages(also), int8, int8, spec, calibration.domain, calibration.intervals, calibration.validity
+    )
+    return predicted.assign(animal=data.animal, corrected_gap_days=np.nan)

@@ -46,7 +46,7 @@ def _of_run(run: Run, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
 def _of_pictures(source: Path, spec: Age, most: int, seed: int) -> NDArray[np.uint8]:
     """Read all pictures one after the other, keep a random sample of them (reservoir sampling: Vitter, 1985).
 
-    What cannot be read is passed over, and said.
+    What cannot be read is passed over and counted.
     """
     faults = Faults()
     rng = np.random.default_rng([seed, 41])

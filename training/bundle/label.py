@@ -11,7 +11,7 @@ OWN_NOTICE: Final = "figures of the animals in this dataset; another colony, str
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Name, version, release, notice and channel of a bundle, as its manifest will say them."""
+    """Name, version, release, notice and channel of a bundle, as its manifest will hold them."""
 
     name: str
     model_version: str

@@ -50,9 +50,15 @@ def gather(
     """Return the evidence that the run's folder holds; locator: where the locator came from, one line."""
     table = Crops.load(run).table
     aged = table[table["age_days"].notna()].reset_index(drop=True)
-    told = None
+    predictions = None
     if run.has(PREDICTIONS):
-        told = pd.read_csv(run.path(PREDICTIONS), dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""])
-        told[[name for name in TEXT if name in told]] = told[[name for name in TEXT if name in told]].fillna("")
+        predictions = pd.read_csv(
+            run.path(PREDICTIONS), dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values=[""]
+        )
+        predictions[[name for name in TEXT if name in predictions]] = predictions[
+            [name for name in TEXT if name in predictions]
+        ].fillna("")
     split = split_by_group(split_groups(aged), seed)
-    return Evidence(label, table, split, metrics, calibration, run.read_struct(AGE_SPEC, Age), told, locator, seed)
+    return Evidence(
+        label, table, split, metrics, calibration, run.read_struct(AGE_SPEC, Age), predictions, locator, seed
+    )

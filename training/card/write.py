@@ -41,8 +41,8 @@ def make_card(
         OperatorError: the answers cannot be used, or a required one is missing and the animals are not simulated.
     """
     found = gather(run, label, metrics, calibration, locator, seed)
-    said = ({**DEMO} if found.simulated else {}) | read_answers(answers)
-    missing = [] if found.simulated else missing_required(said)
+    stated = ({**DEMO} if found.simulated else {}) | read_answers(answers)
+    missing = [] if found.simulated else missing_required(stated)
     if missing:
         keys = ", ".join(f"{item.key} ({item.number})" for item in missing)
         where = answers or "--card-answers"
@@ -51,14 +51,14 @@ def make_card(
             "YAML file (`cageclock-train card-template --out FILE`) and give it with --card-answers FILE"
         )
     known = answers_from(found)
-    unanswered = tuple(item for item in ITEMS if item.key not in said and item.key not in known)
-    return Card(_markdown(found, said, known), unanswered)
+    unanswered = tuple(item for item in ITEMS if item.key not in stated and item.key not in known)
+    return Card(_markdown(found, stated, known), unanswered)
 
 
-def _markdown(found: Evidence, said: Mapping[str, str], known: Mapping[str, str]) -> str:
+def _markdown(found: Evidence, stated: Mapping[str, str], known: Mapping[str, str]) -> str:
     label = found.label
     parts = [
-        _front_matter(found, said.get(LICENSE, "other")),
+        _front_matter(found, stated.get(LICENSE, "other")),
         f"# {label.name} {label.model_version}",
         f"**{label.notice}**",
         "Finds mice in a view from above, marks their body parts, and estimates how old each looks, as a distribution "
@@ -66,21 +66,21 @@ def _markdown(found: Evidence, said: Mapping[str, str], known: Mapping[str, str]
     ]
     for section in SECTIONS:
         parts.append(f"## {section}")
-        parts += [_answer(item, said, known) for item in ITEMS if item.section == section]
+        parts += [_answer(item, stated, known) for item in ITEMS if item.section == section]
     parts.append("## TRIPOD+AI checklist")
-    rows = [f"| {item.number} | {item.title} | {item.section} | {_by(item, said, known)} |" for item in ITEMS]
+    rows = [f"| {item.number} | {item.title} | {item.section} | {_by(item, stated, known)} |" for item in ITEMS]
     parts.append("\n".join(["| item | what | heading | answered from |", "| --- | --- | --- | --- |", *rows]))
     return "\n\n".join(parts) + "\n"
 
 
-def _answer(item: Item, said: Mapping[str, str], known: Mapping[str, str]) -> str:
-    """Return an item's heading and answer: what a person said first, what the data say below it."""
-    given = [answers[item.key] for answers in (said, known) if item.key in answers]
+def _answer(item: Item, stated: Mapping[str, str], known: Mapping[str, str]) -> str:
+    """Return an item's heading and answer: what a person answered first, what the data say below it."""
+    given = [answers[item.key] for answers in (stated, known) if item.key in answers]
     return f"### {item.title} ({item.number})\n\n" + ("\n\n".join(given) or UNANSWERED)
 
 
-def _by(item: Item, said: Mapping[str, str], known: Mapping[str, str]) -> str:
-    names = [name for name, answers in (("people", said), ("the run's files", known)) if item.key in answers]
+def _by(item: Item, stated: Mapping[str, str], known: Mapping[str, str]) -> str:
+    names = [name for name, answers in (("people", stated), ("the run's files", known)) if item.key in answers]
     return " and ".join(names) or "**not answered**"
 
 

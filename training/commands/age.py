@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.contract.manifest import AGE
 from training.commands import features, finetune
-from training.commands.options import print_figures, quiet, run_command
+from training.commands.options import quiet, run_command
 from training.run import Run
 
 
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         run_evaluate,
         "float and int8 on the same held-out animals: RUN/report.html, report.json, predictions.csv",
     )
-    for command, use in ((quantise, "calibrate the intervals of days and weeks"), (evaluate, "tell test-retest")):
+    for command, use in ((quantise, "calibrate the intervals of days and weeks"), (evaluate, "measure test-retest")):
         text = f"crops of further animals, read repeatedly, that {use}"
         command.add_argument("--repeated", type=Path, metavar="RUN2", help=text)
 
@@ -55,7 +55,7 @@ def run_evaluate(options: argparse.Namespace) -> int:
     from training.steps.evaluate import evaluate
 
     run = Run(options.out)
-    print_figures(evaluate(run, options.seed, _further(options)))
+    options.figures.show(evaluate(run, options.seed, _further(options)))
     print(run.path("report.html"))
     return 0
 

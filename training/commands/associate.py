@@ -63,9 +63,9 @@ def _survival(text: str) -> tuple[str, str, str | None]:
 
 def _associate(options: argparse.Namespace) -> int:
     from training.statistics.associate import associate_files
-    from training.statistics.panel import Plan
+    from training.statistics.panel import AnalysisPlan
 
-    plan = Plan(
+    plan = AnalysisPlan(
         continuous=options.continuous,
         binary=options.binary,
         genotype=options.genotype,
@@ -77,7 +77,7 @@ def _associate(options: argparse.Namespace) -> int:
         unit_days=options.unit_days,
         age_term=options.age_term,
     )
-    for line in associate_files(
+    found = associate_files(
         options.out,
         options.predictions,
         options.phenotypes,
@@ -86,7 +86,9 @@ def _associate(options: argparse.Namespace) -> int:
         by=options.cohort,
         discovery=options.discovery,
         seed=options.seed,
-    ):
+    )
+    for line in found.lines:
         print(line)
+    options.figures.add(found.figures)
     print(options.out / "report.html")
     return 0

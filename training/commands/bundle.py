@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from training.commands.age import run_evaluate, run_quantise
-from training.commands.options import positive, print_figures, quiet, run_command
+from training.commands.options import positive, quiet, run_command
 from training.run import DATA, Run
 
 
@@ -76,6 +76,7 @@ def _simulate(options: argparse.Namespace) -> int:
     )
     found = f"{len(data.views)} views, {len(data.parts)} part crops, {len(data.crops)} age crops"
     print(f"{run.path(DATA)}: {found}{again}")
+    options.figures.add({"simulated views": len(data.views)})
     return 0
 
 
@@ -89,6 +90,7 @@ def _bundle(options: argparse.Namespace) -> int:
     given = Given(getattr(options, "locator", None), options.card_answers)
     sha256 = bundle(run, path, label, options.key or run.path("key.pem"), options.seed, given)
     print(f"{path}: {path.stat().st_size} bytes, sha256 {sha256}")
+    options.figures.add({"bundle bytes": path.stat().st_size})
     return 0
 
 
@@ -108,7 +110,7 @@ def _demo_bundle(options: argparse.Namespace) -> int:
 
     _simulate(options)
     run = Run(options.out)
-    print_figures(train_locator(run, Effort(options.centre_steps, options.part_steps), options.seed))
+    options.figures.show(train_locator(run, Effort(options.centre_steps, options.part_steps), options.seed))
     train_age(run, Finetune(steps=options.age_steps), options.seed)
     options.repeated = _repeated(options)
     run_quantise(options)

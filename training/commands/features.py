@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from edge.errors import OperatorError
-from training.commands.options import print_figures, quiet
+from training.commands.options import quiet
 from training.run import Run
 
 _SHOWN = ("mae", "mae_constant", "mae_row_split", "leakage_index", "r2", "r", "coverage_90", "width_90", "gap_slope")
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
     for text in table.warnings:
         print(f"warning: {text}", file=sys.stderr)
     report = fit_features(table, options.out, options.seed, weigh=options.weigh_animals, source=source)
-    print_figures({name: report[name] for name in _SHOWN})
+    options.figures.show({name: report[name] for name in _SHOWN})
     print(f"{'model':32} {report['model']}")
     print(options.out / "report.md")
     return 0

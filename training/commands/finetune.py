@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from training.commands.options import positive, print_figures, quiet, run_command
+from training.commands.options import positive, quiet, run_command
 from training.run import Run
 
 NETWORK = "plain-WIDTH or mobilenet-WIDTH (default %(default)s)"
@@ -61,12 +61,12 @@ def run(options: argparse.Namespace) -> int:
     weights = find_weights(options.weights, options.network, options.weights_licence)
     quiet()
     from training.age.finetune import Finetune
-    from training.age.fit import Plan
+    from training.age.fit import Architecture
     from training.steps.fit import train_age
 
     settings = Finetune(
         steps=options.steps,
-        plan=Plan(options.network, options.reduce),
+        architecture=Architecture(options.network, options.reduce),
         head=options.head,
         head_steps=options.head_steps,
         weights=weights,
@@ -88,16 +88,16 @@ def _pretrain(options: argparse.Namespace) -> int:
         return 0
     quiet()
     from training.age.finetune import pretrain_run
-    from training.age.fit import Plan
+    from training.age.fit import Architecture
     from training.networks.int8 import import_backend
     from training.networks.shapes import age_spec
 
     import_backend()
-    said = pretrain_run(
+    record = pretrain_run(
         Run(options.out),
         options.crops or options.out,
         age_spec(),
-        Plan(options.network, options.reduce),
+        Architecture(options.network, options.reduce),
         method=options.method,
         steps=options.steps,
         batch=options.batch,
@@ -105,7 +105,7 @@ def _pretrain(options: argparse.Namespace) -> int:
         licence=options.licence,
         seed=options.seed,
     )
-    print_figures({name: value for name, value in said.items() if isinstance(value, (int, float))})
+    options.figures.show({name: value for name, value in record.items() if isinstance(value, (int, float))})
     print(path)
     return 0
 

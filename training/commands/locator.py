@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
-from training.commands.options import passed_over, positive, print_figures, quiet, run_command, scale
+from training.commands.options import passed_over, positive, quiet, run_command, scale
 from training.run import Run
 
 PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1000)}
@@ -86,7 +86,7 @@ def _locator(options: argparse.Namespace) -> int:
         run = Run(options.data or options.out)
         kept = Kept(run.folder, options.resume, options.checkpoint_every)
         figures = train_locator(run, effort, options.seed, again=options.again, kept=kept)
-    print_figures(figures)
+    options.figures.show(figures)
     return 0
 
 
@@ -115,18 +115,18 @@ def _from_project(options: argparse.Namespace) -> dict[str, float]:
 
 def _report(options: argparse.Namespace) -> int:
     quiet()
-    from training.locator.cross_validation import Plan
+    from training.locator.cross_validation import CrossValidation
     from training.locator.report import Options, report
 
     if options.folds < 2:
         raise OperatorError(f"--folds: expected at least 2, got {options.folds}")
     steps, centre_steps, curve_steps = PROFILES[options.profile]
-    plan = Plan(
+    validation = CrossValidation(
         options.folds, options.steps or steps, options.centre_steps or centre_steps, options.split, options.seed
     )
     curve = curve_steps if options.curve_steps is None else options.curve_steps
-    figures = report(Options(options.dlc, options.out, plan, options.px_per_mm, curve))
-    print_figures(figures["int8"])
+    figures = report(Options(options.dlc, options.out, validation, options.px_per_mm, curve))
+    options.figures.show(figures["int8"])
     print(options.out / "locator-report.md")
     return 0
 
@@ -136,6 +136,6 @@ def _contact_sheet(options: argparse.Namespace) -> int:
     from training.locator.contact_sheet import contact_sheet
 
     faults = Faults()
-    print_figures(contact_sheet(options, faults))
+    options.figures.show(contact_sheet(options, faults))
     print(options.out)
     return passed_over(faults)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +45,10 @@ def run_command(
 
 
 def passed_over(faults: Faults) -> int:
-    """Return the exit code of a command that is done, having said on standard error what could not be read."""
+    """Return the exit code of a command that is done and report on standard error what could not be read."""
     for line in faults.lines():
         print(f"cageclock-train: passed over: {line}", file=sys.stderr)
     return EXIT_PASSED_OVER if faults else 0
-
-
-def print_figures(figures: Mapping[str, float]) -> None:
-    """Print one figure a line."""
-    for name, value in figures.items():
-        print(f"{name:32} {value:.4g}")
 
 
 def quiet() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.commands.options import positive, print_figures, run_command, scale
+from training.commands.options import positive, run_command, scale
 
 if TYPE_CHECKING:
     from training.statistics.errors import ErrorModel
@@ -83,16 +83,26 @@ def _power(options: argparse.Namespace) -> int:
         found = plan_association(options.out, errors, design, options.correlation, options.power, options.age_term)
         for row in found["table"]:
             print(f"{row['readings']:4} days with a reading: {row['animals'] or 'more than 2000'} animals")
+        options.figures.add(_enough(found["table"], "animals"))
         print(options.out / "power.csv")
         return 0
     found = plan_study(options.out, errors, design, options.change, options.power, options.studies, options.seed)
     for row in found["table"]:
         animals = row["animals_per_arm"] or "more than 2000"
         print(f"{row['readings']:4} days with a reading: {animals} animals an arm")
+    options.figures.add(_enough(found["table"], "animals_per_arm"))
     if found["power_simulated"] is not None:
-        print(f"simulated power with {options.readings} days: {found['power_simulated']:.2f}")
+        # Two digits: more are the luck of the simulated studies.
+        name, share = f"simulated power with {options.readings} days", round(found["power_simulated"], 2)
+        print(f"{name}: {share:.2f}")
+        options.figures.add({name: share})
     print(options.out / "power.png")
     return 0
+
+
+def _enough(table: list[dict[str, Any]], column: str) -> dict[str, float]:
+    """Return the animals that are enough by the days with a reading, where any number is."""
+    return {f"{row['readings']} days with a reading": row[column] for row in table if row[column] is not None}
 
 
 def _studies(options: argparse.Namespace) -> int:
@@ -105,7 +115,7 @@ def _studies(options: argparse.Namespace) -> int:
     found = run(_errors(options), studies=options.studies, change=options.change, design=design, seed=options.seed)
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "studies.json").write_text(json.dumps(found, indent=1) + "\n")
-    print_figures({name: value for name, value in found.items() if isinstance(value, float)})
+    options.figures.show({name: value for name, value in found.items() if isinstance(value, float)})
     print(options.out / "studies.json")
     return 0
 
@@ -117,8 +127,8 @@ def _errors(options: argparse.Namespace) -> ErrorModel:
     from training.statistics.power import from_figures
 
     if options.report is not None:
-        readings, _, said = read_gaps(options.report)
-        for text in said:
+        readings, _, remarks = read_gaps(options.report)
+        for text in remarks:
             print(f"warning: {text}", file=sys.stderr)
         return fit_errors(readings, str(options.report))
     if options.sem is not None and options.icc is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import OperatorError
-
-_TOLD = re.compile(r"\s*([^:]+): (-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)[ ,]")
+from training.commands.figures import read_figures
+from training.whole_file import write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def run_steps(folder: Path, steps: Sequence[Step], workers: int = 1) -> list[dic
 class Begun:
     """A step's process, to be ended early."""
 
-    process: subprocess.Popen[str] | None = None
+    process: subprocess.Popen[bytes] | None = None
 
     def stop(self) -> None:
         """End it, if there is one; what it finished is kept."""
@@ -89,23 +89,6 @@ def table_of(records: Sequence[dict[str, object]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def figures_in(text: str) -> dict[str, float]:
-    """Return the figures that a command printed, one a line: a name, then a number, or after a colon a number first."""
-    found = {}
-    for line in text.splitlines():
-        told = _TOLD.match(line)
-        name, _, value = line.rpartition(" ")
-        try:
-            number = float(value)
-        except ValueError:
-            if told is None:
-                continue
-            name, number = told[1], float(told[2])
-        if name.strip():
-            found[name.strip().removesuffix(":")] = number
-    return found
-
-
 def _record(folder: Path, step: Step, begun: Begun, place: str) -> dict[str, object]:
     """Return a step's kept record, or run it."""
     path, digest = folder / "steps" / f"{step.name}.json", _digest(step)
@@ -113,9 +96,7 @@ def _record(folder: Path, step: Step, begun: Begun, place: str) -> dict[str, obj
     if record is None:
         print(f"[{place}] cageclock-train {' '.join(step.arguments)}", file=sys.stderr, flush=True)
         record = _run(step, digest, begun)
-        half = path.with_name(f"{path.name}.part")
-        half.write_text(json.dumps(record, indent=1) + "\n")
-        half.replace(path)
+        write_text(path, json.dumps(record, indent=1) + "\n")
     return record
 
 
@@ -141,19 +122,20 @@ def _run(step: Step, digest: str, begun: Begun) -> dict[str, object]:
     root = Path(__file__).parents[2]
     paths = os.pathsep.join(filter(None, (str(root), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": paths, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    line = [sys.executable, "-m", "training.cli", *step.arguments]
-    process = begun.process = subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, used = os.wait4(process.pid, 0)  # its own time and that of what it waited for, not its neighbours'
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise OperatorError(f"train-report: step {step.name} failed with exit code {process.returncode}; see above")
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / f"{step.name}.json"
+        line = [sys.executable, "-m", "training.cli", "--figures", str(path), *step.arguments]
+        process = begun.process = subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL)
+        _, status, used = os.wait4(process.pid, 0)  # its own time and that of what it waited for, not its neighbours'
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode != 0:
+            raise OperatorError(f"train-report: step {step.name} failed with exit code {process.returncode}; see above")
+        figures = read_figures(path)
     return {
         "name": step.name,
         "arguments": list(step.arguments),
         "digest": digest,
         "cpu_s": round(used.ru_utime + used.ru_stime, 1),
         "wall_s": round(time.monotonic() - begin, 1),
-        "figures": figures_in(printed),
+        "figures": figures,
     }

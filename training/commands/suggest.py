@@ -60,17 +60,17 @@ def _suggest(options: argparse.Namespace) -> int:
     for source in options.sources:
         mine = {one.number: one for one in chosen if one.source == source}
         for number, name, pixels in pictures(source, options.look_at, frozenset(mine)):
-            rows.append(Suggestion(source.stem, name, pixels, mine[number].doubt.points))
+            rows.append(Suggestion(source.stem, name, pixels, mine[number].uncertainty.points))
     keypoints = model.manifest.parts.keypoints
     write_project(options.out, rows, keypoints, options.sources, options.scorer, labels=not options.no_labels)
     why = [
         {
             "source": one.source.name,
             "picture": one.name,
-            "doubt": round(one.doubt.total, 4),
-            "unlikely": round(one.doubt.unlikely, 4),
-            "spread": round(one.doubt.spread, 4),
-            "unstable": round(one.doubt.unstable, 4),
+            "doubt": round(one.uncertainty.total, 4),
+            "unlikely": round(one.uncertainty.unlikely, 4),
+            "spread": round(one.uncertainty.spread, 4),
+            "unstable": round(one.uncertainty.unstable, 4),
         }
         for one in chosen
     ]

@@ -54,8 +54,8 @@ def steps_of(out: Path, profile: str, seed: int, open_field: Path) -> list[Step]
     if open_field.is_dir():
         steps += _on_open_field(out, seed, open_field, short=short)
     if not short:
-        line = ("candidates", "--out", str(run), "--seed", str(seed), "--profile", "full")
-        steps.append(Step("candidates", line, (run / "data.npz",), after))
+        candidates = ("candidates", "--out", str(run), "--seed", str(seed), "--profile", "full")
+        steps.append(Step("candidates", candidates, (run / "data.npz",), after))
         for other in (seed + 1, seed + 2):
             run = out / f"model-{other}"
             line = ("studies", "--report", str(run))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from training.commands.options import positive, print_figures, quiet, run_command
+from training.commands.options import positive, quiet, run_command
 from training.run import Run
 from training.truth.defaults import OPEN_FIELD
 
@@ -39,6 +39,6 @@ def _truth(options: argparse.Namespace) -> int:
     )
     if not options.open_field.is_dir():
         print(f"{options.open_field}: not there, so the open field is not among the foreign scenes")
-    print_figures(figures)
+    options.figures.show(figures)
     print(run.path("truth.json"))
     return 0

@@ -89,9 +89,9 @@ def _tells(table: pd.DataFrame, looks: dict[int, Look]) -> list[Finding]:
     for column, what, values in found:
         error, constant = _errors(values, rows)
         if error < TELLS_BELOW * constant:
-            said = what or f"the {column}"
+            cue = what or f"the {column}"
             text = (
-                f"{said} alone tells the age to {error:.0f} days where guessing has {constant:.0f}: a model may learn "
+                f"{cue} alone tells the age to {error:.0f} days where guessing has {constant:.0f}: a model may learn "
                 "it instead of the animal; let every one of them see all ages"
             )
             findings.append(Finding(0, column, text, "warning"))
@@ -170,7 +170,7 @@ def _cohorts(table: pd.DataFrame) -> list[Finding]:
         return []
     findings = []
     if (rows.cage != "").all() and (rows.groupby("camera").cage.nunique() == 1).all():
-        text = "every camera sees one cage only: cage and camera cannot be told apart; rotate the cages"
+        text = "every camera sees one cage only: cage and camera cannot be separated; rotate the cages"
         findings.append(Finding(0, "camera", text, "warning"))
     if "date_of_birth" in rows and rows.date_of_birth.notna().all():
         spread = rows.groupby("camera").date_of_birth.agg(lambda dates: (dates.max() - dates.min()).days)

@@ -14,7 +14,7 @@ from edge.host.progress import progress
 from edge.vision.frame import Frame, Image
 from edge.vision.model.loaded import LoadedModel
 from edge.vision.observe import CURLED_BELOW_MM, PARTIAL_BELOW
-from edge.vision.preprocess import age_input, small_view
+from edge.vision.preprocess import SMALL_WIDTH, age_input, small_view
 from training.crops.table import COLUMNS, Crops, complete
 from training.dataset.finding import Finding
 from training.dataset.flat import flat_level, flat_text
@@ -130,7 +130,7 @@ def _located(picture: Image, row: pd.Series, scale: float, model: LoadedModel, *
 
     height, width = picture.shape[:2]
     state = CameraState(backend="file", model="file", width=width, height=height)
-    animals = find_animals(Frame(picture, small_view(picture, 320), 0.0, 0.0, state, scale), model, 6)
+    animals = find_animals(Frame(picture, small_view(picture, SMALL_WIDTH), 0.0, 0.0, state, scale), model, 6)
     least = model.manifest.parts.min_likelihood
     box = [row.get(name, np.nan) for name in ("x0", "y0", "x1", "y1")]
     if pd.notna(box).all():

@@ -69,15 +69,17 @@ def _exchanged_throughout(rows: pd.DataFrame) -> str:
 
 def _one_length(line: int, row: pd.Series) -> Finding:
     """Return what is wrong with one line among right ones: two coordinates exchanged, the scale, or a curled animal."""
-    said = f"snout and tail base are {row.mm:.3g} mm apart, expected {_EXPECTED}"
+    sentence = f"snout and tail base are {row.mm:.3g} mm apart, expected {_EXPECTED}"
     for part, other in (("snout", "tail_base"), ("tail_base", "snout")):
         x, y = row[f"{part}_y"], row[f"{part}_x"]
         swapped = math.hypot(x - row[f"{other}_x"], y - row[f"{other}_y"]) / row.px_per_mm
         if SHORTEST_MM <= swapped <= LONGEST_MM and abs(x - y) * math.sqrt(2) / row.px_per_mm > SHORTEST_MM / 2:
-            return Finding(line, f"{part}_x", f"{said}; with {part}_x and {part}_y exchanged they are {swapped:.0f} mm")
+            return Finding(
+                line, f"{part}_x", f"{sentence}; with {part}_x and {part}_y exchanged they are {swapped:.0f} mm"
+            )
     if CURLED_MM <= row.mm < SHORTEST_MM:
-        return Finding(line, "px_per_mm", f"{said}: a curled animal, or px_per_mm is too large", "warning")
-    return Finding(line, "px_per_mm", f"{said}: px_per_mm, or one of the points, is wrong")
+        return Finding(line, "px_per_mm", f"{sentence}: a curled animal, or px_per_mm is too large", "warning")
+    return Finding(line, "px_per_mm", f"{sentence}: px_per_mm, or one of the points, is wrong")
 
 
 def _outside(table: pd.DataFrame, sizes: dict[int, tuple[int, int]]) -> list[Finding]:

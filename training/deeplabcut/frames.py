@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from edge.contract.manifest import Centres, Parts
 from edge.errors import OperatorError
 from edge.footage.picture import read_image
-from edge.vision.preprocess import centres_input, parts_input, small_view
+from edge.vision.preprocess import SMALL_WIDTH, centres_input, parts_input, small_view
 from training.deeplabcut.read import LabelledFrame, Project
 
-SMALL_WIDTH = 320
 MARGIN = 44
 """Pixels around a crop that augmentation may turn or shift into it."""
 FITS = (60.0, 150.0)

@@ -59,11 +59,11 @@ def write_project(
     individuals = [f"animal{number + 1}" for number in range(animals)] if animals > 1 else []
     sizes: dict[str, tuple[int, int]] = {}
     for one in suggestions:
-        video = folder / "labeled-data" / one.video
-        video.mkdir(parents=True, exist_ok=True)
-        write_image(video / f"{Path(one.name).stem}.png", one.pixels)
+        pictures = folder / "labeled-data" / one.video
+        pictures.mkdir(parents=True, exist_ok=True)
+        write_image(pictures / f"{Path(one.name).stem}.png", one.pixels)
         sizes[one.video] = one.pixels.shape[1], one.pixels.shape[0]
-    for video, _ in sizes.items():
+    for video in sizes:
         rows = [one for one in suggestions if one.video == video]
         _write_table(folder, video, rows, keypoints, individuals, scorer, least if labels else np.inf)
     (folder / "config.yaml").write_text(_config(folder, sizes, keypoints, individuals, sources, scorer))

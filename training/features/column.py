@@ -79,8 +79,8 @@ def _numbers(columns: Columns, name: str, used: pd.Series, warnings: list[str]) 
     column = column[used]
     endless = np.isinf(column)
     if endless.any():
-        said = f"column '{name}': {int(endless.sum())} infinite values (first in line {column.index[endless][0]})"
-        warnings.append(f"{said}, taken as missing")
+        sentence = f"column '{name}': {int(endless.sum())} infinite values (first in line {column.index[endless][0]})"
+        warnings.append(f"{sentence}, taken as missing")
         column = column.where(~endless)
     return column, "no finite value" if column.isna().all() else ""
 
@@ -98,10 +98,12 @@ def _dates(columns: Columns, name: str, used: pd.Series, *, kept: bool, warnings
     warnings += [f"column '{name}': {text}" for text in found.notes]
     if found.wrong:
         index, why = found.wrong[0]
-        said = f"line {used.index[index]}, column '{name}': {why}"
+        sentence = f"line {used.index[index]}, column '{name}': {why}"
         if found.share <= NEARLY_ALL:
-            raise OperatorError(f"{columns.table.source}: {said}; expected dates, {found.share:.0%} of the cells are")
-        warnings.append(f"{said}; taken as missing, with {len(found.wrong) - 1} more")
+            raise OperatorError(
+                f"{columns.table.source}: {sentence}; expected dates, {found.share:.0%} of the cells are"
+            )
+        warnings.append(f"{sentence}; taken as missing, with {len(found.wrong) - 1} more")
     return days[used], ""
 
 

@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import AGE
 from edge.errors import OperatorError
-from training.age.initial_weights import BACKBONE
 from training.crops.split import split_by_group
 from training.crops.table import Crops
 from training.features.prepare import LEAST_ANIMALS, FeatureTable
-from training.run import AGE_NETWORK, CROP_TABLE, DATA, Run
+from training.run import AGE_NETWORK, BACKBONE, CROP_TABLE, DATA, Run
 
 EMBEDDINGS = ("int8", "float", "backbone")
 

@@ -68,8 +68,8 @@ def prepare(path: Path, target: str, group: str, drop: Sequence[str] = (), keep:
         warnings.append(f"{len(without)} animals have no line with '{target}' (first: {first_few(without)})")
     count = animals.nunique()
     if count < LEAST_ANIMALS:
-        said = "all lines are of one animal" if count == 1 else f"{count} animals"
-        raise OperatorError(f"{path}: column '{group}': expected at least {LEAST_ANIMALS} animals, got {said}")
+        counted = "all lines are of one animal" if count == 1 else f"{count} animals"
+        raise OperatorError(f"{path}: column '{group}': expected at least {LEAST_ANIMALS} animals, got {counted}")
     if truth.nunique() == 1:
         raise OperatorError(f"{path}: column '{target}': constant, {truth.iloc[0]:g} in every line; nothing to learn")
     warnings += describe_near(animals)
@@ -112,9 +112,11 @@ def _target(columns: Columns, target: str, warnings: list[str]) -> pd.Series:
     if all(found.missing):
         raise OperatorError(f"{columns.table.source}: column '{target}': no value in any line")
     cells = columns.table.column(target)
-    endless = [(index, f"expected a number, got {cells[index]}") for index in np.flatnonzero(np.isinf(found.values))]
+    infinite: list[int] = np.flatnonzero(np.isinf(found.values)).tolist()
+    endless = [(index, f"expected a number, got {cells[index]}") for index in infinite]
     limits = [(index, f"expected a number, got '{cells[index]}', a limit") for index in found.limits]
-    for index, text in sorted([*found.wrong, *endless, *limits]) or [found.question] * (found.question is not None):
+    unclear: list[tuple[int, str]] = [] if found.question is None else [found.question]
+    for index, text in sorted([*found.wrong, *endless, *limits]) or unclear:
         raise OperatorError(f"{columns.where(index, target)}: {text}")
     warnings += [f"column '{target}': {text}" for text in found.notes]
     lines = columns.table.lines

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -55,7 +55,7 @@ def as_booleans(columns: Columns, name: str) -> pd.Series | None:
     return pd.Series(values, list(columns.table.lines), name=name)
 
 
-def say_missing(words: dict[str, Iterable[tuple[str, int]]]) -> list[str]:
+def say_missing(words: Mapping[str, Iterable[tuple[str, int]]]) -> list[str]:
     """Return one sentence on the words that count as missing: {column: ((word, count), ...)}; none where none stood."""
     from collections import Counter
 

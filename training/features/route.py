@@ -88,7 +88,7 @@ def figures(table: FeatureTable, by_animal: Validated, by_row: Validated) -> dic
 
 
 def predictions(table: FeatureTable, found: Validated) -> pd.DataFrame:
-    """Return one row a reading with what a model that never saw the animal said."""
+    """Return one row a reading with what a model that never saw the animal predicted."""
     return pd.DataFrame(
         {
             "line": table.lines,

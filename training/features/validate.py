@@ -77,7 +77,8 @@ def animal_weights(animals: NDArray[np.object_]) -> Floats:
     """Return weights (n,), mean 1, under which every animal counts the same however many rows it has."""
     counts = pd.Series(animals).groupby(animals.astype(str)).transform("size").to_numpy()
     weights: Floats = 1.0 / counts
-    return weights / weights.mean()
+    scaled: Floats = weights / weights.mean()
+    return scaled
 
 
 def quantile_by_animal(scores: Floats, animals: NDArray[np.object_], coverage: float = COVERAGE) -> float:

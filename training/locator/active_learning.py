@@ -1,8 +1,8 @@
 """Active learning: the frames of videos or folders that are most worth labelling next, as a DeepLabCut project.
 
-Uncertain: the locator's doubt (training.locator.uncertainty). Diverse: greedily the frame with the largest product of
-doubt and distance, on thumbnails, to what is chosen already (the core-set idea of Sener and Savarese, ICLR 2018,
-weighed by uncertainty). Blurred frames and near-copies are left out.
+Uncertain: by what the locator finds in it (training.locator.uncertainty). Diverse: greedily the frame with the largest
+product of uncertainty and distance, on thumbnails, to what is chosen already (the core-set idea of Sener and Savarese,
+ICLR 2018, weighed by uncertainty). Blurred frames and near-copies are left out.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from edge.host.progress import progress
 from edge.vision.frame import Image
 from edge.vision.image import resize
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.preprocess import small_view
-from training.locator.uncertainty import Doubt, doubt_of
+from edge.vision.preprocess import SMALL_WIDTH, small_view
+from training.locator.uncertainty import Uncertainty, uncertainty_of
 
 NEAR_COPY = 0.012
 """Mean difference of two thumbnails, grey levels 0-1, under which they are the same scene."""
@@ -33,14 +33,14 @@ BLURRED = 0.35
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """One picture of a source: its number (frame of the video, place in the folder), thumbnail, sharpness, doubt."""
+    """One picture of a source: its number (of the frame, in the folder), thumbnail, sharpness and uncertainty."""
 
     source: Path
     number: int
     name: str
     thumbnail: NDArray[np.float32]
     sharpness: float
-    doubt: Doubt
+    uncertainty: Uncertainty
 
 
 def candidates(
@@ -54,7 +54,7 @@ def candidates(
     found = []
     for number, name, main in progress(pictures(source, look_at, faults=faults), look_at, source.name):
         found.append(
-            Candidate(source, number, name, _thumbnail(main), sharpness(main), doubt_of(main, model, px_per_mm))
+            Candidate(source, number, name, _thumbnail(main), sharpness(main), uncertainty_of(main, model, px_per_mm))
         )
     if not found:
         raise OperatorError(f"{source}: expected pictures, found none")
@@ -98,11 +98,11 @@ def choose(found: Sequence[Candidate], count: int) -> list[Candidate]:
     """Return up to `count` candidates, the most wanted first; fewer where the rest are blurred or near-copies."""
     sharp = _sharp_ones(found)
     thumbnails = np.stack([one.thumbnail.ravel() for one in sharp])
-    doubts = np.array([one.doubt.total for one in sharp]) + 0.02
+    uncertainties = np.array([one.uncertainty.total for one in sharp]) + 0.02
     apart = np.full(len(sharp), np.inf)
     chosen: list[Candidate] = []
     while len(chosen) < count:
-        worth = np.where(apart > NEAR_COPY, doubts * np.minimum(apart, 1.0), -1.0)
+        worth = np.where(apart > NEAR_COPY, uncertainties * np.minimum(apart, 1.0), -1.0)
         best = int(worth.argmax())
         if worth[best] < 0:
             break
@@ -113,7 +113,7 @@ def choose(found: Sequence[Candidate], count: int) -> list[Candidate]:
 
 def sharpness(main: Image) -> float:
     """Return the variance of the Laplacian of the small grey view (Pech-Pacheco et al., ICPR 2000), grey levels."""
-    grey = small_view(main, 320).astype(np.float32)
+    grey = small_view(main, SMALL_WIDTH).astype(np.float32)
     if min(grey.shape) < 3:
         return 0.0
     around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
@@ -130,4 +130,4 @@ def _sharp_ones(found: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _thumbnail(main: Image) -> NDArray[np.float32]:
-    return np.asarray(resize(small_view(main, 320), 32, 24), np.float32) / 255
+    return np.asarray(resize(small_view(main, SMALL_WIDTH), 32, 24), np.float32) / np.float32(255)

@@ -26,7 +26,7 @@ from training.whole_file import replacing
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class CrossValidation:
     """What a report trains: folds, steps of each stage, and how the frames are dealt out."""
 
     folds: int
@@ -48,53 +48,60 @@ class Found:
     both: NDArray[np.float64]
 
 
-def fold_of(project: Project, plan: Plan) -> NDArray[np.int64]:
+def fold_of(project: Project, validation: CrossValidation) -> NDArray[np.int64]:
     """Return each frame's fold, int64 (frames,).
 
     Raises:
         OperatorError: there are fewer frames than two a fold.
     """
     count = len(project.frames)
-    if count < 2 * plan.folds:
-        raise OperatorError(f"expected at least {2 * plan.folds} labelled frames for {plan.folds} folds, got {count}")
-    if plan.split == "blocks":
+    if count < 2 * validation.folds:
+        raise OperatorError(
+            f"expected at least {2 * validation.folds} labelled frames for {validation.folds} folds, got {count}"
+        )
+    if validation.split == "blocks":
         order = sorted(range(count), key=lambda index: str(project.frames[index].image))
         folds = np.empty(count, np.int64)
-        folds[order] = np.arange(count) * plan.folds // count
+        folds[order] = np.arange(count) * validation.folds // count
         return folds
-    folds = np.arange(count) % plan.folds
-    return np.random.default_rng([plan.seed, 5]).permutation(folds)
+    folds = np.arange(count) % validation.folds
+    return np.random.default_rng([validation.seed, 5]).permutation(folds)
 
 
 def predict_fold(
-    project: Project, data: LocatorData, specs: tuple[Centres, Parts], plan: Plan, fold: int, folder: Path
+    project: Project,
+    data: LocatorData,
+    specs: tuple[Centres, Parts],
+    validation: CrossValidation,
+    fold: int,
+    folder: Path,
 ) -> Found:
     """Return the predictions for one fold's animals, in the data's order; `folder` keeps them and the networks."""
-    held = fold_of(project, plan) == fold
-    return predict_held(project, data, specs, plan, ~held, held, folder)
+    held = fold_of(project, validation) == fold
+    return predict_held(project, data, specs, validation, ~held, held, folder)
 
 
 def predict_held(
     project: Project,
     data: LocatorData,
     specs: tuple[Centres, Parts],
-    plan: Plan,
+    validation: CrossValidation,
     train: NDArray[np.bool_],
     held: NDArray[np.bool_],
     folder: Path,
 ) -> Found:
     """Return the predictions for the frames `held` of networks trained on the frames `train`, bool (frames,) both."""
     path = folder / "predictions.npz"
-    mark = fingerprint(plan, train, held, data.wide, data.wide_keypoints)
+    mark = fingerprint(validation, train, held, data.wide, data.wide_keypoints)
     if path.exists():
         with np.load(path) as kept:
             if str(kept["mark"]) == mark:
                 return Found(kept["parts"], kept["both"])
     seen = train[data.frame]
     kept_at = Kept(folder)
-    recipes = Recipe(plan.centre_steps, 16), Recipe(plan.steps, 16)
-    first = fit_centres(data.views[train], data.centres[train], specs[0], recipes[0], plan.seed, kept_at)
-    second = fit_parts(data.wide[seen], data.wide_keypoints[seen], specs[1], recipes[1], plan.seed, kept_at)
+    recipes = Recipe(validation.centre_steps, 16), Recipe(validation.steps, 16)
+    first = fit_centres(data.views[train], data.centres[train], specs[0], recipes[0], validation.seed, kept_at)
+    second = fit_parts(data.wide[seen], data.wide_keypoints[seen], specs[1], recipes[1], validation.seed, kept_at)
     for stage in (first, second):
         Run(folder).save_stage(stage.content, stage.spec)
     chosen = held[data.frame]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from edge.contract.manifest import Centres, Parts
 from training.deeplabcut.frames import LocatorData, cut_project, scale_of
 from training.deeplabcut.read import Project, learnable, read_project
-from training.locator.cross_validation import Found, Plan, fold_of, predict_fold, predict_held
+from training.locator.cross_validation import CrossValidation, Found, fold_of, predict_fold, predict_held
 from training.locator.drawings import draw_plots, draw_worst
 from training.locator.fit import HIT_MM
 from training.locator.metrics import cross_calibrated, distances, pck, reliability, summary, suspects
@@ -34,7 +34,7 @@ class Options:
 
     project: Path
     out: Path
-    plan: Plan
+    validation: CrossValidation
     px_per_mm: float
     curve_steps: int
 
@@ -49,7 +49,7 @@ def report(options: Options) -> dict[str, Any]:
     scale = scale_of(project)
     specs = centres_spec(), parts_spec(project.keypoints, options.px_per_mm / scale)
     data = cut_project(project, *specs, scale)
-    folds = fold_of(project, options.plan)
+    folds = fold_of(project, options.validation)
     import_backend()
     found = _all_folds(project, data, specs, options)
     truth = np.concatenate([np.stack(frame.animals) for frame in project.frames])
@@ -57,11 +57,11 @@ def report(options: Options) -> dict[str, Any]:
     figures |= {
         "frames": len(project.frames),
         "animals": len(truth),
-        "folds": options.plan.folds,
-        "split": options.plan.split,
-        "steps": options.plan.steps,
-        "centre_steps": options.plan.centre_steps,
-        "seed": options.plan.seed,
+        "folds": options.validation.folds,
+        "split": options.validation.split,
+        "steps": options.validation.steps,
+        "centre_steps": options.validation.centre_steps,
+        "seed": options.validation.seed,
         "picture_px_per_crop_px": scale,
         "learning_curve": _curve(project, data, specs, options, truth) if options.curve_steps else [],
     }
@@ -104,11 +104,11 @@ def figures_of(
 
 
 def _all_folds(project: Project, data: LocatorData, specs: tuple[Centres, Parts], options: Options) -> Found:
-    folds = fold_of(project, options.plan)[data.frame]
+    folds = fold_of(project, options.validation)[data.frame]
     shape = (len(data.crops), len(project.keypoints), 3)
     parts, both = np.full(shape, np.nan), np.full(shape, np.nan)
-    for fold in range(options.plan.folds):
-        one = predict_fold(project, data, specs, options.plan, fold, options.out / f"fold-{fold + 1}")
+    for fold in range(options.validation.folds):
+        one = predict_fold(project, data, specs, options.validation, fold, options.out / f"fold-{fold + 1}")
         parts[folds == fold], both[folds == fold] = one.parts, one.both
     return Found(parts, both)
 
@@ -117,13 +117,15 @@ def _curve(
     project: Project, data: LocatorData, specs: tuple[Centres, Parts], options: Options, truth: NDArray[np.float64]
 ) -> list[dict[str, float]]:
     """Return the error on the first fold's frames of networks trained on ever more of the others, equal steps each."""
-    plan = Plan(options.plan.folds, options.curve_steps, 1, options.plan.split, options.plan.seed)
-    held = fold_of(project, plan) == 0
-    others = np.random.default_rng([plan.seed, 6]).permutation(np.flatnonzero(~held))
+    validation = CrossValidation(
+        options.validation.folds, options.curve_steps, 1, options.validation.split, options.validation.seed
+    )
+    held = fold_of(project, validation) == 0
+    others = np.random.default_rng([validation.seed, 6]).permutation(np.flatnonzero(~held))
     rows = []
     for count in (*[count for count in CURVE if count < len(others)], len(others)):
         train = np.isin(np.arange(len(held)), others[:count])
-        found = predict_held(project, data, specs, plan, train, held, options.out / f"curve-{count}")
+        found = predict_held(project, data, specs, validation, train, held, options.out / f"curve-{count}")
         rows.append({"frames": float(count), **summary(distances(found.parts, truth[held[data.frame]]))})
     return rows
 

@@ -11,8 +11,7 @@ from edge.contract.manifest import Parts
 from edge.vision.frame import Image
 from edge.vision.locate import decode_centres, decode_parts
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.preprocess import Crop, centres_input, parts_input, small_view
-from training.deeplabcut.frames import SMALL_WIDTH
+from edge.vision.preprocess import SMALL_WIDTH, Crop, centres_input, parts_input, small_view
 from training.networks.augment import mirror_order
 
 SPREAD_CELLS = 2.0
@@ -21,12 +20,12 @@ NUDGE_PX = 6.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Doubt:
-    """A frame's predictions, float64 (animals, parts, 3) x, y, likelihood, and its terms of doubt, 0-1 each.
+class Uncertainty:
+    """A frame's predictions, float64 (animals, parts, 3) x, y, likelihood, and its terms of uncertainty, 0-1 each.
 
     unlikely: 1 - mean likelihood. spread: the heatmaps' standard deviation, 1 from SPREAD_CELLS beyond a sharp peak.
     unstable: the mean distance between what is found in the crop, in its mirror image and in one cut NUDGE_PX beside,
-    1 from DISAGREEMENT_PX on. A frame without any animal has doubt 1: it is empty, or the first stage failed.
+    1 from DISAGREEMENT_PX on. A frame without any animal has uncertainty 1: it is empty, or the first stage failed.
     """
 
     points: NDArray[np.float64]
@@ -40,8 +39,8 @@ class Doubt:
         return (self.unlikely + self.spread + self.unstable) / 3
 
 
-def doubt_of(main: Image, model: LoadedModel, px_per_mm: float | None, most: int = 5) -> Doubt:
-    """Return the doubt of one picture, uint8 (h, w, 3)."""
+def uncertainty_of(main: Image, model: LoadedModel, px_per_mm: float | None, most: int = 5) -> Uncertainty:
+    """Return the uncertainty of one picture, uint8 (h, w, 3)."""
     spec, first = model.manifest.parts, model.manifest.centres
     peaks = decode_centres(model.centres.run(centres_input(small_view(main, SMALL_WIDTH), first)), first, most)
     height, width = main.shape[:2]
@@ -57,9 +56,9 @@ def doubt_of(main: Image, model: LoadedModel, px_per_mm: float | None, most: int
         terms.append((1 - points[:, 2].mean(), spread_of(logits), min(1.0, float(apart) / DISAGREEMENT_PX)))
         rows.append(points)
     if not rows:
-        return Doubt(np.empty((0, len(spec.keypoints), 3)), 1.0, 1.0, 1.0)
+        return Uncertainty(np.empty((0, len(spec.keypoints), 3)), 1.0, 1.0, 1.0)
     unlikely, spread, unstable = np.max(terms, axis=0)  # the worst animal makes the frame worth labelling
-    return Doubt(np.stack(rows), float(unlikely), float(spread), float(unstable))
+    return Uncertainty(np.stack(rows), float(unlikely), float(spread), float(unstable))
 
 
 def spread_of(logits: NDArray[np.float32]) -> float:

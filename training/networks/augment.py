@@ -46,7 +46,7 @@ def random_affine(
 def mirror_order(keypoints: Sequence[str]) -> list[int]:
     """Return where each part goes when the picture is mirrored: left and right change places.
 
-    Sides are told by the words left and right, or by a lone L or R (`ear_L`, `L-ear`, `earL`), whatever their case.
+    Sides are recognised by the words left and right, or by a lone L or R (`ear_L`, `L-ear`, `earL`), in any case.
     """
     sided = [_sides(name) for name in keypoints]
     other = {(stem, side): index for index, (stem, side) in enumerate(sided)}

@@ -17,19 +17,23 @@ FACTORS = {"age band": "age_band", "sex": "sex", "light": "light", "arm": "treat
 
 def section(material: Material) -> Section:
     """Return the shares of test readings that are refused, by level, each compared with all others."""
-    told = material.told.assign(age_band=age_band(material.told["age_days"].to_numpy(float)))
-    refused = ~told["accepted"].astype(bool)
-    figures: dict[str, Any] = {"refused": _share(refused, told), "reasons": _reasons(told[refused])}
+    predictions = material.predictions.assign(age_band=age_band(material.predictions["age_days"].to_numpy(float)))
+    refused = ~predictions["accepted"].astype(bool)
+    figures: dict[str, Any] = {"refused": _share(refused, predictions), "reasons": _reasons(predictions[refused])}
     tables, differing, missing = [], [], []
     for name, column in FACTORS.items():
-        levels = told[column].fillna("").astype(str)
-        order = bands_in_order(told["age_days"].to_numpy(float)) if name == "age band" else sorted(set(levels) - {""})
+        levels = predictions[column].fillna("").astype(str)
+        order = (
+            bands_in_order(predictions["age_days"].to_numpy(float))
+            if name == "age band"
+            else sorted(set(levels) - {""})
+        )
         if len(order) < 2:
-            said = f"one {name} only ({order[0]})" if order else f"no {name} is given"
-            figures[column] = {"missing": said}
-            missing.append(said)
+            reason = f"one {name} only ({order[0]})" if order else f"no {name} is given"
+            figures[column] = {"missing": reason}
+            missing.append(reason)
             continue
-        found = {level: _level(refused, levels == level, told) for level in order}
+        found = {level: _level(refused, levels == level, predictions) for level in order}
         figures[column] = found
         tables.append(_table(name, found))
         differing += [f"{name} {level}" for level, one in found.items() if _apart(one["more_than_others_95"])]
@@ -53,21 +57,24 @@ def section(material: Material) -> Section:
     )
 
 
-def _share(refused: pd.Series, told: pd.DataFrame, effect: float = float("nan")) -> dict[str, Any]:
-    count = effective_count(refused.to_numpy(), told["animal"].to_numpy(), effect)
+def _share(refused: pd.Series, predictions: pd.DataFrame, effect: float = float("nan")) -> dict[str, Any]:
+    count = effective_count(refused.to_numpy(), predictions["animal"].to_numpy(), effect)
     share = float(refused.mean())
     return {
-        "animals": int(told["animal"].nunique()),
-        "readings": len(told),
+        "animals": int(predictions["animal"].nunique()),
+        "readings": len(predictions),
         "share": share,
         "share_95": share_interval(share, count),
         "effective_readings": count,
     }
 
 
-def _level(refused: pd.Series, here: pd.Series, told: pd.DataFrame) -> dict[str, Any]:
-    effect = design_effect(refused.to_numpy(), told["animal"].to_numpy())
-    inside, outside = _share(refused[here], told[here], effect), _share(refused[~here], told[~here], effect)
+def _level(refused: pd.Series, here: pd.Series, predictions: pd.DataFrame) -> dict[str, Any]:
+    effect = design_effect(refused.to_numpy(), predictions["animal"].to_numpy())
+    inside, outside = (
+        _share(refused[here], predictions[here], effect),
+        _share(refused[~here], predictions[~here], effect),
+    )
     ends = share_difference(
         (inside["share"], inside["effective_readings"]), (outside["share"], outside["effective_readings"])
     )

@@ -17,7 +17,8 @@ def outside_body(height: int, width: int) -> NDArray[np.bool_]:
     and so does a bent one: what a background tells is then a little too much, never too little.
     """
     y, x = np.mgrid[0:height, 0:width]
-    return ((x + 0.5) / width * 2 - 1) ** 2 + ((y + 0.5) / height * 2 - 1) ** 2 > 1
+    outside: NDArray[np.bool_] = ((x + 0.5) / width * 2 - 1) ** 2 + ((y + 0.5) / height * 2 - 1) ** 2 > 1
+    return outside
 
 
 def background(crops: NDArray[np.uint8]) -> Floats:

@@ -17,7 +17,7 @@ from training.report.material import Floats, Material, thinned
 from training.report.plots import axes, bars, png
 from training.report.section import Picture, Section, Table, absent, between, number, weeks, weeks_between
 
-KEY, TITLE = "baselines", "What can be told without looking at the animal?"
+KEY, TITLE = "baselines", "What can be predicted without looking at the animal?"
 TABULAR = ("ridge-1", "boosting")
 MOST = 3000
 SIZES = ("body_length_mm", "girth_mm")
@@ -43,7 +43,7 @@ def section(material: Material) -> Section:
     truth, animals = material.age_days[rows], material.animal[rows]
     if np.ptp(truth) == 0:
         return absent(KEY, TITLE, "all readings are of one age, which a guess tells")
-    model = np.abs(material.told["gap_days"].to_numpy(float))
+    model = np.abs(material.predictions["gap_days"].to_numpy(float))
     groups = material.table["group"].to_numpy()[rows]
     figures: dict[str, Any] = {}
     notes = {"constant": "median of the training folds"}
@@ -57,20 +57,20 @@ def section(material: Material) -> Section:
         if "constant" not in figures:
             figures = {"constant": _against(constant, constant, model, animals, test, material.seed), **figures}
         figures[one.name] = _against(np.abs(found.predicted - truth), constant, model, animals, test, material.seed)
-    told = {name: one for name, one in figures.items() if "missing" not in one}
+    scored = {name: one for name, one in figures.items() if "missing" not in one}
     # The date of a simulated picture is nominal: all animals are born in one month.
     nominal = {"constant", "date"} if material.simulated else {"constant"}
-    best = min((name for name in told if name not in nominal), key=lambda name: told[name]["mae_days"])
-    rivals = [name for name, one in told.items() if not one["model_less_days_95"][0] > 0]
+    best = min((name for name in scored if name not in nominal), key=lambda name: scored[name]["mae_days"])
+    rivals = [name for name, one in scored.items() if not one["model_less_days_95"][0] > 0]
     return Section(
         KEY,
         TITLE,
-        f"The best of them, {best.replace('_', ' ')}, is wrong by {weeks(told[best]['mae_days'])} weeks, always "
-        f"guessing the median by {weeks(told['constant']['mae_days'])}, the model by {weeks(float(model.mean()))}.",
+        f"The best of them, {best.replace('_', ' ')}, is wrong by {weeks(scored[best]['mae_days'])} weeks, always "
+        f"guessing the median by {weeks(scored['constant']['mae_days'])}, the model by {weeks(float(model.mean()))}.",
         _text(material, len(rows)),
         figures | {"model_mae_days": float(model.mean())},
         (_table(figures, notes),),
-        (_picture(told, float(model.mean())),),
+        (_picture(scored, float(model.mean())),),
         beware=_beware(material, rivals),
     )
 
@@ -111,8 +111,8 @@ def _size(table: pd.DataFrame) -> Baseline:
     for prefix in ("", TRUTH):
         names = [f"{prefix}{size}" for size in SIZES if f"{prefix}{size}" in table]
         if names and table[names].notna().any(axis=None):
-            said = f"{what} that the picture was drawn from" if prefix else what
-            return Baseline("body_size", said, table[names])
+            stated = f"{what} that the picture was drawn from" if prefix else what
+            return Baseline("body_size", stated, table[names])
     reason = f"no animal has a value in column {' or '.join(SIZES)}; `crops` measures the length where it cuts"
     return Baseline("body_size", what, None, reason=reason)
 
@@ -161,7 +161,7 @@ def _against(
 
 
 def _text(material: Material, count: int) -> tuple[str, ...]:
-    said = [
+    stated = [
         f"Each baseline is cross-fitted in 5 folds over {count} readings of all animals: an animal, and who ever "
         "shared a cage with it, is on one side only. Ridge regression or gradient boosting, whichever is better in "
         "inner folds; ridge for pixels. Figures are of the test animals, so that they stand beside the model's.",
@@ -169,12 +169,12 @@ def _text(material: Material, count: int) -> tuple[str, ...]:
         "model is not shown to be better.",
     ]
     if material.simulated:
-        said.append(
+        stated.append(
             "Simulated animals are all born in one month, so the date tells their age, and no picture shows it: it is "
             "left out of the answer. With real animals the same figure warns of a cohort design: age is then date plus "
             "a constant."
         )
-    return tuple(said)
+    return tuple(stated)
 
 
 def _beware(material: Material, rivals: list[str]) -> str:
@@ -204,11 +204,13 @@ def _table(figures: dict[str, Any], notes: dict[str, str]) -> Table:
     return Table(columns, tuple(rows))
 
 
-def _picture(told: dict[str, Any], model_days: float) -> Picture:
-    figure, (axis,) = axes(1, 7.5, 0.32 * len(told) + 1.1)
-    scale = told["constant"]["mae_days"]
-    ends = np.array([one["mae_ratio_95"] for one in told.values()])
-    bars(axis, [name.replace("_", " ") for name in told], np.array([one["mae_ratio"] for one in told.values()]), ends)
+def _picture(scored: dict[str, Any], model_days: float) -> Picture:
+    figure, (axis,) = axes(1, 7.5, 0.32 * len(scored) + 1.1)
+    scale = scored["constant"]["mae_days"]
+    ends = np.array([one["mae_ratio_95"] for one in scored.values()])
+    bars(
+        axis, [name.replace("_", " ") for name in scored], np.array([one["mae_ratio"] for one in scored.values()]), ends
+    )
     if scale > 0:
         axis.axvline(model_days / scale, color="#c0562f", lw=1.5, label="model")
     axis.axvline(1, color="#888888", lw=0.8, ls="--", label="constant")

@@ -19,15 +19,15 @@ PIT_BINS = 10
 
 def section(material: Material) -> Section:
     """Return coverage and width of the 90% intervals, and the distribution's PIT, on the test readings."""
-    told = material.told
-    age, animals = told["age_days"].to_numpy(float), told["animal"].to_numpy()
-    covered = ((told["low_90_days"] <= age) & (age <= told["high_90_days"])).to_numpy()
-    width = (told["high_90_days"] - told["low_90_days"]).to_numpy(float)
+    predictions = material.predictions
+    age, animals = predictions["age_days"].to_numpy(float), predictions["animal"].to_numpy()
+    covered = ((predictions["low_90_days"] <= age) & (age <= predictions["high_90_days"])).to_numpy()
+    width = (predictions["high_90_days"] - predictions["low_90_days"]).to_numpy(float)
     weights = animal_weights(animals)
     pit = pit_of(material.probabilities, np.array(material.spec.bin_centres_days), age)
     whole = _covered(covered, width, animals)
     by_band = {}
-    bands = {"true_age": age_band(age), "predicted_age": age_band(told["predicted_days"].to_numpy(float))}
+    bands = {"true_age": age_band(age), "predicted_age": age_band(predictions["predicted_days"].to_numpy(float))}
     for kind, band in bands.items():
         order = [name for name in bands_in_order(np.arange(0, 1000, 10.0)) if (band == name).any()]
         by_band[kind] = {

@@ -21,9 +21,9 @@ LEAST = 10
 
 def section(material: Material) -> Section:
     """Return the absolute error of the test readings by their domain score."""
-    score = material.told["domain_score"].to_numpy(float)
-    error = material.told["gap_days"].abs().to_numpy(float)
-    animals = material.told["animal"].to_numpy()
+    score = material.predictions["domain_score"].to_numpy(float)
+    error = material.predictions["gap_days"].abs().to_numpy(float)
+    animals = material.predictions["animal"].to_numpy()
     if len(score) < LEAST or np.ptp(score) == 0:
         return absent(KEY, TITLE, f"expected at least {LEAST} test readings of different scores, got {len(score)}")
 

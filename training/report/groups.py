@@ -23,15 +23,18 @@ _COLUMNS = ("", "animals", "readings", "MAE, weeks", "95%", "MAE / constant", "9
 
 def section(material: Material) -> Section:
     """Return the errors of the test readings, all together and level by level."""
-    told = with_errors(material.told, material.median_days)
-    whole = level_figures(told, material.seed)
+    predictions = with_errors(material.predictions, material.median_days)
+    whole = level_figures(predictions, material.seed)
     figures: dict[str, Any] = {"all": whole}
     tables = [_table("all test animals", {"all": whole}, {})]
     spread: dict[str, float] = {}
     for factor in FACTORS:
-        levels = _levels(told, factor)
-        found = {name: level_figures(told[levels == name], material.seed) for name in _order(told, levels, factor)}
-        test = difference_p(told, levels) if len(found) > 1 and factor != "age band" else float("nan")
+        levels = _levels(predictions, factor)
+        found = {
+            name: level_figures(predictions[levels == name], material.seed)
+            for name in _order(predictions, levels, factor)
+        }
+        test = difference_p(predictions, levels) if len(found) > 1 and factor != "age band" else float("nan")
         if np.isfinite(test):
             spread[factor] = test
         figures[factor.replace(" ", "_")] = {"levels": found, "p_no_difference_of_bias": test}
@@ -59,24 +62,24 @@ def section(material: Material) -> Section:
     )
 
 
-def with_errors(told: pd.DataFrame, median_days: float) -> pd.DataFrame:
+def with_errors(predictions: pd.DataFrame, median_days: float) -> pd.DataFrame:
     """Return the predictions with error_days, constant_days (the constant guess's error) and age_band."""
-    age = told["age_days"].to_numpy(float)
-    return told.assign(
-        error_days=told["gap_days"].abs(), constant_days=np.abs(median_days - age), age_band=age_band(age)
+    age = predictions["age_days"].to_numpy(float)
+    return predictions.assign(
+        error_days=predictions["gap_days"].abs(), constant_days=np.abs(median_days - age), age_band=age_band(age)
     )
 
 
-def level_figures(told: pd.DataFrame, seed: int = 1) -> dict[str, Any]:
+def level_figures(predictions: pd.DataFrame, seed: int = 1) -> dict[str, Any]:
     """Return n, MAE, MAE / constant and bias of readings `with_errors`, each with its 95% interval by animal."""
-    animals = told["animal"].to_numpy()
-    sums = np.column_stack([told["error_days"], told["constant_days"], told["gap_days"], np.ones(len(told))]).astype(
-        float
-    )
+    animals = predictions["animal"].to_numpy()
+    sums = np.column_stack(
+        [predictions["error_days"], predictions["constant_days"], predictions["gap_days"], np.ones(len(predictions))]
+    ).astype(float)
     error, constant, gap, count = sums.sum(axis=0)
     return {
         "animals": len(np.unique(animals)),
-        "readings": len(told),
+        "readings": len(predictions),
         "mae_days": error / count,
         "mae_days_95": by_animal(animals, sums, lambda s: s[:, 0] / s[:, 3], seed),
         "mae_ratio": error / constant if constant > 0 else float("nan"),
@@ -86,11 +89,11 @@ def level_figures(told: pd.DataFrame, seed: int = 1) -> dict[str, Any]:
     }
 
 
-def difference_p(told: pd.DataFrame, levels: pd.Series) -> float:
+def difference_p(predictions: pd.DataFrame, levels: pd.Series) -> float:
     """Return p of no difference between levels of the animals' mean gap at given age; NaN where no test is possible."""
-    age, gap = told["age_days"].to_numpy(float), told["gap_days"].to_numpy(float)
+    age, gap = predictions["age_days"].to_numpy(float), predictions["gap_days"].to_numpy(float)
     line = np.polyfit(age, gap, 1) if np.ptp(age) > 0 else np.zeros(2)
-    left = pd.DataFrame({"animal": told["animal"], "level": levels, "left": gap - np.polyval(line, age)})
+    left = pd.DataFrame({"animal": predictions["animal"], "level": levels, "left": gap - np.polyval(line, age)})
     means = left.groupby(["animal", "level"])["left"].mean().reset_index()
     groups = [rows["left"].to_numpy() for _, rows in means.groupby("level") if len(rows) >= 2]
     if len(groups) < 2 or np.ptp(np.concatenate(groups)) == 0:
@@ -104,17 +107,17 @@ def _beware(animals: int, differing: list[str], tests: int) -> str:
     return (few + bias).strip()
 
 
-def _levels(told: pd.DataFrame, factor: str) -> pd.Series:
+def _levels(predictions: pd.DataFrame, factor: str) -> pd.Series:
     if factor == "age band":
-        return told["age_band"]
-    values = told[factor].fillna("").astype(str)
+        return predictions["age_band"]
+    values = predictions[factor].fillna("").astype(str)
     return values.where(values != "", UNKNOWN)
 
 
-def _order(told: pd.DataFrame, levels: pd.Series, factor: str) -> list[str]:
+def _order(predictions: pd.DataFrame, levels: pd.Series, factor: str) -> list[str]:
     if factor == "age band":
-        return bands_in_order(told["age_days"].to_numpy(float))
-    animals = told.groupby(levels)["animal"].nunique()
+        return bands_in_order(predictions["age_days"].to_numpy(float))
+    animals = predictions.groupby(levels)["animal"].nunique()
     return list(animals.sort_index().sort_values(ascending=False, kind="stable").index)
 
 

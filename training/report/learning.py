@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,7 +59,7 @@ def section(material: Material) -> Section:
 
 def _curve(
     material: Material, first: Floats, second: Floats, head: str, train: NDArray[np.intp], test: NDArray[np.intp]
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     animals, names = material.animal[train], np.unique(material.animal[train])
     age, truth = material.age_days[train], material.age_days[test]
     found = []
@@ -80,7 +82,7 @@ def _curve(
     return found
 
 
-def _table(figures: dict[str, list[dict[str, object]]]) -> Table:
+def _table(figures: dict[str, list[dict[str, Any]]]) -> Table:
     rows = tuple(
         (str(one["animals"]), *(f"{weeks(each['mae_days'])} ({weeks_between(each['mae_days_95'])})" for each in pair))
         for one, pair in zip(figures["embedding"], zip(*figures.values(), strict=True), strict=True)
@@ -88,7 +90,7 @@ def _table(figures: dict[str, list[dict[str, object]]]) -> Table:
     return Table(("training animals", *(f"{_HEADS[name]}: MAE, weeks (95%)" for name in figures)), rows)
 
 
-def _picture(figures: dict[str, list[dict[str, object]]]) -> Picture:
+def _picture(figures: dict[str, list[dict[str, Any]]]) -> Picture:
     figure, (axis,) = axes(1, 6.5, 3.8)
     for (name, curve), colour in zip(figures.items(), (BLUE, RED), strict=True):
         counts = [one["animals"] for one in curve]

@@ -17,13 +17,19 @@ PIXELS = ("ridge-1000",)
 """For grey squares: many and alike, so shrunk strongly."""
 
 
-def predict(train: Floats, age_days: Floats, test: Floats, seed: int = 1, name: str = HEAD[0]) -> Floats:
+def predict(
+    train: NDArray[np.floating],
+    age_days: NDArray[np.floating],
+    test: NDArray[np.floating],
+    seed: int = 1,
+    name: str = HEAD[0],
+) -> Floats:
     """Return ages (m,) of features (m, k) by a head fitted on features (n, k) and ages (n,).
 
     Predictions stay within the ages that were seen: a straight line knows no end of life.
     """
     frame, other = _frame(train), _frame(test)
-    model = fit_model(name, frame, age_days, None, (), seed)
+    model = fit_model(name, frame, age_days.astype(np.float64), None, (), seed)
     found: Floats = np.asarray(model.predict(other), np.float64)
     return np.clip(found, age_days.min(), age_days.max())
 
@@ -64,5 +70,5 @@ def _table(
     )
 
 
-def _frame(values: Floats) -> pd.DataFrame:
+def _frame(values: NDArray[np.floating]) -> pd.DataFrame:
     return pd.DataFrame(values.astype(float), columns=[f"e{number:03d}" for number in range(values.shape[1])])

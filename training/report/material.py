@@ -1,4 +1,4 @@
-"""What all sections are made of: readings with what is known and said of them."""
+"""What all sections are made of: readings with what is known and predicted of them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ class Material:
 
     table: n rows of the crops' table, with `animal` (int), `group` (int: what is never split, a cage or an animal) and
     `split` (train, calibration, test). crops uint8 (n, h, w, c). embeddings float32 (n, size), NaN where a training
-    reading was left out. told: predictions.csv's columns of the test readings, in the table's order, `animal` too.
-    content: the int8 network. median_days: of the training readings, the constant guess. again: the same columns as
-    `told`, of further animals that were read repeatedly, where there are any.
+    reading was left out. predictions: predictions.csv's columns of the test readings, in the table's order, with
+    `animal`. content: the int8 network. median_days: of the training readings, the constant guess. again: the same
+    columns as `predictions`, of further animals that were read repeatedly, where there are any.
     """
 
     table: pd.DataFrame
     crops: NDArray[np.uint8]
     embeddings: NDArray[np.float32]
-    told: pd.DataFrame
+    predictions: pd.DataFrame
     spec: Age
     calibration: Calibration
     content: bytes
@@ -47,12 +47,14 @@ class Material:
     @property
     def age_days(self) -> Floats:
         """Return the true ages (n,)."""
-        return self.table["age_days"].to_numpy(np.float64)
+        ages: Floats = self.table["age_days"].to_numpy(np.float64)
+        return ages
 
     @property
     def animal(self) -> NDArray[np.int_]:
         """Return the animals (n,)."""
-        return self.table["animal"].to_numpy()
+        animals: NDArray[np.int_] = self.table["animal"].to_numpy()
+        return animals
 
     def side(self, *names: str) -> NDArray[np.intp]:
         """Return the rows of these splits that have an embedding."""
@@ -70,11 +72,11 @@ def gather(
     table: pd.DataFrame,
     split: Split,
     held: NDArray[np.float32],
-    told: pd.DataFrame,
+    predictions: pd.DataFrame,
     model: tuple[bytes, Age, Calibration],
     seed: int,
 ) -> Material:
-    """Return the material; held: embeddings of the calibration and test readings; told: predictions of the same."""
+    """Return the material; held: embeddings of the calibration and test readings; predictions: those of the same."""
     content, spec, calibration = model
     side = np.where(split.train, "train", np.where(split.test, "test", "calibration"))
     known = table.assign(animal=data.animal, group=data.group, split=side)
@@ -82,13 +84,13 @@ def gather(
     embeddings[~split.train] = held
     some = thinned(data.animal, np.flatnonzero(split.train), MOST_TRAINING)
     embeddings[some] = int8_embeddings(content, data.crops[some])
-    test = told["split"] == "test"
-    of_test = told[test].reset_index(drop=True).assign(animal=data.animal[split.test])
+    test = predictions["split"] == "test"
+    of_test = predictions[test].reset_index(drop=True).assign(animal=data.animal[split.test])
     median = float(np.median(data.age_days[split.train]))
     return Material(known, data.crops, embeddings, of_test, spec, calibration, content, median, data.simulated, seed)
 
 
-def thinned(animals: NDArray[np.int_], rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+def thinned(animals: NDArray[np.integer], rows: NDArray[np.intp], most: int) -> NDArray[np.intp]:
     """Return at most about `most` of the rows, every k-th in the order of their animals."""
     if len(rows) <= most:
         return rows

@@ -49,8 +49,8 @@ def page(title: str, notice: str, sections: Sequence[Section], metrics: Mapping[
     import jinja2
 
     template = jinja2.Environment(autoescape=True).from_string(_PAGE)
-    told = [(name, f"{value:.4g}") for name, value in metrics.items()]
-    return template.render(title=title, notice=notice, sections=sections, metrics=told, encoded=_encoded)
+    shown = [(name, f"{value:.4g}") for name, value in metrics.items()]
+    return template.render(title=title, notice=notice, sections=sections, metrics=shown, encoded=_encoded)
 
 
 def _encoded(png: bytes) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from training.report.intervals import resampled
 from training.report.material import Floats, Material
@@ -14,13 +17,13 @@ KEY, TITLE = "regression_to_the_mean", "Do the young look too old and the old to
 
 def section(material: Material) -> Section:
     """Return the slopes of the raw and the corrected gap over age on the test animals."""
-    told = material.told
-    age, raw = told["age_days"].to_numpy(float), told["gap_days"].to_numpy(float)
-    corrected = told["corrected_gap_days"].to_numpy(float)
-    animals = told["animal"].to_numpy()
+    predictions = material.predictions
+    age, raw = predictions["age_days"].to_numpy(float), predictions["gap_days"].to_numpy(float)
+    corrected = predictions["corrected_gap_days"].to_numpy(float)
+    animals = predictions["animal"].to_numpy()
     if np.ptp(age) == 0:
         return absent(KEY, TITLE, "all test readings are of one age")
-    figures = {"raw": _slope(age, raw, animals, material.seed)}
+    figures: dict[str, dict[str, Any]] = {"raw": _slope(age, raw, animals, material.seed)}
     has_corrected = bool(np.isfinite(corrected).all())
     figures["corrected"] = (
         _slope(age, corrected, animals, material.seed)
@@ -39,7 +42,7 @@ def section(material: Material) -> Section:
             "Raw gap: predicted minus true age. Corrected gap: the raw one less its straight line over age, fitted on "
             "the calibration animals. Both stand in predictions.csv in columns of their own.",
             "Accuracy is stated from raw predictions only: the correction needs the true age, and a model does not "
-            "get better by being told the answer (PMC8357007, PMC9188975). Use the corrected gap to compare animals "
+            "get better by being given the answer (PMC8357007, PMC9188975). Use the corrected gap to compare animals "
             "of different ages, with age as a covariate all the same.",
         ),
         {**figures, "bias_days_youngest_fifth": ends["youngest"], "bias_days_oldest_fifth": ends["oldest"]},
@@ -47,8 +50,8 @@ def section(material: Material) -> Section:
     )
 
 
-def _slope(age: Floats, gap: Floats, animals: Floats, seed: int) -> dict[str, object]:
-    def of(rows: Floats) -> float:
+def _slope(age: Floats, gap: Floats, animals: NDArray[np.int_], seed: int) -> dict[str, Any]:
+    def of(rows: NDArray[np.intp]) -> float:
         return float(np.polyfit(age[rows], gap[rows], 1)[0]) if np.ptp(age[rows]) > 0 else float("nan")
 
     return {"gap_slope": of(np.arange(len(age))), "gap_slope_95": resampled(animals, of, seed)}

@@ -14,7 +14,7 @@ from training.report.section import Section, Table, absent, between, number, wee
 from training.statistics.errors import fit_errors
 from training.statistics.reliability import Reliability, reliability
 
-KEY, TITLE = "test_retest", "Does it say the same again?"
+KEY, TITLE = "test_retest", "Does it give the same age again?"
 WINDOW_DAYS = 7.0
 """Looks do not change within a week by more than a week's ageing, which the gap leaves out."""
 LEAST_ANIMALS = 5
@@ -22,18 +22,18 @@ FEW = 20
 
 
 def section(material: Material) -> Section:
-    """Return ICC, SEM and minimal detectable change of accepted readings; over months too where it can be told."""
-    told = material.told if material.again is None else material.again
-    told = told.assign(gap=_gap(told))[told["accepted"].astype(bool)]
+    """Return ICC, SEM and minimal detectable change of accepted readings; over months too where they allow it."""
+    predictions = material.predictions if material.again is None else material.again
+    predictions = predictions.assign(gap=_gap(predictions))[predictions["accepted"].astype(bool)]
     found: dict[str, tuple[Reliability, Reliability]] = {}
-    for unit, readings in (("reading", told), ("day", day_means(told))):
+    for unit, readings in (("reading", predictions), ("day", day_means(predictions))):
         chosen = repeated(readings)
-        if chosen is None or (unit == "day" and len(readings) == len(told)):
+        if chosen is None or (unit == "day" and len(readings) == len(predictions)):
             continue
         gaps = np.array([rows["gap"].to_numpy(float) for rows in chosen])
         ages = np.array([rows["predicted_days"].to_numpy(float) for rows in chosen])
         found[unit] = reliability(gaps), reliability(ages)
-    months = _over_months(material.told)
+    months = _over_months(material.predictions)
     if not found and "missing" in months:
         return absent(KEY, TITLE, f"{_too_few()}; {months['missing']}")
     figures = {
@@ -60,13 +60,14 @@ def section(material: Material) -> Section:
     )
 
 
-def repeated(told: pd.DataFrame, window_days: float = WINDOW_DAYS) -> list[pd.DataFrame] | None:
+def repeated(predictions: pd.DataFrame, window_days: float = WINDOW_DAYS) -> list[pd.DataFrame] | None:
     """Return for each animal its k readings nearest in age, within the window; None below LEAST_ANIMALS.
 
-    told: animal, age_days. k is the number, from 2, that leaves most readings in; ties go to more readings an animal.
+    predictions: animal, age_days. k is the number, from 2, that leaves most readings in; ties go to more readings an
+    animal.
     """
     best: dict[int, pd.DataFrame] = {}
-    for animal, rows in told.sort_values("age_days", kind="stable").groupby("animal"):
+    for animal, rows in predictions.sort_values("age_days", kind="stable").groupby("animal"):
         age = rows["age_days"].to_numpy(float)
         ends = np.searchsorted(age, age + window_days, side="right")
         start = int(np.argmax(ends - np.arange(len(age))))
@@ -80,25 +81,30 @@ def repeated(told: pd.DataFrame, window_days: float = WINDOW_DAYS) -> list[pd.Da
     return [rows.iloc[:k] for rows in best.values() if len(rows) >= k]
 
 
-def day_means(told: pd.DataFrame) -> pd.DataFrame:
+def day_means(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return one row an animal and day: the mean of its readings."""
-    day = np.floor(told["age_days"])
-    return told.assign(day=day).groupby(["animal", "day"])[["age_days", "gap", "predicted_days"]].mean().reset_index()
+    day = np.floor(predictions["age_days"])
+    return (
+        predictions.assign(day=day)
+        .groupby(["animal", "day"])[["age_days", "gap", "predicted_days"]]
+        .mean()
+        .reset_index()
+    )
 
 
-def _gap(told: pd.DataFrame) -> Floats:
+def _gap(predictions: pd.DataFrame) -> Floats:
     """Return the corrected gap, or where there is none the raw one less its own line on age."""
-    corrected = told["corrected_gap_days"].to_numpy(float)
+    corrected: Floats = predictions["corrected_gap_days"].to_numpy(float)
     if np.isfinite(corrected).all():
         return corrected
-    age, gap = told["age_days"].to_numpy(float), told["gap_days"].to_numpy(float)
+    age, gap = predictions["age_days"].to_numpy(float), predictions["gap_days"].to_numpy(float)
     line = np.polyfit(age, gap, 1) if np.ptp(age) > 0 else np.array([0.0, gap.mean()])
     return np.asarray(gap - np.polyval(line, age))
 
 
-def _over_months(told: pd.DataFrame) -> dict[str, Any]:
+def _over_months(predictions: pd.DataFrame) -> dict[str, Any]:
     try:
-        model = fit_errors(told.assign(subject=told["animal"]), "over months")
+        model = fit_errors(predictions.assign(subject=predictions["animal"]), "over months")
     except OperatorError as error:
         return {"missing": str(error).partition(";")[0]}
     figures = model.figures()

@@ -85,9 +85,9 @@ def occlusion(crop: Pixels, age_of: Callable[[Pixels], Floats]) -> Floats:
 
 def typical(material: Material) -> NDArray[np.intp]:
     """Return up to CROPS test readings, the youngest first: in each share of ages the one of the most usual error."""
-    told = material.told
-    order = np.argsort(told["age_days"].to_numpy(float), kind="stable")
-    error = told["gap_days"].abs().to_numpy(float)
+    predictions = material.predictions
+    order = np.argsort(predictions["age_days"].to_numpy(float), kind="stable")
+    error = predictions["gap_days"].abs().to_numpy(float)
     usual = np.median(error)
     parts = np.array_split(order, min(CROPS, len(order)))
     return np.array([part[np.argmin(np.abs(error[part] - usual))] for part in parts])
@@ -114,12 +114,12 @@ def _picture(crops: Pixels, maps: list[Floats], material: Material, chosen: NDAr
     for axis in found:
         axis.set_axis_off()
     for axis, crop, change, row in zip(found, crops, maps, chosen, strict=False):
-        told = material.told.iloc[row]
+        reading = material.predictions.iloc[row]
         axis.imshow(crop.mean(axis=2), cmap="gray", vmin=0, vmax=255)
         strength = np.clip(np.abs(change) / 7 / most, 0, 1) * 0.65
         shown = axis.imshow(change / 7, cmap="RdBu_r", vmin=-most, vmax=most, alpha=strength)
-        said = f"is {told['age_days'] / 7:.0f}, looks {told['predicted_days'] / 7:.0f} weeks"
-        axis.set_title(f"{said}, {told['light'] or 'light not given'}", fontsize=9)
+        title = f"is {reading['age_days'] / 7:.0f}, looks {reading['predicted_days'] / 7:.0f} weeks"
+        axis.set_title(f"{title}, {reading['light'] or 'light not given'}", fontsize=9)
     if shown is not None:
         from matplotlib.cm import ScalarMappable
 

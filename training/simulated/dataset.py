@@ -13,8 +13,6 @@ from edge.errors import OperatorError
 from training.run import DATA, Run
 from training.whole_file import replacing
 
-SMALL_WIDTH = 320
-"""Width of the small view, pixels, from which the locator's first stage gets its input."""
 MAX_CENTRES = 5
 
 
@@ -43,7 +41,7 @@ class Dataset:
     def save(self, path: Path) -> None:
         """Write one .npz, uncompressed, whole or not at all."""
         with replacing(path) as half:
-            np.savez(half, **{field.name: getattr(self, field.name) for field in fields(self)})  # type: ignore[arg-type]
+            np.savez(half, **{field.name: getattr(self, field.name) for field in fields(self)})
 
     @classmethod
     def load(cls, path: Path) -> Dataset:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,15 +18,15 @@ from numpy.typing import NDArray
 from edge.host.progress import progress
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame
 from edge.simulate.activity import Posture
-from edge.simulate.truth import AnimalTruth
-from edge.vision.preprocess import age_input, centres_input, parts_input, small_view
-from training.networks.shapes import KEYPOINTS, age_spec, centres_spec, parts_spec
+from edge.simulate.truth import AnimalTruth, Light
+from edge.vision.preprocess import SMALL_WIDTH, centres_input, parts_input, small_view
+from training.networks.shapes import KEYPOINTS, centres_spec, parts_spec
 from training.run import CROP_TABLE, DATA, Run
-from training.simulated.dataset import MAX_CENTRES, SMALL_WIDTH, Dataset
+from training.simulated.dataset import MAX_CENTRES, Dataset
+from training.simulated.readable import readable_crop
 from training.simulated.table import animals_of, crops_of
 
 _OUT: tuple[Posture, ...] = ("stretched", "walking", "stretched", "walking", "grooming", "rearing")
-_JITTER_MM = 1.0  # what the locator is off by, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _times(visits: Visits, rng: np.random.Generator) -> Iterator[datetime]:
 
 
 def _photograph(cage: SimulatedCage, count: int, at: datetime, rng: np.random.Generator) -> SimulatedFrame:
-    light = "white" if rng.random() < 0.5 else "infrared"
+    light: Light = "white" if rng.random() < 0.5 else "infrared"
     faults = SceneFaults(
         empty=bool(rng.random() < 0.04),
         exposure_factor=float(np.exp(rng.normal(0, 0.12))),
@@ -142,21 +143,12 @@ def _take_animal(
     rows["parts"].append(crop.pixels)
     rows["keypoints"].append(points)
     rows["part_cage"].append(cage)
-    snout, tail_base = animal.keypoints["snout"], animal.keypoints["tail_base"]
-    stretched = animal.posture not in ("curled", "huddled") and animal.visible_fraction > 0.8
-    if not (stretched and snout[2] and tail_base[2] and 50 <= animal.age_days <= 930):
+    if not 50 <= animal.age_days <= 930:
         return
-    jitter = rng.normal(0, _JITTER_MM * scale, 4)
-    age_crop = age_input(
-        frame.image,
-        (snout[0] + jitter[0], snout[1] + jitter[1]),
-        (tail_base[0] + jitter[2], tail_base[1] + jitter[3]),
-        scale,
-        age_spec(),
-    )
-    if age_crop.inside < 0.85:
+    age_crop = readable_crop(frame.image, frame.truth, animal, rng)
+    if age_crop is None:
         return
-    rows["crops"].append(age_crop.pixels)
+    rows["crops"].append(age_crop)
     rows["age_days"].append(animal.age_days)
     rows["animal"].append(number)
     rows["cage"].append(cage)
@@ -191,7 +183,7 @@ _DTYPES = {
 
 
 def _to_arrays(rows: dict[str, list[object]]) -> Dataset:
-    arrays = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for name, values in rows.items():
         dtype = _DTYPES.get(name, np.int32)
         arrays[name] = np.array(values, dtype) if values else np.zeros(_EMPTY.get(name, (0,)), dtype)

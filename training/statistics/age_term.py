@@ -42,7 +42,7 @@ def age_columns(age_days: Floats, knots: Floats) -> Floats:
     The curved columns have SD 1 and are orthogonal to the line and to each other, so that no model is ill-conditioned.
     The spline is Harrell's restricted one: cubic between the knots, straight beyond the outermost.
     """
-    line = age_days - age_days.mean()
+    line: Floats = age_days - age_days.mean()
     found = [line]
     if not len(knots):
         return line[:, None]

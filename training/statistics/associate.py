@@ -13,22 +13,22 @@ from edge.errors import OperatorError
 from training.statistics.cohort import Cohort, read_cohort, split_cohort
 from training.statistics.figures import forest, survival_curves
 from training.statistics.intervention import intervene
-from training.statistics.panel import Plan, associate, gap_unit, replicate, survival_table
-from training.statistics.write import write_report
+from training.statistics.panel import AnalysisPlan, associate, gap_unit, replicate, survival_table
+from training.statistics.write import Written, write_report
 
 
 def associate_files(
     out: Path,
     predictions: Path,
     phenotypes: Path | None,
-    plan: Plan,
+    plan: AnalysisPlan,
     *,
     validate: str | None = None,
     by: str | None = None,
     discovery: str | None = None,
     seed: int = 1,
-) -> list[str]:
-    """Write the report into `out` and return it in plain words.
+) -> Written:
+    """Write the report into `out` and return its sentences and their figures.
 
     Raises:
         OperatorError: nothing is asked, or file, row and column of what is wrong.
@@ -70,7 +70,7 @@ def associate_files(
     return write_report(out, cohorts, tables, interventions, at_risk, unit, plan.age_term)
 
 
-def _intervene(cohort: Cohort, plan: Plan, seed: int) -> list[dict[str, Any]]:
+def _intervene(cohort: Cohort, plan: AnalysisPlan, seed: int) -> list[dict[str, Any]]:
     """Return the ratios of ageing rates, p corrected for several arms; none where no animal was read on two days."""
     if plan.treatment is None:
         return []

@@ -34,7 +34,7 @@ def association_power(
     knows that gap with an error, which weakens the correlation; each column of the age term costs a degree of freedom;
     HC3 errors are wider by the leverage of the animals that tell most, (columns + 3) / animals for a normal gap.
     """
-    pictures = max(1, design.readings_a_day) if errors.days_told_apart else 1
+    pictures = max(1, design.readings_a_day) if errors.days_separable else 1
     noise = (errors.day_sd**2 + errors.reading_sd**2 / pictures) / max(1.0, design.readings * (1 - design.missed))
     own = errors.animal_sd**2
     seen = correlation * float(np.sqrt(own / (own + noise)))

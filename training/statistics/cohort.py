@@ -52,9 +52,9 @@ def read_cohort(predictions: Path, phenotypes: Path | None, name: str) -> Cohort
     Raises:
         OperatorError: file, row and column of what is wrong; no animal is in both.
     """
-    readings, refused, said = read_gaps(predictions)
+    readings, refused, remarks = read_gaps(predictions)
     if phenotypes is None:
-        return _cohort(name, readings, None, str(predictions), refused, said)
+        return _cohort(name, readings, None, str(predictions), refused, remarks)
     table = read_table(phenotypes)
     key = "subject" if "subject" in table else "cage"
     column(table, key, phenotypes)
@@ -63,10 +63,10 @@ def read_cohort(predictions: Path, phenotypes: Path | None, name: str) -> Cohort
         readings = readings.assign(subject=readings["cage"])
         table = table.rename(columns={"cage": "subject"})
     what = "animal" if key == "subject" else "cage"
-    said += [*table.attrs["notes"], *describe_near(table["subject"], what)]
+    remarks += [*table.attrs["notes"], *describe_near(table["subject"], what)]
     found = join(readings["subject"], table["subject"])
     matched, *apart = describe_join(found, "the predictions", "the phenotypes", f"{what}s")
-    said += apart
+    remarks += apart
     both = found.matched
     if not both:
         raise OperatorError(
@@ -82,7 +82,7 @@ def read_cohort(predictions: Path, phenotypes: Path | None, name: str) -> Cohort
         )
     if "age_days" in table:
         table["age_days"] = numbers(table, "age_days", phenotypes)
-    cohort = _cohort(name, readings[readings["subject"].isin(both)], table, str(phenotypes), refused, said)
+    cohort = _cohort(name, readings[readings["subject"].isin(both)], table, str(phenotypes), refused, remarks)
     return replace(cohort, matched=f"{name}: {matched}.")
 
 
@@ -151,7 +151,8 @@ def _decoded(found: pd.Series, cohort: Cohort, name: str, wanted: str, gaps: boo
         got = cohort.animals[name].iloc[wrong[0]]
         who = cohort.animals["subject"].iloc[wrong[0]]
         raise OperatorError(f"{cohort.source}: subject {who}, column {name}: expected {wanted}, got {got!r}")
-    return found.to_numpy(float)
+    numbers: NDArray[np.float64] = found.to_numpy(float)
+    return numbers
 
 
 def _cohort(
@@ -175,12 +176,12 @@ def _cohort(
         }
     ).reset_index()
     longitudinal = table is not None and bool(table["subject"].duplicated().any())
-    said: list[str] = []
+    remarks: list[str] = []
     if table is None:
         rest = [c for c in readings if c not in animals and not re.match(r"predicted|accepted|low_|high_", str(c))]
         animals = animals.merge(grouped[rest].first().reset_index(), on="subject") if rest else animals
     elif longitudinal:
-        animals, said = _examinations(animals, readings, table)
+        animals, remarks = _examinations(animals, readings, table)
     else:
         table = table.rename(columns={c: f"{c}_given" for c in table if c in animals and c not in ("subject", "sex")})
         given = table.rename(columns={"sex": "sex_given"})
@@ -196,7 +197,7 @@ def _cohort(
             f"{source}: column subject: expected at least 3 animals, got {animals['subject'].nunique()}"
         )
     animals.attrs = {"unclear": unclear}
-    return Cohort(name, readings, animals, source, longitudinal, refused, [*left_out, *said])
+    return Cohort(name, readings, animals, source, longitudinal, refused, [*left_out, *remarks])
 
 
 def _examinations(animals: pd.DataFrame, readings: pd.DataFrame, table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -212,5 +213,5 @@ def _examinations(animals: pd.DataFrame, readings: pd.DataFrame, table: pd.DataF
     fixed = animals[[c for c in animals if c == "subject" or c not in joined]]
     whole = joined[joined["gap_days"].notna()].merge(fixed, on="subject")
     lost = len(table) - len(whole)
-    said = [f"{lost} examinations have no reading within {WINDOW_DAYS:g} days and are left out"] if lost else []
-    return whole, said
+    remarks = [f"{lost} examinations have no reading within {WINDOW_DAYS:g} days and are left out"] if lost else []
+    return whole, remarks

@@ -70,7 +70,7 @@ def check(matrix: pd.DataFrame, x: str) -> list[str]:
     """Return warnings on collinearity.
 
     Raises:
-        OperatorError: x does not vary, is told by the covariates, or there are too few animals for the model.
+        OperatorError: x does not vary, follows from the covariates, or there are too few animals for the model.
     """
     if x not in matrix:
         raise OperatorError(f"column {x}: expected values that differ, got one value only")
@@ -81,7 +81,9 @@ def check(matrix: pd.DataFrame, x: str) -> list[str]:
     left = values - others @ np.linalg.lstsq(others, values, rcond=None)[0]
     inflation = float(np.var(values) / max(float(np.var(left)), 1e-300))
     if inflation > 1e8:
-        raise OperatorError(f"column {x}: the covariates tell it exactly, so that its effect cannot be told apart")
+        raise OperatorError(
+            f"column {x}: it follows exactly from the covariates, so that its effect cannot be separated"
+        )
     return [f"collinear with the covariates (variance inflation {inflation:.1f})"] if inflation > 5 else []
 
 
@@ -97,25 +99,25 @@ def linear(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | Non
     alone = _decided_alone(matrix) if clusters is None else np.zeros(len(matrix), bool)
     outcome, matrix = outcome[~alone], matrix[~alone]
     matrix = matrix.loc[:, [name in ("intercept", x) or np.ptp(part) > 0 for name, part in matrix.items()]]
-    said = check(matrix, x)
+    remarks = check(matrix, x)
     if alone.any():
-        said.append(f"{alone.sum()} with a covariate's value that no other has: they say nothing of the effect")
+        remarks.append(f"{alone.sum()} with a covariate's value that no other has: they say nothing of the effect")
     model = sm.OLS(outcome, matrix)
     if clusters is None:
         fit, name = model.fit(cov_type="HC3", use_t=True), "linear (OLS), HC3 errors"
     else:
         fit = model.fit(cov_type="cluster", cov_kwds={"groups": clusters, "df_correction": True}, use_t=True)
         name = "linear (OLS), errors by cage"
-        said += _few_cages(clusters)
+        remarks += _few_cages(clusters)
     low, high = fit.conf_int().loc[x]
-    return Effect(float(fit.params[x]), low, high, float(fit.pvalues[x]), len(matrix), scale, name, None, said)
+    return Effect(float(fit.params[x]), low, high, float(fit.pvalues[x]), len(matrix), scale, name, None, remarks)
 
 
 def _decided_alone(matrix: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which rows the model fits exactly whatever they are: HC3 divides by 0 there, and they decide nothing."""
     leverage = (np.linalg.svd(matrix.to_numpy(float), full_matrices=False)[0] ** 2).sum(axis=1)
-    found: NDArray[np.bool_] = leverage > 1 - 1e-9
-    return found & (len(matrix) > matrix.shape[1])
+    found: NDArray[np.bool_] = (leverage > 1 - 1e-9) & (len(matrix) > matrix.shape[1])
+    return found
 
 
 def logistic(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | None) -> Effect:
@@ -123,10 +125,10 @@ def logistic(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | N
     import statsmodels.api as sm
     from statsmodels.tools.sm_exceptions import PerfectSeparationError
 
-    said = check(matrix, x)
+    remarks = check(matrix, x)
     events = int(min(outcome.sum(), (1 - outcome).sum()))
     if events / (matrix.shape[1] - 1) < FEW_EVENTS:
-        said.append(f"few events: {events} for {matrix.shape[1] - 1} parameters, fewer than {FEW_EVENTS} each")
+        remarks.append(f"few events: {events} for {matrix.shape[1] - 1} parameters, fewer than {FEW_EVENTS} each")
     clusters = _clusters(cages)
     arguments = {} if clusters is None else {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
     with warnings.catch_warnings():
@@ -138,15 +140,15 @@ def logistic(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | N
         except (PerfectSeparationError, np.linalg.LinAlgError):
             sound = False
     if not sound:
-        said.append("the outcome is (almost) separated or the model did not converge: Firth's penalised one instead")
+        remarks.append("the outcome is (almost) separated or the model did not converge: Firth's penalised one instead")
         estimate, error = firth(outcome, matrix.to_numpy(), list(matrix).index(x))
         reach = 1.96 * error
         p = float(2 * stats.norm.sf(abs(estimate / error)))
         name = "logistic (Firth)"
-        return Effect(estimate, estimate - reach, estimate + reach, p, len(matrix), "odds", name, events, said)
+        return Effect(estimate, estimate - reach, estimate + reach, p, len(matrix), "odds", name, events, remarks)
     low, high = fit.conf_int().loc[x]
     name = "logistic" if clusters is None else "logistic, errors by cage"
-    return Effect(float(fit.params[x]), low, high, float(fit.pvalues[x]), len(matrix), "odds", name, events, said)
+    return Effect(float(fit.params[x]), low, high, float(fit.pvalues[x]), len(matrix), "odds", name, events, remarks)
 
 
 def firth(outcome: Floats, matrix: Floats, number: int) -> tuple[float, float]:
@@ -176,12 +178,12 @@ def cox(
     from lifelines.exceptions import ConvergenceError
     from lifelines.statistics import proportional_hazard_test
 
-    said = check(matrix, x)
+    remarks = check(matrix, x)
     events = int(event.sum())
     table = matrix.drop(columns=["intercept"]).assign(_time=time, _event=event)
     parameters = table.shape[1] - 2
     if events / parameters < FEW_EVENTS:
-        said.append(f"few events: {events} for {parameters} parameters, fewer than {FEW_EVENTS} each")
+        remarks.append(f"few events: {events} for {parameters} parameters, fewer than {FEW_EVENTS} each")
     arguments = {"duration_col": "_time", "event_col": "_event"}
     if entry is not None:
         table["_entry"] = entry
@@ -190,7 +192,7 @@ def cox(
     if clusters is not None:
         table["_cage"] = clusters
         arguments["cluster_col"] = "_cage"
-        said += _few_cages(clusters)
+        remarks += _few_cages(clusters)
     name = "Cox" + (", left-truncated" if entry is not None else "") + (", errors by cage" if "_cage" in table else "")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -200,15 +202,15 @@ def cox(
         except (ConvergenceError, np.linalg.LinAlgError, ValueError):
             sound = False
         if not sound:
-            said.append("the model did not converge: a ridge-penalised one (0.1) instead, its effect is too small")
+            remarks.append("the model did not converge: a ridge-penalised one (0.1) instead, its effect is too small")
             fit, name = CoxPHFitter(penalizer=0.1).fit(table, **arguments), f"{name} (ridge)"
         elif entry is None:
             test = proportional_hazard_test(fit, table, time_transform="rank").summary
             if float(test.loc[x, "p"]) < 0.05:
-                said.append(f"the hazard ratio changes with time (Schoenfeld residuals, p {test.loc[x, 'p']:.3f})")
+                remarks.append(f"the hazard ratio changes with time (Schoenfeld residuals, p {test.loc[x, 'p']:.3f})")
     row = fit.summary.loc[x]
     low, high = row["coef lower 95%"], row["coef upper 95%"]
-    return Effect(float(row["coef"]), low, high, float(row["p"]), len(table), "hazard", name, events, said)
+    return Effect(float(row["coef"]), low, high, float(row["p"]), len(table), "hazard", name, events, remarks)
 
 
 def mixed(outcome: Floats, matrix: pd.DataFrame, x: str, subjects: pd.Series, cages: pd.Series | None) -> Effect | None:
@@ -216,7 +218,7 @@ def mixed(outcome: Floats, matrix: pd.DataFrame, x: str, subjects: pd.Series, ca
     import statsmodels.api as sm
 
     shared = cages is not None and cages.nunique() >= 5 and cages.nunique() < subjects.nunique()
-    said = check(matrix, x)
+    remarks = check(matrix, x)
     table = matrix.reset_index(drop=True)
     arguments = {"groups": subjects.to_numpy()}
     if shared and cages is not None:
@@ -246,7 +248,7 @@ def mixed(outcome: Floats, matrix: pd.DataFrame, x: str, subjects: pd.Series, ca
     p = float(2 * stats.t.sf(abs(estimate / error), freedom))
     name = "mixed (animal in cage)" if shared else "mixed (animal)"
     count = int(subjects.nunique())
-    return Effect(estimate, estimate - reach, estimate + reach, p, count, "days", name, None, said)
+    return Effect(estimate, estimate - reach, estimate + reach, p, count, "days", name, None, remarks)
 
 
 def _clusters(cages: pd.Series | None) -> NDArray[np.intp] | None:

@@ -35,7 +35,7 @@ class ErrorModel:
     pool: Floats
     animals: int
     readings: int
-    days_told_apart: bool
+    days_separable: bool
 
     def mean(self, age_days: Floats) -> Floats:
         """Return the mean prediction at these ages, straight on beyond the outermost bands."""
@@ -88,13 +88,13 @@ def fit_errors(readings: pd.DataFrame, source: str = "predictions") -> ErrorMode
     table = table.assign(error=predicted - blank.mean(age), day=age.round())
     days = table.groupby(["subject", "day"])["error"].agg(["mean", "size", "var"]).reset_index()
     several = days[days["size"] >= 2]
-    told = len(several) >= 10
-    reading = float(((several["size"] - 1) * several["var"]).sum() / (several["size"] - 1).sum()) if told else 0.0
+    separable = len(several) >= 10
+    reading = float(((several["size"] - 1) * several["var"]).sum() / (several["size"] - 1).sum()) if separable else 0.0
     lines = _lines(days[days["subject"].isin(repeated)])
     about = lines["residual"].sum() / lines["freedom"].sum()  # variance of an animal-day about the animal's line
     per_day = float(days["size"].mean())
-    day = max(0.0, about - reading / per_day) if told else 0.0
-    reading = reading if told else about
+    day = max(0.0, about - reading / per_day) if separable else 0.0
+    reading = reading if separable else about
     rate = _variance_beyond(lines["slope"].to_numpy(), (about / lines["sxx"]).to_numpy())
     level = max(0.0, float(lines["level"].var(ddof=1) - (about / lines["days"]).mean()))
     pool = np.concatenate(lines["standardised"].to_list())
@@ -103,7 +103,7 @@ def fit_errors(readings: pd.DataFrame, source: str = "predictions") -> ErrorMode
         pool=(pool - pool.mean()) / pool.std(),
         animals=len(counts),
         readings=len(table),
-        days_told_apart=told,
+        days_separable=separable,
     )
 
 

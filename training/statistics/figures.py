@@ -40,7 +40,7 @@ def forest(path: Path, cohorts: list[list[Row]], interventions: list[list[dict]]
     handles.append(axes[0].plot([], [], "s", mfc="white", color="#666666", label="open: p ≥ 0.05 after correction")[0])
     figure.legend(handles=handles, loc="upper left", ncol=3, frameon=False, fontsize=9, bbox_to_anchor=(0.015, 0.998))
     bottom, top = 0.5 / figure.get_figheight(), 1 - 0.55 / figure.get_figheight()
-    figure.subplots_adjust(left=0.22, right=0.68, bottom=bottom, top=top, hspace=1.3 / np.mean(heights))
+    figure.subplots_adjust(left=0.22, right=0.68, bottom=bottom, top=top, hspace=1.3 / float(np.mean(heights)))
     figure.savefig(path)
 
 

@@ -36,10 +36,10 @@ def read_gaps(path: Path) -> tuple[pd.DataFrame, int, list[str]]:
             path / "predictions.csv",
         )
     table = read_table(path)
-    said = list(table.attrs["notes"])
+    remarks = list(table.attrs["notes"])
     if "estimate_days" in table and "predicted_days" not in table:
         table, more = _of_station(table, path)
-        said += more
+        remarks += more
     table["predicted_days"] = numbers(table, "predicted_days", path)
     table["age_days"] = numbers(table, "age_days", path)
     negative = np.flatnonzero(table["age_days"] < 0)
@@ -53,7 +53,7 @@ def read_gaps(path: Path) -> tuple[pd.DataFrame, int, list[str]]:
         table[name] = table[name].fillna("").astype(str) if name in table else ""
     table["sex"] = table["sex"].map(lambda text: _SEXES.get(text.lower(), text if text in ("U", "O") else ""))
     for name, what in (("subject", "animal"), ("cage", "cage")):
-        said += describe_near(table[name], what)
+        remarks += describe_near(table[name], what)
     nobody = table["subject"] == ""
     table.loc[nobody, "subject"] = table.loc[nobody, "cage"].map(lambda name: f"cage {name}" if name else "")
     nameless = np.flatnonzero(table["subject"] == "")
@@ -67,7 +67,7 @@ def read_gaps(path: Path) -> tuple[pd.DataFrame, int, list[str]]:
     if table.empty:
         raise OperatorError(f"{path}: column predicted_days: no accepted reading has both a prediction and an age")
     table["gap_days"] = table["predicted_days"] - table["age_days"]
-    return table, before - len(table), said
+    return table, before - len(table), remarks
 
 
 def _of_station(animals: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -75,11 +75,11 @@ def _of_station(animals: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[s
 
     The second value names, with counts, the readings that are left out because they are no animal's and no cage's.
     """
-    animals, said = _of_somebody(animals, path)
+    animals, remarks = _of_somebody(animals, path)
     beside = path.with_name("subjects.csv")
     subjects = read_table(beside)
     column(subjects, "date_of_birth", beside)
-    said += [*subjects.attrs["notes"], *_without_partner(animals, subjects)]
+    remarks += [*subjects.attrs["notes"], *_without_partner(animals, subjects)]
     born = _dates(subjects, "date_of_birth", beside)
     subjects = subjects.assign(born=born)
     known = subjects.set_index("subject")
@@ -100,7 +100,7 @@ def _of_station(animals: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[s
             groups[name] = members
             one = {key: members[key].iloc[0] if members[key].nunique() == 1 else None for key in ("sex", "arm")}
             known.loc[name, ["born", "sex", "arm"]] = [members["born"].mean(), one["sex"], one["arm"]]
-    captured = _dates(table, "captured_at", path, said)
+    captured = _dates(table, "captured_at", path, remarks)
     births = pd.to_datetime(table["subject"].map(known["born"]), utc=True)
     for name, members in groups.items():
         rows = table["subject"] == name
@@ -115,14 +115,14 @@ def _of_station(animals: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[s
     if early.all():
         raise OperatorError(f"{path}: column captured_at: every reading lies before its animal's date_of_birth")
     if early.any():
-        said.append(f"{early.sum()} readings lie before their animal's date_of_birth and are left out")
-    return table[~early].reset_index(drop=True), said
+        remarks.append(f"{early.sum()} readings lie before their animal's date_of_birth and are left out")
+    return table[~early].reset_index(drop=True), remarks
 
 
 def _without_partner(animals: pd.DataFrame, subjects: pd.DataFrame) -> list[str]:
     """Return which names of the export's readings and of its table of animals have no partner.
 
-    An animal whose cage has readings may be among them without being told apart.
+    An animal whose cage has readings may be among them without being distinguished.
     """
     cages = set(animals["cage"].dropna()) if "cage" in animals else set()
     apart = subjects[~subjects["cage"].isin(cages)] if "cage" in subjects else subjects
@@ -132,7 +132,7 @@ def _without_partner(animals: pd.DataFrame, subjects: pd.DataFrame) -> list[str]
 
 
 def _dates(table: pd.DataFrame, name: str, path: Path, passed_over: list[str] | None = None) -> pd.Series:
-    """Return a column of dates as UTC datetimes, NaT where missing; with `passed_over` what is wrong is said there."""
+    """Return a column of dates as UTC datetimes, NaT where missing; what is wrong is appended to `passed_over`."""
     found = read_dates(["" if pd.isna(value) else str(value) for value in column(table, name, path)])
     if passed_over is not None and found.wrong:
         index, text = found.wrong[0]
@@ -148,7 +148,8 @@ def _mean_births(members: pd.DataFrame, captured: pd.Series) -> pd.Series:
     """Return the mean birth of the members that lived in the cage at each time, NaT where none did."""
 
     def seconds(times: pd.Series) -> NDArray[np.float64]:
-        return ((times - _ZERO).dt.total_seconds()).to_numpy(float)
+        found: NDArray[np.float64] = (times - _ZERO).dt.total_seconds().to_numpy(float)
+        return found
 
     def days(name: str) -> NDArray[np.float64]:
         if name not in members:
@@ -179,10 +180,10 @@ def _of_somebody(animals: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
     if "time_basis" in animals:
         reasons = reasons.mask(animals["time_basis"] == "unsynchronised", "clock_never_set")
     away = reasons.isin(_AWAY)
-    said = [
+    remarks = [
         f"{number} readings are no animal's ({reason}, as the station says) and are left out"
         for reason, number in reasons[away].value_counts().items()
     ]
     if away.all():
         raise OperatorError(f"{path}: column subject: every reading is nobody's; the first: {reasons.iloc[0]}")
-    return animals[~away].reset_index(drop=True), said
+    return animals[~away].reset_index(drop=True), remarks

@@ -44,9 +44,9 @@ def intervene(cohort: Cohort, treatment: str, control: str | None, seed: int = 1
         one, two = arm(treated), arm(base)
         result = ratio(one, two)
         low, high = bootstrap_ratio(treated, base, rng)
-        said = _warnings(rows, base_rows, result.low, one.units, two.units, cohort, treatment, (other, reference))
+        remarks = _warnings(rows, base_rows, result.low, one.units, two.units, cohort, treatment, (other, reference))
         if by_cage:
-            said.insert(0, "arms were given to whole cages: the cage is the unit")
+            remarks.insert(0, "arms were given to whole cages: the cage is the unit")
         bounded = bool(np.isfinite(result.low))
         found.append(
             {
@@ -65,7 +65,7 @@ def intervene(cohort: Cohort, treatment: str, control: str | None, seed: int = 1
                 "units_control": int(two.units),
                 "unit": "cage" if by_cage else "animal",
                 "readings": len(rows) + len(base_rows),
-                "warnings": said,
+                "warnings": remarks,
             }
         )
     return found
@@ -113,30 +113,30 @@ def _warnings(
     treatment: str,
     names: tuple[str, str],
 ) -> list[str]:
-    said = []
+    remarks = []
     if not np.isfinite(low):
-        said.append("the control's slope is not clearly above nothing, so that the ratio has no bounded interval")
+        remarks.append("the control's slope is not clearly above nothing, so that the ratio has no bounded interval")
     if min(float(units), float(base_units)) < FEW_UNITS:
-        said.append(f"few units: {int(units)} treated, {int(base_units)} control")
+        remarks.append(f"few units: {int(units)} treated, {int(base_units)} control")
     difference = abs(treated["age_days"].mean() - control["age_days"].mean())
     if difference > 0.1 * control["age_days"].std():
-        said.append(
+        remarks.append(
             f"the arms were read at different ages (means {difference:.0f} days apart): where looks change unevenly "
             "with age, this alone makes slopes differ"
         )
     bend = _bend(control)
     if bend is not None:
-        said.append(
+        remarks.append(
             f"looks change unevenly with age (control slope {bend[0]:.2f} in the younger, {bend[1]:.2f} in the older "
             "half): the ratio is then off by some hundredths; narrower ages help"
         )
     days = [rows.groupby("subject").size().mean() for rows in (treated, control)]
     if abs(np.log(days[0] / days[1])) > np.log(1.25):
-        said.append(
+        remarks.append(
             f"animal-days with an accepted reading differ: {days[0]:.1f} an animal in {names[0]}, {days[1]:.1f} in "
             f"{names[1]}; abstention and dropout may belong to the treatment"
         )
-    return said
+    return remarks
 
 
 def _bend(control: pd.DataFrame) -> tuple[float, float] | None:

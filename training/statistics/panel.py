@@ -22,7 +22,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AnalysisPlan:
     """What is asked. survival: (time, event, entry or None). covariates stand in every model besides x.
 
     follow_up: survival times count from the first reading, not from birth. unit_days: gap per which effects are given,
@@ -88,7 +88,7 @@ def gap_unit(cohort: Cohort, term: AgeTerm = "spline") -> float:
     return spread
 
 
-def associate(cohort: Cohort, plan: Plan, unit_days: float) -> list[Row]:
+def associate(cohort: Cohort, plan: AnalysisPlan, unit_days: float) -> list[Row]:
     """Return every association of the plan in a cohort, corrected for their number."""
     rows = [Row("phenotype", name, cohort.name, _phenotype(cohort, name, plan, unit_days)) for name in plan.continuous]
     rows += [Row("phenotype", name, cohort.name, _binary(cohort, name, plan, unit_days)) for name in plan.binary]
@@ -131,7 +131,9 @@ def replicate(found: list[Row], again: list[Row]) -> list[Row]:
     ]
 
 
-def _complete(cohort: Cohort, names: list[str], plan: Plan, *more: np.ndarray) -> tuple[pd.DataFrame, list[np.ndarray]]:
+def _complete(
+    cohort: Cohort, names: list[str], plan: AnalysisPlan, *more: np.ndarray
+) -> tuple[pd.DataFrame, list[np.ndarray]]:
     for name in plan.covariates:
         if name != "sex":
             column(cohort.animals, name, cohort.source)
@@ -142,35 +144,35 @@ def _complete(cohort: Cohort, names: list[str], plan: Plan, *more: np.ndarray) -
     return cohort.animals[used], [values[used.to_numpy()] for values in more]
 
 
-def _with_gap(animals: pd.DataFrame, plan: Plan, unit_days: float) -> pd.DataFrame:
+def _with_gap(animals: pd.DataFrame, plan: AnalysisPlan, unit_days: float) -> pd.DataFrame:
     """Return the design of models whose x is the gap, in units of it; a row an animal or an examination."""
     table = animals.assign(gap_days=animals["gap_days"] / unit_days)
     return design(table, "gap_days", list(plan.covariates), plan.age_term, animals["subject"].nunique())
 
 
-def _phenotype(cohort: Cohort, name: str, plan: Plan, unit_days: float) -> Effect:
+def _phenotype(cohort: Cohort, name: str, plan: AnalysisPlan, unit_days: float) -> Effect:
     values = numbers(cohort.animals, name, cohort.source).to_numpy()
     animals, (outcome,) = _complete(cohort, ["gap_days"], plan, values)
     if len(outcome) < 3 or not np.ptp(outcome) > 0:
         raise OperatorError(f"{cohort.source}: column {name}: expected values that differ, got {len(outcome)} the same")
     matrix = _with_gap(animals, plan, unit_days)
     outcome = outcome / outcome.std(ddof=1)
-    said: list[str] = []
+    remarks: list[str] = []
     with _named(cohort, name):
         if animals["subject"].duplicated().any():
             found = effects.mixed(outcome, matrix, "gap_days", animals["subject"], animals["cage"])
             if found is not None:
                 return replace(found, scale="sd")
-            said = ["the mixed model did not converge: animal means instead"]
+            remarks = ["the mixed model did not converge: animal means instead"]
             mean = matrix.assign(_y=outcome).groupby(animals["subject"]).mean()
             one = animals.groupby("subject")["cage"].first()
             found = effects.linear(mean.pop("_y").to_numpy(), mean, "gap_days", one, "sd")
         else:
             found = effects.linear(outcome, matrix, "gap_days", animals["cage"], "sd")
-    return replace(found, warnings=[*said, *found.warnings])
+    return replace(found, warnings=[*remarks, *found.warnings])
 
 
-def _binary(cohort: Cohort, name: str, plan: Plan, unit_days: float) -> Effect:
+def _binary(cohort: Cohort, name: str, plan: AnalysisPlan, unit_days: float) -> Effect:
     animals, (outcome,) = _complete(cohort, ["gap_days"], plan, binary(cohort, name))
     if len(np.unique(outcome)) < 2:
         raise OperatorError(f"{cohort.source}: column {name}: only one value is left among animals with all covariates")
@@ -181,18 +183,18 @@ def _binary(cohort: Cohort, name: str, plan: Plan, unit_days: float) -> Effect:
         return effects.logistic(outcome, matrix, "gap_days", groups)
 
 
-def _on_gap(cohort: Cohort, name: str, x: np.ndarray, plan: Plan) -> Effect:
+def _on_gap(cohort: Cohort, name: str, x: np.ndarray, plan: AnalysisPlan) -> Effect:
     """Return by how many days of gap animals differ per unit of x: mixed model on all readings, else animal means."""
     animals, (x,) = _complete(cohort, [name], plan, x)
     animals = animals.assign(_x=x).drop_duplicates("subject")
     extra = [covariate for covariate in plan.covariates if covariate not in ("age_days", "sex")]
     fixed = animals[["subject", "_x", "sex", "cage", *extra]].rename(columns={"_x": name})
-    said: list[str] = []
+    remarks: list[str] = []
     with _named(cohort, name):
         per_cage = fixed.groupby("cage")[name].nunique()
         whole_cages = not fixed["cage"].eq("").any() and bool((per_cage == 1).all()) and len(per_cage) < len(fixed)
         if whole_cages:
-            said = [f"whole cages share a value: the cage is the unit ({len(per_cage)} cages)"]
+            remarks = [f"whole cages share a value: the cage is the unit ({len(per_cage)} cages)"]
         readings = cohort.readings[["subject", "gap_days", "age_days"]].merge(fixed, on="subject")
         unit = readings["cage" if whole_cages else "subject"]
         matrix = design(readings, name, list(plan.covariates), plan.age_term, unit.nunique())
@@ -200,17 +202,17 @@ def _on_gap(cohort: Cohort, name: str, x: np.ndarray, plan: Plan) -> Effect:
             found = effects.mixed(readings["gap_days"].to_numpy(), matrix, name, readings["subject"], readings["cage"])
             if found is not None:
                 return found
-            said.append("the mixed model did not converge: animal means instead")
+            remarks.append("the mixed model did not converge: animal means instead")
         # The columns are averaged as the gap is: the curve of a mean age is not the mean of the curve.
         means = matrix.assign(_gap=readings["gap_days"]).groupby(unit).mean()
         gap = means.pop("_gap").to_numpy()
         means = means.loc[:, [column in ("intercept", name) or np.ptp(part) > 0 for column, part in means.items()]]
         cages = None if whole_cages else fixed.set_index("subject").loc[means.index, "cage"]
         found = effects.linear(gap, means, name, cages, "days")
-    return replace(found, warnings=[*said, *found.warnings])
+    return replace(found, warnings=[*remarks, *found.warnings])
 
 
-def survival_table(cohort: Cohort, time: str, event: str, entry: str | None, plan: Plan) -> pd.DataFrame:
+def survival_table(cohort: Cohort, time: str, event: str, entry: str | None, plan: AnalysisPlan) -> pd.DataFrame:
     """Return one row an animal: time, event, entry (NaN-free), baseline gap and age, and how many were left out.
 
     Only readings of an animal's first days count: later ones are seen only in those that lived. On the scale of age an
@@ -242,7 +244,7 @@ def survival_table(cohort: Cohort, time: str, event: str, entry: str | None, pla
     return table
 
 
-def _survival(cohort: Cohort, time: str, event: str, entry: str | None, plan: Plan, unit_days: float) -> Effect:
+def _survival(cohort: Cohort, time: str, event: str, entry: str | None, plan: AnalysisPlan, unit_days: float) -> Effect:
     table = survival_table(cohort, time, event, entry, plan)
     table = table.dropna(subset=list(plan.covariates))
     out = cohort.animals["subject"].nunique() - len(table)
@@ -257,8 +259,8 @@ def _survival(cohort: Cohort, time: str, event: str, entry: str | None, plan: Pl
             "gap_days",
             table["cage"],
         )
-    said = [f"{out} animals have no time after their first reading and are left out"] if out else []
-    return replace(found, warnings=[*said, *found.warnings])
+    remarks = [f"{out} animals have no time after their first reading and are left out"] if out else []
+    return replace(found, warnings=[*remarks, *found.warnings])
 
 
 @contextmanager

@@ -40,7 +40,7 @@ def power(errors: ErrorModel, design: Design, change: float) -> float:
     # Who leaves after a share u of the study has u^3 of the sum of squares; an animal's weight is 1 / variance.
     left = np.concatenate([np.full(400, 1.0), np.linspace(0, 1, 402)[1:-1]]) ** 3
     share = np.repeat([1 - design.dropout, design.dropout], 400) / 400
-    pictures = max(1, design.readings_a_day) if errors.days_told_apart else 1
+    pictures = max(1, design.readings_a_day) if errors.days_separable else 1
     noise = errors.day_sd**2 + errors.reading_sd**2 / pictures
     shrunk = errors.slope(design.first_days, design.last_days)
     units = design.animals / (design.per_cage if design.cage_unit else 1)
@@ -94,7 +94,7 @@ def plan_study(
     for readings in sorted({*READINGS, design.readings}):
         trial = replace(design, readings=readings)
         need = animals_needed(errors, trial, change, wanted)
-        row = {"readings": readings, "animals_per_arm": need, "power": None, "power_simulated": None}
+        row: dict[str, Any] = {"readings": readings, "animals_per_arm": need, "power": None, "power_simulated": None}
         if need is not None:
             full = replace(trial, animals=need)
             row |= {"power": power(errors, full, change)}

@@ -60,7 +60,7 @@ def draw_arm(
     # An animal's own deviation of rate is shrunk with the treatment as all else is.
     own = rng.normal(0, errors.rate_sd, (*shape[:2], 1)) * rate
     animal = rng.normal(0, errors.animal_sd, (*shape[:2], 1))
-    per_day = max(1, design.readings_a_day) if errors.days_told_apart else 1
+    per_day = max(1, design.readings_a_day) if errors.days_separable else 1
     noise = rng.normal(0, 1, shape) * errors.day_sd
     noise += sum(errors.noise(rng, shape) for _ in range(per_day)) / per_day
     values = mean + animal + own * (times - middle) + noise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,6 +36,13 @@ STRAIGHT = (
 )
 
 
+class Written(NamedTuple):
+    """What the report says: its sentences, and the figures in them by name."""
+
+    lines: list[str]
+    figures: dict[str, float]
+
+
 def write_report(
     out: Path,
     cohorts: list[Cohort],
@@ -44,8 +51,8 @@ def write_report(
     at_risk: dict[str, Any],
     unit_days: float,
     term: AgeTerm = "spline",
-) -> list[str]:
-    """Write all files but the pictures, which must be there; return the report's lines in plain words."""
+) -> Written:
+    """Write all files but the pictures, which must be there; return the report's sentences and their figures."""
     flat = [row.flat() for rows in tables for row in rows]
     knots = [_knots(cohort, term) for cohort in cohorts]
     lines = _lines(cohorts, tables, interventions, unit_days)
@@ -69,7 +76,21 @@ def write_report(
     pictures = [path for path in (out / "forest.png", *sorted(out.glob("survival_*.png"))) if path.exists()]
     _whole(out / "report.md", _markdown(lines, warnings, pictures))
     _whole(out / "report.html", _page(flat, lines, warnings, pictures))
-    return lines
+    return Written(lines, _figures(cohorts, tables))
+
+
+def _figures(cohorts: list[Cohort], tables: list[list[Row]]) -> dict[str, float]:
+    """Return each cohort's animals, and the associations that hold as their sentences give them."""
+    found: dict[str, float] = {one["name"]: one["animals"] for one in map(_numbers, cohorts)}
+    return found | {row.name: _size(row) for row in (tables[0] if tables else []) if row.p_bh < 0.05}
+
+
+def _size(row: Row) -> float:
+    """Return an effect's size: weeks of looks, standard deviations, or how many times the odds or the hazard."""
+    estimate = row.effect.estimate
+    if row.effect.scale == "days":
+        return round(abs(estimate) / 7, 1)
+    return round(abs(estimate) if row.effect.scale == "sd" else float(np.exp(estimate)), 2)
 
 
 def _numbers(cohort: Cohort) -> dict[str, Any]:
@@ -147,33 +168,31 @@ def _words(row: Row, unit_days: float) -> str:
     if effect.scale == "days":
         than = "older" if effect.estimate > 0 else "younger"
         per = "an allele" if row.kind == "genotype" else "on the treatment"
-        return (
-            f"animals look {abs(effect.estimate) / 7:.1f} weeks {than} {per} (n {effect.n}, corrected p {row.p_bh:.2g})"
-        )
+        return f"animals look {_size(row):.1f} weeks {than} {per} (n {effect.n}, corrected p {row.p_bh:.2g})"
     if effect.scale == "sd":
         way = "more" if effect.estimate > 0 else "less"
-        size = f"{abs(effect.estimate):.2f} standard deviations {way}"
+        size = f"{_size(row):.2f} standard deviations {way}"
         return f"{size} for each {unit_days:.0f} days of gap (n {effect.n}, corrected p {row.p_bh:.2g})"
     what = "odds" if effect.scale == "odds" else "hazard"
-    size = f"{what} times {np.exp(effect.estimate):.2f} for each {unit_days:.0f} days of gap"
+    size = f"{what} times {_size(row):.2f} for each {unit_days:.0f} days of gap"
     return f"{size} (n {effect.n}, {effect.events} events, corrected p {row.p_bh:.2g})"
 
 
 def _warnings(
     cohorts: list[Cohort], flat: list[dict[str, Any]], interventions: list[list[dict[str, Any]]]
 ) -> list[str]:
-    said = [f"{cohort.name}: {text}" for cohort in cohorts for text in cohort.warnings]
+    remarks = [f"{cohort.name}: {text}" for cohort in cohorts for text in cohort.warnings]
     for cohort in cohorts:
         correlation = _correlation(cohort.animals.drop_duplicates("subject"))
         if correlation is not None and abs(correlation) > 0.5:
-            said.append(
+            remarks.append(
                 f"{cohort.name}: gap and age are strongly tied (r = {correlation:.2f}); without age as a covariate "
                 "every phenotype that changes with age would seem to go with the gap"
             )
-    said += [f"{row['cohort']}, {row['name']}: {row['warnings']}" for row in flat if row["warnings"]]
+    remarks += [f"{row['cohort']}, {row['name']}: {row['warnings']}" for row in flat if row["warnings"]]
     for one in (one for found in interventions for one in found):
-        said += [f"{one['cohort']}, {one['treated']} / {one['control']}: {text}" for text in one["warnings"]]
-    return said
+        remarks += [f"{one['cohort']}, {one['treated']} / {one['control']}: {text}" for text in one["warnings"]]
+    return remarks
 
 
 def _markdown(lines: list[str], warnings: list[str], pictures: list[Path]) -> str:

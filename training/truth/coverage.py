@@ -140,10 +140,10 @@ def _covered(predicted: Floats, ages: Floats, entry: Intervals, animals: int, se
     """Return coverage and mean width, one unit (a run of readings near in age) an animal, drawn at random."""
     rng = np.random.default_rng([0xC0FF, seed])
     readings = READINGS[entry.unit]
-    said, truth = predicted.reshape(animals, -1), ages.reshape(animals, -1)
-    starts = rng.integers(0, said.shape[1] // readings, animals) * readings
+    estimates, truth = predicted.reshape(animals, -1), ages.reshape(animals, -1)
+    starts = rng.integers(0, estimates.shape[1] // readings, animals) * readings
     rows = np.arange(animals)[:, None], starts[:, None] + np.arange(readings)
-    mean, age = said[rows].mean(axis=1), truth[rows].mean(axis=1)
+    mean, age = estimates[rows].mean(axis=1), truth[rows].mean(axis=1)
     bounds = np.array([interval_of(float(value), entry) for value in mean])
     inside = (bounds[:, 0] <= age) & (age <= bounds[:, 1])
     return float(inside.mean()), float((bounds[:, 1] - bounds[:, 0]).mean())
@@ -168,7 +168,8 @@ def _shrunk(day_mean: Floats, counts: NDArray[np.intp], of_reading: Floats) -> F
     noise = float((of_reading.var() / counts).mean())
     spread = float(day_mean.var())
     middle = float(day_mean.mean())
-    return middle + (day_mean - middle) * np.sqrt(max(0.0, 1.0 - noise / max(spread, 1e-9)))
+    shrunk: Floats = middle + (day_mean - middle) * np.sqrt(max(0.0, 1.0 - noise / max(spread, 1e-9)))
+    return shrunk
 
 
 def _days(animals: tuple[Any, ...], ages: Floats) -> Any:

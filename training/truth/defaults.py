@@ -1,4 +1,4 @@
-"""Where things lie unless told otherwise."""
+"""Where things lie unless an option names another place."""
 
 from pathlib import Path
 

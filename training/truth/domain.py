@@ -15,12 +15,11 @@ from edge.host.progress import progress
 from edge.vision.frame import Frame
 from edge.vision.model.loaded import LoadedModel, load_model
 from edge.vision.observe import ObserveSettings, observe
-from edge.vision.preprocess import age_input, small_view
+from edge.vision.preprocess import SMALL_WIDTH, age_input, small_view
 from training.bundle.trusted import open_trusted
 from training.simulated.foreign import Scene, open_field_scenes, scenes_of_cage
 
 _SHARD = 6
-SMALL_WIDTH = 320
 
 
 @dataclass(frozen=True, eq=False)

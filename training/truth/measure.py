@@ -100,8 +100,8 @@ def domain_figures(judged: Judged, alone: NDArray[np.bool_], path: NDArray[np.bo
 def _against_oracle(readings: Readings, predicted: Floats, animals: int, seed: int) -> Figures:
     """Return the model's error over the oracle's by animal-day, by reading, and for a part of the readings."""
     drawn = draw_appearances(animals, seed)
-    exact = fit_oracle(*drawn, seed, exact=True).say(readings.appearance, readings.white)
-    best = fit_oracle(*drawn, seed).say(readings.appearance, readings.white)
+    exact = fit_oracle(*drawn, seed, exact=True).predict(readings.appearance, readings.white)
+    best = fit_oracle(*drawn, seed).predict(readings.appearance, readings.white)
     found: Figures = {"oracle_training_animals": float(animals)}
     parts = {
         "": np.ones(len(predicted), np.bool_),
@@ -114,9 +114,9 @@ def _against_oracle(readings: Readings, predicted: Floats, animals: int, seed: i
         if not rows.any():
             continue
         days = readings.day[rows]
-        columns = [by_day(values[rows], days) for values in (predicted, best, readings.age_days)]
+        model, oracle, truth = (by_day(values[rows], days) for values in (predicted, best, readings.age_days))
         owner = by_day(readings.animal[rows].astype(np.float64), days).astype(np.int64)
-        for key, value in paired_ratio(*columns, owner, seed).items():  # type: ignore[misc]
+        for key, value in paired_ratio(model, oracle, truth, owner, seed).items():
             found[f"day{name}_{key}"] = value
         if name == "":
             by_reading = paired_ratio(predicted, best, readings.age_days, readings.animal, seed)
@@ -134,12 +134,12 @@ def _intervals(readings: Readings, predicted: Floats, calibration: Calibration, 
     )
     found = coverage_of(model, animals, seed)
     for entry in calibration.intervals[:2]:
-        said, truth = predicted[rows], readings.age_days[rows]
+        estimates, truth = predicted[rows], readings.age_days[rows]
         owner = readings.animal[rows]
         if entry.unit == "day":
-            said, truth = by_day(said, readings.day[rows]), by_day(truth, readings.day[rows])
+            estimates, truth = by_day(estimates, readings.day[rows]), by_day(truth, readings.day[rows])
             owner = by_day(owner.astype(np.float64), readings.day[rows]).astype(np.int64)
-        bounds = np.array([interval_of(float(value), entry) for value in said])
+        bounds = np.array([interval_of(float(value), entry) for value in estimates])
         inside = (bounds[:, 0] <= truth) & (truth <= bounds[:, 1])
         shares = [inside[owner == animal].mean() for animal in np.unique(owner)]
         found[f"bundle_coverage_90_{entry.unit}_rendered"] = float(np.mean(shares))

@@ -53,13 +53,13 @@ _INFRARED_BRIGHTNESS = 0.6
 
 @dataclass(frozen=True, eq=False)
 class Oracle:
-    """Fitted oracles for one light each; `say` gives days."""
+    """Fitted oracles for one light each; `predict` gives days."""
 
     white: tuple[Any, ...]
     infrared: tuple[Any, ...]
     exact: bool
 
-    def say(self, appearance: Floats, white: NDArray[np.bool_]) -> Floats:
+    def predict(self, appearance: Floats, white: NDArray[np.bool_]) -> Floats:
         """Return the expected ages (n,), days, of appearances (n, 15) seen in white light or in infrared."""
         found = np.zeros(len(appearance))
         for light, models in ((True, self.white), (False, self.infrared)):

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from edge.host.progress import progress
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, create_population
 from edge.simulate.activity import Posture
-from edge.simulate.truth import AnimalTruth, FrameTruth, Light
-from edge.vision.preprocess import age_input
-from training.networks.shapes import age_spec
+from edge.simulate.truth import Light
+from training.simulated.readable import readable_crop
 from training.simulated.table import STRAIN
 from training.whole_file import replacing
 
@@ -29,7 +28,6 @@ FIRST_POPULATION, FIRST_SETUP = 1_000_000_000, 2_000_000_000
 OUTSIDE_PX_PER_MM = (4.5, 5.0)
 DAYS, PHOTOGRAPHS = 2, 4
 _SHARD = 10
-_JITTER_MM = 1.0
 _OUT: tuple[Posture, ...] = ("stretched", "walking", "stretched", "walking", "grooming", "rearing")
 
 
@@ -127,27 +125,6 @@ def _render_cage(seed: int, number: int, rows: dict[str, list[object]]) -> None:
                 }
                 for name, value in values.items():
                     rows[name].append(value)
-
-
-def readable_crop(
-    image: NDArray[np.uint8], truth: FrameTruth, animal: AnimalTruth, rng: np.random.Generator
-) -> NDArray[np.uint8] | None:
-    """Return the age crop uint8 (160, 384, 1) with the locator's usual error, or None where the device gives no age.
-
-    The rule is `simulate`'s: stretched out, four fifths visible, snout and tail base seen, the crop in the picture.
-    """
-    snout, tail_base = animal.keypoints["snout"], animal.keypoints["tail_base"]
-    if animal.posture in ("curled", "huddled") or animal.visible_fraction <= 0.8 or not (snout[2] and tail_base[2]):
-        return None
-    off = rng.normal(0, _JITTER_MM * truth.px_per_mm, 4)
-    crop = age_input(
-        image,
-        (snout[0] + off[0], snout[1] + off[1]),
-        (tail_base[0] + off[2], tail_base[1] + off[3]),
-        truth.px_per_mm,
-        age_spec(),
-    )
-    return crop.pixels if crop.inside >= 0.85 else None
 
 
 def _as_readings(rows: dict[str, list[object]]) -> Readings:

@@ -6,8 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.contract.manifest import Band, Intervals
-from edge.vision.estimate import distribution_of, domain_score, estimate_age, interval_of
+from edge.contract.manifest import Band, Intervals, Validity
+from edge.vision.estimate import distribution_of, domain_score, estimate_age, interval_of, reject_reasons
 from training.age.calibrate import domain_scores, fit_domain
 
 
@@ -102,3 +102,28 @@ def test_training_and_device_give_the_same_domain_score(hand_worked) -> None:
     )
     device = [domain_score(row, model) for row in held]
     assert device == pytest.approx(domain_scores(held, domain), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("score", "sd_days", "reasons"),
+    [
+        (1.0, 220.0, []),
+        (1.001, 220.0, ["out_of_domain"]),
+        (1.0, 220.5, ["too_uncertain"]),
+        (1.5, 300.0, ["out_of_domain", "too_uncertain"]),
+    ],
+)
+def test_an_estimate_at_its_limits_is_accepted_and_beyond_them_each_reason_is_named(
+    score: float, sd_days: float, reasons: list[str]
+) -> None:
+    """One rule for a reading, for the average of a burst and for the report's table."""
+    validity = Validity(
+        strains=(),
+        min_age_days=50.0,
+        max_age_days=900.0,
+        view="top",
+        lights=("white",),
+        max_sd_days=220.0,
+        min_px_per_mm=3.9,
+    )
+    assert reject_reasons(score, sd_days, validity) == reasons

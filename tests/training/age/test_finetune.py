@@ -13,13 +13,13 @@ import pytest
 from edge.errors import OperatorError
 from tests.training.small_animals import SPEC, small_animals, small_crops
 from training.age.finetune import Finetune, finetune, load_fit, pretrain_run, train
-from training.age.fit import Plan, distributions, float_embeddings, reduced, reduced_spec, with_trained_head
+from training.age.fit import Architecture, distributions, float_embeddings, reduced, reduced_spec, with_trained_head
 from training.age.heads import HEADS
 from training.age.initial_weights import DESCRIPTION, Weights, find_weights, put_weights
 from training.age.networks import HEAD, age_network, backbone_of, check_name, embedding_of
 from training.run import Run
 
-QUICK = Finetune(steps=12, plan=Plan("plain-0.3"), head_steps=3, batch=8)
+QUICK = Finetune(steps=12, architecture=Architecture("plain-0.3"), head_steps=3, batch=8)
 
 
 @pytest.mark.parametrize("kind", HEADS)
@@ -31,7 +31,7 @@ def test_every_head_learns_what_can_be_seen(kind) -> None:
     data = small_animals(20)
     bald = (data.age_days > 450).astype(np.float32)
     items = np.stack([bald, np.full_like(bald, np.nan)], axis=1)
-    settings = replace(QUICK, steps=120, plan=Plan("plain-0.3", 2, kind), learning_rate=1e-2)
+    settings = replace(QUICK, steps=120, architecture=Architecture("plain-0.3", 2, kind), learning_rate=1e-2)
     network = train(replace(data, items=items, item_names=("bald", "kyphosis")), SPEC, settings, seed=1)
     assert network.input.shape[1:] == (64, 96, 1)
     held = small_animals(8, seed=2)
@@ -55,7 +55,9 @@ def test_heads_compete_inside_the_training_animals(tmp_path: Path) -> None:
     scores = {kind: said[f"crps_days_{kind}"] for kind in HEADS}
     assert said["head"] == min(scores, key=scores.__getitem__)
     assert load_fit(Run(tmp_path)) == json.loads((tmp_path / "age-fit.json").read_text()) == said
-    again = train(data, SPEC, replace(QUICK, plan=Plan("plain-0.3", head=said["head"]), steps=3), seed=1)
+    again = train(
+        data, SPEC, replace(QUICK, architecture=Architecture("plain-0.3", head=said["head"]), steps=3), seed=1
+    )
     kept = keras.models.load_model(tmp_path / "age.keras", compile=False)
     for one, other in zip(again.get_weights(), kept.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -75,9 +77,9 @@ def test_pretraining_lowers_its_loss_and_its_weights_are_taken_up(tmp_path: Path
     """The backbone of `pretrain` is the one that training starts from; digest, licence and normalisation are told."""
     data = small_animals(8, 4)
     small_crops(data).save(Run(tmp_path))
-    plan = Plan("plain-0.3")
+    architecture = Architecture("plain-0.3")
     said = pretrain_run(
-        Run(tmp_path), tmp_path, SPEC, plan, method=method, steps=25, batch=8, most=100, licence="CC0", seed=1
+        Run(tmp_path), tmp_path, SPEC, architecture, method=method, steps=25, batch=8, most=100, licence="CC0", seed=1
     )
     assert said["loss_last"] < said["loss_first"]
     assert said["crops"] == 6 * 4  # two of eight cages are held out

@@ -10,7 +10,7 @@ import numpy as np
 from tests.training.small_animals import SPEC, small_animals
 from training.age.calibrate import domain_scores, fit_domain
 from training.age.finetune import Finetune, train
-from training.age.fit import Plan, float_embeddings, int8_embeddings
+from training.age.fit import Architecture, float_embeddings, int8_embeddings
 from training.age.networks import embedding_of
 from training.age.outliers import WAYS, made_outliers, outliers_for, rendered_outliers
 from training.age.quantise_aware import quantise_carefully
@@ -63,7 +63,7 @@ def striped(crops: np.ndarray, seed: int) -> np.ndarray:
 def test_a_network_that_saw_outliers_turns_unseen_ones_away() -> None:
     """Their mean brightness stays within the animals', so that an embedding of ages alone would pass them over."""
     data, held = small_animals(20), small_animals(12, seed=2)
-    settings = Finetune(steps=150, plan=Plan("plain-0.3"), batch=16, learning_rate=1e-2)
+    settings = Finetune(steps=150, architecture=Architecture("plain-0.3"), batch=16, learning_rate=1e-2)
     seen = striped(data.crops, 1)
     whole = train(replace(data, outliers=seen), SPEC, settings, seed=1)
     network = embedding_of(whole)

@@ -311,7 +311,7 @@ def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
 def test_an_embedding_without_a_network_says_what_to_run(tmp_path: Path) -> None:
     from training.features.embedding import embedded
 
-    with pytest.raises(OperatorError, match=r"age\.tflite: there is no such network; run `cageclock-train quantise"):
+    with pytest.raises(OperatorError, match=r"age\.tflite: there is no int8 age model; run `cageclock-train quantise"):
         embedded(Run(tmp_path), "int8", 1)
-    with pytest.raises(OperatorError, match=r"backbone\.keras: there is no such network; run `cageclock-train pre"):
+    with pytest.raises(OperatorError, match=r"backbone\.keras: there is no pretrained backbone; run `cageclock-train"):
         embedded(Run(tmp_path), "backbone", 1, Run(tmp_path / "other"))

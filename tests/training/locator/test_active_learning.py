@@ -1,4 +1,4 @@
-"""Frames worth labelling: doubtful, unlike each other, sharp; written as a project that our own reader takes."""
+"""Frames worth labelling: uncertain, unlike each other, sharp; written as a project that our own reader takes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,24 @@ from tests.training.labelled_project import PARTS, make_project
 from training.deeplabcut.read import read_project
 from training.deeplabcut.write import Suggestion, write_project
 from training.locator.active_learning import Candidate, choose
-from training.locator.uncertainty import Doubt, spread_of
+from training.locator.uncertainty import Uncertainty, spread_of
 
 
-def candidate(number: int, grey: float, doubt: float, sharp: float = 100.0) -> Candidate:
-    """Return a frame of one grey with a given doubt."""
+def candidate(number: int, grey: float, uncertainty: float, sharp: float = 100.0) -> Candidate:
+    """Return a frame of one grey with a given uncertainty."""
     thumbnail = np.full((24, 32), grey, np.float32)
     return Candidate(
-        Path("v.mp4"), number, f"img{number}.png", thumbnail, sharp, Doubt(np.empty((0, 4, 3)), *[doubt] * 3)
+        Path("v.mp4"),
+        number,
+        f"img{number}.png",
+        thumbnail,
+        sharp,
+        Uncertainty(np.empty((0, 4, 3)), *[uncertainty] * 3),
     )
 
 
 def test_doubtful_then_different_and_never_a_copy_or_a_blur() -> None:
-    """The most doubtful comes first, its near-copy and the blurred frame never, whatever their doubt."""
+    """The most uncertain comes first, its near-copy and the blurred frame never, whatever their uncertainty."""
     frames = [
         candidate(0, 0.50, 0.9),
         candidate(1, 0.505, 0.85),

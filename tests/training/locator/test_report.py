@@ -11,7 +11,7 @@ import pytest
 from tests.training.conftest import command
 from tests.training.labelled_project import make_project
 from training.deeplabcut.read import read_project
-from training.locator.cross_validation import Plan, fold_of
+from training.locator.cross_validation import CrossValidation, fold_of
 from training.locator.metrics import cross_calibrated, distances, pck, reliability, summary, suspects
 
 KEYPOINTS = ("snout", "leftear", "rightear")
@@ -64,9 +64,9 @@ def test_swapped_ears_and_far_labels_are_told_apart() -> None:
 def test_folds_cover_each_frame_once_and_blocks_stay_together(tmp_path: Path) -> None:
     """Folds differ by one frame at most; blocks are runs of neighbours."""
     project = read_project(make_project(tmp_path, frames=11))
-    shuffled = fold_of(project, Plan(3, 1, 1, "shuffled", 1))
+    shuffled = fold_of(project, CrossValidation(3, 1, 1, "shuffled", 1))
     assert sorted(np.bincount(shuffled)) == [3, 4, 4]
-    blocks = fold_of(project, Plan(3, 1, 1, "blocks", 1))
+    blocks = fold_of(project, CrossValidation(3, 1, 1, "blocks", 1))
     assert (np.diff(blocks) >= 0).all()
 
 

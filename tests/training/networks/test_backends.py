@@ -28,7 +28,7 @@ from dataclasses import replace
 from pathlib import Path
 import numpy as np
 from tests.training.small_animals import SPEC, small_animals, small_crops
-from training.age.fit import Plan
+from training.age.fit import Architecture
 from training.age.finetune import Finetune, finetune, pretrain_run
 from training.age.initial_weights import find_weights
 import keras
@@ -37,8 +37,9 @@ run = Path(sys.argv[1])
 data = small_animals(8)
 small_crops(data).save(Run(run))
 for method in ("simsiam", "vicreg"):
-    pretrain_run(Run(run), run, SPEC, Plan("plain-0.3"), method=method, steps=3, batch=8, most=99, licence="CC0")
-settings = Finetune(steps=3, plan=Plan("plain-0.3"), head="auto", head_steps=2, batch=8,
+    network = Architecture("plain-0.3")
+    pretrain_run(Run(run), run, SPEC, network, method=method, steps=3, batch=8, most=99, licence="CC0")
+settings = Finetune(steps=3, architecture=Architecture("plain-0.3"), head="auto", head_steps=2, batch=8,
                     weights=find_weights(str(run), "plain-0.3"))
 scores = np.random.default_rng(2).choice([0, 0.5, 1, np.nan], (len(data.crops), 2)).astype("float32")
 data = replace(data, items=scores, item_names=("coat", "gait"), outliers=255 - data.crops[:12])

@@ -7,7 +7,7 @@ import pytest
 
 from tests.training.small_animals import SPEC, small_animals
 from training.age.finetune import Finetune, train
-from training.age.fit import Plan
+from training.age.fit import Architecture
 from training.age.networks import age_network, with_head
 from training.networks.training_loop import Recipe
 
@@ -52,7 +52,9 @@ def test_a_network_that_rounding_hurts_too_much_is_tuned_for_it() -> None:
     from training.age.quantise_aware import quantise_carefully
 
     data = small_animals(16)
-    network = train(data, SPEC, Finetune(steps=60, plan=Plan("plain-0.3"), batch=8, learning_rate=1e-2), seed=1)
+    network = train(
+        data, SPEC, Finetune(steps=60, architecture=Architecture("plain-0.3"), batch=8, learning_rate=1e-2), seed=1
+    )
     _, harmless = quantise_carefully(network, data.crops, data.age_days, SPEC, most_loss=10)
     assert harmless["quantisation_aware"] is False
     recipe = Recipe(60, 16, 1e-3, 5)

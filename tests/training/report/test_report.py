@@ -178,14 +178,14 @@ def test_intervals_cover_what_they_say_and_too_sure_distributions_show() -> None
 def test_refusals_of_one_arm_stand_out() -> None:
     arm = np.where(ANIMAL % 2 == 0, "drug", "water")
     material = made_up(AGE, ANIMAL, AGE + NOISE, treatment=arm, light="white")
-    drug = material.told["treatment"] == "drug"
-    material.told["reject_reasons"] = ""
-    material.told["accepted"] = True
+    drug = material.predictions["treatment"] == "drug"
+    material.predictions["reject_reasons"] = ""
+    material.predictions["accepted"] = True
     even = abstention.section(material)
     assert even.beware == ""
     refused = drug & (np.random.default_rng(9).random(len(drug)) < 0.4)
-    material.told.loc[refused, "accepted"] = False
-    material.told.loc[refused, "reject_reasons"] = "out_of_domain"
+    material.predictions.loc[refused, "accepted"] = False
+    material.predictions.loc[refused, "reject_reasons"] = "out_of_domain"
     found = abstention.section(material)
     assert "arm drug" in found.beware
     assert found.figures["reasons"] == {"out_of_domain": int(refused.sum())}
@@ -195,11 +195,13 @@ def test_refusals_of_one_arm_stand_out() -> None:
 
 def test_a_score_that_follows_the_error_is_seen() -> None:
     material = made_up(AGE, ANIMAL, AGE + NOISE)
-    material.told["domain_score"] = material.told["gap_days"].abs() / material.told["gap_days"].abs().max() * 1.2
+    material.predictions["domain_score"] = (
+        material.predictions["gap_days"].abs() / material.predictions["gap_days"].abs().max() * 1.2
+    )
     found = domain.section(material).figures
     assert found["rank_correlation"] == pytest.approx(1)
     assert [one["mae_days"] for one in found["bins"]] == sorted(one["mae_days"] for one in found["bins"])
-    assert sum(one["readings"] for one in found["bins"]) == len(material.told)
+    assert sum(one["readings"] for one in found["bins"]) == len(material.predictions)
 
 
 def test_repeated_readings_give_the_spread_that_was_put_in() -> None:

@@ -22,7 +22,7 @@ from scipy import stats
 from training.statistics.age_term import AgeTerm
 from training.statistics.cohort import Cohort
 from training.statistics.effects import design
-from training.statistics.panel import Plan, associate
+from training.statistics.panel import AnalysisPlan, associate
 
 Floats = NDArray[np.float64]
 YOUNGEST, OLDEST = 100.0, 900.0
@@ -146,12 +146,12 @@ def cohort(truth: Truth, animals: int, rng: np.random.Generator, exams: int = 1)
     return Cohort("null", readings, table, "null.csv", exams > 1, 0, [])
 
 
-KINDS: dict[str, tuple[Plan, int]] = {
-    "linear": (Plan(continuous=("p",)), 1),
-    "binary": (Plan(binary=("b",)), 1),
-    "treatment": (Plan(treatment="arm"), 1),
-    "survival": (Plan(survival=(("days", "died", None),), follow_up=True), 1),
-    "examinations": (Plan(continuous=("p",)), 3),
+KINDS: dict[str, tuple[AnalysisPlan, int]] = {
+    "linear": (AnalysisPlan(continuous=("p",)), 1),
+    "binary": (AnalysisPlan(binary=("b",)), 1),
+    "treatment": (AnalysisPlan(treatment="arm"), 1),
+    "survival": (AnalysisPlan(survival=(("days", "died", None),), follow_up=True), 1),
+    "examinations": (AnalysisPlan(continuous=("p",)), 3),
 }
 
 ROWS: tuple[tuple[str, bool, int, AgeTerm], ...] = (

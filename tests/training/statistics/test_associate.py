@@ -12,9 +12,9 @@ from tests.training.conftest import command
 from tests.training.statistics.study import write_study
 from training.cli import main
 from training.statistics.associate import associate_files
-from training.statistics.panel import Plan
+from training.statistics.panel import AnalysisPlan
 
-PLAN = Plan(
+PLAN = AnalysisPlan(
     continuous=("frailty", "weight_g"),
     binary=("cataract",),
     genotype=("genotype",),
@@ -66,14 +66,16 @@ def test_cohorts_by_column_and_the_tables_own_columns(study: tuple[Path, Path, P
     known["batch"] = ["spring" if number % 3 else "autumn" for number in range(len(known))]
     whole = pd.read_csv(predictions).merge(known, on="subject")
     whole.to_csv(tmp_path / "whole.csv", index=False)
-    lines = associate_files(tmp_path / "out", tmp_path / "whole.csv", None, Plan(continuous=("frailty",)), by="batch")
+    lines = associate_files(
+        tmp_path / "out", tmp_path / "whole.csv", None, AnalysisPlan(continuous=("frailty",)), by="batch"
+    ).lines
     assert lines[0].startswith("spring: 60 animals")
     assert any(line.startswith("1 of 1 replicate in autumn") for line in lines)
 
 
 def test_arms_given_to_whole_cages_make_the_cage_the_unit(tmp_path: Path) -> None:
     predictions, table = write_study(tmp_path, 3, per_cage=3)
-    associate_files(tmp_path / "out", predictions, table, Plan(treatment="treatment"))
+    associate_files(tmp_path / "out", predictions, table, AnalysisPlan(treatment="treatment"))
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["associations"][0]["n"] == 30
     assert report["interventions"][0]["unit"] == "cage"
@@ -85,7 +87,7 @@ def test_phenotypes_of_cages_make_the_cage_the_animal(tmp_path: Path) -> None:
     known = pd.read_csv(table).merge(pd.read_csv(predictions).drop_duplicates("subject")[["subject", "cage"]])
     cages = known.groupby("cage").agg({"frailty": "mean", "treatment": "first"}).reset_index()
     cages.to_csv(tmp_path / "cages.csv", index=False)
-    plan = Plan(continuous=("frailty",), treatment="treatment")
+    plan = AnalysisPlan(continuous=("frailty",), treatment="treatment")
     associate_files(tmp_path / "out", predictions, tmp_path / "cages.csv", plan)
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [row["n"] for row in report["associations"]] == [30, 30]
@@ -100,7 +102,7 @@ def test_several_arms_are_each_compared_with_the_control_and_corrected(tmp_path:
         "water" if arm == "vehicle" and number % 6 == 0 else arm for number, arm in enumerate(known["treatment"])
     ]
     known.to_csv(table, index=False)
-    associate_files(tmp_path / "out", predictions, table, Plan(treatment="treatment", control="vehicle"))
+    associate_files(tmp_path / "out", predictions, table, AnalysisPlan(treatment="treatment", control="vehicle"))
     drug, water = json.loads((tmp_path / "out" / "report.json").read_text())["interventions"]
     assert (drug["treated"], water["treated"]) == ("rapamycin", "water")
     assert drug["p_holm"] == pytest.approx(2 * drug["p"])
@@ -114,7 +116,7 @@ def test_several_examinations_make_a_mixed_model(study: tuple[Path, Path, Path],
     exams = readings[["subject", "age_days"]].iloc[::3].copy()
     exams["frailty"] = exams["subject"].map(known) + 0.001 * exams["age_days"] + (exams.index % 7) * 0.005
     exams.to_csv(tmp_path / "exams.csv", index=False)
-    associate_files(tmp_path / "out", predictions, tmp_path / "exams.csv", Plan(continuous=("frailty",)))
+    associate_files(tmp_path / "out", predictions, tmp_path / "exams.csv", AnalysisPlan(continuous=("frailty",)))
     row = json.loads((tmp_path / "out" / "report.json").read_text())["associations"][0]
     assert row["method"] == "mixed (animal)"
     assert row["estimate"] > 0
@@ -142,9 +144,9 @@ def test_the_stations_export_is_read_with_true_ages_from_births(study: tuple[Pat
         sex="female", date_of_birth="2025-01-01", arm=known["treatment"].to_numpy()
     )
     subjects.to_csv(tmp_path / "subjects.csv", index=False)
-    plan = Plan(continuous=("frailty",), treatment="treatment")
-    lines = associate_files(tmp_path / "out", tmp_path, table, plan)
-    direct = associate_files(tmp_path / "direct", predictions, table, plan)
+    plan = AnalysisPlan(continuous=("frailty",), treatment="treatment")
+    lines = associate_files(tmp_path / "out", tmp_path, table, plan).lines
+    direct = associate_files(tmp_path / "direct", predictions, table, plan).lines
     assert lines[0] == direct[0]
     assert lines[-1] == direct[-1]
 
@@ -189,9 +191,9 @@ def test_odd_rows_of_an_export_cost_themselves_and_are_counted(
     columns = good.columns if version == "new" else [c for c in good if c not in ("subject_reason", "time_basis")]
     pd.concat([odd, good])[columns].to_csv(tmp_path / "odd" / "animals.csv", index=False)
     (tmp_path / "odd" / "subjects.csv").write_bytes((tmp_path / "good" / "subjects.csv").read_bytes())
-    plan = Plan(continuous=("frailty",))
-    clean = associate_files(tmp_path / "a", tmp_path / "good", table, plan)
-    found = associate_files(tmp_path / "b", tmp_path / "odd", table, plan)
+    plan = AnalysisPlan(continuous=("frailty",))
+    clean = associate_files(tmp_path / "a", tmp_path / "good", table, plan).lines
+    found = associate_files(tmp_path / "b", tmp_path / "odd", table, plan).lines
     assert (tmp_path / "a" / "associations.csv").read_text() == (tmp_path / "b" / "associations.csv").read_text()
     said = [line.partition(": ")[2] for line in found if line not in clean]
     assert (
@@ -319,7 +321,7 @@ def test_numbers_of_a_lab_are_read_by_one_rule(study: tuple[Path, Path, Path], t
     known["end_days"] = [f"{value}".replace(".", ",") for value in known["end_days"]]
     known["Subject"] = known.pop("subject")
     known.to_csv(tmp_path / "b.csv", index=False, sep=";", encoding="utf-8-sig")
-    plan = Plan(continuous=("frailty", "weight_g"), treatment="arm", survival=(("end_days", "fate", None),))
+    plan = AnalysisPlan(continuous=("frailty", "weight_g"), treatment="arm", survival=(("end_days", "fate", None),))
     found = []
     for name in ("a", "b"):
         associate_files(tmp_path / name, predictions, tmp_path / f"{name}.csv", plan)

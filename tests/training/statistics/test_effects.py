@@ -85,5 +85,5 @@ def test_errors_by_cage_are_wider_where_cages_differ() -> None:
 
 def test_what_the_covariates_tell_exactly_is_refused() -> None:
     table = pd.DataFrame({"x": np.arange(20.0), "age": 3 * np.arange(20.0) + 1})
-    with pytest.raises(OperatorError, match="column x: the covariates tell it exactly"):
+    with pytest.raises(OperatorError, match="column x: it follows exactly from the covariates"):
         effects.linear(np.arange(20.0) ** 2, design(table, "x", ["age"]), "x", None, "sd")

@@ -25,7 +25,7 @@ from tests.training.statistics.null_campaign import (
 from training.cli import main
 from training.statistics.age_term import age_columns, age_knots
 from training.statistics.effects import design, linear
-from training.statistics.panel import Plan, associate
+from training.statistics.panel import AnalysisPlan, associate
 
 SOME = 2000
 """Null phenotypes a cell: the Monte Carlo error of 5% is 0.5 points. `null_campaign` makes 10,000."""
@@ -58,8 +58,8 @@ def test_the_campaigns_p_values_are_the_products() -> None:
     assert {row.effect.method for row in rows} == {"linear (OLS), HC3 errors"}
 
 
-def _asks(names: list[str]) -> Plan:
-    return Plan(continuous=tuple(names))
+def _asks(names: list[str]) -> AnalysisPlan:
+    return AnalysisPlan(continuous=tuple(names))
 
 
 @pytest.mark.parametrize(

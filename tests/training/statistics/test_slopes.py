@@ -82,7 +82,7 @@ def test_units_join_animals_by_what_their_slopes_are_worth() -> None:
 
 def test_the_errors_parts_are_found_again() -> None:
     errors = fit_errors(measured(animals=400))
-    assert errors.days_told_apart
+    assert errors.days_separable
     assert errors.reading_sd == pytest.approx(50, rel=0.05)
     assert errors.day_sd == pytest.approx(30, rel=0.15)
     assert errors.animal_sd == pytest.approx(70, rel=0.15)

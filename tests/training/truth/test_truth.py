@@ -42,7 +42,7 @@ def test_the_oracle_does_much_better_than_guessing_on_other_animals(drawn: tuple
     oracle = fit_oracle(*drawn)
     appearance, ages = draw_appearances(400, 8)
     white = np.arange(400) % 2 == 0
-    error = np.abs(oracle.say(appearance, white) - ages)
+    error = np.abs(oracle.predict(appearance, white) - ages)
     constant = np.abs(np.median(drawn[1]) - ages)
     assert error[white].mean() < 0.55 * constant[white].mean()
     assert error[~white].mean() < 0.55 * constant[~white].mean()
