@@ -53,7 +53,10 @@ def read_picture(path: Path) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the same text comes as an error where it matters
-            with Pillow.open(path, formats=_formats()) as picture:
+            if path.exists() and not path.is_file():  # opening a pipe would wait for a writer for ever
+                raise _Refused("expected a whole image file, got something else (a folder, a pipe or a device)")
+            # From an open file, because Pillow maps a named one and then does not turn an uncompressed TIFF.
+            with path.open("rb") as file, Pillow.open(file, formats=_formats()) as picture:
                 return _read(picture)
     except FileNotFoundError as error:
         raise UnreadablePicture(f"{path}: expected an image, there is no such file") from error

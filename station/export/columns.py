@@ -33,8 +33,14 @@ class File:
     columns: tuple[Column, ...]
 
 
-_WHOSE = "(r.device, r.cage, r.at_s, r.time_basis, r.expected_animals, r.found_animals, a.subject, a.identity_method)"
-"""Arguments of `whose_subject` and `whose_reason`, which `station.export.write` gives to the connection."""
+_WHOSE = (
+    "(CAST(r.device AS BLOB), CAST(r.cage AS BLOB), r.at_s, r.time_basis, r.expected_animals, r.found_animals,"
+    " CAST(a.subject AS BLOB), a.identity_method)"
+)
+"""Arguments of `whose_subject` and `whose_reason`, which `station.export.write` gives to the connection.
+
+People's texts are handed over as bytes: sqlite3 ends the query at a text that is no UTF-8.
+"""
 
 _TIME = "strftime('%Y-%m-%dT%H:%M:%fZ', {}, 'unixepoch')"
 

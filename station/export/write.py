@@ -72,10 +72,15 @@ def _teach_whose(connection: sqlite3.Connection) -> None:
     @lru_cache(1)  # both are asked of each row
     def whose(*of: Any) -> Whose:
         device, cage, at_s, time_basis, expected, found, named, method = of
-        return owners.whose(Sight(device, cage, at_s, time_basis, expected, found, named, method))
+        subject = None if named is None else _text(named)
+        return owners.whose(Sight(_text(device), _text(cage), at_s, time_basis, expected, found, subject, method))
 
     connection.create_function("whose_subject", 8, lambda *of: whose(*of).subject)
     connection.create_function("whose_reason", 8, lambda *of: whose(*of).reason)
+
+
+def _text(raw: bytes) -> str:
+    return bytes(raw).decode("utf-8", "replace")
 
 
 def _write(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:

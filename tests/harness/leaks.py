@@ -28,6 +28,7 @@ KEPT_FILES = {
     "anon_inode:[eventpoll]": "TensorFlow's runtime starts its own once",
     "/sys/": "looked at once by numerical libraries",
     "/.hypothesis/": "the data base of Hypothesis",
+    ".ttf": "matplotlib keeps the fonts that it has drawn with",
 }
 
 

@@ -1,6 +1,7 @@
 """Pictures come as people see them, whatever container, depth and orientation; what cannot is refused by name."""
 
 import io
+import os
 import struct
 from pathlib import Path
 
@@ -44,6 +45,28 @@ def test_every_container_is_turned_once(tmp_path: Path, scene: Image.Image, orie
     assert found.shape == (64, 96, 3)
     assert np.abs(found.astype(int) - np.asarray(scene)).mean() < 4
     assert found.flags.c_contiguous
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "F", "RGB"])
+@pytest.mark.parametrize("orientation", [5, 6, 7, 8])
+def test_an_uncompressed_tiff_is_turned_too(tmp_path: Path, scene: Image.Image, orientation: int, mode: str) -> None:
+    """Pillow maps the file of such a picture into memory, and then forgets to turn it."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    grey = np.asarray(scene.convert("L"))
+    stored = {"L": grey, "I;16": grey.astype(np.uint16) * 257, "F": grey.astype(np.float32) / 255, "RGB": scene}[mode]
+    picture = stored if isinstance(stored, Image.Image) else Image.fromarray(stored)
+    picture.transpose(TURNS[orientation]).save(tmp_path / "a.tif", exif=exif)
+    found = read_image(tmp_path / "a.tif")
+    assert found.shape == (64, 96, 3)
+    wanted = np.asarray(scene) if mode == "RGB" else np.repeat(grey[..., None], 3, axis=2)
+    assert np.abs(found.astype(int) - wanted).mean() < 2
+
+
+def test_a_pipe_is_no_picture_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(UnreadablePicture, match="expected a whole image file, got something else"):
+        read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("orientation", [0, 1, 9])
