@@ -50,7 +50,8 @@ class Extent:
         """Return what is missing at the end of a film whose file states `length_s`, as text; empty for nothing."""
         if length_s is None or self.begin is None:
             return ""
-        has_s = (self.end - self.begin) / ticks_per_s
+        # A length counts from 0, also where the film begins later.
+        has_s = (self.end - min(self.begin, 0)) / ticks_per_s
         rounding_s = max(_PART * length_s, _FRAMES * max(1 / frames_per_s, self.gap / ticks_per_s))
         if has_s >= length_s - rounding_s:
             return ""

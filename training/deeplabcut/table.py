@@ -170,6 +170,11 @@ def _scorer(headers: dict[str, list[str]], used: list[int], table: Path, config:
     )
 
 
+def _is_project_wide(individual: str) -> bool:
+    """Return whether it is DeepLabCut's name for what is no animal, in whatever case a hand has written it."""
+    return individual.strip().casefold() == PROJECT_WIDE
+
+
 def _of_animals(
     places: Places, rows: list[tuple[int, list[str]]], table: Path, config: Config | None, findings: Findings
 ) -> Places:
@@ -177,7 +182,7 @@ def _of_animals(
     named = set(config.parts) if config is not None else set()
     kept: Places = {}
     for (animal, part), at in places.items():
-        if animal == PROJECT_WIDE or (config is not None and part in config.unique):
+        if _is_project_wide(animal) or (config is not None and part in config.unique):
             kind = NO_ANIMAL
         elif named and part not in named:
             kind = NOT_NAMED
@@ -188,20 +193,21 @@ def _of_animals(
             if all(_cell(row, at[name]).lower() not in ("", "nan") for name in ("x", "y")):
                 findings.add(kind, f"row {line}, column {at['x'] + 1} ({part})")
     animals = {animal for animal, _ in places}
-    strange = sorted(animals - {PROJECT_WIDE} - set(config.individuals)) if config is not None else []
-    if kept and strange and config is not None and config.individuals:
+    known = set(config.individuals) if config is not None else set()
+    strange = sorted(name for name in animals - known if not _is_project_wide(name))
+    if kept and strange and known:
         findings.lines.append(
             f"{table}: row individuals: config.yaml does not name {', '.join(strange)}: read all the same"
         )
     if kept:
         return kept
-    if animals == {PROJECT_WIDE}:
+    if animals and all(map(_is_project_wide, animals)):
         raise OperatorError(
             f"{table}: row individuals: expected animals, got only `{PROJECT_WIDE}`, which is DeepLabCut's name for "
             "points that belong to no animal; if it is one, give it another name in that row"
         )
     wanted = ", ".join(config.parts) if config is not None else ""
-    came = ", ".join(dict.fromkeys(part for animal, part in places if animal != PROJECT_WIDE))
+    came = ", ".join(dict.fromkeys(part for animal, part in places if not _is_project_wide(animal)))
     raise OperatorError(
         f"{table}: row bodyparts: expected some of those that config.yaml names ({wanted}), got {came}; correct the "
         "names there, or move config.yaml away"

@@ -142,6 +142,13 @@ def test_frames_have_their_own_times(tmp_path: Path) -> None:
         assert video.shortfall == ""
 
 
+def test_a_film_that_begins_late_is_whole(tmp_path: Path) -> None:
+    """Cut out of a longer one: its first time stamp is 5 s, and Matroska counts its length from 0."""
+    video = Video(write_film(tmp_path / "late.mkv", numbered(12), times=list(range(50, 62))), 30.0)
+    assert [round(moment.time_s * 10) for moment in video] == list(range(12))
+    assert video.shortfall == ""
+
+
 @pytest.mark.parametrize(
     ("name", "codec"),
     [

@@ -56,14 +56,14 @@ labeled-data/m1/img2.png,12,20,32,25,,,60,40
 """
 
 
-@pytest.mark.parametrize("with_config", [True, False])
-def test_project_wide_points_are_no_animal(tmp_path: Path, with_config: bool) -> None:
+@pytest.mark.parametrize(("with_config", "spelling"), [(True, "single"), (False, "single"), (False, "Single")])
+def test_project_wide_points_are_no_animal(tmp_path: Path, with_config: bool, spelling: str) -> None:
     """DeepLabCut keeps the arena's corners under the individual `single`: no animal, no part, no crop of its own."""
     config = {
         **{"multianimalproject": True, "scorer": "Ann", "bodyparts": "MULTI!", "individuals": ["mus1"]},
         **{"multianimalbodyparts": ["snout", "tailbase"], "uniquebodyparts": ["corner1", "corner2"]},
     }
-    found = read_project(project(tmp_path, ARENA, config if with_config else None))
+    found = read_project(project(tmp_path, ARENA.replace("single", spelling), config if with_config else None))
     assert found.keypoints == ("snout", "tailbase")
     assert [frame.image.name for frame in found.frames] == ["img0.png", "img2.png"]
     assert [len(frame.animals) for frame in found.frames] == [1, 1]
