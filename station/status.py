@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
 from edge.errors import MessageError
+from station.store.chain import count_copied, count_unseen, read_info
 from station.store.ledger import read_ranges
 
 _MOST_PROBLEMS = 40
@@ -19,7 +20,8 @@ _MOST_PROBLEMS = 40
 class DeviceStatus:
     """One device. holes: numbers below the highest seen that are not accounted for (still to come).
 
-    availability: what it or its last will said; problems: codes of its newest health record.
+    availability: what it or its last will said; problems: codes of its newest health record. copied: epochs that go on
+    after the same one as another; unseen: starts before the oldest epoch that it holds, of which nothing is known here.
     """
 
     device: str
@@ -33,11 +35,13 @@ class DeviceStatus:
     conflicts: int
     quarantined: int
     problems: tuple[str, ...]
+    copied: int = 0
+    unseen: int = 0
 
     @property
     def needs_a_person(self) -> bool:
         """Whether something happened that no program can put right."""
-        return bool(self.conflicts or self.quarantined or self.lost)
+        return bool(self.conflicts or self.quarantined or self.lost or self.copied or self.unseen)
 
 
 def load_status(connection: sqlite3.Connection) -> list[DeviceStatus]:
@@ -65,7 +69,18 @@ def draw_status(found: Sequence[DeviceStatus], now: datetime) -> str:
             f"{status.thumbnails:>8} {status.holes:>7} {status.lost:>6} {status.conflicts:>9} "
             f"{status.quarantined:>10}  {' '.join(status.problems)}".rstrip()
         )
-    if any(status.needs_a_person for status in found):
+    for status in found:
+        if status.copied:
+            lines.append(
+                f"{printed(status.device)}: {status.copied} epochs go on after the same one as another: a copied card, "
+                "or an older copy put back? Nothing is lost by it; give each card its own device_id"
+            )
+        if status.unseen:
+            lines.append(
+                f"{printed(status.device)}: {status.unseen} starts of which nothing came here, and which the device no "
+                "longer holds; another station may have them"
+            )
+    if any(status.conflicts or status.quarantined or status.lost for status in found):
         lines.append("lost, conflicts or quarantine: look at the tables losses, conflicts and quarantine in station.db")
     return "\n".join(lines)
 
@@ -95,6 +110,10 @@ def _status(connection: sqlite3.Connection, device: str) -> DeviceStatus:
         conflicts=number("SELECT count(*) FROM conflicts WHERE device = ?"),
         quarantined=number("SELECT count(*) FROM quarantine WHERE device = ?"),
         problems=_problems(_bytes(states.get("health", b"{}"))),
+        copied=count_copied(connection, device),
+        unseen=sum(
+            count_unseen(connection, device, epoch) for epoch in read_info(_bytes(states.get("info", b"{}"))).oldest
+        ),
     )
 
 

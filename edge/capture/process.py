@@ -141,14 +141,15 @@ class CaptureProcess:
             return made[-1], None
 
         try:
-            self.outbox.append_reading(build)
+            self.outbox.append_reading(build, self.journal.pending)
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001
             self._problem.text = f"not recorded whole: {describe_error(error)}"
             say(self.problem)
             if not self.is_stored():
-                self.outbox.append_reading(build_bare)
+                self.outbox.append_reading(build_bare, self.journal.pending)
+        self.journal.pending.clear()
         return made[-1]
 
     def is_stored(self) -> bool:
