@@ -153,6 +153,7 @@ class Card:
         if closed:
             self._close()
         # From outside: closing a descriptor of a live database would drop the locks of the process that holds it open.
+        state.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run(["cp", "-a", str(self.state), str(state)], check=True)
         if closed:
             self._open()
