@@ -14,6 +14,7 @@ from edge.errors import MessageError
 from station.printable import printable
 from station.registry.devices import Decision, Decisions, load_decisions
 from station.registry.zones import load_zones
+from station.store.chain import count_copied, count_unseen, read_info
 from station.store.ledger import read_ranges
 
 INTERVALS = 3
@@ -32,7 +33,8 @@ class DeviceStatus:
     availability: what it or its last will said. last_reading_at: by the device's clock, where that was right.
     problems: code -> a sentence with advice, what it says of itself in `health` and what the station sees.
     known: those of the problems that a person has acknowledged. retired: since when it is out of service.
-    zone: of its room, for people.
+    zone: of its room, for people. copied: epochs that go on after the same one as another.
+    unseen: starts before the oldest epoch that it holds, of which nothing is known here.
     """
 
     device: str
@@ -49,6 +51,8 @@ class DeviceStatus:
     known: frozenset[str] = frozenset()
     retired: Decision | None = None
     zone: tzinfo = field(default=UTC)
+    copied: int = 0
+    unseen: int = 0
 
     @property
     def needs_a_person(self) -> bool:
@@ -58,7 +62,13 @@ class DeviceStatus:
     @property
     def counts(self) -> dict[str, int]:
         """How many of each problem there are, as an acknowledgement keeps it."""
-        counted = {"lost": self.lost, "conflicts": self.conflicts, "quarantined": self.quarantined}
+        counted = {
+            "lost": self.lost,
+            "conflicts": self.conflicts,
+            "quarantined": self.quarantined,
+            "copied": self.copied,
+            "unseen": self.unseen,
+        }
         return {code: counted.get(code, 1) for code in self.problems}
 
 
@@ -98,6 +108,10 @@ def _status(
         quarantined=number("SELECT count(*) FROM quarantine WHERE device = ?"),
         problems={},
         zone=zone,
+        copied=count_copied(connection, device),
+        unseen=sum(
+            count_unseen(connection, device, epoch) for epoch in read_info(_bytes(states.get("info", b"{}"))).oldest
+        ),
     )
     return _judge(connection, found, health, decisions, now)
 
@@ -172,6 +186,16 @@ def _kept(found: DeviceStatus) -> dict[str, str]:
         problems["conflicts"] = f"{found.conflicts} keys came with two contents: {where.format('conflicts')}"
     if found.quarantined:
         problems["quarantined"] = f"{found.quarantined} messages could not be read: {where.format('quarantine')}"
+    if found.copied:
+        problems["copied"] = (
+            f"{found.copied} epochs go on after the same one as another: a copied card, or an older copy put back? "
+            "Nothing is lost by it; give each card its own device_id, then `devices acknowledge`"
+        )
+    if found.unseen:
+        problems["unseen"] = (
+            f"{found.unseen} starts of which nothing came here, and which the device no longer holds; another station "
+            "may have them: `devices acknowledge`"
+        )
     return problems
 
 

@@ -119,6 +119,8 @@ def _device_values(status: DeviceStatus) -> dict[str, Any]:
         "lost": status.lost,
         "conflicts": status.conflicts,
         "quarantined": status.quarantined,
+        "copied": status.copied,
+        "unseen": status.unseen,
         "problems": [
             {"code": code, "text": text, "acknowledged": code in status.known} for code, text in status.problems.items()
         ],

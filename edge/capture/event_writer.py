@@ -13,17 +13,22 @@ _MOST = 2000
 
 
 class EventWriter:
-    """Appends events and clock corrections, labelled like readings."""
+    """Appends what is not a reading, labelled like one.
+
+    Before this process's first reading there is no epoch, and a start that never gets to a reading must leave none: the
+    first events are kept as `pending`, for whoever appends that reading to store with it.
+    """
 
     def __init__(self, outbox: Outbox, clock: Clock, device_id: str) -> None:
         """The outbox is the process's own."""
         self._outbox = outbox
         self._clock = clock
         self._device_id = device_id
+        self.pending: list[Event | ClockCorrection] = []
 
     def append(self, code: EventCode, text: str, **detail: Scalar) -> None:
         """Append one event."""
-        self._outbox.append_record(
+        self._append(
             Event(
                 device_id=self._device_id,
                 recorded_at=self._clock.now(),
@@ -38,7 +43,7 @@ class EventWriter:
 
     def append_correction(self, found: Correction) -> None:
         """Append what the station must add to the labels of a boot."""
-        self._outbox.append_record(
+        self._append(
             ClockCorrection(
                 device_id=self._device_id,
                 recorded_at=self._clock.now(),
@@ -51,3 +56,9 @@ class EventWriter:
                 uncertainty_s=found.uncertainty_s,
             )
         )
+
+    def _append(self, record: Event | ClockCorrection) -> None:
+        if self._outbox.begun:
+            self._outbox.append_record(record)
+        else:
+            self.pending.append(record)

@@ -171,14 +171,15 @@ class CaptureProcess:
             return made[-1], None
 
         try:
-            self._outbox.append_reading(build)
+            self._outbox.append_reading(build, self._events.pending)
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001
             self._problem.text = f"only a part of the reading could be recorded: {describe_error(error)}"
             warn(self.problem)
             if not self.is_stored():
-                self._outbox.append_reading(build_bare)
+                self._outbox.append_reading(build_bare, self._events.pending)
+        self._events.pending.clear()
         return made[-1]
 
     def is_stored(self) -> bool:

@@ -11,6 +11,8 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
+import msgspec
+
 from edge.camera.choose import make_camera
 from edge.camera.pictures import open_pictures
 from edge.camera.protocol import Camera
@@ -146,7 +148,10 @@ class Capture:
             self._process.close()
         self._pending.add(lambda: events.append("stop", f"capture ended: {ended}", exit_code=code))
         self._kept(self._pending.append_all)
-        self._write_status(ended)
+        if self._outbox.begun:
+            self._write_status(ended)
+        elif self._last is not None:
+            self._repeat_status(self._last, ended)
         return code
 
     def _take_slots(self, captures: int | None) -> int:
@@ -316,6 +321,24 @@ class Capture:
 
     def _ask_to_stop(self, _number: int, _frame: object) -> None:
         self._stop = True
+
+    def _repeat_status(self, last: CaptureStatus, ended: str) -> None:
+        """Leave what the last process left, with how this one ended: it never got to a slot, and has left no record.
+
+        Its next start must count the gap from the process before, and health must say what is wrong.
+        """
+        process = self._process
+        write_status(
+            self._state_dir,
+            msgspec.structs.replace(
+                last,
+                ended=ended,
+                problem=process.problem or ("" if ended == "stopped" else f"it ended before its first slot: {ended}"),
+                recovery=dict(self._recovery.counters),
+                failed_in_a_row=self._recovery.failed_in_a_row,
+                restarts_in_a_row=self._recovery.restarts_in_a_row,
+            ),
+        )
 
     def _write_status(self, ended: str) -> None:
         process = self._process

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -20,16 +21,32 @@ class CaptureRequest(Struct, frozen=True, kw_only=True):
 
 
 class ReplayRequest(Struct, frozen=True, kw_only=True):
-    """Send the held records first_seq..last_seq of an epoch again, marked as replayed.
+    """Send held records again, marked as replayed, whatever epochs they are of.
 
+    One of: `all`; `since`, `until` or both, by the records' own times; or `epoch` with `first_seq` and `last_seq`.
     station: what this station has not stored is sent until it has; without one, all is sent once.
     """
 
     id: RequestId
-    epoch: Epoch
-    first_seq: Sequence
-    last_seq: Sequence
+    all: Literal[True] | msgspec.UnsetType = msgspec.UNSET
+    since: datetime | msgspec.UnsetType = msgspec.UNSET
+    until: datetime | msgspec.UnsetType = msgspec.UNSET
+    epoch: Epoch | msgspec.UnsetType = msgspec.UNSET
+    first_seq: Sequence | msgspec.UnsetType = msgspec.UNSET
+    last_seq: Sequence | msgspec.UnsetType = msgspec.UNSET
     station: StationName | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could be read two ways, and times that are none."""
+        numbers = [one is not msgspec.UNSET for one in (self.epoch, self.first_seq, self.last_seq)]
+        times = [time for time in (self.since, self.until) if isinstance(time, datetime)]
+        forms = (self.all is not msgspec.UNSET, bool(times), any(numbers))
+        if sum(forms) != 1 or (forms[2] and not all(numbers)):
+            raise ValueError('expected "all": true, or since and until, or epoch, first_seq and last_seq')
+        if any(time.tzinfo is None for time in times):
+            raise ValueError("expected since and until with their offset from UTC, such as 2026-03-01T00:00:00Z")
+        if times != sorted(times):
+            raise ValueError(f"expected since before until, got {self.since} and {self.until}")
 
 
 class Result(Struct, frozen=True, kw_only=True):

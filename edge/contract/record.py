@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -11,6 +11,9 @@ from edge.contract.base import Detail, Epoch, Name, NotNegative, Seconds, Sequen
 
 EVENT_SCHEMA: Final = "cageclock/event/1"
 LOST_SCHEMA: Final = "cageclock/lost/1"
+LOST_RANGES_SCHEMA: Final = "cageclock/lost/2"
+MAX_RANGES: Final = 256
+"""In one `lost` record: with all three numbers at their longest it stays below 32 kB."""
 CLOCK_SCHEMA: Final = "cageclock/clock/1"
 
 EventCode = Literal[
@@ -74,6 +77,35 @@ class Lost(Struct, frozen=True, kw_only=True):
         """Refuse a range that ends before it begins: nothing is given up on a guess of what it means."""
         if self.last_seq < self.first_seq:
             raise ValueError(f"expected first_seq <= last_seq, got {self.first_seq}..{self.last_seq}")
+
+
+LostRange = tuple[Epoch, Sequence, Sequence]
+"""An epoch and the first and last of its numbers that are gone."""
+
+
+class LostRanges(Struct, frozen=True, kw_only=True):
+    """Sequence numbers of one or many epochs that are gone from the device: records, or thumbnails only."""
+
+    schema: Literal["cageclock/lost/2"] = LOST_RANGES_SCHEMA
+    device_id: Name
+    recorded_at: datetime
+    boot_id: Name
+    monotonic_s: Seconds
+    clock_synced: bool
+    what: Literal["record", "thumbnail"]
+    ranges: Annotated[tuple[LostRange, ...], msgspec.Meta(min_length=1, max_length=MAX_RANGES)]
+    reason: Text
+
+    def __post_init__(self) -> None:
+        """Refuse a range that ends before it begins: nothing is given up on a guess of what it means."""
+        for epoch, first, last in self.ranges:
+            if last < first:
+                raise ValueError(f"expected ranges as epoch, first..last, got {epoch[:8]}, {first}..{last}")
+
+
+def ranges_of(lost: Lost | LostRanges) -> tuple[LostRange, ...]:
+    """Return what a loss names, whichever of the two forms it has."""
+    return lost.ranges if isinstance(lost, LostRanges) else ((lost.of_epoch, lost.first_seq, lost.last_seq),)
 
 
 class ClockCorrection(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from edge.contract.command import CaptureRequest, ReplayRequest, Result
 from edge.contract.delivery import Committed
 from edge.contract.manifest import Manifest
 from edge.contract.reading import Reading
-from edge.contract.record import ClockCorrection, Event, Lost
+from edge.contract.record import ClockCorrection, Event, Lost, LostRanges
 from edge.contract.status import Health, Info, Summary
 from edge.contract.topics import ROOT
 
@@ -28,7 +28,13 @@ FOLDER = Path(__file__).parent / "schemas"
 EXAMPLES = "examples"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
-RECORDS: dict[str, type[Struct]] = {"reading": Reading, "event": Event, "lost": Lost, "clock": ClockCorrection}
+RECORDS: dict[str, type[Struct]] = {
+    "reading": Reading,
+    "event": Event,
+    "lost": Lost,
+    "lost-ranges": LostRanges,
+    "clock": ClockCorrection,
+}
 PLAIN: dict[str, type[Struct]] = {
     "info": Info,
     "health": Health,
@@ -43,6 +49,7 @@ TOPICS = {
     "reading": "reading, latest",
     "event": "record",
     "lost": "record",
+    "lost-ranges": "record",
     "clock": "record",
     "info": "info",
     "health": "health",

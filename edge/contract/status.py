@@ -17,39 +17,39 @@ from edge.contract.base import (
     Name,
     NotNegative,
     Number,
-    Sequence,
     Struct,
     Text,
 )
-from edge.contract.delivery import MAX_ASKED, MAX_EPOCHS_NAMED
 from edge.contract.reading import Model, Words
 
 INFO_SCHEMA: Final = "cageclock/info/1"
 HEALTH_SCHEMA: Final = "cageclock/health/1"
 SUMMARY_SCHEMA: Final = "cageclock/summary/1"
+MAX_EPOCHS_IN_INFO: Final = 64
 Advice = Annotated[tuple[Text, ...], msgspec.Meta(max_length=64)]
 
 
 class OpenEpoch(Struct, frozen=True, kw_only=True):
-    """One sequence that the device still holds records of."""
+    """One sequence that the device still holds records of.
+
+    starts: how many epochs this publisher has begun on this card, this one included; it orders them where no clock can.
+    before, before_last: the epoch before this one and its last number. All three are absent where nobody knows.
+    """
 
     epoch: Epoch
     publisher: Literal["capture", "publish"]
     first_held: Count
     last: Count
-
-
-class Question(Struct, frozen=True, kw_only=True):
-    """Numbers of an epoch of which the device asks the station's digests, to find where two histories part."""
-
-    epoch: Epoch
-    seqs: Annotated[tuple[Sequence, ...], msgspec.Meta(max_length=MAX_ASKED)]
+    starts: Count | msgspec.UnsetType = msgspec.UNSET
+    before: Epoch | msgspec.UnsetType = msgspec.UNSET
+    before_last: Count | msgspec.UnsetType = msgspec.UNSET
 
 
 class Info(Struct, frozen=True, kw_only=True):
     """What the device is and runs.
 
-    compares: there, also when it is empty, where the device compares its records with the digests in `committed`.
+    epochs: those that are written now, the oldest that the station has yet to confirm, and the others in turn, from
+    one message to the next. oldest_held: of each publisher, the oldest with records; what came before is gone.
     """
 
     schema: Literal["cageclock/info/1"] = INFO_SCHEMA
@@ -64,8 +64,8 @@ class Info(Struct, frozen=True, kw_only=True):
     config_sha256: Name
     camera: Detail
     model: Model | None
-    epochs: Annotated[tuple[OpenEpoch, ...], msgspec.Meta(max_length=MAX_EPOCHS_NAMED)]
-    compares: Annotated[tuple[Question, ...], msgspec.Meta(max_length=MAX_ASKED)] | msgspec.UnsetType = msgspec.UNSET
+    epochs: Annotated[tuple[OpenEpoch, ...], msgspec.Meta(max_length=MAX_EPOCHS_IN_INFO)]
+    oldest_held: Annotated[tuple[Epoch, ...], msgspec.Meta(max_length=2)] = ()
 
 
 class Health(Struct, frozen=True, kw_only=True):

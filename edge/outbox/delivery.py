@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,18 +14,24 @@ from edge.config import tree
 from edge.config.state_folder import DELIVERY, delivery_path
 from edge.contract import jsontext
 from edge.contract.base import Scalar
-from edge.contract.record import Event, EventCode, Lost
-from edge.errors import DatabaseDamaged
+from edge.contract.record import Event, EventCode, Lost, LostRanges
+from edge.errors import DatabaseDamaged, StorageError
 from edge.outbox.database import close_writer, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
-from edge.outbox.parting import PREFIX, Parting, encode_parting, has_tail, move_tail, read_partings
 from edge.outbox.recovery import integrity as damage
 from edge.outbox.recovery import replace
 from edge.outbox.recovery.wal import look_at_journal
 from edge.outbox.retention import Retention
-from edge.outbox.sequence import SCHEMA, Sequence, new_row, seal_old_rows
-from edge.outbox.watermarks import WATERMARKS, Released, put_watermarks, read_released, seal_old_watermarks
+from edge.outbox.sequence import SCHEMA, START, Sequence, new_row, seal_old_rows
+from edge.outbox.watermarks import (
+    WATERMARKS,
+    Released,
+    encode_watermarks,
+    read_released,
+    replace_watermarks,
+    seal_old_watermarks,
+)
 from edge.timing.clock import Clock, SystemClock
 
 MAX_MB, MAX_QUARANTINED = 8, 10_000
@@ -54,6 +62,7 @@ class Delivery:
         """Use `open`."""
         self._path, self._clock = delivery_path(state_dir), clock
         self._labels = Labels(device_id, clock)
+        self._epoch = secrets.token_hex(16)
         self._lock = WriterLock(self._path.with_name("delivery.lock"), str(self._path))
 
     @classmethod
@@ -87,36 +96,43 @@ class Delivery:
         return read_released(self._path)
 
     def set_released(self, released: Mapping[str, Released], station_db: str) -> None:
-        """Store the watermarks in place of the former ones."""
-        with writing(self._connection, self._path):
-            self._sequence.set_meta("station_db", station_db)
-            self._connection.execute("DELETE FROM watermarks")
-            put_watermarks(self._connection, released)
+        """Store the watermarks in place of the former ones; what has not changed is not written again."""
+        rows = encode_watermarks(released)
+        with self._changing():
+            if self.station_db != station_db:
+                self._sequence.set_meta("station_db", station_db)
+            replace_watermarks(self._connection, rows)
+            self._connection.executemany(
+                "DELETE FROM meta WHERE key = ?", [(key,) for key in self._restored() if key[9:] not in released]
+            )
+
+    def _restored(self) -> list[str]:
+        return [
+            key for (key,) in self._connection.execute("SELECT key FROM meta WHERE key LIKE 'restored %'").fetchall()
+        ]
 
     def doubt(self, key: Key) -> None:
         """Tell capture that a record of its file is not what was written, or not where it should be."""
-        with writing(self._connection, self._path):
+        with self._changing():
             self._sequence.set_meta("outbox_doubt", f"{key[0]} {key[1]} {self._clock.now().isoformat()}")
 
-    def part(self, epoch: str, parting: Parting) -> None:
-        """Tell the file's owner from which number on this card's history is its own; publish's own moves at once."""
-        with writing(self._connection, self._path):
-            self._sequence.set_meta(PREFIX + epoch, encode_parting(parting))
-            if self._knows(epoch) and has_tail(self._sequence, epoch, parting.first):
-                moved = move_tail(self._sequence, epoch, parting.first, "restored", None, self._path.parent)
-                text = f"a station holds other events of epoch {epoch[:8]}: a copied card, or an older copy put back?"
-                detail: dict[str, Scalar] = {"epoch": epoch, "first": parting.first, "last": moved.last}
-                detail |= {"station": parting.seen, "moved": moved.records}
-                self._insert(self._labels.event("restored_card", text, detail))
-
-    def partings(self) -> dict[str, Parting]:
-        """Return the partings that were told."""
-        return read_partings(self._path)
+    def note_restored(self, epoch: str, last: int, claimed: int) -> None:
+        """Append the event, once for each epoch, that a station holds more of it than this card ever had."""
+        key = f"restored {epoch}"
+        if self._sequence.meta(key) is not None:
+            return
+        text = (
+            f"a station holds records of epoch {epoch[:8]} up to {claimed}, this card {last}: a copied card, or an "
+            "older copy put back?"
+        )
+        with self._changing():
+            self._sequence.set_meta(key, str(claimed))
+            self._append(self._labels.event("restored_card", text, {"epoch": epoch, "last": last, "station": claimed}))
 
     def add_request(self, request: str) -> None:
         """Leave a request for capture; the same id twice is one request."""
         now = datetime.now(UTC)
-        with writing(self._connection, self._path):
+        with self._changing():
             self._connection.execute(
                 "INSERT OR IGNORE INTO requests(id, received_at) VALUES (?, ?)", (request, now.isoformat())
             )
@@ -124,7 +140,7 @@ class Delivery:
 
     def remove_request(self, request: str) -> None:
         """Forget a request whose reading has come."""
-        with writing(self._connection, self._path):
+        with self._changing():
             self._connection.execute("DELETE FROM requests WHERE id = ?", (request,))
 
     def requests(self) -> set[str]:
@@ -135,13 +151,13 @@ class Delivery:
         """Take a record (or its thumbnail) out of the way; the event and the loss go out in its place."""
         epoch, seq = key
         text = f"{stream} {seq} of epoch {epoch[:8]} is not sent any more: {reason}"
-        with writing(self._connection, self._path):
+        with self._changing():
             self._connection.execute(
                 "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?)",
                 (epoch, seq, stream, reason, datetime.now(UTC).isoformat()),
             )
-            self._insert(self._labels.event("record_quarantined", text, {"epoch": epoch, "seq": seq, "stream": stream}))
-            self._insert(self._labels.lost(stream, epoch, seq, seq, f"quarantined on the device: {reason}"))
+            self._append(self._labels.event("record_quarantined", text, {"epoch": epoch, "seq": seq, "stream": stream}))
+            self._append(self._labels.lost(stream, epoch, seq, seq, f"quarantined on the device: {reason}"))
 
     def quarantined(self) -> set[tuple[str, int, str]]:
         """Return (epoch, seq, stream) of what is not sent any more."""
@@ -154,15 +170,15 @@ class Delivery:
 
     def set_doubts(self, doubts: Doubts) -> None:
         """Store the suspicions in place of the former ones."""
-        with writing(self._connection, self._path):
+        with self._changing():
             self._connection.execute("DELETE FROM doubts")
             rows = [(*key, strikes) for key, strikes in doubts.items()]
             self._connection.executemany("INSERT INTO doubts VALUES (?, ?, ?, ?)", rows)
 
     def event(self, code: EventCode, text: str, **detail: Scalar) -> None:
         """Append an event of publish's own."""
-        with writing(self._connection, self._path):
-            self._insert(self._labels.event(code, text, detail))
+        with self._changing():
+            self._append(self._labels.event(code, text, detail))
 
     def close(self) -> None:
         """Close the file and let the next writer in."""
@@ -187,9 +203,9 @@ class Delivery:
         retention = Retention(self._path, bounded, self._sequence, self._clock, lambda _sha: None)
         try:
             with reading(self._path):
-                for _done in retention.tidy(self.released(), self._labels.lost, self._insert):
+                for _done in retention.tidy(self.released(), self._labels.losses, self._append):
                     pass
-            with writing(self._connection, self._path):
+            with self._changing():
                 old = f"SELECT epoch, seq, stream FROM quarantine ORDER BY at DESC LIMIT -1 OFFSET {MAX_QUARANTINED}"
                 self._connection.execute(f"DELETE FROM quarantine WHERE (epoch, seq, stream) IN ({old})")
         finally:  # after a rollback memory may be ahead of the file
@@ -209,13 +225,9 @@ class Delivery:
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
             return
-        if journal.torn:  # an event under the newest number may have been sent: the number is not given again
-            before, last = self._sequence.epoch, self._sequence.last_seq
-            text = "the newest entry of the journal is broken: a power cut while it was written, or a worn card"
-            detail: dict[str, Scalar] = {"reason": "torn journal", "before": before, "last": last}
-            with writing(self._connection, self._path):
-                self._sequence.begin_epoch("torn journal")
-                self._insert(self._labels.event("epoch_begun", text, detail))
+        if journal.torn:
+            with self._changing():
+                self._sequence.set_meta("torn", str(journal.in_doubt))
 
     def _replace_damaged(self, finding: str) -> None:
         if hasattr(self, "_connection"):
@@ -232,19 +244,31 @@ class Delivery:
         """Save events, losses and watermarks, which have seals; the rest is asked for or found again."""
         replace.remove_successor(self._path)
         self._connection = open_writer(replace.successor_name(self._path), SCHEMA + WATERMARKS + _TABLES + _DOUBTS)
-        self._sequence = Sequence(self._connection)
+        self._epoch = secrets.token_hex(16)
+        self._sequence = Sequence(self._connection, self._epoch)
         text = f"{DELIVERY} was damaged ({finding}); set aside as {aside}; {len(saved.rows)} records saved"
         try:
             with writing(self._connection, self._path):
                 replace.take_over(self._sequence, saved)
-                self._sequence.begin_epoch("damaged")
+                self._begin_epoch("damaged", text)
                 detail: dict[str, Scalar] = {"file": aside, "saved": len(saved.rows)}
                 self._insert(self._labels.event("database_set_aside", text, detail))
-                for lost in replace.losses(saved, released, self._labels.lost):
+                for lost in replace.losses(saved, released, self._labels.losses):
                     self._insert(lost)
-                put_watermarks(self._connection, released)
+                replace_watermarks(self._connection, encode_watermarks(released))
         finally:
             self._connection.close()
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Run the body in one transaction; after a rollback memory must not be ahead of the file."""
+        try:
+            with writing(self._connection, self._path):
+                yield
+        except BaseException:
+            with suppress(StorageError), reading(self._path):
+                self._sequence.reload()
+            raise
 
     def _look_whole(self) -> None:
         """Check the file, which is small, before it is trusted.
@@ -263,17 +287,28 @@ class Delivery:
         with reading(self._path):
             seal_old_rows(self._connection)
             seal_old_watermarks(self._connection)
-            self._sequence = Sequence(self._connection)
+            self._sequence = Sequence(self._connection, self._epoch)
             self._sequence.look_sound()
-        if self._sequence.epoch == "":
-            with writing(self._connection, self._path):
-                self._sequence.begin_epoch("new")
 
-    def _knows(self, epoch: str) -> bool:
-        query = "SELECT 1 FROM epochs WHERE epoch = ?"
-        return self._connection.execute(query, (epoch,)).fetchone() is not None
+    def _begin_epoch(self, reason: str, text: str) -> None:
+        """Begin this process's epoch within the caller's transaction; as in the outbox, it names the one before."""
+        before, last = self._sequence.before
+        starts = self._sequence.begin_epoch(reason)
+        self._sequence.set_meta("torn", "")
+        if before:
+            detail: dict[str, Scalar] = {"reason": reason, "before": before, "last": last, "starts": starts}
+            self._insert(self._labels.event("epoch_begun", text, detail))
 
-    def _insert(self, record: Event | Lost) -> tuple[str, int]:
+    def _append(self, record: Event | Lost | LostRanges) -> tuple[str, int]:
+        """Insert within the caller's transaction; this process's first record begins its epoch."""
+        if not self._sequence.begun and self._sequence.meta("torn"):
+            text = "the newest entry of the journal is broken: a power cut while it was written, or a worn card"
+            self._begin_epoch("torn journal", text)
+        elif not self._sequence.begun:
+            self._begin_epoch(START, "a new start of publish")
+        return self._insert(record)
+
+    def _insert(self, record: Event | Lost | LostRanges) -> tuple[str, int]:
         body = jsontext.encode(record)
         epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
         self._sequence.insert(new_row(epoch, seq, "record", record.schema, record.recorded_at, body, None, ""))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC
-from typing import Any
+from typing import Any, Literal
 
 from edge.contract.base import Scalar
-from edge.contract.record import Event, EventCode, Lost
+from edge.contract.ranges import RangeSet
+from edge.contract.record import MAX_RANGES, Event, EventCode, Lost, LostRange, LostRanges
 from edge.timing.clock import Clock
 
 
@@ -25,13 +27,32 @@ class Labels:
         """Return a loss of records first..last of an epoch, or, where `what` is `thumbnail`, of their pictures only."""
         return Lost(
             device_id=self._device_id,
-            what="thumbnail" if what == "thumbnail" else "record",
+            what=_kind(what),
             of_epoch=epoch,
             first_seq=first,
             last_seq=last,
             reason=reason,
             **self._now(),
         )
+
+    def losses(self, what: str, gone: Mapping[str, RangeSet], reason: str) -> list[Lost | LostRanges]:
+        """Return as few losses as name all the numbers, per epoch, in the form that a single range needs or the other.
+
+        The form for a single range is the one that stations of an earlier version read too.
+        """
+        ranges: list[LostRange] = [(epoch, *span) for epoch, numbers in gone.items() for span in numbers]
+        if len(ranges) == 1:
+            return [self.lost(what, *ranges[0], reason)]
+        return [
+            LostRanges(
+                device_id=self._device_id,
+                what=_kind(what),
+                ranges=tuple(ranges[start : start + MAX_RANGES]),
+                reason=reason,
+                **self._now(),
+            )
+            for start in range(0, len(ranges), MAX_RANGES)
+        ]
 
     def _now(self) -> dict[str, Any]:
         clock = self._clock
@@ -41,3 +62,7 @@ class Labels:
             "monotonic_s": clock.monotonic_s(),
             "clock_synced": clock.synced(),
         }
+
+
+def _kind(what: str) -> Literal["record", "thumbnail"]:
+    return "thumbnail" if what == "thumbnail" else "record"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable
+from collections.abc import Sequence as Several
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,31 +15,34 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.reading import SCHEMA as READING_SCHEMA
 from edge.contract.reading import Reading
-from edge.contract.record import EVENT_SCHEMA, ClockCorrection, Event, EventCode, Lost
+from edge.contract.record import EVENT_SCHEMA, ClockCorrection, Event, EventCode, Lost, LostRanges
 from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, StorageError
 from edge.outbox.database import close_writer, free_bytes, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
-from edge.outbox.parting import drop_unnamed, has_tail, move_tail, read_partings
 from edge.outbox.recovery import integrity as damage
 from edge.outbox.recovery import replace
 from edge.outbox.recovery.wal import look_at_journal
 from edge.outbox.reserve import MARGIN_BYTES, Reserve
 from edge.outbox.retention import Retention
-from edge.outbox.sequence import NEWEST, SCHEMA, Sequence, new_row, seal_old_rows
-from edge.outbox.thumbnails import FOLDER, Thumbnails
+from edge.outbox.sequence import NEWEST, SCHEMA, START, Sequence, new_row, seal_old_rows
+from edge.outbox.thumbnails import Thumbnails
 from edge.outbox.watermarks import Released, read_doubt, read_released
 from edge.timing.clock import Clock, SystemClock
 
 Build = Callable[[str, int], tuple[Reading, bytes | None]]
 Step = Callable[[str], None]
 T = TypeVar("T")
+Record = Event | Lost | LostRanges | ClockCorrection
 CHECK_EVERY_S = 86_400.0
 _TAKEN = "CREATE TABLE IF NOT EXISTS taken(request TEXT PRIMARY KEY, taken_at TEXT NOT NULL) WITHOUT ROWID;"
 
 
 class Outbox:
-    """Append, look after space, begin epochs. `step` is a hook between any two steps of an append, for kill tests."""
+    """Append, look after space. Each process that opens it writes under an epoch of its own.
+
+    `step` is a hook between any two steps of an append, for kill tests.
+    """
 
     def __init__(self, state_dir: Path, settings: tree.Outbox, device_id: str, clock: Clock, step: Step) -> None:
         """Use `open`."""
@@ -51,6 +56,7 @@ class Outbox:
         self._check: damage.Check | None = None
         self._doubt, self._check_at_s = "", float("-inf")
         self._swept = self._full = self._untold = False
+        self._epoch, self._damage, self._serial = secrets.token_hex(16), "", ""
 
     @classmethod
     def open(
@@ -79,12 +85,17 @@ class Outbox:
 
     @property
     def epoch(self) -> str:
-        """The epoch of the next record."""
+        """The epoch of this process, which begins with its first record."""
         return self._sequence.epoch
 
     @property
+    def begun(self) -> bool:
+        """Whether this process has stored a record."""
+        return self._sequence.begun
+
+    @property
     def last_seq(self) -> int:
-        """The newest record's number, 0 in a new epoch."""
+        """The newest record's number, 0 before this process's first one."""
         return self._sequence.last_seq
 
     @property
@@ -97,8 +108,10 @@ class Outbox:
         """Whether the integrity check after the start is still to be finished and looked at by `maintain`."""
         return self._check is not None
 
-    def append_reading(self, build: Build) -> tuple[str, int]:
+    def append_reading(self, build: Build, before: Several[Record] = ()) -> tuple[str, int]:
         """Store the reading that `build` makes for its identity, and its picture; return (epoch, seq).
+
+        before: what is stored in front of it, in the same transaction.
 
         When this returns, a power cut costs nothing. On a full disk the picture goes before the reading, as `lost`.
 
@@ -106,14 +119,14 @@ class Outbox:
             DiskFull: not even the reserve leaves room for the reading.
             StorageError: it cannot be stored.
         """
-        attempted = self._sequence.epoch, self._sequence.last_seq + 1
+        attempted = self._sequence.epoch, self._next_seq() + len(before)
         try:
-            return self._append_reading(build)
+            return self._append_reading(build, before)
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
-            return attempted if self._is_held(*attempted) else self._append_reading(build)
+            return attempted if self._is_held(*attempted) else self._append_reading(build, before)
 
-    def append_record(self, record: Event | Lost | ClockCorrection) -> tuple[str, int]:
+    def append_record(self, record: Record) -> tuple[str, int]:
         """Store an event, a loss or a clock correction; return (epoch, seq).
 
         Raises:
@@ -122,9 +135,10 @@ class Outbox:
 
         def insert() -> tuple[str, int]:
             with writing(self._connection, self._path):
+                self._begin_epoch()
                 return self._insert_record(record)
 
-        attempted = self._sequence.epoch, self._sequence.last_seq + 1
+        attempted = self._sequence.epoch, self._next_seq()
         try:
             return self._with_reserve(insert)
         except DatabaseDamaged as error:
@@ -173,12 +187,10 @@ class Outbox:
         self._tell_full()
         self._look_at_health()
         released = read_released(delivery_path(self._state_dir))
-        self._part_ways()
-        self._give_way(released)
-        for done in self._retention.tidy(released, self._labels.lost, self._insert_record):
+        for done in self._retention.tidy(released, self._labels.losses, self._insert_first):
             self._step(done)
         roomy = self._reserve.take_back() and free_bytes(self._state_dir) >= MARGIN_BYTES
-        if roomy and self._full and not self._untold:
+        if roomy and self._full and not self._untold and self._sequence.begun:
             self._tell("disk_recovered", "there is space again; pictures are kept again", full="")
             self._full = False
 
@@ -190,7 +202,7 @@ class Outbox:
         self._lock.release()
 
     def _begin(self, serial: str) -> None:
-        """Open the file, replace a damaged one, and begin an epoch where the board changed."""
+        """Open the file, or replace a damaged one."""
         self._serial = serial
         replace.finish_replacement(self._path)
         replace.remove_successor(self._path)
@@ -203,7 +215,7 @@ class Outbox:
             except DiskFull:
                 self._note_full()
                 self._connect()
-            owner, board = self._remembered()
+            owner = self._remembered()
         except DatabaseDamaged as error:
             self._replace_damaged(str(error))
             return
@@ -212,77 +224,71 @@ class Outbox:
                 f"{self._path}: holds the records of device {owner!r}, but the settings say device_id: "
                 f"{self._device_id}; give each device its own state_dir"
             )
-        if self._sequence.epoch == "":
-            self._new_epoch("new", "a new outbox")
-        elif board != serial:
-            self._new_epoch("another board", f"the outbox came from board {board}, this is {serial}: a cloned card?")
-        else:
-            self._give_way(read_released(delivery_path(self._state_dir)))
+        if owner is None:
+            with writing(self._connection, self._path):
+                self._sequence.set_meta("device_id", self._device_id)
         if journal.torn:
-            # After a power cut nothing is missing. After a flipped bit the newest record is, and a station may hold it:
-            # its number is not given to another one.
-            text = (
-                "the newest entry of the journal is broken: a power cut while it was written, or a worn card; up to "
-                f"{journal.in_doubt} records behind the last one of the epoch before may be missing"
-            )
-            self._new_epoch("torn journal", text, in_doubt=journal.in_doubt)
+            # After a power cut nothing is missing; after a flipped bit the newest record is. The next epoch says so.
+            with writing(self._connection, self._path):
+                self._sequence.set_meta("torn", str(journal.in_doubt))
 
     def _connect(self, path: Path | None = None) -> None:
         self._connection = open_writer(path or self._path, SCHEMA + _TAKEN)
         with reading(self._path):
             seal_old_rows(self._connection)
-            self._sequence = Sequence(self._connection)
+            self._sequence = Sequence(self._connection, self._epoch)
             self._sequence.look_sound()
         self._retention = Retention(self._path, self._settings, self._sequence, self._clock, self._thumbnails.remove)
 
-    def _give_way(self, released: dict[str, Released]) -> None:
-        """Begin an epoch where a station holds numbers that this file has yet to give."""
-        mine = released.get(self.epoch)
-        if mine is not None and mine.claimed > self.last_seq:
-            self._new_epoch("restored", f"a station holds records up to {mine.claimed}, this card {self.last_seq}")
-
-    def _part_ways(self) -> None:
-        """Take this card's own tail out of an epoch under which a station holds another history; see `parting`."""
-        for epoch, (first, seen) in read_partings(delivery_path(self._state_dir)).items():
-            if not has_tail(self._sequence, epoch, first):
-                continue
-            with writing(self._connection, self._path):
-                folder = self._folder / FOLDER
-                moved = move_tail(self._sequence, epoch, first, "restored", self._thumbnails, folder)
-                self._step("tail moved")
-                text = (
-                    f"a station holds another history of epoch {epoch[:8]} (seen at {seen}): a copied card, or an "
-                    f"older copy put back? Its own begins at {first}; {moved.records} records go on under this epoch"
-                )
-                ended: dict[str, Scalar] = {"reason": "restored", "before": epoch, "last": first - 1}
-                self._insert_record(self._labels.event("epoch_begun", text, ended))
-                detail: dict[str, Scalar] = {"epoch": epoch, "first": first, "last": moved.last, "station": seen}
-                self._insert_record(self._labels.event("restored_card", text, detail | {"moved": moved.records}))
-            self._step("tail committed")
-            drop_unnamed(self._sequence, moved.pictures, self._thumbnails.remove)
-
-    def _remembered(self) -> tuple[str | None, str | None]:
-        """Return the device's name and the board that the file was last written for."""
+    def _remembered(self) -> str | None:
+        """Return the device's name that the file was last written for."""
         with reading(self._path):
             if self._sequence.meta("full"):
                 self._full, self._untold = True, False
-            return self._sequence.meta("device_id"), self._sequence.meta("serial")
+            return self._sequence.meta("device_id")
 
-    def _new_epoch(self, reason: str, text: str, **more: Scalar) -> None:
-        with writing(self._connection, self._path):
-            self._begin_epoch(reason, text, self._sequence.epoch, self._sequence.last_seq, **more)
+    def _begin_epoch(self) -> None:
+        """Begin this process's epoch within the caller's transaction, where it has not begun.
 
-    def _begin_epoch(self, reason: str, text: str, before: str, last: int, **more: Scalar) -> None:
-        """Begin an epoch within the caller's transaction. more: what else the event's detail says."""
-        self._sequence.set_meta("device_id", self._device_id)
-        self._sequence.set_meta("serial", self._serial)
-        self._sequence.begin_epoch(reason)
+        Its first record names the epoch before, that one's last number and the start counter, so that a station sees
+        what it lacks at an epoch's end. The very first epoch of a file has nothing to name.
+        """
+        sequence = self._sequence
+        if sequence.begun:
+            return
+        (before, last), (reason, text, more) = sequence.before, self._why_begun()
+        starts = sequence.begin_epoch(reason)
+        sequence.set_meta("device_id", self._device_id)
+        sequence.set_meta("serial", self._serial)
+        sequence.set_meta("torn", "")
         if before:
-            detail: dict[str, Scalar] = {"reason": reason, "before": before, "last": last}
+            detail: dict[str, Scalar] = {"reason": reason, "before": before, "last": last, "starts": starts}
             self._insert_record(self._labels.event("epoch_begun", text, detail | more))
 
-    def _append_reading(self, build: Build) -> tuple[str, int]:
-        epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
+    def _why_begun(self) -> tuple[str, str, dict[str, Scalar]]:
+        """Return the reason for a new epoch: a word, a sentence, and what else the event's detail says."""
+        board, torn = self._sequence.meta("serial"), self._sequence.meta("torn") or ""
+        if self._damage:
+            return "damaged", self._damage, {}
+        more: dict[str, Scalar] = {"in_doubt": int(torn)} if torn else {}
+        if board is not None and board != self._serial:
+            text = f"the outbox came from board {board}, this is {self._serial}: a cloned card?"
+            return "another board", text, more
+        if torn:
+            text = (
+                "the newest entry of the journal is broken: a power cut while it was written, or a worn card; up to "
+                f"{torn} records behind the last one of the epoch before may be missing"
+            )
+            return "torn journal", text, more
+        return START, "a new start of capture", more
+
+    def _next_seq(self) -> int:
+        """Return the next record's number: the first of an epoch that has one before is the epoch's own beginning."""
+        beginning = not self._sequence.begun and self._sequence.before[0] != ""
+        return self._sequence.last_seq + 1 + beginning
+
+    def _append_reading(self, build: Build, before: Several[Record]) -> tuple[str, int]:
+        epoch, seq = self._sequence.epoch, self._next_seq() + len(before)
         reading, jpeg = build(epoch, seq)
         sha = hashlib.sha256(jpeg).hexdigest() if jpeg is not None else ""
         if jpeg is not None and (reading.thumbnail is None or reading.thumbnail.sha256 != sha):
@@ -294,6 +300,9 @@ class Outbox:
 
         def insert() -> None:
             with writing(self._connection, self._path):
+                self._begin_epoch()
+                for record in before:
+                    self._insert_record(record)
                 self._sequence.insert(row)
                 self._step("row inserted")
                 if jpeg is not None and kept is None:
@@ -348,7 +357,7 @@ class Outbox:
 
     def _tell_full(self) -> None:
         """Append the event once for each time that the disk fills up."""
-        if self._untold:
+        if self._untold and self._sequence.begun:
             text = "no space left: pictures are dropped first; free space or lower outbox.max_mb"
             self._tell("disk_full", text, full="since " + self._clock.now().isoformat())
             self._untold = False
@@ -397,20 +406,29 @@ class Outbox:
 
     def _make_successor(self, finding: str, aside: str, saved: damage.Saved, released: dict[str, Released]) -> None:
         replace.remove_successor(self._path)
+        self._epoch = secrets.token_hex(16)
         self._connect(replace.successor_name(self._path))
-        text = f"{self._path.name} was damaged ({finding}); set aside as {aside}; {len(saved.rows)} records saved"
+        self._damage = text = (
+            f"{self._path.name} was damaged ({finding}); set aside as {aside}; {len(saved.rows)} records saved"
+        )
         try:
             with writing(self._connection, self._path):
                 replace.take_over(self._sequence, saved)
-                self._begin_epoch("damaged", text, *(saved.epochs[-1] if saved.epochs else ("", 0)))
+                self._begin_epoch()
                 detail: dict[str, Scalar] = {"file": aside, "saved": len(saved.rows)}
                 self._insert_record(self._labels.event("database_set_aside", text, detail))
-                for lost in replace.losses(saved, released, self._labels.lost):
+                for lost in replace.losses(saved, released, self._labels.losses):
                     self._insert_record(lost)
         finally:
+            self._damage = ""
             self._connection.close()
 
-    def _insert_record(self, record: Event | Lost | ClockCorrection) -> tuple[str, int]:
+    def _insert_first(self, record: Record) -> tuple[str, int]:
+        """Insert within the caller's transaction, perhaps as this process's first record."""
+        self._begin_epoch()
+        return self._insert_record(record)
+
+    def _insert_record(self, record: Record) -> tuple[str, int]:
         """Insert within the caller's transaction."""
         epoch, seq = self._sequence.epoch, self._sequence.last_seq + 1
         body = jsontext.encode(record)

@@ -11,19 +11,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.contract import identity
 from edge.errors import StorageError
 from edge.outbox.database import FAILURES, open_reader, translate
-from edge.outbox.sequence import COLUMNS, Row
+from edge.outbox.sequence import COLUMNS, LINK, Row
 from edge.outbox.thumbnails import FOLDER
 
 
 @dataclass(frozen=True, slots=True)
 class HeldEpoch:
-    """One epoch: its lowest held number (last + 1 when nothing is) and its last."""
+    """One epoch: its lowest held number (last + 1 when nothing is) and its last.
+
+    starts: its start counter; before, before_last: the epoch before and that one's last number. All as good as nothing
+    where the file does not know them: an epoch of an earlier version, or one that was saved from a damaged file.
+    """
 
     epoch: str
     first_held: int
     last: int
+    starts: int = 0
+    before: str = ""
+    before_last: int = 0
 
 
 class Reader:
@@ -59,10 +67,13 @@ class Reader:
     def epochs(self) -> list[HeldEpoch]:
         """Return the epochs in the order in which they began."""
         rows = self._fetch(
-            "SELECT epoch, (SELECT min(seq) FROM records WHERE records.epoch = epochs.epoch), last_seq "
-            "FROM epochs ORDER BY number"
+            "SELECT epoch, (SELECT min(seq) FROM records WHERE records.epoch = epochs.epoch), last_seq, "
+            f"(SELECT value FROM meta WHERE key = '{LINK}' || epoch) FROM epochs ORDER BY number"
         )
-        return [HeldEpoch(epoch, last + 1 if first is None else first, last) for epoch, first, last in rows]
+        return [
+            HeldEpoch(epoch, last + 1 if first is None else first, last, *_read_link(link))
+            for epoch, first, last, link in rows
+        ]
 
     def rows(self, epoch: str, first: int, last: int) -> list[Row]:
         """Return the rows first..last that are held, without those that are not what was written."""
@@ -96,6 +107,20 @@ class Reader:
         found = self._fetch(query, number, most)
         return (found[-1][0] if found else number), self._sound([values[1:] for values in found])
 
+    def between(self, since: str, until: str) -> list[tuple[str, int, int]]:
+        """Return the ranges (epoch, first, last) of the records of a time, by their own labels, in order.
+
+        since, until: as the column `recorded_at` has them; "" is no bound.
+        """
+        query = "SELECT epoch, seq FROM records WHERE recorded_at >= ? AND (? = '' OR recorded_at <= ?) ORDER BY id"
+        found: list[tuple[str, int, int]] = []
+        for epoch, seq in self._fetch(query, since, until, until):
+            if found and found[-1][0] == epoch and found[-1][2] + 1 == seq:
+                found[-1] = (epoch, found[-1][1], seq)
+            else:
+                found.append((epoch, seq, seq))
+        return found
+
     def count(self) -> int:
         """Return how many records are held."""
         found = self._fetch("SELECT count(*) FROM records")
@@ -127,3 +152,12 @@ class Reader:
             self.close()
             failure: StorageError = translate(error, self._path)
             raise failure from error
+
+
+def _read_link(text: object) -> tuple[int, str, int]:
+    """Return start counter, epoch before and its last number; nothing where the text is not one that was written."""
+    parts = text.split(" ") if isinstance(text, str) else []
+    if len(parts) != 3 or not (parts[0].isdecimal() and parts[1].isdecimal()):
+        return 0, "", 0
+    before = parts[2] if identity.is_epoch(parts[2]) else ""
+    return int(parts[0]), before, int(parts[1]) if before else 0

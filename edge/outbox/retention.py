@@ -15,7 +15,7 @@ from pathlib import Path
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
-from edge.contract.record import LOST_SCHEMA, Lost
+from edge.contract.record import LOST_RANGES_SCHEMA, LOST_SCHEMA, Lost, LostRanges, ranges_of
 from edge.errors import DatabaseDamaged
 from edge.outbox.database import free_bytes, writing
 from edge.outbox.sequence import COLUMNS, Row, Sequence
@@ -25,8 +25,8 @@ from edge.timing.clock import Clock
 BATCH = 200
 MAX_PICTURE = 1 << 20
 """No picture is larger; a flipped bit in a size must not clear the outbox."""
-LabelLost = Callable[[str, str, int, int, str], Lost]
-InsertLost = Callable[[Lost], tuple[str, int]]
+LabelLosses = Callable[[str, Mapping[str, RangeSet], str], list[Lost | LostRanges]]
+InsertLost = Callable[[Lost | LostRanges], tuple[str, int]]
 Held = tuple[int, str, int, str | None, int]
 """id, epoch, seq, thumbnail, bytes of thumbnail and body."""
 
@@ -54,19 +54,26 @@ class Losses:
 
     def __init__(self) -> None:
         """Nothing yet."""
-        self._found: dict[tuple[str, str], RangeSet] = {}
+        self._records: dict[str, RangeSet] = {}
+        self._pictures: dict[str, RangeSet] = {}
 
     def add(self, what: str, epoch: str, first: int, last: int) -> None:
         """Note records, or their thumbnails, as dropped."""
-        self._found.setdefault((what, epoch), RangeSet()).add(first, last)
+        found = self._records if what == "record" else self._pictures
+        found.setdefault(epoch, RangeSet()).add(first, last)
 
-    def insert(self, label: LabelLost, insert: InsertLost) -> None:
+    def insert(self, label: LabelLosses, insert: InsertLost) -> None:
         """Insert the records; a thumbnail whose record is lost too needs none of its own."""
-        for (what, epoch), ranges in self._found.items():
-            records = self._found.get(("record", epoch), RangeSet())
-            for first, last in ranges:
-                if what == "record" or not all(number in records for number in range(first, last + 1)):
-                    insert(label(what, epoch, first, last, "no space left within outbox.max_mb and min_free_mb"))
+        bare: dict[str, RangeSet] = {}
+        for epoch, pictures in self._pictures.items():
+            records = self._records.get(epoch, RangeSet())
+            left = RangeSet(span for first, last in pictures for span in records.missing(first, last))
+            if left:
+                bare[epoch] = left
+        reason = "no space left within outbox.max_mb and min_free_mb"
+        for what, gone in (("record", self._records), ("thumbnail", bare)):
+            for lost in label(what, gone, reason):
+                insert(lost)
 
 
 class Retention:
@@ -79,7 +86,7 @@ class Retention:
         self._path, self._settings, self._sequence, self._clock = path, settings, sequence, clock
         self._remove_picture = remove_picture
 
-    def tidy(self, released: Mapping[str, Released], label: LabelLost, insert: InsertLost) -> Iterator[str]:
+    def tidy(self, released: Mapping[str, Released], label: LabelLosses, insert: InsertLost) -> Iterator[str]:
         """Drop what must go, yielding what was done; each loss is inserted with what it is the loss of."""
         if self._drop_records(self._expired(released), None, label, insert):
             yield "expired records dropped"
@@ -133,7 +140,7 @@ class Retention:
         return rows if released_only else rows[: BATCH // 4]
 
     def _drop_records(
-        self, rows: list[Held], released: Mapping[str, Released] | None, label: LabelLost, insert: InsertLost
+        self, rows: list[Held], released: Mapping[str, Released] | None, label: LabelLosses, insert: InsertLost
     ) -> int:
         """Delete the rows, with a loss for those that nobody else holds where `released` is given; return bytes."""
         if not rows:
@@ -149,11 +156,12 @@ class Retention:
                     losses.add("thumbnail", row[1], row[2], row[2])
             ask("DELETE FROM records WHERE id BETWEEN ? AND ?", (rows[0][0], rows[-1][0]))
             losses.insert(label, insert)
+            self._sequence.drop_empty_epochs()
         self._unlink([picture for _, _, _, picture, _ in rows if picture is not None])
         return sum(size for *_, size in rows)
 
     def _drop_pictures(
-        self, released: Mapping[str, Released], need: Need, gone: bool, label: LabelLost, insert: InsertLost
+        self, released: Mapping[str, Released], need: Need, gone: bool, label: LabelLosses, insert: InsertLost
     ) -> bool:
         """Drop the oldest pictures that are released (or not, unless `gone`) until enough is free."""
         dropped, after = False, 0
@@ -177,7 +185,7 @@ class Retention:
                 dropped = True
         return dropped
 
-    def _forget_pictures(self, rows: list[Held], gone: bool, label: LabelLost, insert: InsertLost) -> None:
+    def _forget_pictures(self, rows: list[Held], gone: bool, label: LabelLosses, insert: InsertLost) -> None:
         with writing(self._sequence.connection, self._path):
             for row in rows:
                 self._sequence.forget_picture(row[0])
@@ -190,9 +198,12 @@ class Retention:
     def _take_over(self, row: Held, losses: Losses) -> None:
         """Name again what a row names as lost that goes itself, unheard."""
         query = "SELECT body FROM records WHERE id = ? AND schema = ?"
-        for (body,) in self._sequence.connection.execute(query, (row[0], LOST_SCHEMA)).fetchall():
-            lost = jsontext.decode(body, Lost)
-            losses.add(lost.what, lost.of_epoch, lost.first_seq, lost.last_seq)
+        kinds: dict[str, type[Lost | LostRanges]] = {LOST_SCHEMA: Lost, LOST_RANGES_SCHEMA: LostRanges}
+        for schema, kind in kinds.items():
+            for (body,) in self._sequence.connection.execute(query, (row[0], schema)).fetchall():
+                lost = jsontext.decode(body, kind)
+                for epoch, first, last in ranges_of(lost):
+                    losses.add(lost.what, epoch, first, last)
 
     def _unreleased(self, row: Held, released: Mapping[str, Released]) -> bool:
         """Return whether nobody else holds the record."""

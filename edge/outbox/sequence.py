@@ -27,12 +27,16 @@ CREATE TABLE IF NOT EXISTS records(
 CREATE INDEX IF NOT EXISTS pictures ON records(thumbnail, thumbnail_bytes) WHERE thumbnail IS NOT NULL;
 CREATE INDEX IF NOT EXISTS kinds ON records(kind, id);
 """
-"""Epoch and seq are columns of the one table because a file can outlive an epoch (a cloned or restored card).
+"""Epoch and seq are columns of the one table because a file outlives an epoch: each start of a process begins one.
 
 seal: a checksum of the row's other columns. SQLite has none of its own: a bit that flips in a text is a valid text.
 """
 
+LINK = "link "
+"""Of the remembered texts' names; the epoch follows. The text: start counter, the epoch before, its last number."""
 NEWEST = 20
+START = "start"
+"""The reason of an epoch that a plain start of a process began; others interrupt an ageing curve."""
 COLUMNS = "epoch, seq, kind, schema, recorded_at, body, digest, thumbnail, thumbnail_bytes, seal"
 
 
@@ -94,25 +98,56 @@ def new_row(
 class Sequence:
     """The writer's view of the tables; every change happens in a transaction of the caller's."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        """Read where the newest epoch stands; there may be none yet."""
+    def __init__(self, connection: sqlite3.Connection, epoch: str = "") -> None:
+        """Take the epoch of this process, 128 random bits unless it is named; it begins with its first record."""
         self.connection = connection
-        self.epoch, self.last_seq = "", 0
+        self.epoch, self.last_seq = epoch or secrets.token_hex(16), 0
+        self.begun = False
+        self.before: tuple[str, int] = ("", 0)
         self.reload()
 
     def reload(self) -> None:
-        """Read epoch and last seq again: after a rollback memory may be ahead of the file."""
-        query = "SELECT epoch, last_seq FROM epochs ORDER BY number DESC LIMIT 1"
-        self.epoch, self.last_seq = self.connection.execute(query).fetchone() or ("", 0)
+        """Read where the file stands: after a rollback memory may be ahead of it.
 
-    def begin_epoch(self, reason: str, epoch: str = "") -> str:
-        """Begin an epoch, of 128 random bits unless it is named, never of a time, and return it."""
-        self.epoch, self.last_seq = epoch or secrets.token_hex(16), 0
+        begun: whether the file holds this process's epoch. before: the newest epoch and its last number where it does
+        not, ("", 0) in a new file.
+        """
+        query = "SELECT epoch, last_seq FROM epochs ORDER BY number DESC LIMIT 1"
+        epoch, last = self.connection.execute(query).fetchone() or ("", 0)
+        self.begun = epoch == self.epoch
+        self.last_seq = last if self.begun else 0
+        self.before = ("", 0) if self.begun else (epoch, last)
+
+    def begin_epoch(self, reason: str) -> int:
+        """Begin this process's epoch within the caller's transaction, and return its start counter: 1, 2, 3, ..."""
+        starts = self.starts() + 1
         self.connection.execute(
             "INSERT INTO epochs(epoch, last_seq, begun_at, reason, seal) VALUES (?, 0, ?, ?, ?)",
             (self.epoch, _text(datetime.now(UTC)), reason, seal(self.epoch, 0)),
         )
-        return self.epoch
+        before, last = self.before
+        self.set_meta("starts", str(starts))
+        self.set_meta(LINK + self.epoch, f"{starts} {last} {before}")
+        self.begun, self.last_seq = True, 0
+        return starts
+
+    def starts(self) -> int:
+        """Return the start counter of the newest epoch; a file of an earlier version has numbered them otherwise."""
+        told = self.meta("starts")
+        if told is not None:
+            return int(told)
+        return int(self.connection.execute("SELECT coalesce(max(number), 0) FROM epochs").fetchone()[0])
+
+    def drop_empty_epochs(self) -> None:
+        """Delete the epochs that hold no record any more, but for the newest, within the caller's transaction."""
+        self.connection.execute(
+            "DELETE FROM epochs WHERE number < (SELECT max(number) FROM epochs) "
+            "AND NOT EXISTS (SELECT 1 FROM records WHERE records.epoch = epochs.epoch)"
+        )
+        self.connection.execute(
+            f"DELETE FROM meta WHERE key LIKE '{LINK}%' "
+            f"AND substr(key, {len(LINK) + 1}) NOT IN (SELECT epoch FROM epochs)"
+        )
 
     def adopt(self, epoch: str, last_seq: int, reason: str) -> None:
         """Know an older epoch of another file, so that what was saved of it can still be sent."""

@@ -66,11 +66,23 @@ def _read(path: Path, query: str) -> list[Any]:
             connection.close()
 
 
-def put_watermarks(connection: sqlite3.Connection, released: Mapping[str, Released]) -> None:
-    """Write what is released, each row under its seal, within the caller's transaction."""
-    texts = [(epoch, encode_ranges(held.records), encode_ranges(held.thumbnails)) for epoch, held in released.items()]
-    query = "INSERT INTO watermarks(epoch, records, thumbnails, seal) VALUES (?, ?, ?, ?)"
-    connection.executemany(query, [(*text, seal(*text)) for text in texts])
+def encode_watermarks(released: Mapping[str, Released]) -> list[tuple[str, str, str]]:
+    """Return the rows of what is released: epoch, records, thumbnails."""
+    return [(epoch, encode_ranges(held.records), encode_ranges(held.thumbnails)) for epoch, held in released.items()]
+
+
+def replace_watermarks(connection: sqlite3.Connection, rows: list[tuple[str, str, str]]) -> None:
+    """Make the table hold these rows, each under its seal, within the caller's transaction.
+
+    A card may hold thousands of epochs, of which one changes at a time: only rows that differ are written.
+    """
+    found = connection.execute("SELECT epoch, records, thumbnails, seal FROM watermarks").fetchall()
+    wanted = {row[0]: (*row, seal(*row)) for row in rows}
+    gone = [(row[0],) for row in found if row[0] not in wanted]
+    connection.executemany("DELETE FROM watermarks WHERE epoch = ?", gone)
+    there = {tuple(row) for row in found}
+    query = "INSERT OR REPLACE INTO watermarks(epoch, records, thumbnails, seal) VALUES (?, ?, ?, ?)"
+    connection.executemany(query, [row for row in wanted.values() if row not in there])
 
 
 def seal_old_watermarks(connection: sqlite3.Connection) -> None:

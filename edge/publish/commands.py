@@ -85,7 +85,7 @@ class Commands:
                     id=request.id,
                     command="replay",
                     status="refused",
-                    text=f"none of {request.first_seq}..{request.last_seq} of epoch {request.epoch[:8]} is held",
+                    text="nothing of what was asked for is held",
                 )
             )
             return

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
+
 from edge.config.load import config_sha256
 from edge.config.state_folder import outbox_path
 from edge.config.tree import Config
@@ -17,14 +19,16 @@ from edge.contract.base import Scalar
 from edge.contract.command import Result
 from edge.contract.delivery import Committed
 from edge.contract.record import EventCode
-from edge.contract.status import Info, OpenEpoch, Question
+from edge.contract.status import Info, OpenEpoch
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, OperatorError, StorageError
 from edge.host.board import board_serial
 from edge.outbox.delivery import Delivery
 from edge.publish.commands import Commands
 from edge.publish.connection import NOT_AUTHORISED, TAKEN_OVER, Link
+from edge.publish.delivery.naming import Named
 from edge.publish.delivery.sender import Sender, jitter
+from edge.publish.delivery.source import ranges_held
 from edge.publish.log import Journal
 from edge.publish.reconnect import Ends
 from edge.publish.status.announced import Announced
@@ -79,7 +83,6 @@ class Publisher:
         self._status.note(connected=False, said="it has only just begun")
         self._info = b""
         self._recent = Recent(self._sender.shelf.outbox)
-        self._asked: tuple[Question, ...] = ()
         self._summaries: dict[str, bytes] = {}
         self._summarised: tuple[str, int] | None = None
         self._station_topic = None if config.mqtt.station is None else station_availability(config.mqtt.station)
@@ -178,11 +181,13 @@ class Publisher:
         self._ends.lives(now_s - self._ready_at_s)
         self._guard("send", lambda: self._sender.send(link, now_s))
         self._commands.finish()
-        if self._sender.questions() != self._asked:
-            self._health_at_s = now_s
         if now_s >= self._health_at_s:
             self._health_at_s = now_s + self._config.mqtt.health_interval_s
+            self._sender.name_next()
             self._guard("state", lambda: self._say_state(link))
+        if self._sender.naming_due:
+            self._sender.naming_due = False
+            self._say_info(link, read_captured(self._state_dir))
 
     def _begin(self, link: Link, now_s: float) -> None:
         """The broker accepted: renew subscriptions and what dashboards need."""
@@ -255,7 +260,7 @@ class Publisher:
             elif topic.startswith(self._topics.of("command/")):
                 self._commands.take(topic.rpartition("/")[2], payload, retained)
             elif topic.startswith(self._topics.of("committed/")):
-                self._take_watermark(topic.rpartition("/")[2], jsontext.decode(payload, Committed), retained)
+                self._take_watermark(topic.rpartition("/")[2], jsontext.decode(payload, Committed))
             elif self._config.mqtt.home_assistant and payload == b"online" and self._link is not None:
                 self._discover(self._link)
         except (MessageError, StorageError) as error:
@@ -266,11 +271,11 @@ class Publisher:
         self._station_heard = True
         self._status.hear_station()
 
-    def _take_watermark(self, station: str, message: Committed, retained: bool) -> None:
+    def _take_watermark(self, station: str, message: Committed) -> None:
         """Only the station named in the settings releases records; another's steers a replay that is for it."""
         if station == self._config.mqtt.station:
             self._hear_station()
-            self._sender.committed(message, retained=retained)
+            self._sender.committed(message)
         self._sender.replays.committed(station, message)
 
     def _answer(self, result: Result) -> None:
@@ -310,12 +315,15 @@ class Publisher:
         around = self._surroundings()
         health = make_health(self._config, machine, captured, self._backlog(), around, glances, now)
         link.publish(self._topics.of("health"), jsontext.encode(health), retain=True)
-        self._asked = self._sender.questions()
+        self._say_info(link, captured)
+        self._say_summaries(link)
+
+    def _say_info(self, link: Link, captured: Captured) -> None:
+        """Publish `info` where it has changed: it names other epochs in turn where there are many."""
         info = jsontext.encode(self._make_info(captured))
         if info != self._info:
             self._info = info
             link.publish(self._topics.of("info"), info, retain=True)
-        self._say_summaries(link)
 
     def _newest_readings(self) -> Sequence[Glance]:
         newest = self._sender.shelf.newest
@@ -349,13 +357,9 @@ class Publisher:
 
     def _make_info(self, captured: Captured) -> Info:
         sender = self._sender
-        epochs = [
-            OpenEpoch(epoch=of.epoch, publisher="capture", first_held=of.first_held, last=of.last)
-            for of in sender.shelf.epochs
-        ]
-        epochs += [
-            OpenEpoch(epoch=of.epoch, publisher="publish", first_held=of.first_held, last=of.last)
-            for of in sender.shelf.own_epochs
+        oldest = [
+            next((of.epoch for of in ranges_held(all_)), None)
+            for all_ in (sender.shelf.epochs, sender.shelf.own_epochs)
         ]
         return Info(
             device_id=self._config.device_id,
@@ -369,8 +373,8 @@ class Publisher:
             config_sha256=captured.config_sha256 or config_sha256(self._config),
             camera=captured.camera,
             model=captured.model,
-            epochs=tuple(epochs),
-            compares=sender.questions(),
+            epochs=tuple(_describe_epoch(named) for named in sender.named()),
+            oldest_held=tuple(epoch for epoch in oldest if epoch is not None),
         )
 
     def _say_summaries(self, link: Link) -> None:
@@ -385,6 +389,19 @@ class Publisher:
             if payload != self._summaries.get(name):
                 self._summaries[name] = payload
                 link.publish(self._topics.summary(name), payload, retain=True)
+
+
+def _describe_epoch(named: Named) -> OpenEpoch:
+    of = named.held
+    return OpenEpoch(
+        epoch=of.epoch,
+        publisher=named.publisher,
+        first_held=of.first_held,
+        last=of.last,
+        starts=of.starts or msgspec.UNSET,
+        before=of.before or msgspec.UNSET,
+        before_last=of.before_last if of.before else msgspec.UNSET,
+    )
 
 
 def _describe_denied(denied: Mapping[str, str], user: str) -> str:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import chain, groupby
+from itertools import chain
 
 from station.curves.curve import (
     By,
@@ -28,6 +28,7 @@ from station.registry.lifetime import Lifetime, day_of
 from station.registry.subject import Subject
 from station.registry.subjects import load_subjects
 from station.registry.zones import Zones, load_zones
+from station.store.chain import find_copied
 
 Place = tuple[str, str]
 """(device, cage)"""
@@ -39,10 +40,14 @@ _READINGS = """
 SELECT r.device, r.cage, r.epoch, r.seq, r.at_s, r.time_basis, r.light, r.outcome, r.model_sha256, r.strain,
        r.expected_animals, r.found_animals, a.number, a.subject, a.identity_method, a.accepted, a.reject_reasons,
        a.estimate_days, a.interval_low_days, a.interval_high_days
-FROM timed_readings r LEFT JOIN animals a USING (device, epoch, seq) ORDER BY r.at_s, r.device, r.epoch, r.seq"""
+FROM timed_readings r LEFT JOIN animals a USING (device, epoch, seq)
+ORDER BY r.time_basis != 'unsynchronised', CASE r.time_basis WHEN 'unsynchronised' THEN 0 ELSE r.at_s END,
+    r.device, r.starts, r.seq, a.number"""
+"""By time. Boots that never got the time have no order but that of the starts; an epoch's name says nothing."""
 _EVENTS = """
 SELECT device, at_s, code, text FROM timed_events
-WHERE code IN ('camera_moved', 'camera_changed', 'database_set_aside', 'epoch_begun')
+WHERE code IN ('camera_moved', 'camera_changed', 'database_set_aside', 'epoch_begun', 'restored_card')
+  AND NOT (code = 'epoch_begun' AND json_valid(detail) AND json_extract(detail, '$.reason') IS 'start')
   AND time_basis != 'unsynchronised' ORDER BY at_s"""
 _CONFLICTS = """
 SELECT c.device, min(CASE WHEN r.time_basis != 'unsynchronised' THEN r.at_s ELSE c.received_at END) AS at_s,
@@ -114,8 +119,10 @@ def load_curves(connection: sqlite3.Connection, by: By, *, include_rejected: boo
 def _sorted(connection: sqlite3.Connection, owners: Owners, include_rejected: bool) -> _Sorted:
     found = _Sorted(ModelNames(connection))
     rows = connection.execute(_READINGS).fetchall()
-    for _, group in groupby(rows, key=lambda row: (row["device"], row["epoch"], row["seq"])):
-        animals = list(group)
+    readings: dict[tuple[str, str, int], list[sqlite3.Row]] = {}
+    for row in rows:
+        readings.setdefault((row["device"], row["epoch"], row["seq"]), []).append(row)
+    for animals in readings.values():
         first = animals[0]
         place = (first["device"], first["cage"])
         if first["strain"]:
@@ -244,6 +251,9 @@ def _events(connection: sqlite3.Connection) -> dict[str, list[tuple[str, Mark]]]
     for row in connection.execute(_EVENTS).fetchall():
         kind = "camera" if row["code"].startswith("camera") else "database"
         found.setdefault(row["device"], []).append((row["code"], Mark(_time(row["at_s"]), kind, row["text"])))
+    for device, at_s in find_copied(connection):
+        mark = Mark(_time(at_s), "database", "a copied card, or an older copy put back")
+        found.setdefault(device, []).append(("", mark))
     for row in connection.execute(_CONFLICTS).fetchall():
         mark = Mark(_time(row["at_s"]), "conflict", f"{row['number']} conflicting records")
         found.setdefault(row["device"], []).append(("", mark))

@@ -42,13 +42,18 @@ _WHOSE = (
 People's texts are handed over as bytes: sqlite3 ends the query at a text that is no UTF-8.
 """
 
+_ORDER = (
+    "{0}.time_basis != 'unsynchronised', CASE {0}.time_basis WHEN 'unsynchronised' THEN 0 ELSE {0}.at_s END, {0}.starts"
+)
+"""By time; boots that never got the time have no order but that of the starts."""
+
 _TIME = "strftime('%Y-%m-%dT%H:%M:%fZ', {}, 'unixepoch')"
 
 
 def _key(table: str) -> tuple[Column, ...]:
     return (
         Column("device", "text", "", "device that made the record", f"{table}.device"),
-        Column("epoch", "text", "", "the device's database, 128 random bits", f"{table}.epoch"),
+        Column("epoch", "text", "", "the start of the process that made it, 128 random bits", f"{table}.epoch"),
         Column("seq", "integer", "", "number of the record within the epoch", f"{table}.seq"),
     )
 
@@ -57,7 +62,7 @@ READINGS = File(
     "readings.csv",
     "one due capture of one cage, whatever its outcome",
     "timed_readings r LEFT JOIN thumbnails t USING (device, epoch, seq)",
-    "r.device, r.at_s, r.epoch, r.seq",
+    f"r.device, {_ORDER.format('r')}, r.seq",
     (
         *_key("r"),
         Column("cage", "text", "", "cage as the device's settings name it", "r.cage"),
@@ -100,7 +105,7 @@ ANIMALS = File(
     "animals.csv",
     "one animal found in one reading; join with readings.csv on device, epoch, seq",
     "animals a JOIN timed_readings r USING (device, epoch, seq)",
-    "a.device, r.at_s, a.epoch, a.seq, a.number",
+    f"a.device, {_ORDER.format('r')}, a.seq, a.number",
     (
         *_key("a"),
         Column("animal", "integer", "", "number of the animal within the reading, from 1; no identity", "a.number"),
@@ -174,7 +179,7 @@ EVENTS = File(
     "events.csv",
     "something that a reader of the curves must know",
     "timed_events e",
-    "e.device, e.at_s, e.epoch, e.seq",
+    f"e.device, {_ORDER.format('e')}, e.seq",
     (
         *_key("e"),
         Column("recorded_at", "time", "UTC", "when, clock corrections applied", _TIME.format("e.at_s")),
@@ -192,7 +197,7 @@ LOSSES = File(
     "l.device, l.epoch, l.first_seq, l.last_seq",
     (
         Column("device", "text", "", "device that made the records", "l.device"),
-        Column("epoch", "text", "", "the device's database, 128 random bits", "l.epoch"),
+        Column("epoch", "text", "", "the start of the process that made it, 128 random bits", "l.epoch"),
         Column("first_seq", "integer", "", "first number of the range", "l.first_seq"),
         Column("last_seq", "integer", "", "last number of the range, inclusive", "l.last_seq"),
         Column("what", "text", "", "record, or thumbnail where only the picture is gone", "l.what"),

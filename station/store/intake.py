@@ -8,8 +8,9 @@ from typing import Any
 
 from edge.contract.identity import Head
 from edge.contract.reading import Reading
-from edge.contract.record import ClockCorrection, Event, Lost
+from edge.contract.record import ClockCorrection, Event, Lost, LostRanges, ranges_of
 from station.store import rows
+from station.store.chain import Chain, Link, link_of, read_info
 from station.store.ledger import Account, Ledger
 from station.store.message import (
     STATES,
@@ -30,6 +31,7 @@ from station.store.taken import Taken
 from station.store.thumbnails import Album
 
 _FIRST_HELD = "the device no longer holds it"
+_ENDED = "its epoch ended, and the device no longer holds it"
 
 
 class Intake:
@@ -43,6 +45,7 @@ class Intake:
         self._ledger = ledger
         self._quota = quota
         self._aside = Aside(connection, quota)
+        self._chain = Chain(connection, quota.limits.epochs)
         self._max_bytes = max_bytes
         self.album = Album(connection, data, ledger, self._aside)
 
@@ -89,6 +92,8 @@ class Intake:
                 "INSERT OR REPLACE INTO device_state VALUES (?, ?, ?, ?)",
                 (arrival.device, arrival.stream, state, arrival.received_at),
             )
+            if arrival.stream == "info":
+                self._take_info(arrival, state, taken)
         elif arrival.stream == "thumbnail":
             picture = read_picture(arrival, self._max_bytes)
             if isinstance(picture, Picture):
@@ -143,10 +148,42 @@ class Intake:
                 self.album.check_earlier(arrival, head, content.thumbnail.sha256, taken)
         elif isinstance(content, Event):
             execute(f"INSERT INTO events VALUES ({_marks(10)})", rows.event_row(device, head, content))
+            link = link_of(head.epoch, content)
+            if link is not None:
+                self._note_link(arrival, link, taken)
         elif isinstance(content, ClockCorrection):
             execute(f"INSERT INTO clock_corrections VALUES ({_marks(7)})", rows.correction_row(device, head, content))
-        elif isinstance(content, Lost):
-            self._lose(arrival, content.of_epoch, content.first_seq, content.last_seq, content.what, content.reason)
+        elif isinstance(content, (Lost, LostRanges)):
+            for epoch, first, last in ranges_of(content):
+                self._lose(arrival, epoch, first, last, content.what, content.reason)
+
+    def _take_info(self, arrival: Arrival, body: bytes, taken: Taken) -> None:
+        """Take in how the device's epochs follow each other, and what it does not hold any more."""
+        said = read_info(body)
+        for link in said.links:
+            self._note_link(arrival, link, taken)
+        for oldest in said.oldest:
+            self._settle_before(arrival, oldest, taken)
+
+    def _note_link(self, arrival: Arrival, link: Link, taken: Taken) -> None:
+        alarm = self._chain.note(arrival.device, link)
+        taken.alarms += [alarm] if alarm else []
+        if self._chain.settled(arrival.device, link.epoch):
+            self._settle_before(arrival, link.epoch, taken)
+
+    def _settle_before(self, arrival: Arrival, oldest: str, taken: Taken) -> None:
+        """Record as lost what never came of the epochs before the oldest one that the device still holds."""
+        for epoch, last in self._chain.gone_before(arrival.device, oldest):
+            if last == 0:
+                continue
+            account = self._ledger.touch(arrival.device, epoch, 0.0)
+            gone = account.records.missing(1, last)
+            for what, spans in (("record", gone), ("thumbnail", account.thumbnails.missing(1, last))):
+                for first, end in spans:
+                    self._lose(arrival, epoch, first, end, what, _ENDED)
+            if gone:
+                spans_text = ", ".join(f"{first}-{end}" for first, end in gone[:5])
+                taken.alarms.append(f"LOST {arrival.device}: gone before it was sent here: {epoch[:8]} {spans_text}")
 
     def _account(self, arrival: Arrival, head: Head, taken: Taken) -> Account:
         """Return the sequence's account; numbers below first_held that never came are recorded as lost."""

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from heapq import nlargest
 
+from edge.contract import jsontext
 from edge.contract.base import MAX_SEQ
-from edge.contract.delivery import MAX_HOLES, Committed, CommittedEpoch
+from edge.contract.delivery import MAX_HOLES, MAX_MESSAGE_BYTES, Committed, CommittedEpoch
 from edge.contract.ranges import RangeSet
 from station.store.quota import Limits, OverQuota
 
-MAX_EPOCHS = 16
-"""A device's newest sequences that `committed` names; an older one comes back when the device sends from it."""
+MAX_EPOCHS = 64
+"""How many of a device's sequences `committed` names because they came last, beside those that its `info` names."""
 Key = tuple[str, str]
 """(device, epoch)"""
 
@@ -119,25 +122,24 @@ class Ledger:
         """Return every device that ever sent something with an identity."""
         return sorted(self._committed)
 
-    def committed(self, device: str, station_db: str) -> Committed:
-        """Return the station's promise to the device."""
+    def committed(self, device: str, station_db: str, asked: Iterable[str] = ()) -> Committed:
+        """Return the station's promise to the device: of the epochs that it names, and of those that came last.
+
+        An epoch of which nothing is known is answered with nothing. With many holes fewer are named, so that the
+        message keeps within its size: then what is promised ends before the first unnamed one.
+        """
         if self._stale:
             self.begin()
-        newest = sorted(self._committed.get(device, {}).items(), key=lambda item: item[1].received_at, reverse=True)
-        epochs = []
-        for epoch, account in sorted(newest[:MAX_EPOCHS]):
-            through, holes = account.records.watermark(MAX_HOLES)
-            thumbnails_through, thumbnail_holes = account.thumbnails.watermark(MAX_HOLES)
-            epochs.append(
-                CommittedEpoch(
-                    epoch=epoch,
-                    through=through,
-                    holes=holes,
-                    thumbnails_through=thumbnails_through,
-                    thumbnail_holes=thumbnail_holes,
-                )
-            )
-        return Committed(station_db=station_db, epochs=tuple(epochs))
+        known = self._committed.get(device, {})
+        newest = nlargest(MAX_EPOCHS, known.items(), key=lambda item: item[1].received_at)
+        named = {epoch: known.get(epoch) or Account() for epoch in asked} | dict(newest)
+        cap = MAX_HOLES
+        while True:
+            epochs = tuple(_promise(epoch, account, cap) for epoch, account in sorted(named.items()))
+            promise = Committed(station_db=station_db, epochs=epochs)
+            if cap == 0 or len(jsontext.encode(promise)) <= MAX_MESSAGE_BYTES:
+                return promise
+            cap //= 4
 
     def _earlier(self, key: Key) -> Account | None:
         return self._batch.get(key) or self._committed.get(key[0], {}).get(key[1])
@@ -154,6 +156,18 @@ class Ledger:
             account = Account(read_ranges(records), read_ranges(thumbnails), _number(received_at))
             found.setdefault(device, {})[epoch] = account
         return found
+
+
+def _promise(epoch: str, account: Account, cap: int) -> CommittedEpoch:
+    through, holes = account.records.watermark(cap)
+    thumbnails_through, thumbnail_holes = account.thumbnails.watermark(cap)
+    return CommittedEpoch(
+        epoch=epoch,
+        through=through,
+        holes=holes,
+        thumbnails_through=thumbnails_through,
+        thumbnail_holes=thumbnail_holes,
+    )
 
 
 def read_ranges(text: object) -> RangeSet:

@@ -14,19 +14,33 @@ from edge.contract.base import MAX_RECORD_BYTES
 from edge.contract.identity import Head
 from edge.contract.reading import SCHEMA as READING_SCHEMA
 from edge.contract.reading import Reading
-from edge.contract.record import CLOCK_SCHEMA, EVENT_SCHEMA, LOST_SCHEMA, ClockCorrection, Event, Lost
+from edge.contract.record import (
+    CLOCK_SCHEMA,
+    EVENT_SCHEMA,
+    LOST_RANGES_SCHEMA,
+    LOST_SCHEMA,
+    ClockCorrection,
+    Event,
+    Lost,
+    LostRanges,
+)
 from edge.contract.times import check_time
 from edge.errors import MessageError
 from station.store.picture import read_exif_identity
 
-Content = Reading | Event | Lost | ClockCorrection
+Content = Reading | Event | Lost | LostRanges | ClockCorrection
 STATES: Final = ("availability", "info", "health")
 """Retained topics of which the newest message is kept as it is."""
 _REASON_CHARACTERS: Final = 2000
 
 _KINDS: Final[dict[str, dict[str, type[Content]]]] = {
     "reading": {READING_SCHEMA: Reading},
-    "record": {EVENT_SCHEMA: Event, LOST_SCHEMA: Lost, CLOCK_SCHEMA: ClockCorrection},
+    "record": {
+        EVENT_SCHEMA: Event,
+        LOST_SCHEMA: Lost,
+        LOST_RANGES_SCHEMA: LostRanges,
+        CLOCK_SCHEMA: ClockCorrection,
+    },
 }
 
 

@@ -36,14 +36,14 @@ INSERT INTO usage (device, what)
 class Limits(Struct, frozen=True, kw_only=True):
     """The quotas: of the station (devices), of each device, and of each epoch (gaps).
 
-    epochs: a device begins one with its database, and may do so at every start of a process. Two processes that start
-    twice a day for three years have begun 4,400; that is the most a sound device needs.
+    epochs: a device begins one at each start of a process that comes to a record. A card may hold 10,000 of them, of
+    starts that each took one reading, and a unit that is restarted at every reading begins some hundred a day.
     gaps: unconnected ranges of numbers in an epoch. A device has 100 messages on the way at most; a thumbnail that
     never comes makes one too.
     """
 
     devices: Limit = 4_096
-    epochs: Limit = 10_000
+    epochs: Limit = 100_000
     gaps: Limit = 50_000
     quarantine_rows: Limit = 10_000
     quarantine_mb: Limit = 64

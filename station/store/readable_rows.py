@@ -37,7 +37,10 @@ def hide_unsound_rows(connection: sqlite3.Connection) -> None:
     """Have every query of the connection pass over the rows that no reader can use; `count_hidden` counts them."""
     connection.text_factory = lambda raw: str(raw, "utf-8", "replace")
     for name, (_, sound) in _SOUND.items():
-        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM main.{name} WHERE {sound}")
+        columns = [column[1] for column in connection.execute(f"PRAGMA main.table_info({name})").fetchall()]
+        # A database of an earlier version that nobody has written since knows no start counters.
+        more = ", 0 AS starts" if name.startswith("timed_") and "starts" not in columns else ""
+        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT *{more} FROM main.{name} WHERE {sound}")
 
 
 def count_hidden(connection: sqlite3.Connection) -> dict[str, int]:

@@ -12,7 +12,7 @@ from edge.errors import DatabaseDamaged, OperatorError
 from station.store.readable_rows import hide_unsound_rows
 
 DATABASE = "station.db"
-VERSION = 2
+VERSION = 3
 BUSY_S = 10.0
 
 _TABLES = """
@@ -113,35 +113,54 @@ CREATE TABLE subjects (
     date_of_death TEXT, arm TEXT, notes TEXT, date_of_arrival TEXT, date_of_departure TEXT
 ) WITHOUT ROWID;
 
+"""
+
+_EPOCHS = """
+-- How epochs follow each other, as their first records and the devices' info say. starts: the start counter, 0 where
+-- unknown. settled: nothing of what came before is held by the device any more, and what is missing is in losses.
+CREATE TABLE epochs (
+    device TEXT NOT NULL, epoch TEXT NOT NULL, publisher TEXT NOT NULL, starts INTEGER NOT NULL,
+    before TEXT NOT NULL, before_last INTEGER NOT NULL, reason TEXT NOT NULL, settled INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (device, epoch)
+) WITHOUT ROWID;
+CREATE INDEX epochs_by_predecessor ON epochs (device, before);
+
 -- A record is never edited: an unsynchronised label is corrected here, at reading time.
 CREATE VIEW best_correction AS
     SELECT device, of_boot_id, epoch_offset_s, uncertainty_s FROM (
-        SELECT *, row_number() OVER (
-            PARTITION BY device, of_boot_id ORDER BY uncertainty_s, epoch DESC, seq DESC) AS place
-        FROM clock_corrections) WHERE place = 1;
+        SELECT c.*, row_number() OVER (
+            PARTITION BY c.device, of_boot_id ORDER BY uncertainty_s, coalesce(e.starts, 0) DESC, seq DESC) AS place
+        FROM clock_corrections c LEFT JOIN epochs e ON e.device = c.device AND e.epoch = c.epoch) WHERE place = 1;
 CREATE VIEW timed_readings AS
     SELECT r.*,
         CASE WHEN r.clock_synced = 1 OR c.epoch_offset_s IS NULL THEN r.captured_s
              ELSE r.monotonic_s + c.epoch_offset_s END AS at_s,
         CASE WHEN r.clock_synced = 1 THEN 'synchronised' WHEN c.epoch_offset_s IS NULL THEN 'unsynchronised'
-             ELSE 'corrected' END AS time_basis
-    FROM readings r LEFT JOIN best_correction c ON c.device = r.device AND c.of_boot_id = r.boot_id;
+             ELSE 'corrected' END AS time_basis,
+        coalesce(e.starts, 0) AS starts
+    FROM readings r LEFT JOIN best_correction c ON c.device = r.device AND c.of_boot_id = r.boot_id
+    LEFT JOIN epochs e ON e.device = r.device AND e.epoch = r.epoch;
 CREATE VIEW timed_events AS
-    SELECT e.*,
-        CASE WHEN e.clock_synced = 1 OR c.epoch_offset_s IS NULL THEN e.recorded_s
-             ELSE e.monotonic_s + c.epoch_offset_s END AS at_s,
-        CASE WHEN e.clock_synced = 1 THEN 'synchronised' WHEN c.epoch_offset_s IS NULL THEN 'unsynchronised'
-             ELSE 'corrected' END AS time_basis
-    FROM events e LEFT JOIN best_correction c ON c.device = e.device AND c.of_boot_id = e.boot_id;
+    SELECT v.*,
+        CASE WHEN v.clock_synced = 1 OR c.epoch_offset_s IS NULL THEN v.recorded_s
+             ELSE v.monotonic_s + c.epoch_offset_s END AS at_s,
+        CASE WHEN v.clock_synced = 1 THEN 'synchronised' WHEN c.epoch_offset_s IS NULL THEN 'unsynchronised'
+             ELSE 'corrected' END AS time_basis,
+        coalesce(e.starts, 0) AS starts
+    FROM events v LEFT JOIN best_correction c ON c.device = v.device AND c.of_boot_id = v.boot_id
+    LEFT JOIN epochs e ON e.device = v.device AND e.epoch = v.epoch;
 """
 
 _STEPS = {
     1: "ALTER TABLE subjects ADD COLUMN date_of_arrival TEXT; ALTER TABLE subjects ADD COLUMN date_of_departure TEXT;",
+    2: "DROP VIEW timed_readings; DROP VIEW timed_events; DROP VIEW best_correction;" + _EPOCHS,
 }
 """From each version to the next, each in a transaction of its own: what is killed in the middle goes on next time."""
 
 _SHOWN_AS_NEW = {
     1: "CREATE TEMP VIEW subjects AS SELECT *, NULL AS date_of_arrival, NULL AS date_of_departure FROM main.subjects;",
+    2: "CREATE TEMP VIEW epochs AS SELECT '' AS device, '' AS epoch, '' AS publisher, 0 AS starts, '' AS before, "
+    "0 AS before_last, '' AS reason, 0 AS settled WHERE 0;",
 }
 """What lets the reading commands read an older version that only `open_for_writing` may bring up to date."""
 
@@ -255,7 +274,7 @@ def _create_or_check(connection: sqlite3.Connection, data: Path) -> None:
     # One transaction: a crash in the middle leaves an empty file, not half a database.
     identity = secrets.token_hex(16)
     connection.executescript(
-        f"BEGIN IMMEDIATE;{_TABLES};INSERT INTO meta VALUES ('station_db', '{identity}');"
+        f"BEGIN IMMEDIATE;{_TABLES}{_EPOCHS};INSERT INTO meta VALUES ('station_db', '{identity}');"
         f"PRAGMA user_version={VERSION};COMMIT;"
     )
 

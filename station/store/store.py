@@ -13,7 +13,7 @@ from typing import IO
 from edge.contract.delivery import Committed
 from edge.errors import CageclockError, DatabaseDamaged, DiskFull, OperatorError, StorageError
 from station.store import schema
-from station.store.compare import tell_known
+from station.store.chain import read_info
 from station.store.intake import Intake
 from station.store.ledger import Ledger
 from station.store.message import Arrival
@@ -88,7 +88,11 @@ class Store:
             StorageError, DatabaseDamaged: the database cannot be read now.
         """
         try:
-            return tell_known(self._connection, device, self._ledger.committed(device, self.station_db))
+            found = self._connection.execute(
+                "SELECT body FROM device_state WHERE device = ? AND what = 'info'", (device,)
+            ).fetchone()
+            asked = read_info(found[0]).named if found is not None else ()
+            return self._ledger.committed(device, self.station_db, asked)
         except Exception as error:
             raise self._translated(error, "say what is committed") from error
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
-from edge.contract.record import EVENT_SCHEMA, LOST_SCHEMA, Event, Lost
+from edge.contract.record import EVENT_SCHEMA, Event
 from edge.errors import CageclockError, StorageError
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
@@ -25,6 +25,7 @@ from edge.outbox.reader import Reader
 from edge.outbox.watermarks import Released, read_released
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.campaigns.synthetic import DEVICE, make_event, make_reading
+from tests.losses import read_losses
 
 SETTINGS = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
 OUTBOXES = 4
@@ -141,8 +142,7 @@ def _publish(here: Path, original: Original, delivered: dict[Key, bytes], *, com
                     return f"record {row.seq} would be sent with another content"
                 if delivered.setdefault(key, row.body) != row.body:
                     return f"record {row.seq} would be sent a second time with another content"
-                if row.schema == LOST_SCHEMA:
-                    named = jsontext.decode(row.body, Lost)
+                for named in read_losses(row.schema, row.body):
                     if named.what == "record":
                         lost.setdefault(named.of_epoch, RangeSet()).add(named.first_seq, named.last_seq)
                 if row.schema == EVENT_SCHEMA:

@@ -6,8 +6,8 @@ import hashlib
 import io
 import json
 import random
-import shutil
 import signal
+import subprocess
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,7 +153,9 @@ class Card:
         assert not self.running
         if closed:
             self._close()
-        shutil.copytree(self.state, state)
+        # From outside: closing a descriptor of a live database would drop the locks of the process that holds it open.
+        state.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cp", "-a", str(self.state), str(state)], check=True)
         if closed:
             self._open()
 

@@ -17,14 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.config import tree
-from edge.contract import jsontext
-from edge.contract.record import LOST_SCHEMA, Lost
 from edge.errors import DiskFull
 from edge.outbox import Outbox
 from edge.outbox.reader import Reader
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.campaigns.synthetic import DEVICE, make_event, make_reading
 from tests.campaigns.vfs import Step, watched_files
+from tests.losses import read_losses
 
 SETTINGS = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=1)
 APPENDS = 14
@@ -121,7 +120,7 @@ def _judge(folder: Path, told: dict[Key, str | None]) -> str:
     reader.changed()
     epochs = reader.epochs()
     rows = {(row.epoch, row.seq): row for of in epochs for row in reader.rows(of.epoch, 1, of.last)}
-    lost = [jsontext.decode(row.body, Lost) for row in rows.values() if row.schema == LOST_SCHEMA]
+    lost = [loss for row in rows.values() for loss in read_losses(row.schema, row.body)]
     named = {
         (of.of_epoch, seq) for of in lost if of.what == "thumbnail" for seq in range(of.first_seq, of.last_seq + 1)
     }

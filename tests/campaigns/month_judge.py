@@ -19,6 +19,7 @@ from edge.outbox.watermarks import Released
 from tests.campaigns.campaign import Line
 from tests.campaigns.synthetic import DEVICE
 from tests.campaigns.virtual import Boot
+from tests.losses import read_losses
 
 Key = tuple[str, int]
 
@@ -61,10 +62,11 @@ def judge(station: Station, boots: list[Boot], interval_s: float, gaps: dict[Key
     """
     bodies = [jsontext.parse(body) for body in station.records.values()]
     gone = {
-        (body["of_epoch"], seq)
-        for body in bodies
-        if body.get("what") == "record"
-        for seq in range(body["first_seq"], body["last_seq"] + 1)
+        (loss.of_epoch, seq)
+        for body, values in zip(station.records.values(), bodies, strict=True)
+        for loss in read_losses(str(values.get("schema")), body)
+        if loss.what == "record"
+        for seq in range(loss.first_seq, loss.last_seq + 1)
     }
     gaps_gone = [gaps[key] for key in gone if key in gaps]
     lost = len(gone) + sum(_missed(gap) for gap in gaps_gone)

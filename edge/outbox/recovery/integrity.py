@@ -14,7 +14,7 @@ from edge.contract import identity, jsontext
 from edge.contract.record import Event
 from edge.errors import DatabaseDamaged, MessageError, StorageError
 from edge.outbox.database import FAILURES, open_reader, translate
-from edge.outbox.recovery.page_salvage import carve
+from edge.outbox.recovery.page_salvage import Carved, carve
 from edge.outbox.sequence import COLUMNS, Row, seal, sealed, unsound
 from edge.outbox.watermarks import Released
 
@@ -90,10 +90,11 @@ def _compare(connection: sqlite3.Connection) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """What could be read: rows whose digest holds, and the epochs with their last numbers."""
+    """What could be read: rows whose digest holds, the epochs with their last numbers, the newest start counter."""
 
     rows: tuple[Row, ...]
     epochs: tuple[tuple[str, int], ...]
+    starts: int = 0
 
 
 def salvage(path: Path, released: Mapping[str, Released]) -> Saved:
@@ -105,29 +106,46 @@ def salvage(path: Path, released: Mapping[str, Released]) -> Saved:
     rows = {(row.epoch, row.seq): row for row in saved.rows}
     last = dict(saved.epochs)
     carved = carve(path)
+    gone = _deleted(last, {row.epoch for row in carved.rows.values()}, carved)
     for epoch, seq in carved.last.items():
-        last[epoch] = max(seq, last.get(epoch, 0))
+        if epoch not in gone:
+            last[epoch] = max(seq, last.get(epoch, 0))
     for key, row in carved.rows.items():
-        if key not in rows and (row.epoch not in released or row.seq not in released[row.epoch].records):
+        dropped = row.epoch in gone or (row.epoch in released and row.seq in released[row.epoch].records)
+        if key not in rows and not dropped:
             rows[key] = row
             last[row.epoch] = max(row.seq, last.get(row.epoch, 0))
+    starts = max(saved.starts, len(last), max(carved.number.values(), default=0))
     for row in list(rows.values()):
-        for epoch, seq in _told_of(row):
-            last[epoch] = max(seq, last.get(epoch, 0))
-    order = {epoch: number for number, epoch in enumerate(last)}
+        for epoch, seq, count in _told_of(row):
+            starts = max(starts, count)
+            if epoch in last:  # one that is not there has gone with all its records, as it should
+                last[epoch] = max(seq, last[epoch])
+    epochs = tuple(sorted(last.items(), key=lambda one: carved.number.get(one[0], 0)))
+    order = {epoch: number for number, (epoch, _) in enumerate(epochs)}
     inorder = sorted(rows.values(), key=lambda row: (order[row.epoch], row.seq))
-    return Saved(tuple(inorder), tuple(last.items()))
+    return Saved(tuple(inorder), epochs, starts)
 
 
-def _told_of(row: Row) -> list[tuple[str, int]]:
-    """Return what the beginning of an epoch says of the one before: its name and last number."""
+def _deleted(shown: Mapping[str, int], pictured: set[str], carved: Carved) -> set[str]:
+    """Return the epochs of old page images that were deleted since: they went from the front, with all their records.
+
+    shown: those that SQLite still shows; where it shows none, those of which there are records.
+    """
+    kept = [carved.number[epoch] for epoch in (shown or pictured) if epoch in carved.number]
+    oldest = min(kept, default=0)
+    return {epoch for epoch, number in carved.number.items() if number < oldest and epoch not in shown}
+
+
+def _told_of(row: Row) -> list[tuple[str, int, int]]:
+    """Return what the beginning of an epoch says: the one before, its last number, the start counter."""
     if b'"code":"epoch_begun"' not in row.body:
         return []
     with suppress(MessageError):
         detail = jsontext.decode(row.body, Event).detail
-        before, last = detail.get("before"), detail.get("last")
-        if isinstance(before, str) and isinstance(last, int):
-            return [(before, last)]
+        before, last, starts = detail.get("before"), detail.get("last"), detail.get("starts", 0)
+        if isinstance(before, str) and isinstance(last, int) and isinstance(starts, int):
+            return [(before, last, starts)]
     return []
 
 
@@ -140,6 +158,7 @@ def _salvage_tables(path: Path) -> Saved:
     except StorageError:
         return Saved((), ())
     try:
+        starts = _starts(connection)
         columns = COLUMNS if _has_seals(connection) else COLUMNS.replace("seal", "''")
         for epoch, seq in _read(connection, "SELECT epoch, last_seq FROM epochs ORDER BY number"):
             if isinstance(epoch, str) and isinstance(seq, int) and identity.is_epoch(epoch) and seq >= 0:
@@ -163,7 +182,15 @@ def _salvage_tables(path: Path) -> Saved:
     ) in doubted.items():  # a little beyond what is there: better one number too many named than one too few
         known = max((row.seq for row in rows.values() if row.epoch == epoch), default=0)
         last[epoch] = seq if known <= seq <= known + 64 else known
-    return Saved(tuple(rows.values()), tuple(last.items()))
+    return Saved(tuple(rows.values()), tuple(last.items()), starts)
+
+
+def _starts(connection: sqlite3.Connection) -> int:
+    """Return the start counter that is remembered, 0 where it is not, or not what was written."""
+    for value, was in _read(connection, "SELECT value, seal FROM meta WHERE key = 'starts'"):
+        if isinstance(value, str) and value.isdecimal() and was == seal("starts", value):
+            return int(value)
+    return 0
 
 
 def _has_seals(connection: sqlite3.Connection) -> bool:

@@ -15,7 +15,8 @@ from edge.outbox.sequence import Row, seal
 
 _LEAF = 0x0D
 _RECORD, _EPOCH = 11, 6
-"""How many columns: the row's id, which is kept as NULL, and those of `Row`; number, epoch, last, two texts, seal."""
+"""How many columns: the row's id, and those of `Row`; number, epoch, last, two texts, seal. The first one of each is
+kept as NULL, because it is the cell's own number."""
 _INTEGERS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}
 """Serial type -> bytes; 0 is NULL, 8 and 9 are the numbers 0 and 1."""
 _JOURNAL_HEAD, _FRAME_HEAD = 32, 24
@@ -59,10 +60,14 @@ class Pages:
 
 @dataclass(frozen=True, slots=True)
 class Carved:
-    """What the pages hold: sound records, the newest image of each, and each epoch's highest sealed last number."""
+    """What the pages hold: sound records, the newest image of each, and each epoch's highest sealed last number.
+
+    number: of each epoch in the order in which they began. Old images also show epochs that were deleted since.
+    """
 
     rows: dict[tuple[str, int], Row] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
+    number: dict[str, int] = field(default_factory=dict)
 
 
 def carve(database: Path) -> Carved:
@@ -90,6 +95,8 @@ def _keep(values: list[object], found: Carved) -> None:
         epoch, last = values[1:3]
         if isinstance(epoch, str) and isinstance(last, int) and values[5] == seal(epoch, last):
             found.last[epoch] = max(last, found.last.get(epoch, 0))
+            if isinstance(values[0], int):
+                found.number[epoch] = values[0]
 
 
 def _page_size(head: bytes) -> int:
@@ -113,17 +120,19 @@ def _records(page: bytes, start: int, pages: Pages) -> Iterator[list[object]]:
     for place in range(start + 8, start + 8 + 2 * cells, 2):
         at = int.from_bytes(page[place : place + 2], "big")
         try:
-            yield _values(_payload(page, at, pages))
+            number, payload = _payload(page, at, pages)
+            values = _values(payload)
+            yield [number, *values[1:]]
         except (IndexError, ValueError):
             continue
 
 
-def _payload(page: bytes, at: int, pages: Pages) -> bytes:
-    """Return a cell's record, with what of it lies on overflow pages."""
+def _payload(page: bytes, at: int, pages: Pages) -> tuple[int, bytes]:
+    """Return a cell's number and its record, with what of it lies on overflow pages."""
     length, at = _varint(page, at)
-    _, at = _varint(page, at)
+    number, at = _varint(page, at)
     if length <= len(page) - 35:
-        return page[at : at + length]
+        return number, page[at : at + length]
     least = (len(page) - 12) * 32 // 255 - 23
     here = least + (length - least) % (len(page) - 4)
     here = here if here <= len(page) - 35 else least
@@ -136,7 +145,7 @@ def _payload(page: bytes, at: int, pages: Pages) -> bytes:
         left -= len(parts[-1])
         if len(image) < 5:
             break
-    return b"".join(parts)
+    return number, b"".join(parts)
 
 
 def _values(payload: bytes) -> list[object]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.contract.ranges import RangeSet
-from edge.contract.record import Lost
+from edge.contract.record import Lost, LostRanges
 from edge.errors import DiskFull
 from edge.outbox.recovery.integrity import Saved, salvage
 from edge.outbox.sequence import Sequence
@@ -16,7 +16,7 @@ from edge.outbox.thumbnails import sync_folder
 from edge.outbox.watermarks import Released
 
 MakeSuccessor = Callable[[str, Saved], None]
-LabelLost = Callable[[str, str, int, int, str], Lost]
+LabelLosses = Callable[[str, Mapping[str, RangeSet], str], list[Lost | LostRanges]]
 
 
 def replace_damaged(
@@ -37,22 +37,24 @@ def replace_damaged(
         try:
             make_successor(aside.name, saved)
         except DiskFull:
-            make_successor(aside.name, Saved((), saved.epochs))
+            make_successor(aside.name, Saved((), saved.epochs, saved.starts))
     set_aside(path, aside)
     finish_replacement(path)
 
 
 def take_over(sequence: Sequence, saved: Saved) -> None:
     """Put what was saved into the successor, within the caller's transaction, before its own epoch begins."""
+    sequence.set_meta("starts", str(saved.starts))
     for epoch, last in saved.epochs:
         sequence.adopt(epoch, last, "saved")
     for row in saved.rows:
         sequence.put(row)
+    sequence.reload()
 
 
-def losses(saved: Saved, released: Mapping[str, Released], label: LabelLost) -> list[Lost]:
-    """Return a loss for every number that was neither saved nor released."""
-    found = []
+def losses(saved: Saved, released: Mapping[str, Released], label: LabelLosses) -> list[Lost | LostRanges]:
+    """Return the losses that name every number which was neither saved nor released."""
+    found: dict[str, RangeSet] = {}
     for epoch, last in saved.epochs:
         known = RangeSet((row.seq, row.seq) for row in saved.rows if row.epoch == epoch)
         if epoch in released:
@@ -60,9 +62,10 @@ def losses(saved: Saved, released: Mapping[str, Released], label: LabelLost) -> 
                 known.add(first, end)
         if last > known.highest:
             known.add(last + 1)
-        for first, end in known.watermark(cap=10_000)[1]:
-            found.append(label("record", epoch, first, end, "the database was damaged"))
-    return found
+        holes = known.watermark(cap=10_000)[1]
+        if holes:
+            found[epoch] = RangeSet(holes)
+    return label("record", found, "the database was damaged")
 
 
 def aside_name(path: Path) -> Path:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from edge.config.tree import Config
 from edge.contract.command import ReplayRequest
-from edge.contract.delivery import MAX_ASKED, Committed
-from edge.contract.status import Question
+from edge.contract.delivery import Committed
 from edge.contract.topics import DeviceTopics
 from edge.outbox.delivery import Delivery, Doubts
-from edge.publish.answer import Answer
 from edge.publish.connection import NO_SUBSCRIBERS, NOT_AUTHORISED, Link
+from edge.publish.delivery.naming import Named, Naming
 from edge.publish.delivery.source import Shelf, ranges_held
 from edge.publish.delivery.stream import Stream
 from edge.publish.delivery.watermark import Claims
-from edge.publish.delivery.window import Key
+from edge.publish.delivery.window import Held, Key
 from edge.publish.log import Journal
 from edge.publish.replay.requests import Replays
 
@@ -25,8 +25,6 @@ QUOTA = 0x97
 _THUMBNAILS = 20
 _DENIED_PAUSE_S = 30.0
 _GRACE_S = 2.0
-_EPOCHS = 16
-"""The newest of each file, of which an answer is asked: a station tells of so many."""
 
 
 def jitter() -> float:
@@ -57,7 +55,8 @@ class Sender:
         self._highest_sent: dict[str, int] = {}
         self._latest: Key | None = None
         self._doubts: Doubts = {}
-        self._answer = Answer()
+        self._naming = Naming()
+        self.naming_due = False
         self._restore()
 
     def refresh(self) -> bool:
@@ -79,7 +78,7 @@ class Sender:
         for stream in (self.records, self.thumbnails):
             stream.paused_until_s = 0.0  # whoever denied it may have changed their mind with the connection
         self.station_online = self._station is None
-        self._answer.ask(now_s)
+        self._naming.begin()
         self._live_above = self.shelf.last()
         self._fresh_above = self.shelf.last()
 
@@ -96,27 +95,27 @@ class Sender:
     def station_said(self, online: bool, now_s: float) -> None:
         """Take in the station's availability; when it comes back it may have missed all that is in flight."""
         if online and not self.station_online:
-            self._answer.ask(now_s)
+            self._naming.begin()
+            self.naming_due = True
             self.records.window.hurry(now_s, _GRACE_S)
             self.thumbnails.window.hurry(now_s, _GRACE_S)
             self._fresh_above = self.shelf.last()
         self.station_online = online
 
-    def questions(self) -> tuple[Question, ...]:
-        """Return what the station is asked in `info`: where two histories part, and for an answer at all."""
-        wanted = {question.epoch: question.seqs for question in self._claims.questions()}
-        for epoch in self._asked_about() if self._station is not None and self._answer.number else ():
-            wanted[epoch] = (*wanted.get(epoch, ()), self._answer.number)
-        return tuple(Question(epoch=epoch, seqs=seqs) for epoch, seqs in sorted(wanted.items()))[:MAX_ASKED]
+    def named(self) -> list[Named]:
+        """Return the epochs that `info` names now."""
+        return self._naming.choose(
+            {"capture": self.shelf.epochs, "publish": self.shelf.own_epochs}, self._claims.confirmed
+        )
 
-    def _asked_about(self) -> list[str]:
-        kept = (self.shelf.epochs, self.shelf.own_epochs)
-        return [of.epoch for epochs in kept for of in ranges_held(epochs)[-_EPOCHS:]]
+    def name_next(self) -> None:
+        """Let `info` name the next epochs in turn."""
+        self._naming.turn()
 
-    def committed(self, message: Committed, *, retained: bool) -> None:
+    def committed(self, message: Committed) -> None:
         """Take in the releasing station's watermark."""
-        self._answer.take(message, self._asked_about(), retained)
         self._claims.take(message)
+        self.naming_due = self._naming.answered(of.epoch for of in message.epochs) or self.naming_due
 
     def save(self) -> None:
         """Write the watermarks where capture's retention reads them, and what is under suspicion."""
@@ -135,18 +134,13 @@ class Sender:
 
     def send(self, link: Link, now_s: float) -> int:
         """Hand over what may go now and return how many messages that were."""
-        if self.station_online and self._station is not None and self._answer.awaited(now_s):
-            return self._show_latest(link)
         sent = 0
-        newest = self.shelf.newest_key
-        wait = self._claims.held_back()
-        if newest is not None and newest[0] in wait:
-            newest = None
-        held = ranges_held([of for of in self.shelf.all_epochs() if of.epoch not in wait])
+        newest, version = self.shelf.newest_key, self.shelf.version
+        held = self.records.open_epochs(ranges_held(self.shelf.all_epochs()), version)
         online, fresh = self.station_online, self._fresh_above
         for key in self.records.choose(held, newest, station_online=online, now_s=now_s, fresh_above=fresh):
             sent += self._send_record(link, key, newest, now_s)
-        pictures = ranges_held([of for of in self.shelf.epochs if of.epoch not in wait])
+        pictures = self.thumbnails.open_epochs(ranges_held(self.shelf.epochs), version)
         row = self.shelf.newest
         newest_picture = newest if row is not None and row.thumbnail is not None else None
         for key in self.thumbnails.choose(
@@ -158,8 +152,18 @@ class Sender:
 
     def replay(self, request: ReplayRequest) -> int:
         """Queue held records to be sent again and return how many."""
-        held = ranges_held([of for of in self.shelf.all_epochs() if of.epoch == request.epoch])
-        return self.replays.begin(request, held[0]) if held else 0
+        return self.replays.begin(request, self._wanted(request))
+
+    def _wanted(self, request: ReplayRequest) -> list[Held]:
+        """Return what is held of what a request names."""
+        if isinstance(request.since, datetime) or isinstance(request.until, datetime):
+            return self.shelf.between(_column(request.since), _column(request.until))
+        held = ranges_held(self.shelf.all_epochs())
+        if request.all is True:
+            return held
+        first, last = int(request.first_seq or 0), int(request.last_seq or 0)  # the contract has seen that they are set
+        found = [Held(of.epoch, max(first, of.first), min(last, of.last)) for of in held if of.epoch == request.epoch]
+        return [of for of in found if of.first <= of.last]
 
     def acked(self, mid: int, code: int, now_s: float) -> None:
         """Take in the broker's answer to one message."""
@@ -179,8 +183,6 @@ class Sender:
                 self._quarantine(stream, key, f"the broker refused it again and again with reason 0x{code:02x}")
         elif self._station is None and code != NO_SUBSCRIBERS:
             self._claims.commit(stream, key)
-        elif self._claims.beyond(key[0]) and code != NO_SUBSCRIBERS:
-            stream.skip(key)  # the station cannot confirm what its claim already covers
         if code < 0x80:
             self._denied.discard(stream.name)
 
@@ -315,6 +317,11 @@ class Sender:
         for stream in (self.records, self.thumbnails):
             mine = {(epoch, seq): n for (epoch, seq, name), n in self._doubts.items() if name == stream.name}
             stream.restore_doubts(mine)
+
+
+def _column(time: object) -> str:
+    """Return a time as the column `recorded_at` has it, "" for none."""
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(time, datetime) else ""
 
 
 def _marks(key: Key) -> dict[str, str]:

@@ -21,6 +21,9 @@ class Shelf:
         self.epochs: list[HeldEpoch] = []
         self.own_epochs: list[HeldEpoch] = []
         self.newest: Row | None = None
+        self.version = 0
+        self._first: dict[str, int] = {}
+        self._own_names: set[str] = set()
 
     @property
     def newest_key(self) -> Key | None:
@@ -40,6 +43,10 @@ class Shelf:
             self.newest = self.outbox.newest_reading()
         if own:
             self.own_epochs = self._own.epochs()
+        if outbox or own:
+            self.version += 1
+            self._first = {held.epoch: held.first_held for held in self.all_epochs()}
+            self._own_names = {held.epoch for held in self.own_epochs}
         return outbox, self.outbox.replaced != before
 
     def all_epochs(self) -> list[HeldEpoch]:
@@ -52,8 +59,12 @@ class Shelf:
 
     def row(self, key: Key) -> Row | None:
         """Return a record; None where it is gone or not what was written."""
-        own = any(held.epoch == key[0] for held in self.own_epochs)
-        return (self._own if own else self.outbox).row(*key)
+        return (self._own if key[0] in self._own_names else self.outbox).row(*key)
+
+    def between(self, since: str, until: str) -> list[Held]:
+        """Return what both files hold of a time, by the records' own labels; "" is no bound."""
+        found = self.outbox.between(since, until) + self._own.between(since, until)
+        return [Held(*numbers) for numbers in found]
 
     def holds(self, key: Key) -> bool:
         """Return whether capture's file, as it is now, should have a record of that number."""
@@ -62,7 +73,7 @@ class Shelf:
 
     def payload(self, row: Row, replayed: bool) -> bytes:
         """Return the message that a record travels as, with the first number that its epoch still holds."""
-        first = next((held.first_held for held in self.all_epochs() if held.epoch == row.epoch), row.seq)
+        first = self._first.get(row.epoch, row.seq)
         return identity.join(identity.Head(row.epoch, row.seq, min(first, row.seq), replayed), row.body)
 
     def picture(self, row: Row) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from edge.contract.ranges import RangeSet
 from edge.publish.delivery.window import Held, Key, Window
@@ -25,17 +25,52 @@ class Stream:
         self._skipped: dict[str, RangeSet] = {}
         self._put_off: dict[str, RangeSet] = {}
         self._strikes: dict[Key, int] = {}
+        self._version = 0
+        self._open: tuple[tuple[int, int], list[Held]] = ((-1, -1), [])
 
     def set_committed(self, committed: Mapping[str, RangeSet]) -> None:
-        """Take the station's word, which may be less than before: then the ring is open again."""
-        self.committed = dict(committed)
-        self._done = {epoch: RangeSet(ranges) for epoch, ranges in committed.items()}
+        """Take what a station has in place of all that was known: another database, so that the ring is open again."""
+        committed = dict(committed)  # it may be this very one
+        self.committed, self._done = {}, {}
         for passed in (self._skipped, self._put_off):
             for epoch, ranges in passed.items():
                 for first, last in ranges:
                     self._done.setdefault(epoch, RangeSet()).add(first, last)
+        self.note_committed(committed)
+
+    def note_committed(self, committed: Mapping[str, RangeSet]) -> None:
+        """Take what a station has of these epochs, which may be less than before; of others all stays as it is."""
+        for epoch, ranges in committed.items():
+            self.committed[epoch] = ranges
+            done = ranges.copy()
+            for passed in (self._skipped, self._put_off):
+                for first, last in passed.get(epoch, ()):
+                    done.add(first, last)
+            self._done[epoch] = done
+        self._version += 1
         self.window.settle(self._done)
         self._clear_resolved()
+
+    def forget_epochs(self, held: Container[str]) -> None:
+        """Forget the epochs that the card does not hold any more."""
+        for known in (self.committed, self._done, self._skipped, self._put_off):
+            for epoch in [epoch for epoch in known if epoch not in held]:
+                del known[epoch]
+
+    def open_epochs(self, held: list[Held], version: int) -> list[Held]:
+        """Return those of which something is to be sent: the oldest and the newest, as many as a window may want.
+
+        version: of `held`; a card may hold thousands of epochs, and they are looked through only after a change.
+        """
+        if self._open[0] != (version, self._version):
+            left = [of for of in held if not self._is_done(of)]
+            most = 2 * self.window.limit
+            self._open = (version, self._version), left if len(left) <= 2 * most else left[:most] + left[-most:]
+        return self._open[1]
+
+    def _is_done(self, of: Held) -> bool:
+        done = self._done.get(of.epoch)
+        return done is not None and not done.missing(of.first, of.last)
 
     def commit(self, key: Key) -> None:
         """Count one record as delivered, where the broker's word is all there is."""
@@ -51,12 +86,6 @@ class Stream:
         """Do not send this one for now: the file does not hold it as it was written."""
         self._put_off.setdefault(key[0], RangeSet()).add(key[1])
         self._finish(key)
-
-    def hold_back(self, epoch: str) -> None:
-        """Take an epoch out of flight: what is under its numbers is in question."""
-        for key in [key for key in self.window.in_flight if key[0] == epoch]:
-            self.window.forget(key)
-        self.suspects = {key for key in self.suspects if key[0] != epoch}
 
     def take_up(self) -> None:
         """Try again what was put off: the file has been replaced."""
@@ -116,6 +145,7 @@ class Stream:
 
     def _finish(self, key: Key) -> None:
         self._done.setdefault(key[0], RangeSet()).add(key[1])
+        self._version += 1
         self.window.forget(key)
         self.suspects.discard(key)
         self._strikes.pop(key, None)

@@ -22,24 +22,26 @@ GRACE_S = 2.0
 
 @dataclass(slots=True)
 class Addressed:
-    """One request: the numbers of `held`, for `station`.
+    """One request: the numbers of `held`, of one epoch or many, for `station`.
 
     pending: message ids, of records and pictures, that the broker has not answered. gone: numbers that cannot be sent.
     """
 
     request: str
     station: str
-    held: Held
+    held: list[Held]
     window: Window
     online: bool = False
     subscribed: bool = False
-    stored: RangeSet = field(default_factory=RangeSet)
-    gone: RangeSet = field(default_factory=RangeSet)
+    station_db: str = ""
+    stored: dict[str, RangeSet] = field(default_factory=dict)
+    gone: dict[str, RangeSet] = field(default_factory=dict)
+    left: list[Held] | None = None
     pending: dict[int, Key] = field(default_factory=dict)
 
     @classmethod
     def begin(
-        cls, request: str, station: str, held: Held, resend_after_s: float, jitter: Callable[[], float]
+        cls, request: str, station: str, held: list[Held], resend_after_s: float, jitter: Callable[[], float]
     ) -> Addressed:
         """Return the request before anything of it was sent."""
         return cls(request, station, held, Window(LIMIT, resend_after_s, jitter))
@@ -47,15 +49,24 @@ class Addressed:
     @property
     def done(self) -> bool:
         """Whether the station has everything that could be sent."""
-        through = RangeSet([*self.stored, *self.gone])
-        return any(first <= self.held.first and self.held.last <= last for first, last in through)
+        return not self._left()
 
     def choose(self, now_s: float) -> list[Key]:
         """Return what to hand over now; nothing while the station is away."""
         if not self.online:
             return []
-        done = {self.held.epoch: RangeSet([*self.stored, *self.gone])}
-        return self.window.choose([self.held], done, newest=None, station_online=True, now_s=now_s)
+        held = self._left()[: 2 * LIMIT]
+        done = {of.epoch: self._through(of.epoch) for of in held}
+        return self.window.choose(held, done, newest=None, station_online=True, now_s=now_s)
+
+    def _left(self) -> list[Held]:
+        """Return the ranges of which something is still to come."""
+        if self.left is None:
+            self.left = [of for of in self.held if self._through(of.epoch).missing(of.first, of.last)]
+        return self.left
+
+    def _through(self, epoch: str) -> RangeSet:
+        return RangeSet([*self.stored.get(epoch, ()), *self.gone.get(epoch, ())])
 
     def sent(self, key: Key, mids: Iterable[int], now_s: float) -> None:
         """Note under which ids a record and its picture went out."""
@@ -64,7 +75,8 @@ class Addressed:
 
     def pass_over(self, key: Key) -> None:
         """Leave out a record that is gone or too large by now."""
-        self.gone.add(key[1])
+        self.gone.setdefault(key[0], RangeSet()).add(key[1])
+        self.left = None
         self.window.forget(key)
 
     def acked(self, mid: int) -> bool:
@@ -77,13 +89,20 @@ class Addressed:
         return True
 
     def committed(self, message: Committed) -> None:
-        """Take in the station's watermark: a record counts when its picture is accounted for too."""
-        self.stored = RangeSet()
+        """Take in the station's watermark: a record counts when its picture is accounted for too.
+
+        Of an epoch that the same database does not name, all stays as it is.
+        """
+        if message.station_db != self.station_db:
+            self.station_db, self.stored = message.station_db, {}
+        wanted = {of.epoch for of in self.held}
         for of in message.epochs:
-            if of.epoch == self.held.epoch:
+            if of.epoch in wanted:
                 records = RangeSet.from_watermark(of.through, of.holes)
-                self.stored = _both(records, RangeSet.from_watermark(of.thumbnails_through, of.thumbnail_holes))
-        self.window.settle({self.held.epoch: self.stored})
+                both = _both(records, RangeSet.from_watermark(of.thumbnails_through, of.thumbnail_holes))
+                self.stored[of.epoch] = both
+        self.left = None
+        self.window.settle(self.stored)
 
     def station_said(self, online: bool, now_s: float) -> None:
         """Take in the station's availability; when it comes back it may have missed all that is in flight."""
@@ -99,8 +118,12 @@ class Addressed:
 
     def report(self) -> tuple[str, dict[str, Scalar]]:
         """Return what became of it, in words and as numbers."""
-        records = self.held.last - self.held.first + 1
-        stored = sum(1 for seq in range(self.held.first, self.held.last + 1) if seq in self.stored)
+        records = sum(of.last - of.first + 1 for of in self.held)
+        stored = records - sum(
+            last - first + 1
+            for of in self.held
+            for first, last in self.stored.get(of.epoch, RangeSet()).missing(of.first, of.last)
+        )
         return f"{stored} of {records} records are stored by {self.station}", {"records": records, "stored": stored}
 
 

@@ -30,18 +30,16 @@ class Replays:
         self._queued: deque[Replay] = deque()
         self._addressed: list[Addressed] = []
 
-    def begin(self, request: ReplayRequest, held: Held) -> int:
-        """Queue what is held of the request's numbers and return how many."""
-        first, last = max(request.first_seq, held.first), min(request.last_seq, held.last)
-        count = max(0, last - first + 1)
+    def begin(self, request: ReplayRequest, wanted: list[Held]) -> int:
+        """Queue the records, of whatever epochs, and return how many."""
+        count = sum(of.last - of.first + 1 for of in wanted)
         if count and request.station is not None:
-            wanted = Held(held.epoch, first, last)
             self._addressed.append(
                 Addressed.begin(request.id, request.station, wanted, self._resend_after_s, self._jitter)
             )
             del self._addressed[:-KEPT]
         elif count:
-            waiting = deque((held.epoch, seq) for seq in range(first, last + 1))
+            waiting = deque((of.epoch, seq) for of in wanted for seq in range(of.first, of.last + 1))
             self._queued.append(Replay(request.id, count, waiting=waiting))
         return count
 

@@ -11,12 +11,13 @@ import pytest
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
-from edge.contract.record import Event, Lost
+from edge.contract.record import Event
 from edge.outbox.delivery import MAX_MB, MAX_QUARANTINED, Delivery
 from edge.outbox.reader import Reader
 from edge.outbox.sequence import Row
 from edge.outbox.watermarks import Released
 from edge.timing.clock import SystemClock
+from tests.losses import Loss, read_losses
 
 SETTINGS = tree.Outbox(keep_days=14.0)
 
@@ -48,8 +49,8 @@ def texts_of(folder) -> list[str]:
     return [jsontext.decode(row.body, Event).text for row in rows_of(folder) if row.schema == "cageclock/event/1"]
 
 
-def losses_of(folder) -> list[Lost]:
-    return [jsontext.decode(row.body, Lost) for row in rows_of(folder) if row.schema == "cageclock/lost/1"]
+def losses_of(folder) -> list[Loss]:
+    return [loss for row in rows_of(folder) for loss in read_losses(row.schema, row.body)]
 
 
 def fill(folder, days_ago: float, count: int, size: int = 10) -> str:
@@ -68,20 +69,25 @@ def release(folder, epoch: str, last: int) -> None:
 
 def test_what_the_station_has_goes_once_it_is_older_than_the_ring(tmp_path):
     epoch = fill(tmp_path, 20, 300)
-    fill(tmp_path, 10, 5)
+    young = fill(tmp_path, 10, 5)
+    held = [(epoch, seq) for seq in range(251, 301)] + [(young, seq) for seq in range(1, 7)]
     release(tmp_path, epoch, 250)
     delivery = opened(tmp_path)
     for _ in range(3):
         delivery.tidy(SETTINGS)
-    assert [row.seq for row in rows_of(tmp_path)] == list(range(251, 306)), "old and not yet delivered, or still young"
+    assert [(row.epoch, row.seq) for row in rows_of(tmp_path)] == held, "old and not yet delivered, or still young"
     delivery.close()
-    release(tmp_path, epoch, 305)
+    release(tmp_path, epoch, 300)
     delivery = opened(tmp_path)
     delivery.tidy(SETTINGS)
-    assert [row.seq for row in rows_of(tmp_path)] == list(range(301, 306))
+    assert [(row.epoch, row.seq) for row in rows_of(tmp_path)] == held[50:]
     delivery.event("watchdog", "and on")
-    assert rows_of(tmp_path)[-1].seq == 306
+    assert [row.seq for row in rows_of(tmp_path)[-2:]] == [1, 2], "of a third start, which names the one before"
     delivery.close()
+    reader = Reader(tmp_path / "delivery.db")
+    reader.changed()
+    assert next(iter(reader.epochs())).epoch == young, "an epoch without records is forgotten"
+    reader.close()
     assert losses_of(tmp_path) == []
 
 
@@ -97,7 +103,7 @@ def test_the_file_has_a_ceiling_and_what_goes_undelivered_for_it_is_named(tmp_pa
         ask = connection.execute
         pages = ask("PRAGMA page_count").fetchone()[0] - ask("PRAGMA freelist_count").fetchone()[0]
         assert pages * ask("PRAGMA page_size").fetchone()[0] <= MAX_MB * 1_000_000
-    held = [row.seq for row in rows_of(tmp_path)]
+    held = [row.seq for row in rows_of(tmp_path) if row.epoch == epoch]
     gone = RangeSet()
     for lost in losses_of(tmp_path):
         assert (lost.what, lost.of_epoch) == ("record", epoch)
@@ -129,12 +135,12 @@ def test_what_is_readable_of_a_damaged_file_is_saved_and_the_rest_named(tmp_path
     delivery.close()
     texts = texts_of(tmp_path)
     assert [text[:2] for text in texts[:5]] == ["0 ", "1 ", "2 ", "4 ", "5 "]
-    assert "delivery.db was damaged" in texts[5]
+    assert all("delivery.db was damaged" in text for text in texts[5:7])
     rows = rows_of(tmp_path)
     assert [row.seq for row in rows[:5]] == [1, 2, 3, 5, 6]
     assert {row.epoch for row in rows[:5]} == {epoch}
     assert rows[5].epoch != epoch
-    event = jsontext.decode(rows[5].body, Event)
+    event = jsontext.decode(rows[6].body, Event)
     assert event.code == "database_set_aside"
     assert event.detail["saved"] == 5
     assert (tmp_path / str(event.detail["file"])).exists()
@@ -201,3 +207,29 @@ def test_a_torn_journal_gives_no_number_twice(tmp_path):
     assert rows[-1].epoch != epoch
     begun = jsontext.decode(rows[-2].body, Event)
     assert (begun.code, begun.detail["reason"], begun.detail["before"]) == ("epoch_begun", "torn journal", epoch)
+
+
+def test_each_start_of_publish_writes_under_an_epoch_of_its_own(tmp_path):
+    first = fill(tmp_path, 0, 2)
+    opened(tmp_path).close()  # says nothing, begins nothing
+    second = fill(tmp_path, 0, 1)
+    reader = Reader(tmp_path / "delivery.db")
+    reader.changed()
+    assert [(of.epoch, of.starts, of.before, of.before_last) for of in reader.epochs()] == [
+        (first, 1, "", 0),
+        (second, 2, first, 2),
+    ]
+    reader.close()
+
+
+def test_a_watermark_that_has_not_changed_is_not_written_again(tmp_path):
+    delivery = opened(tmp_path)
+    released = {f"{number:032x}": Released(RangeSet([(1, 3)]), RangeSet()) for number in range(3000)}
+    delivery.set_released(released, "db-1")
+    before = delivery._connection.total_changes
+    released[f"{7:032x}"] = Released(RangeSet([(1, 4)]), RangeSet())
+    del released[f"{8:032x}"]
+    delivery.set_released(released, "db-1")
+    assert delivery._connection.total_changes - before <= 3
+    assert delivery.released() == released
+    delivery.close()

@@ -15,7 +15,7 @@ import pytest
 from edge.config import tree
 from edge.contract import identity, jsontext
 from edge.contract.ranges import RangeSet
-from edge.contract.record import Event, Lost
+from edge.contract.record import Event
 from edge.errors import DiskFull, OperatorError
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
@@ -24,6 +24,7 @@ from edge.outbox.reader import Reader
 from edge.outbox.sequence import Row
 from edge.outbox.watermarks import Released
 from edge.timing.clock import SteppedClock
+from tests.losses import Loss, read_losses
 
 SMALL = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
 
@@ -44,15 +45,13 @@ def events_of(folder: Path) -> list[Event]:
     return [jsontext.decode(row.body, Event) for row in rows_of(folder) if row.schema == "cageclock/event/1"]
 
 
-def losses_of(folder: Path) -> list[Lost]:
-    return [jsontext.decode(row.body, Lost) for row in rows_of(folder) if row.schema == "cageclock/lost/1"]
+def losses_of(folder: Path) -> list[Loss]:
+    return [loss for row in rows_of(folder) for loss in read_losses(row.schema, row.body)]
 
 
 def test_what_was_appended_is_there_after_opening_again_with_its_picture_and_digest(tmp_path, reading):
     outbox = opened(tmp_path)
     first, second = outbox.append_reading(reading()), outbox.append_reading(reading(None))
-    outbox.close()
-    outbox = opened(tmp_path)
     assert (outbox.epoch, outbox.last_seq) == second == (first[0], 2)
     outbox.close()
     with_picture, without = rows_of(tmp_path)
@@ -80,28 +79,98 @@ def test_a_cloned_card_begins_a_new_epoch_and_keeps_the_old_records(tmp_path, re
     outbox = opened(tmp_path)
     epoch, _ = outbox.append_reading(reading())
     outbox.close()
+    opened(tmp_path, serial="board-2").close()
+    assert events_of(tmp_path) == [], "a start that appends nothing leaves nothing"
     clone = opened(tmp_path, serial="board-2")
+    clone.append_reading(reading())
     assert clone.epoch != epoch
     clone.close()
     assert [event.detail["reason"] for event in events_of(tmp_path)] == ["another board"]
     assert rows_of(tmp_path)[0].epoch == epoch
     again = opened(tmp_path, serial="board-2")
-    assert len(events_of(tmp_path)) == 1
+    again.append_reading(reading())
     again.close()
+    assert [event.detail["reason"] for event in events_of(tmp_path)] == ["another board", "start"]
 
 
-def test_a_restored_card_begins_a_new_epoch_when_the_station_holds_more(tmp_path, reading):
+def test_each_start_writes_under_an_epoch_of_its_own_that_names_the_one_before(tmp_path, reading):
+    told, boundaries = [], [("", 0)]
+    for _ in range(4):
+        opened(tmp_path).close()  # a start that never gets to a reading
+        outbox = opened(tmp_path)
+        told += [outbox.append_reading(reading()), outbox.append_reading(reading())]
+        boundaries.append((outbox.epoch, outbox.last_seq))
+        outbox.close()
+    assert len(set(told)) == 8
+    assert len({epoch for epoch, _ in told}) == 4
+    begun = [event.detail for event in events_of(tmp_path)]
+    assert [(one["before"], one["last"]) for one in begun] == boundaries[1:4]
+    assert [one["starts"] for one in begun] == [2, 3, 4]
+    reader = Reader(tmp_path / "outbox.db")
+    reader.changed()
+    assert [(of.before, of.before_last) for of in reader.epochs()] == boundaries[:4]
+    assert [of.starts for of in reader.epochs()] == [1, 2, 3, 4]
+    reader.close()
+
+
+def test_an_epoch_begins_in_one_transaction_with_what_waited_for_its_first_reading(tmp_path, reading):
     outbox = opened(tmp_path)
-    epoch, _ = outbox.append_reading(reading())
-    delivery = Delivery.open(tmp_path, device_id="cage07")
-    delivery.set_released({epoch: Released(RangeSet([(1, 40)]), RangeSet())}, "db-1")
-    delivery.close()
-    outbox.maintain()
-    assert outbox.epoch != epoch
-    assert events_of(tmp_path)[-1].detail["reason"] == "restored"
-    outbox.maintain()
-    assert len(events_of(tmp_path)) == 1
+    outbox.append_reading(reading())
     outbox.close()
+    outbox = opened(tmp_path)
+    waiting = [outbox._labels.event("gap", "nothing was captured", {}), outbox._labels.event("start", "again", {})]
+
+    def refused(epoch: str, seq: int):
+        raise ValueError("no reading after all")
+
+    with pytest.raises(ValueError, match="no reading after all"):
+        outbox.append_reading(refused, waiting)
+    assert len(rows_of(tmp_path)) == 1, "nothing of an epoch without its reading"
+    key = outbox.append_reading(reading(), waiting)
+    outbox.close()
+    assert key == (outbox.epoch, 4)
+    assert [event.code for event in events_of(tmp_path)] == ["epoch_begun", "gap", "start"]
+
+
+def test_two_copies_of_a_card_never_write_one_number_twice(tmp_path, reading):
+    (tmp_path / "card").mkdir()
+    outbox = opened(tmp_path / "card")
+    outbox.append_reading(reading())
+    shutil.copytree(tmp_path / "card", tmp_path / "live")  # with its journal, as a power cut leaves it
+    outbox.close()
+    shutil.copytree(tmp_path / "card", tmp_path / "closed")
+    told = []
+    for name in ("card", "live", "closed", "card", "live"):
+        outbox = opened(tmp_path / name)
+        told += [outbox.append_reading(reading()) for _ in range(3)]
+        outbox.close()
+    assert len(set(told)) == len(told)
+
+
+def test_the_ceiling_holds_with_thousands_of_starts_and_every_lost_number_is_named(tmp_path, reading):
+    """One capture a start, no station: the oldest starts go whole, each is named, and no empty epoch is left."""
+    wanted: dict[str, int] = {}
+    settings = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
+    for number in range(400):
+        outbox = opened(tmp_path, settings)
+        epoch, seq = outbox.append_reading(reading(None, detail="x" * 100_000))
+        wanted[epoch] = seq
+        if number % 10 == 9:
+            outbox.maintain()
+            wanted[epoch] = outbox.last_seq
+        outbox.close()
+    reader = Reader(tmp_path / "outbox.db")
+    reader.changed()
+    epochs = reader.epochs()
+    reader.close()
+    assert all(of.first_held <= of.last for of in epochs)
+    assert 100 < len(epochs) < 200
+    known = {of.epoch: RangeSet([(of.first_held, of.last)]) for of in epochs}
+    for loss in losses_of(tmp_path):
+        known.setdefault(loss.of_epoch, RangeSet()).add(loss.first_seq, loss.last_seq)
+    assert known == {epoch: RangeSet([(1, last)]) for epoch, last in wanted.items()}
+    assert (tmp_path / "outbox.db").stat().st_size < 40_000_000
+    assert len([row for row in rows_of(tmp_path) if row.schema.startswith("cageclock/lost/")]) < 60
 
 
 def test_a_request_is_offered_once_and_not_again_after_a_crash(tmp_path):
@@ -161,7 +230,7 @@ def test_a_page_that_rots_is_found_after_the_first_reading_and_the_rest_is_saved
     reader.close()
     saved = {row.seq for row in rows_of(tmp_path) if row.epoch == epoch}
     assert len(saved) > 40
-    missing = RangeSet([(1, 61)])
+    missing = RangeSet([(1, 60)])
     lost = {
         seq
         for loss in losses_of(tmp_path)
@@ -284,8 +353,7 @@ def test_killed_between_any_two_steps_nothing_appended_is_lost_and_no_row_names_
     outbox = Outbox.open(tmp_path, SMALL, device_id="cage07", serial="s")
     rows = rows_of(tmp_path)
     assert told == [1, 2, 3]
-    assert [row.seq for row in rows] == list(range(1, outbox.last_seq + 1))
-    assert outbox.last_seq == (4 if at == "committed" else 3)
+    assert [row.seq for row in rows] == list(range(1, (4 if at == "committed" else 3) + 1))
     outbox.maintain()
     assert {path.name for path in (tmp_path / "thumbnails").iterdir()} == {f"{row.thumbnail}.jpg" for row in rows}
     outbox.close()

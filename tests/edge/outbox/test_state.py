@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from edge.config import tree
-from edge.contract import identity, jsontext
+from edge.contract import identity
 from edge.contract.ranges import RangeSet
-from edge.contract.record import Lost
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import Released
+from tests.losses import Loss, read_losses
 
 SETTINGS = tree.Outbox(max_mb=1, min_free_mb=0, keep_days=1, reserve_mb=0)  # smaller than a file may say: soon full
 BIG = 200_000
@@ -35,15 +35,18 @@ class Life(RuleBasedStateMachine):
     def begin(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="outbox-"))
         self.serial = 1
+        self.earlier: set[str] = set()
         self.told: list[tuple[str, int]] = []
         self.pictured: set[tuple[str, int]] = set()
         self.old: set[tuple[str, int]] = set()
         self.promised: dict[str, Released] = {}
-        self.heard: list[Lost] = []
+        self.heard: list[Loss] = []
         self.delivery = Delivery.open(self.folder, device_id="cage07")
         self.open()
 
     def open(self) -> None:
+        if hasattr(self, "outbox"):
+            self.earlier.add(self.outbox.epoch)
         self.outbox = Outbox.open(self.folder, SETTINGS, device_id="cage07", serial=str(self.serial))
 
     @rule(picture=st.sampled_from([None, 10, BIG]), body=st.sampled_from([0, 0, BIG]), old=st.booleans())
@@ -53,6 +56,7 @@ class Life(RuleBasedStateMachine):
         key = self.outbox.append_reading(build)
         assert key not in self.told
         assert key == (self.outbox.epoch, self.outbox.last_seq)
+        assert key[0] not in self.earlier, "no two starts share an epoch"
         self.told.append(key)
         if picture is not None:
             self.pictured.add(key)
@@ -131,8 +135,7 @@ class Life(RuleBasedStateMachine):
                 assert row.digest == identity.digest(row.body)
                 held[row.epoch, row.seq] = row.thumbnail
                 assert row.thumbnail is None or reader.picture(row.thumbnail) is not None
-                if row.schema == "cageclock/lost/1":
-                    loss = jsontext.decode(row.body, Lost)
+                for loss in read_losses(row.schema, row.body):
                     self.seen.add(loss.what)
                     lost[loss.what].setdefault(loss.of_epoch, RangeSet()).add(loss.first_seq, loss.last_seq)
                     if row.seq in self.promised.get(row.epoch, Released()).records:

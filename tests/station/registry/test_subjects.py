@@ -14,6 +14,7 @@ from station.registry.merge import Change, draw_import
 from station.registry.subject import Subject
 from station.registry.subjects import import_subjects, load_subjects, write_subjects
 from station.store import schema
+from tests.station.versions import as_version_2
 
 FULL = "subject,strain,sex,date_of_birth,cage,arm\nM1,C57BL/6J,F,2025-08-14,cage07,control\nM2,,,,cage08,\n"
 
@@ -137,6 +138,7 @@ def _as_version_1(data: Path) -> None:
     """Make the database what version 1 of the program left behind, with one animal."""
     schema.open_for_writing(data).close()
     with closing(sqlite3.connect(data / schema.DATABASE, isolation_level=None)) as connection:
+        as_version_2(connection)
         connection.execute("ALTER TABLE subjects DROP COLUMN date_of_arrival")
         connection.execute("ALTER TABLE subjects DROP COLUMN date_of_departure")
         connection.execute("INSERT INTO subjects (subject, cage) VALUES ('M1', 'cage07')")
@@ -176,7 +178,7 @@ class Dying(sqlite3.Connection):
 
 def test_an_update_that_is_killed_before_any_statement_goes_on_next_time(tmp_path: Path) -> None:
     kills = 0
-    for lives in range(20):
+    for lives in range(40):
         data = tmp_path / str(lives)
         _as_version_1(data)
         connection = sqlite3.connect(data / schema.DATABASE, isolation_level=None, factory=Dying)

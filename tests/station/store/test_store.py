@@ -1,13 +1,11 @@
 """The store keeps every record once, accounts for every number, and loses nothing that it said it had."""
 
-import json
 import sqlite3
 import tempfile
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -272,7 +270,7 @@ def test_a_database_of_another_version_is_refused(tmp_path: Path) -> None:
     Store.open(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "station.db")) as connection:
         connection.execute("PRAGMA user_version=99")
-    with pytest.raises(OperatorError, match="expected version 2, got 99"):
+    with pytest.raises(OperatorError, match="expected version 3, got 99"):
         Store.open(tmp_path)
 
 
@@ -342,22 +340,3 @@ def test_the_promise_never_claims_what_is_not_in_the_database(indices: list[int]
             stored = {seq for (seq,) in query(Path(folder), "SELECT seq FROM records UNION SELECT seq FROM quarantine")}
             lost = {5, 6} if 9 in stored else set()
             assert claimed == stored | lost
-
-
-def test_digests_are_told_only_to_a_device_that_compares_and_those_it_asks_for(store: Store, tmp_path: Path) -> None:
-    store.take([arrival(samples.reading(seq), seq) for seq in (1, 2, 4)])
-    plain = jsontext.encode(store.committed("cage-1"))
-    assert b"known" not in plain, "an earlier device would refuse the message"
-
-    def ask(info: object) -> Any:
-        store.take([Arrival("cage-1", "info", json.dumps(info).encode(), 1.0)])
-        return promise(store).known
-
-    digests = dict(query(tmp_path, "SELECT seq, digest FROM records"))
-    assert ask({"compares": []}) == ((4, digests[4]),)
-    question = {"epoch": samples.EPOCH, "seqs": [1, 3]}
-    assert ask({"compares": [question], "more": 1}) == ((1, digests[1]), (3, ""), (4, digests[4]))
-    for info in ({"compares": 3}, [], {}, {"compares": None}):
-        assert ask(info) is msgspec.UNSET
-    for nonsense in ([7], [{"epoch": samples.EPOCH, "seqs": ["1", True, -1, 1 << 70]}], [{"epoch": 5, "seqs": [1]}]):
-        assert ask({"compares": nonsense}) == ((4, digests[4]),)

@@ -89,10 +89,11 @@ def test_a_file_of_a_version_without_seals_gets_them(tmp_path, reading):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN seal")
     outbox = opened(tmp_path)
     told.append(outbox.append_reading(reading(None)))
-    assert outbox.epoch == epoch
+    assert outbox.epoch != epoch
     outbox.close()
     rows = read_all(tmp_path)
-    assert sorted(rows) == sorted(told)
+    assert sorted(rows) == sorted([*told, (outbox.epoch, 1)]), "the new start's first record names the old epoch"
+    assert f'"before":"{epoch}","last":3'.encode() in rows[outbox.epoch, 1].body
     assert all(identity.digest(row.body) == row.digest for row in rows.values())
 
 

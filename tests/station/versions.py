@@ -1,0 +1,34 @@
+"""Station databases as earlier versions of the program left them behind."""
+
+from __future__ import annotations
+
+import sqlite3
+
+_VIEWS = """
+DROP VIEW timed_readings; DROP VIEW timed_events; DROP VIEW best_correction; DROP TABLE epochs;
+CREATE VIEW best_correction AS
+    SELECT device, of_boot_id, epoch_offset_s, uncertainty_s FROM (
+        SELECT *, row_number() OVER (
+            PARTITION BY device, of_boot_id ORDER BY uncertainty_s, epoch DESC, seq DESC) AS place
+        FROM clock_corrections) WHERE place = 1;
+CREATE VIEW timed_readings AS
+    SELECT r.*,
+        CASE WHEN r.clock_synced = 1 OR c.epoch_offset_s IS NULL THEN r.captured_s
+             ELSE r.monotonic_s + c.epoch_offset_s END AS at_s,
+        CASE WHEN r.clock_synced = 1 THEN 'synchronised' WHEN c.epoch_offset_s IS NULL THEN 'unsynchronised'
+             ELSE 'corrected' END AS time_basis
+    FROM readings r LEFT JOIN best_correction c ON c.device = r.device AND c.of_boot_id = r.boot_id;
+CREATE VIEW timed_events AS
+    SELECT e.*,
+        CASE WHEN e.clock_synced = 1 OR c.epoch_offset_s IS NULL THEN e.recorded_s
+             ELSE e.monotonic_s + c.epoch_offset_s END AS at_s,
+        CASE WHEN e.clock_synced = 1 THEN 'synchronised' WHEN c.epoch_offset_s IS NULL THEN 'unsynchronised'
+             ELSE 'corrected' END AS time_basis
+    FROM events e LEFT JOIN best_correction c ON c.device = e.device AND c.of_boot_id = e.boot_id;
+PRAGMA user_version=2;
+"""
+
+
+def as_version_2(connection: sqlite3.Connection) -> None:
+    """Make an open database of this version what version 2 left behind."""
+    connection.executescript(_VIEWS)
