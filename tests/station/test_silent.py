@@ -45,7 +45,7 @@ def replace_struct(value: Any, **changes: Any) -> Any:
 
 def store(data: Path, *, ago: timedelta, device: str = "cage-1", says: bytes = b"online", body: bytes = b"") -> None:
     """Store a reading of so long ago and what the device says of itself."""
-    at = NOW - ago
+    at = datetime.now(UTC) - ago
     one = samples.reading(1, device=device, at=at, outcome=Outcome.NO_MOUSE, accepted=False, animals=())
     state = Arrival(device, "availability", says, at.timestamp())
     messages = [replace(arrival(one, 1, device=device), received_at=at.timestamp()), state]
@@ -71,7 +71,7 @@ def test_a_device_that_sends_is_well_and_its_last_capture_is_said_in_words(
     assert "cage-1: last capture: no animal was found" in said
     assert "+00:00 (5 min)" in said
     main(["subjects", "zone", "+02:00", "--data", str(tmp_path)])
-    local = (NOW - timedelta(minutes=5)).astimezone(UTC) + timedelta(hours=2)
+    local = (datetime.now(UTC) - timedelta(minutes=5)).astimezone(UTC) + timedelta(hours=2)
     assert f"{local:%Y-%m-%d %H:%M}+02:00" in status(tmp_path, capsys, 0)
 
 

@@ -17,7 +17,8 @@ from edge.contract import jsontext
 from edge.contract.delivery import MAX_MESSAGE_BYTES
 from edge.contract.record import Event, LostRanges
 from station.curves.read import load_curves
-from station.status import draw_status, load_status
+from station.status import load_status
+from station.status_text import draw_status
 from station.store import schema
 from station.store.message import Arrival
 from station.store.store import Store
