@@ -26,20 +26,26 @@ class EventWriter:
         self._device_id = device_id
         self.pending: list[Event | ClockCorrection] = []
 
-    def append(self, code: EventCode, text: str, **detail: Scalar) -> None:
-        """Append one event."""
-        self._append(
-            Event(
-                device_id=self._device_id,
-                recorded_at=self._clock.now(),
-                boot_id=self._clock.boot_id,
-                monotonic_s=self._clock.monotonic_s(),
-                clock_synced=self._clock.synced(),
-                code=code,
-                text=plain(text, _MOST),
-                detail={key: plain(one, _MOST) if isinstance(one, str) else one for key, one in detail.items()},
-            )
+    def append(self, code: EventCode, text: str, **detail: Scalar) -> Event:
+        """Append one event, and return it."""
+        event = Event(
+            device_id=self._device_id,
+            recorded_at=self._clock.now(),
+            boot_id=self._clock.boot_id,
+            monotonic_s=self._clock.monotonic_s(),
+            clock_synced=self._clock.synced(),
+            code=code,
+            text=plain(text, _MOST),
+            detail={key: plain(one, _MOST) if isinstance(one, str) else one for key, one in detail.items()},
         )
+        self._append(event)
+        return event
+
+    def withdraw(self, event: Event | None) -> bool:
+        """Return whether an event still waited for the first reading; it does no longer."""
+        waits = any(one is event for one in self.pending)
+        self.pending[:] = [one for one in self.pending if one is not event]
+        return waits
 
     def append_correction(self, found: Correction) -> None:
         """Append what the station must add to the labels of a boot."""

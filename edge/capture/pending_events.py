@@ -13,6 +13,7 @@ from collections.abc import Callable
 from edge.capture.event_writer import EventWriter
 from edge.capture.start_events import THROUGH
 from edge.contract.base import Scalar
+from edge.contract.record import Event
 
 UNSEEN = "passed unseen"
 RAISED = "could not be taken: an error of the program; see its standard error"
@@ -25,11 +26,13 @@ class PendingEvents:
     def __init__(self, events: EventWriter) -> None:
         """Nothing is pending yet."""
         self._events = events
-        self._calls: deque[Callable[[], None]] = deque()
+        self._calls: deque[Callable[[], object]] = deque()
         self._slots: dict[str, int] = {}
         self._through_s = 0.0
+        self._gap: Event | None = None
+        self._named: dict[str, int] = {}
 
-    def add(self, append: Callable[[], None]) -> None:
+    def add(self, append: Callable[[], object]) -> None:
         """Keep a call that appends one or more events."""
         self._calls.append(append)
 
@@ -45,11 +48,19 @@ class PendingEvents:
             StorageError: the outbox cannot keep something; that and what follows stays pending.
         """
         if self._slots:
-            count = sum(self._slots.values())
-            text = ", ".join(f"{number} due slots {why}" for why, number in self._slots.items())
-            detail: dict[str, Scalar] = {"missed_slots": count, THROUGH: self._through_s}
-            self._events.append("gap", text, **detail)
-            self._slots.clear()
+            self._append_gap()
         while self._calls:
             self._calls[0]()
             self._calls.popleft()
+
+    def _append_gap(self) -> None:
+        """Append one event for all slots. While none of them is durable, before the first reading, it stays one."""
+        if self._events.withdraw(self._gap):
+            for why, number in self._named.items():
+                self._slots[why] = self._slots.get(why, 0) + number
+        self._gap, self._named = None, {}
+        count = sum(self._slots.values())
+        text = ", ".join(f"{number} due slots {why}" for why, number in self._slots.items())
+        detail: dict[str, Scalar] = {"missed_slots": count, THROUGH: self._through_s}
+        self._gap = self._events.append("gap", text, **detail)
+        self._named, self._slots = self._slots, {}

@@ -15,15 +15,17 @@ import resource
 import shutil
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.capture.run import Capture
 from edge.config.load import parse_config
-from edge.contract.record import ClockCorrection, Event, Lost
+from edge.contract.record import Event
 from edge.errors import EXIT_REBOOT, CageclockError
 from edge.outbox import Outbox
+from edge.outbox.outbox import Build, Record
 from tests.campaigns.bit_flips import CHECK_S, _flip
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.campaigns.month_judge import Key, Station, judge
@@ -163,15 +165,36 @@ class Life:
             outbox.maintain()
 
     def _remember_gaps(self, outbox: Outbox) -> None:
-        append = outbox.append_record
+        """Keep each `gap` with its number, whether it is appended alone or in front of a start's first reading."""
+        append, append_reading = outbox.append_record, outbox.append_reading
 
-        def remembered(record: Event | Lost | ClockCorrection) -> Key:
+        def remembered(record: Record) -> Key:
             key = append(record)
-            if isinstance(record, Event) and record.code == "gap":
-                self._gaps[key] = record
+            self._remember(key, record)
             return key
 
+        def remembered_in_front(build: Build, before: Sequence[Record] = ()) -> Key:
+            # A kill behind the commit leaves the gap in the file, and its number with nobody: keep it before.
+            first = outbox._next_seq()
+            keys = [(outbox.epoch, first + place) for place in range(len(before))]
+            for key, record in zip(keys, before, strict=True):
+                self._remember(key, record)
+            try:
+                epoch, seq = append_reading(build, before)
+            except Exception:
+                for key in keys:
+                    self._gaps.pop(key, None)
+                raise
+            for place, record in enumerate(before):
+                self._remember((epoch, seq - len(before) + place), record)
+            return epoch, seq
+
         outbox.append_record = remembered  # type: ignore[method-assign]
+        outbox.append_reading = remembered_in_front  # type: ignore[method-assign]
+
+    def _remember(self, key: Key, record: Record) -> None:
+        if isinstance(record, Event) and record.code == "gap":
+            self._gaps[key] = record
 
     def _disturb(self, until_s: float) -> None:
         """What happens while capture waits for its next slot."""
