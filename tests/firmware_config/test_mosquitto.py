@@ -283,7 +283,7 @@ def test_the_documents_examples_work_with_the_packaged_broker(tmp_path: Path) ->
     watch, press = _typed(watch_line, tmp_path), _typed(press_line, tmp_path)
     lab = Lab(tmp_path)
     try:
-        wait_until(lambda: b"running" in lab.log_file.read_bytes())
+        lab.broker.wait_for("running")
         for path in (watch.cert, press.cert):
             lab.authority.issue(Path(path).stem)
         device = lab.client("cage07")

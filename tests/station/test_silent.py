@@ -28,6 +28,15 @@ from tests.station.running import StationProcess
 from tests.station.samples import arrival
 
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture(autouse=True)
+def _time_of_the_test() -> None:
+    """Take the time anew: a test may run long after the file was imported."""
+    global NOW
+    NOW = datetime.now(UTC)
+
+
 HEALTH = jsontext.decode((FOLDER / EXAMPLES / "health.v1.json").read_bytes(), Health)
 
 

@@ -6,12 +6,19 @@ import msgspec
 import numpy as np
 import pandas as pd
 
-from edge.contract.manifest import Age
+from edge.contract.manifest import Age, Tensor
 from training.age.data import AgeData
 from training.crops.table import Crops, complete
 from training.networks.shapes import age_spec
 
-SPEC: Age = msgspec.structs.replace(age_spec(), width=96, height=64, embedding_size=8)
+SPEC: Age = msgspec.structs.replace(
+    age_spec(),
+    width=96,
+    height=64,
+    embedding_size=8,
+    input=Tensor(name="input", shape=(1, 64, 96, 1), dtype="int8", scale=1 / 255, zero_point=-128),
+    output=Tensor(name="embedding", shape=(1, 8), dtype="int8", scale=0.1, zero_point=0),
+)
 
 
 def small_animals(animals: int = 12, each: int = 6, seed: int = 1) -> AgeData:

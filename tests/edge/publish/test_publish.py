@@ -251,7 +251,7 @@ def test_an_absent_broker_is_said_once_and_found_when_it_comes(tmp_path, outbox)
         wait_until(lambda: "no broker at" in publish.log())
         time.sleep(3)
         assert publish.log().count("no broker at") == 1
-        assert "look at mqtt.host" in publish.log()
+        assert "Look at mqtt.host" in publish.log()
         with Mosquitto(tmp_path / "broker", port=port):
             logger = Logger(port)
             wait_until(lambda: logger.seqs() == [1])

@@ -21,7 +21,7 @@ from training.simulated.table import animals_of
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two cages, one visit of two days, twice a day."""
     folder = tmp_path_factory.mktemp("crops")
-    simulate(folder, cages=2, frames=2, seed=4, workers=1, days=2, repeats=2)
+    simulate(Run(folder), cages=2, frames=2, seed=4, workers=1, days=2, repeats=2)
     return folder
 
 
