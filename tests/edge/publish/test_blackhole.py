@@ -39,16 +39,19 @@ class Narrow:
 
     def close(self) -> None:
         for each in self._open:
+            with contextlib.suppress(OSError):  # closing alone wakes no thread that waits in it
+                each.shutdown(socket.SHUT_RDWR)
             each.close()
 
     def _accept(self) -> None:
         while True:
             try:
                 near, _ = self._listener.accept()
+                self._open.append(near)
                 far = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
-            self._open += [near, far]
+            self._open.append(far)
             for source, sink, upward in ((near, far, True), (far, near, False)):
                 threading.Thread(target=self._pump, args=(source, sink, upward), daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -28,18 +29,24 @@ class Twister:
         self._target, self.mute, self.twist, self.twisted, self.swallowed = port, False, False, 0, 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = [self._listener]
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        self._listener.close()
+        for each in self._open:
+            with contextlib.suppress(OSError):  # closing alone wakes no thread that waits in it
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
     def _accept(self) -> None:
         while True:
             try:
                 near, _ = self._listener.accept()
+                self._open.append(near)
                 far = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
+            self._open.append(far)
             for source, sink, answers in ((near, far, False), (far, near, True)):
                 threading.Thread(target=self._pump, args=(source, sink, answers), daemon=True).start()
 
