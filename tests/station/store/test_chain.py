@@ -16,6 +16,7 @@ import pytest
 from edge.contract import jsontext
 from edge.contract.delivery import MAX_MESSAGE_BYTES
 from edge.contract.record import Event, LostRanges
+from station.cli import main
 from station.curves.read import load_curves
 from station.status import load_status
 from station.status_text import draw_status
@@ -144,8 +145,6 @@ def test_boots_that_never_got_the_time_are_in_the_order_of_the_starts(store: Sto
     store.take([begun(epoch, "f" * 32, 1, starts) for starts, epoch in enumerate(epochs, start=2)])
     for epoch in reversed(epochs):
         store.take([arrival(samples.reading(2, synced=False, boot=f"boot {epoch[0]}"), 2, epoch=epoch)])
-    from station.cli import main
-
     assert main(["export", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
     lines = (tmp_path / "out" / "readings.csv").read_text().splitlines()[1:]
     assert [line.split(",")[1] for line in lines] == epochs
@@ -220,3 +219,15 @@ def test_a_database_of_version_2_is_read_as_it_is_and_goes_on(tmp_path: Path) ->
     with closing(Store.open(tmp_path)) as store:
         store.take([begun(E2, E1, 1, 2), arrival(samples.reading(1), 2, epoch=E2)])
     assert status(tmp_path).records == 3
+
+
+def test_a_copied_card_that_somebody_knows_of_needs_nobody_until_another_copy_comes(
+    store: Store, tmp_path: Path
+) -> None:
+    store.take([arrival(samples.reading(1), 1, epoch=E1), begun(E2, E1, 1, 2), begun(E3, E1, 1, 2)])
+    assert main(["devices", "acknowledge", DEVICE, "--data", str(tmp_path)]) == 0
+    assert "copied" in status(tmp_path).known
+    store.take([begun(E4, E1, 1, 2)])
+    found = status(tmp_path)
+    assert ("copied" in found.known, found.needs_a_person) == (False, True)
+    assert "3 epochs go on after the same one" in draw_status([found], found.last_reading_at)
