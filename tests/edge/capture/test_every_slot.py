@@ -10,6 +10,7 @@ from types import FrameType
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 import edge
 from edge.bundle.trial import FILE
@@ -150,6 +151,8 @@ def take(
 ) -> tuple[int, Faults]:
     """Capture so many slots on a stepped clock with faults; return the exit code and what was walked."""
     config = load_config(settings)
+    # The process is the tests' own, with all that others have loaded.
+    config = replace(config, memory=replace(config.memory, capture_mb=100_000))
     Path(config.state_dir).mkdir(parents=True, exist_ok=True)
     clock = WatchedClock(BEGIN)
     outbox = Outbox.open(Path(config.state_dir), config.outbox, device_id="cage07", serial="", clock=clock)
