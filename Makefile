@@ -7,7 +7,7 @@ help:
 	@echo "make demo    sets everything up, then runs the main job on simulated cages (about two minutes)"
 	@echo "make test    sets everything up, then runs the whole test suite, two files at a time (WORKERS=4: four)"
 	@echo "make test-busy        the whole suite while eight processes keep the processor busy: no limit may be a clock's"
-	@echo "make quick   the static checks and the pure tests, in parallel (under two minutes on two cores)"
+	@echo "make quick   the static checks and the pure tests, in parallel"
 	@echo "make docs    the documents as a site, in build/site; fails on a dead link"
 	@echo "make dist    wheel, source archive, SBOM and checksums, in dist/"
 	@echo "make test-rig         boots the units in a container with real systemd (root; 2 minutes to build, 5 to run)"
