@@ -33,7 +33,7 @@ class Verdict:
     unpictured: list[Key]
     conflicts: int
     quarantined: int
-    lost: int
+    lost: list[tuple[Any, ...]]
 
     def faults(self) -> list[str]:
         """Return what is wrong, in words."""
@@ -44,12 +44,13 @@ class Verdict:
                 ("changed", self.changed),
                 ("invented", self.invented),
                 ("without their thumbnail", self.unpictured),
+                ("lost", self.lost),
             )
             if keys
         ]
         found += [
             f"{number} {name}"
-            for name, number in (("conflicts", self.conflicts), ("quarantined", self.quarantined), ("lost", self.lost))
+            for name, number in (("conflicts", self.conflicts), ("quarantined", self.quarantined))
             if number
         ]
         return found
@@ -161,8 +162,7 @@ class Rig:
             for device, epoch, seq, path in query(station, "SELECT device, epoch, seq, path FROM thumbnails")
         }
         numbers = {
-            table: query(station, f"SELECT count(*) FROM {table}")[0][0]
-            for table in ("conflicts", "quarantine", "losses")
+            table: query(station, f"SELECT count(*) FROM {table}")[0][0] for table in ("conflicts", "quarantine")
         }
         return Verdict(
             appended=len(appended),
@@ -180,7 +180,7 @@ class Rig:
             ),
             conflicts=numbers["conflicts"],
             quarantined=numbers["quarantine"],
-            lost=numbers["losses"],
+            lost=query(station, "SELECT device, epoch, first_seq, last_seq, what, reason FROM losses"),
         )
 
     def wait_for_quiet(self, timeout_s: float) -> float:
