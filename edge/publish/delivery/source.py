@@ -72,8 +72,11 @@ class Shelf:
         return held is not None and held.first_held <= key[1] <= held.last
 
     def payload(self, row: Row, replayed: bool) -> bytes:
-        """Return the message that a record travels as, with the first number that its epoch still holds."""
-        first = self._first.get(row.epoch, row.seq)
+        """Return the message that a record travels as, with the first number that its epoch still holds.
+
+        An epoch that began between two reads of a refresh is not known yet: then nothing is said to be gone.
+        """
+        first = self._first.get(row.epoch, 1)
         return identity.join(identity.Head(row.epoch, row.seq, min(first, row.seq), replayed), row.body)
 
     def picture(self, row: Row) -> bytes | None:
