@@ -35,7 +35,7 @@ from edge.outbox.watermarks import (
 from edge.timing.clock import Clock, SystemClock
 
 MAX_MB, MAX_QUARANTINED = 8, 10_000
-"""The file's ceiling: about 8,000 events. How many quarantined records are remembered."""
+"""The file's ceiling: about 8,000 events. How many lost thumbnails are remembered (table quarantine)."""
 _TABLES = """
 CREATE TABLE IF NOT EXISTS requests(
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, received_at TEXT NOT NULL);
@@ -147,21 +147,34 @@ class Delivery:
         """Return the open requests."""
         return {request for (request,) in self._connection.execute("SELECT id FROM requests").fetchall()}
 
-    def quarantine(self, key: Key, stream: str, reason: str) -> None:
-        """Take a record (or its thumbnail) out of the way; the event and the loss go out in its place."""
+    def report_refused(self, key: Key, stream: str, reason: str) -> None:
+        """Append the event, at most once a day and stream, that a broker refuses a record while it takes others."""
         epoch, seq = key
-        text = f"{stream} {seq} of epoch {epoch[:8]} is not sent any more: {reason}"
+        today = self._clock.now().astimezone(UTC).date().isoformat()
+        if self._sequence.meta(f"refused {stream}") == today:
+            return
+        text = (
+            f"{stream} {seq} of epoch {epoch[:8]} is kept here and tried again: {reason}, while it takes others. "
+            "There may be more of them: see the device's health"
+        )
+        with self._changing():
+            self._sequence.set_meta(f"refused {stream}", today)
+            self._append(self._labels.event("record_quarantined", text, {"epoch": epoch, "seq": seq, "stream": stream}))
+
+    def lose_thumbnail(self, key: Key, reason: str) -> None:
+        """Append the loss of a thumbnail that can never be sent, and remember that it was named."""
+        epoch, seq = key
         with self._changing():
             self._connection.execute(
-                "INSERT OR IGNORE INTO quarantine VALUES (?, ?, ?, ?, ?)",
-                (epoch, seq, stream, reason, datetime.now(UTC).isoformat()),
+                "INSERT OR IGNORE INTO quarantine VALUES (?, ?, 'thumbnail', ?, ?)",
+                (epoch, seq, reason, datetime.now(UTC).isoformat()),
             )
-            self._append(self._labels.event("record_quarantined", text, {"epoch": epoch, "seq": seq, "stream": stream}))
-            self._append(self._labels.lost(stream, epoch, seq, seq, f"quarantined on the device: {reason}"))
+            self._append(self._labels.lost("thumbnail", epoch, seq, seq, reason))
 
-    def quarantined(self) -> set[tuple[str, int, str]]:
-        """Return (epoch, seq, stream) of what is not sent any more."""
-        return set(self._connection.execute("SELECT epoch, seq, stream FROM quarantine").fetchall())
+    def lost_thumbnails(self) -> set[Key]:
+        """Return epoch and number of the thumbnails that were named as lost."""
+        query = "SELECT epoch, seq FROM quarantine WHERE stream = 'thumbnail' AND reason LIKE 'its file%'"
+        return set(self._connection.execute(query).fetchall())
 
     def doubts(self) -> Doubts:
         """Return how often each record (epoch, seq, stream) that is under suspicion was refused."""

@@ -129,7 +129,11 @@ class Link:
 
     def fits(self, topic: str, payload: bytes) -> bool:
         """Return whether the broker and the settings allow a message of this size."""
-        return len(payload) + len(topic.encode()) + _OVERHEAD_BYTES <= self.max_packet_bytes
+        return self.takes(len(payload) + len(topic.encode()))
+
+    def takes(self, size: int) -> bool:
+        """Return whether they allow so many bytes of topic and payload together."""
+        return size + _OVERHEAD_BYTES <= self.max_packet_bytes
 
     def turn(self, timeout_s: float) -> None:
         """Read and write what there is, waiting at most so long; never raises, an error ends the link."""

@@ -194,7 +194,7 @@ class Publisher:
         self._ready_at_s = now_s
         self._connections += 1
         self._journal.say("connection", f"mqtt: connected to {self._config.mqtt.host}:{self._config.mqtt.port}")
-        self._sender.connected(now_s)
+        self._sender.connected(link.takes)
         topics = [self._topics.command("+")]
         if self._config.mqtt.station is not None and self._station_topic is not None:
             topics += [self._topics.committed(self._config.mqtt.station), self._station_topic]
@@ -233,7 +233,8 @@ class Publisher:
         ended, lived_s = link.ended, None if self._ready_at_s is None else now_s - self._ready_at_s
         link.drop()
         self._link = None
-        self._guard("save", lambda: self._sender.lost_link(suspicious=lived_s is not None and ended.kind != "silent"))
+        suspicious = lived_s is not None and ended.kind != "silent"
+        self._guard("save", lambda: self._sender.lost_link(suspicious=suspicious, now_s=now_s))
         self._journal.say("connection", f"{ended.text}. It is tried again; nothing is lost")
         self._status.note(connected=False, said=ended.text)
         if self._ends.ended(ended, lived_s, now_s):
@@ -343,12 +344,14 @@ class Publisher:
     def _backlog(self) -> Backlog:
         sender, newest = self._sender, self._sender.shelf.newest
         path = outbox_path(self._state_dir)
+        refused, reasons = sender.refusals()
         return Backlog(
             records=sum(of.last - of.first_held + 1 for of in sender.shelf.epochs),
             unreleased=sender.unreleased(),
             bytes=path.stat().st_size if path.exists() else 0,
             in_flight=len(sender.records.window.in_flight),
-            quarantined=len(self._delivery.quarantined()),
+            quarantined=refused,
+            refused=reasons,
             last_record_at=None if newest is None else datetime.fromisoformat(newest.recorded_at),
             reconnects=max(0, self._connections - 1),
             ends=self._ends.counts,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -71,25 +73,28 @@ class Sender:
                 stream.take_up()
         return new
 
-    def connected(self, now_s: float) -> None:
-        """A new connection: what is newer than now is live, the rest of the backlog is a replay."""
+    def connected(self, fits: Callable[[int], bool]) -> None:
+        """A new connection: what is newer than now is live, the rest of the backlog is a replay.
+
+        fits: whether the broker and the settings allow a message of so many bytes.
+        """
         self._mids.clear()
         self._latest = None
         for stream in (self.records, self.thumbnails):
-            stream.paused_until_s = 0.0  # whoever denied it may have changed their mind with the connection
+            stream.connected(fits)
         self.station_online = self._station is None
         self._naming.begin()
         self._live_above = self.shelf.last()
         self._fresh_above = self.shelf.last()
 
-    def lost_link(self, *, suspicious: bool) -> None:
-        """Take back what was unacknowledged; quarantine what keeps ending connections."""
+    def lost_link(self, *, suspicious: bool, now_s: float) -> None:
+        """Take back what was unacknowledged; what keeps ending connections waits."""
         self._mids.clear()
         self.replays.lose_link()
         for stream in (self.records, self.thumbnails):
-            poison = stream.lose_link(suspicious=suspicious)
-            if poison is not None:
-                self._quarantine(stream, poison, "the connection ended each time it was sent alone")
+            report = stream.lose_link(suspicious=suspicious, now_s=now_s)
+            if report is not None:
+                self._report(stream, report, "the connection ended each time it was sent alone")
         self._save_doubts()
 
     def station_said(self, online: bool, now_s: float) -> None:
@@ -172,15 +177,19 @@ class Sender:
         stream, key = self._mids.pop(mid, (None, None))
         if stream is None or key is None:
             return
-        stream.acked(key)
+        if code < 0x80:
+            stream.taken(key)
+        else:
+            stream.acked(key)
         if code == NOT_AUTHORISED:
             stream.paused_until_s = now_s + _DENIED_PAUSE_S * jitter()
             self._say_denied(stream)
         elif code == QUOTA:
             stream.paused_until_s = now_s + _DENIED_PAUSE_S * jitter()
         elif code >= 0x80:
-            if stream.strike(key):
-                self._quarantine(stream, key, f"the broker refused it again and again with reason 0x{code:02x}")
+            reason = f"the broker refused it with reason 0x{code:02x}"
+            if stream.refused(key, reason, now_s):
+                self._report(stream, key, reason)
         elif self._station is None and code != NO_SUBSCRIBERS:
             self._claims.commit(stream, key)
         if code < 0x80:
@@ -217,7 +226,7 @@ class Sender:
         payload = self.shelf.payload(row, replayed)
         topic = self._topics.of(row.kind)
         if not link.fits(topic, payload):
-            self._quarantine(self.records, key, _too_large(payload))
+            self._keep_too_large(self.records, key, len(payload))
             return 0
         mid = link.publish(topic, payload)
         if mid is None:
@@ -237,11 +246,11 @@ class Sender:
             if row.thumbnail is None or self.shelf.row(key) != row:  # it never had one, or retention has just taken it
                 self.thumbnails.skip(key)
             else:
-                self._quarantine(self.thumbnails, key, "its file is gone or is not what was written")
+                self._lose_thumbnail(key)
             return 0
         topic = self._topics.of("thumbnail")
         if not link.fits(topic, content):
-            self._quarantine(self.thumbnails, key, _too_large(content))
+            self._keep_too_large(self.thumbnails, key, len(content))
             return 0
         mid = link.publish(topic, content, marks=_marks(key))
         if mid is None:
@@ -299,24 +308,54 @@ class Sender:
                 "checks the file, saves what is readable and names the rest as lost",
             )
 
-    def _quarantine(self, stream: Stream, key: Key, reason: str) -> None:
-        """Take one record out of the way for good: an event and a loss go out in its place."""
-        self._delivery.quarantine(key, stream.name, reason)
-        stream.skip(key)
+    def refusals(self) -> tuple[int, str]:
+        """Return how many records and thumbnails the broker does not take, and why; they are kept and tried again."""
+        streams = (self.records, self.thumbnails)
+        reasons = [
+            f"{stream.refusals.count()} of the {stream.name}s: {'; '.join(stream.refusals.reasons())}"
+            for stream in streams
+            if stream.refusals.count()
+        ]
+        return sum(stream.refusals.count() for stream in streams), "; ".join(reasons)
+
+    def _keep_too_large(self, stream: Stream, key: Key, size: int) -> None:
+        stream.too_large(key, size)
         self._journal.say(
-            f"quarantine {stream.name}",
-            f"mqtt: {stream.name} {key[1]} of epoch {key[0][:8]} stays on the device: {reason}. The others are sent; "
-            "the command replay sends this one again",
-            state="quarantined",
+            f"too large {stream.name}",
+            f"mqtt: {stream.name} {key[1]} of epoch {key[0][:8]} stays on the device: {size} bytes are more than the "
+            "broker or mqtt.max_packet_kb allow; raise both, or lower thumbnail.max_kb. The others are sent",
+            state="too large",
         )
+
+    def _report(self, stream: Stream, key: Key, reason: str) -> None:
+        """Tell the lab, at most once a day, that one record is refused while others are taken.
+
+        Never of an event of this process: the report would be refused as well, and reported in its turn.
+        """
+        if key[0] in {of.epoch for of in self.shelf.own_epochs}:
+            return
+        self._delivery.report_refused(key, stream.name, reason)
+        self._journal.say(
+            f"refused {stream.name}",
+            f"mqtt: {stream.name} {key[1]} of epoch {key[0][:8]} stays on the device: {reason}. The others are sent; "
+            "this one is tried again, at least daily",
+            state=reason,
+        )
+
+    def _lose_thumbnail(self, key: Key) -> None:
+        """Name a thumbnail as lost whose file is gone or is not what was written."""
+        reason = "its file is gone or is not what was written"
+        self._delivery.lose_thumbnail(key, reason)
+        self.thumbnails.skip(key)
+        self._journal.say("lost thumbnail", f"thumbnail {key[1]} of epoch {key[0][:8]} is lost: {reason}", state=reason)
 
     def _restore(self) -> None:
         self._doubts = self._delivery.doubts()
-        for epoch, seq, name in self._delivery.quarantined():
-            (self.thumbnails if name == "thumbnail" else self.records).skip((epoch, seq))
+        for key in self._delivery.lost_thumbnails():
+            self.thumbnails.skip(key)
         for stream in (self.records, self.thumbnails):
             mine = {(epoch, seq): n for (epoch, seq, name), n in self._doubts.items() if name == stream.name}
-            stream.restore_doubts(mine)
+            stream.restore_doubts(mine, time.monotonic())
 
 
 def _column(time: object) -> str:
@@ -326,10 +365,3 @@ def _column(time: object) -> str:
 
 def _marks(key: Key) -> dict[str, str]:
     return {"epoch": key[0], "seq": str(key[1])}
-
-
-def _too_large(payload: bytes) -> str:
-    return (
-        f"{len(payload)} bytes are more than the broker or mqtt.max_packet_kb allow; raise both, or lower "
-        "thumbnail.max_kb"
-    )

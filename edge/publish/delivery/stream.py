@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 
 from edge.contract.ranges import RangeSet
+from edge.publish.delivery.refused import Refusals
 from edge.publish.delivery.window import Held, Key, Window
-
-MAX_STRIKES = 5
-"""A record refused so often, or alone in flight at the end of so many connections, is quarantined."""
 
 
 class Stream:
@@ -20,42 +18,48 @@ class Stream:
         self.window = Window(limit, resend_after_s, jitter)
         self.committed: dict[str, RangeSet] = {}
         self.suspects: set[Key] = set()
+        self.refusals = Refusals(jitter)
         self.paused_until_s = 0.0
         self._done: dict[str, RangeSet] = {}
         self._skipped: dict[str, RangeSet] = {}
         self._put_off: dict[str, RangeSet] = {}
-        self._strikes: dict[Key, int] = {}
         self._version = 0
         self._open: tuple[tuple[int, int], list[Held]] = ((-1, -1), [])
 
     def set_committed(self, committed: Mapping[str, RangeSet]) -> None:
         """Take what a station has in place of all that was known: another database, so that the ring is open again."""
-        committed = dict(committed)  # it may be this very one
-        self.committed, self._done = {}, {}
-        for passed in (self._skipped, self._put_off):
-            for epoch, ranges in passed.items():
-                for first, last in ranges:
-                    self._done.setdefault(epoch, RangeSet()).add(first, last)
-        self.note_committed(committed)
+        known, self.committed = {*self.committed, *self._done}, dict(committed)
+        for epoch in known | self.committed.keys():
+            self._rebuild(epoch)
+        self._settle()
 
     def note_committed(self, committed: Mapping[str, RangeSet]) -> None:
         """Take what a station has of these epochs, which may be less than before; of others all stays as it is."""
         for epoch, ranges in committed.items():
             self.committed[epoch] = ranges
-            done = ranges.copy()
-            for passed in (self._skipped, self._put_off):
-                for first, last in passed.get(epoch, ()):
-                    done.add(first, last)
-            self._done[epoch] = done
+            self._rebuild(epoch)
+        self._settle()
+
+    def _rebuild(self, epoch: str) -> None:
+        """Bring together what is not to be sent of an epoch: delivered, given up, or not now."""
+        done = self.committed.get(epoch, _NOTHING).copy()
+        for passed in (self._skipped.get(epoch, ()), self._put_off.get(epoch, ()), self.refusals.passed_over(epoch)):
+            for first, last in passed:
+                done.add(first, last)
+        self._done[epoch] = done
         self._version += 1
+
+    def _settle(self) -> None:
         self.window.settle(self._done)
-        self._clear_resolved()
+        self.refusals.settle(self.committed)
+        self.suspects = {key for key in self.suspects if key[1] not in self._done.get(key[0], _NOTHING)}
 
     def forget_epochs(self, held: Container[str]) -> None:
         """Forget the epochs that the card does not hold any more."""
         for known in (self.committed, self._done, self._skipped, self._put_off):
             for epoch in [epoch for epoch in known if epoch not in held]:
                 del known[epoch]
+        self.refusals.forget_epochs(held)
 
     def open_epochs(self, held: list[Held], version: int) -> list[Held]:
         """Return those of which something is to be sent: the oldest and the newest, as many as a window may want.
@@ -78,7 +82,7 @@ class Stream:
         self._finish(key)
 
     def skip(self, key: Key) -> None:
-        """Never send this one: it is quarantined, gone, or has no picture."""
+        """Never send this one: it is gone, or has no picture."""
         self._skipped.setdefault(key[0], RangeSet()).add(key[1])
         self._finish(key)
 
@@ -103,54 +107,93 @@ class Stream:
         fresh_above: Mapping[str, int] | None = None,
     ) -> list[Key]:
         """Return what to hand over now. After a connection ended under several, they go one at a time."""
+        if self.refusals.wake(now_s):
+            self._rebuild_all()
         if now_s < self.paused_until_s:
             return []
-        if self.suspects:
+        single = self.suspects | self.refusals.alone()
+        if single:
             if any(not sent.acked for sent in self.window.in_flight.values()):
                 return []
-            return [min(self.suspects)]
-        return self.window.choose(
+            return [min(single)]
+        chosen = self.window.choose(
             held, self._done, newest=newest, station_online=station_online, now_s=now_s, fresh_above=fresh_above
         )
+        if not self.refusals.general or not chosen:
+            return chosen
+        self.refusals.ask()
+        return chosen[:1]
 
-    def lose_link(self, *, suspicious: bool) -> Key | None:
-        """Take back what was unacknowledged; return a record that keeps ending connections, if one is found."""
+    def connected(self, fits: Callable[[int], bool]) -> None:
+        """A new connection: whoever denied or refused something may have changed their mind with it."""
+        self.paused_until_s = 0.0
+        self.refusals.connect(fits)
+        self._rebuild_all()
+
+    def lose_link(self, *, suspicious: bool, now_s: float) -> Key | None:
+        """Take back what was unacknowledged; return a record that is worth a report: it keeps ending connections."""
         lost = self.window.lose_link()
         if not suspicious:
             return None
-        if len(lost) == 1 and self.strike(lost[0]):
-            return lost[0]
-        self.suspects.update(lost)
+        if len(lost) > 1:
+            self.suspects.update(lost)
+            return None
+        for key in lost:
+            self.suspects.discard(key)
+            report = self.refusals.end_alone(key, now_s)
+            self._rebuild(key[0])
+            return key if report else None
         return None
 
     def acked(self, key: Key) -> None:
-        """Note the broker's acknowledgement, of whatever code."""
+        """Note that the broker took a message, or that it denied it for a reason that is not the message's."""
         self.window.acked(key)
         self.suspects.discard(key)
 
+    def taken(self, key: Key) -> None:
+        """Note that the broker took a message."""
+        self.acked(key)
+        if self.refusals.take(key):
+            self._rebuild_all()
+
+    def refused(self, key: Key, reason: str, now_s: float) -> bool:
+        """Let a record wait that the broker refused; return whether it is worth a report: others were taken."""
+        self.window.forget(key)
+        self.suspects.discard(key)
+        report = self.refusals.refuse(key, reason, now_s)
+        self._rebuild(key[0])
+        if self.refusals.general:
+            self.paused_until_s = now_s + self.refusals.ask_after_s()
+        return report
+
+    def too_large(self, key: Key, size: int) -> None:
+        """Let a record wait for a connection that takes so many bytes."""
+        self.window.forget(key)
+        self.suspects.discard(key)
+        self.refusals.note_too_large(key, size)
+        self._rebuild(key[0])
+
     def doubts(self) -> dict[Key, int]:
-        """Return what is under suspicion, with how often it was refused or ended a connection alone."""
-        return dict.fromkeys(self.suspects, 0) | self._strikes
+        """Return what is under suspicion, with how often it was alone in flight at the end of a connection."""
+        return dict.fromkeys(self.suspects, 0) | self.refusals.times()
 
-    def restore_doubts(self, doubts: Mapping[Key, int]) -> None:
+    def restore_doubts(self, doubts: Mapping[Key, int], now_s: float) -> None:
         """Take up the suspicions of an earlier process."""
-        self.suspects.update(doubts)
-        self._strikes |= {key: strikes for key, strikes in doubts.items() if strikes}
-        self._clear_resolved()
+        self.suspects.update(key for key, times in doubts.items() if times == 0)
+        self.refusals.restore({key: times for key, times in doubts.items() if times > 0}, now_s)
+        self._rebuild_all()
+        self._settle()
 
-    def strike(self, key: Key) -> bool:
-        """Count a refusal; return whether it was one too many."""
-        self._strikes[key] = self._strikes.get(key, 0) + 1
-        return self._strikes[key] >= MAX_STRIKES
+    def _rebuild_all(self) -> None:
+        for epoch in {*self._done, *self.committed, *self.refusals.epochs()}:
+            self._rebuild(epoch)
 
     def _finish(self, key: Key) -> None:
         self._done.setdefault(key[0], RangeSet()).add(key[1])
         self._version += 1
         self.window.forget(key)
         self.suspects.discard(key)
-        self._strikes.pop(key, None)
+        self.refusals.finish(key)
 
-    def _clear_resolved(self) -> None:
-        done = self._done
-        self.suspects = {key for key in self.suspects if key[1] not in done.get(key[0], RangeSet())}
-        self._strikes = {key: n for key, n in self._strikes.items() if key[1] not in done.get(key[0], RangeSet())}
+
+_NOTHING = RangeSet()

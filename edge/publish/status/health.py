@@ -26,6 +26,7 @@ class Backlog:
 
     ends: see `edge.publish.reconnect.Ends.counts`.
     denied: a sentence on subscriptions that the broker refuses, "" where there are none.
+    quarantined: how many records and thumbnails it does not take; refused: why, "" where there are none.
     """
 
     records: int
@@ -37,6 +38,7 @@ class Backlog:
     reconnects: int
     ends: dict[str, int] = field(default_factory=dict)
     denied: str = ""
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,8 @@ def _delivery_problems(config: Config, backlog: Backlog) -> dict[str, str]:
     found = {}
     if backlog.quarantined > 0:
         found["quarantined"] = (
-            "records stay on the device because the broker refuses them: see the event record_quarantined"
+            f"the broker does not take some messages; they are kept and tried again ({backlog.refused}). Look at its "
+            "limits and its log"
         )
     if backlog.denied:
         found["subscription_denied"] = backlog.denied

@@ -113,14 +113,17 @@ def test_the_file_has_a_ceiling_and_what_goes_undelivered_for_it_is_named(tmp_pa
 
 
 @pytest.mark.slow
-def test_what_is_remembered_of_refused_records_is_bounded(tmp_path):
+def test_what_is_remembered_of_lost_thumbnails_is_bounded(tmp_path):
     opened(tmp_path).close()
     with closing(sqlite3.connect(tmp_path / "delivery.db", isolation_level=None)) as connection:
-        rows = [("ab" * 16, seq, "record", "too large", f"2026-{seq:09}") for seq in range(1, MAX_QUARANTINED + 51)]
+        rows = [
+            ("ab" * 16, seq, "thumbnail", "its file is gone", f"2026-{seq:09}")
+            for seq in range(1, MAX_QUARANTINED + 51)
+        ]
         connection.executemany("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?)", rows)
     delivery = opened(tmp_path)
     delivery.tidy(SETTINGS)
-    kept = {seq for _, seq, _ in delivery.quarantined()}
+    kept = {seq for _, seq in delivery.lost_thumbnails()}
     delivery.close()
     assert kept == set(range(51, MAX_QUARANTINED + 51)), "the oldest go"
 

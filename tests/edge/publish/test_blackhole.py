@@ -90,7 +90,7 @@ def test_a_record_that_a_bad_network_swallows_is_kept_and_arrives_when_it_is_bet
             wait_until(lambda: set(logger.seqs()) == {1})
             assert publish.stop() == 0
         delivery = Delivery.open(state, device_id=lab.DEVICE)
-        assert delivery.quarantined() == set()
+        assert delivery.doubts() == {}
         delivery.close()
         time.sleep(0.1)
         relay.close()
@@ -112,7 +112,7 @@ def test_a_broker_that_ends_the_connection_because_it_hears_nothing_says_nothing
             assert "another client" not in publish.log()
             assert publish.stop() == 0
         delivery = Delivery.open(state, device_id=lab.DEVICE)
-        assert delivery.quarantined() == set()
+        assert delivery.doubts() == {}
         delivery.close()
         relay.close()
         logger.close()

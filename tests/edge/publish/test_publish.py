@@ -14,7 +14,7 @@ import yaml
 from edge.config import tree
 from edge.contract import identity, jsontext
 from edge.contract.ranges import RangeSet
-from edge.contract.record import Event, Lost
+from edge.contract.record import Event
 from edge.contract.status import Health, Info, Summary
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
@@ -206,42 +206,6 @@ def test_info_health_and_summary_are_retained_and_follow_the_contract(tmp_path, 
             ("week", 1, 0),
         ]
         late.close()
-
-
-def test_an_oversized_thumbnail_stays_is_named_and_its_reading_and_the_next_ones_go(tmp_path, broker, outbox, logger):
-    outbox.append_reading(make_reading(b"j" * 50_000))
-    outbox.append_reading(make_reading())
-    with Publish(tmp_path, broker.port, max_packet_kb=20) as publish:
-        wait_until(lambda: set(logger.seqs()) == {1, 2})
-        wait_until(lambda: len(logger.of("thumbnail")) >= 1 and len(logger.of("record")) >= 2)
-        assert "lower thumbnail.max_kb" in publish.log()
-    bodies = [identity.split(payload)[1] for payload in logger.of("record")]
-    event, lost = jsontext.decode(bodies[0], Event), jsontext.decode(bodies[1], Lost)
-    assert event.code == "record_quarantined"
-    assert (lost.what, lost.of_epoch, lost.first_seq) == ("thumbnail", outbox.epoch, 1)
-
-
-def test_the_brokers_own_limit_is_kept_too(tmp_path, outbox):
-    with Mosquitto(tmp_path / "broker", "max_packet_size 20000") as small:
-        logger = Logger(small.port)
-        outbox.append_reading(make_reading(b"j" * 50_000))
-        outbox.append_reading(make_reading())
-        with Publish(tmp_path, small.port) as publish:
-            wait_until(lambda: set(logger.seqs()) == {1, 2} and logger.of("thumbnail"))
-            assert publish.log().count("connected") == 1
-        logger.close()
-
-
-def test_a_limit_that_the_broker_keeps_to_itself_ends_in_quarantine_of_the_one_record(tmp_path, outbox):
-    with Mosquitto(tmp_path / "broker", "message_size_limit 20000") as silent:
-        logger = Logger(silent.port)
-        outbox.append_reading(make_reading(None, detail="x" * 30_000))
-        outbox.append_reading(make_reading(None))
-        with Publish(tmp_path, silent.port) as publish:
-            wait_until(lambda: 2 in logger.seqs() and len(logger.of("record")) >= 2)
-            assert 1 not in logger.seqs()
-            assert "stays on the device" in publish.log()
-        logger.close()
 
 
 def test_an_absent_broker_is_said_once_and_found_when_it_comes(tmp_path, outbox):
