@@ -86,6 +86,10 @@ class Stream:
         self._skipped.setdefault(key[0], RangeSet()).add(key[1])
         self._finish(key)
 
+    def given_up(self, epoch: str) -> RangeSet:
+        """Return the numbers of an epoch that are never sent."""
+        return self._skipped.get(epoch, _NOTHING)
+
     def put_off(self, key: Key) -> None:
         """Do not send this one for now: the file does not hold it as it was written."""
         self._put_off.setdefault(key[0], RangeSet()).add(key[1])

@@ -98,8 +98,18 @@ class Claims:
             self._thumbnails.forget_epochs(held)
         records, pictures, nothing = self._records.committed, self._thumbnails.committed, RangeSet()
         released = {
-            epoch: Released(records.get(epoch, nothing), pictures.get(epoch, nothing))
+            epoch: Released(
+                records.get(epoch, nothing), _with(pictures.get(epoch, nothing), self._thumbnails.given_up(epoch))
+            )
             for epoch in sorted(set(records) | set(pictures))
         }
         self._delivery.set_released(released, self._station_db)
         self._unsaved = False
+
+
+def _with(committed: RangeSet, given_up: RangeSet) -> RangeSet:
+    """Return what capture may drop: a thumbnail that can never be sent must not keep the ring from moving on."""
+    found = committed.copy()
+    for first, last in given_up:
+        found.add(first, last)
+    return found

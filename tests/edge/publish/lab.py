@@ -22,9 +22,9 @@ ROOT = f"cageclock/v1/{DEVICE}"
 class Publish(Child):
     """`cageclock publish` as a child process."""
 
-    def __init__(self, folder: Path, port: int, **mqtt_settings: Any) -> None:
+    def __init__(self, folder: Path, port: int, *, state_dir: Path | None = None, **mqtt_settings: Any) -> None:
         folder.mkdir(exist_ok=True)
-        self.state_dir = folder / "state"
+        self.state_dir = state_dir or folder / "state"
         self.state_dir.mkdir(exist_ok=True)
         settings = {
             "device_id": DEVICE,

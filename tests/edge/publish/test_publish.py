@@ -14,7 +14,7 @@ import yaml
 from edge.config import tree
 from edge.contract import identity, jsontext
 from edge.contract.ranges import RangeSet
-from edge.contract.record import Event
+from edge.contract.record import Event, Lost
 from edge.contract.status import Health, Info, Summary
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
@@ -206,6 +206,25 @@ def test_info_health_and_summary_are_retained_and_follow_the_contract(tmp_path, 
             ("week", 1, 0),
         ]
         late.close()
+
+
+def test_a_thumbnail_whose_file_is_gone_is_named_lost_once_and_holds_nothing_up(tmp_path, broker, outbox, logger):
+    """The station keeps it among the holes, for another copy of the card may have it; here it can never be sent."""
+    outbox.append_reading(make_reading())
+    outbox.append_reading(make_reading())
+    with closing(sqlite3.connect(tmp_path / "state" / "outbox.db")) as connection:
+        ((picture,),) = connection.execute("SELECT thumbnail FROM records WHERE seq = 1").fetchall()
+    (tmp_path / "state" / "thumbnails" / f"{picture}.jpg").unlink()
+    path = tmp_path / "state" / "delivery.db"
+    for folder in (tmp_path, tmp_path / "again"):
+        with Publish(folder, broker.port, state_dir=tmp_path / "state") as publish:
+            wait_until(lambda publish=publish: "publish is running" in publish.log())
+            wait_until(lambda: len(logger.of("thumbnail")) >= 1 and logger.of("record"))
+            wait_until(lambda: list(read_released(path).get(outbox.epoch, Released()).thumbnails) == [(1, 2)])
+            assert publish.stop() == 0
+    bodies = [identity.split(payload)[1] for payload in logger.of("record")]
+    lost = [jsontext.decode(body, Lost) for body in bodies if b"cageclock/lost" in body]
+    assert {(of.what, of.of_epoch, of.first_seq, of.last_seq) for of in lost} == {("thumbnail", outbox.epoch, 1, 1)}
 
 
 def test_an_absent_broker_is_said_once_and_found_when_it_comes(tmp_path, outbox):
