@@ -48,10 +48,14 @@ class Desk:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the readings and records that were replayed, in the order of arrival."""
+        return [seq for _, seq in self.replayed()]
+
+    def replayed(self) -> list[tuple[str, int]]:
+        """Return epoch and number of the readings and records that were replayed, in the order of arrival."""
         with self._lock:
             all_ = [payload for name, payload, _ in self._heard if name in (f"{ROOT}/reading", f"{ROOT}/record")]
         heads = [identity.split(payload)[0] for payload in all_]
-        return [head.seq for head in heads if head.replayed]
+        return [(head.epoch, head.seq) for head in heads if head.replayed]
 
     def _take(self, _client: Any, _data: Any, message: Any) -> None:
         with self._lock:
