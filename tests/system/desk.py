@@ -10,6 +10,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.contract import identity
+from tests.harness.waiting import LIMIT_S
 from tests.system.cage import ROOT
 
 
@@ -25,7 +26,7 @@ class Desk:
         self._client.on_connect = lambda client, *_: client.subscribe(pattern, qos=1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert ready.wait(20)
+        assert ready.wait(LIMIT_S)
 
     def __enter__(self) -> Desk:
         return self
@@ -35,7 +36,7 @@ class Desk:
         self._client.loop_stop()
 
     def say(self, topic: str, payload: bytes) -> None:
-        self._client.publish(topic, payload, qos=1).wait_for_publish(20)
+        self._client.publish(topic, payload, qos=1).wait_for_publish(LIMIT_S)
 
     def heard(self, topic: str) -> list[bytes]:
         with self._lock:
