@@ -6,7 +6,6 @@ Property tests draw the same examples each time, so that a run says what another
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -24,10 +23,6 @@ settings.register_profile("quick", derandomize=True, max_examples=15)
 settings.load_profile("steady")
 adopt_orphans()
 resource_tracker.ensure_running()  # once, before any test: it goes on as long as the interpreter
-CLEAN = ("edge", "station", "project")
-"""Where a test that leaves something behind fails; elsewhere it is a warning, until those have been put right."""
-NOT_YET_CLEAN = {"edge/publish/test_misbehaving.py", "edge/publish/test_blackhole.py"}
-"""The listening threads of their relays end with the process only: there the check warns."""
 TRAINING_LIMIT_S = 1800
 """Above the limit of each training command that a test runs."""
 
@@ -69,12 +64,7 @@ def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     (request.node.funcargs or {}).clear()  # a client of paho closes its last sockets when nobody holds it any more
     left = left_since(before)
-    said = "the test has ended and this is still there: " + "; ".join(left)
-    clean = any(request.path.is_relative_to(quick.TESTS / folder) for folder in CLEAN)
-    if left and (not clean or request.path.relative_to(quick.TESTS).as_posix() in NOT_YET_CLEAN):
-        warnings.warn(said, stacklevel=1)
-    else:
-        assert left == [], said
+    assert left == [], "the test has ended and this is still there: " + "; ".join(left)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -62,7 +62,7 @@ class Delivery:
         """Use `open`."""
         self._path, self._clock = delivery_path(state_dir), clock
         self._labels = Labels(device_id, clock)
-        self._epoch = secrets.token_hex(16)
+        self._epoch, self._began = secrets.token_hex(16), self._labels.now()
         self._lock = WriterLock(self._path.with_name("delivery.lock"), str(self._path))
 
     @classmethod
@@ -257,7 +257,7 @@ class Delivery:
         """Save events, losses and watermarks, which have seals; the rest is asked for or found again."""
         replace.remove_successor(self._path)
         self._connection = open_writer(replace.successor_name(self._path), SCHEMA + WATERMARKS + _TABLES + _DOUBTS)
-        self._epoch = secrets.token_hex(16)
+        self._epoch, self._began = secrets.token_hex(16), self._labels.now()
         self._sequence = Sequence(self._connection, self._epoch)
         text = f"{DELIVERY} was damaged ({finding}); set aside as {aside}; {len(saved.rows)} records saved"
         try:
@@ -310,7 +310,7 @@ class Delivery:
         self._sequence.set_meta("torn", "")
         if before:
             detail: dict[str, Scalar] = {"reason": reason, "before": before, "last": last, "starts": starts}
-            self._insert(self._labels.event("epoch_begun", text, detail))
+            self._insert(self._labels.event("epoch_begun", text, detail, self._began))
 
     def _append(self, record: Event | Lost | LostRanges) -> tuple[str, int]:
         """Insert within the caller's transaction; this process's first record begins its epoch."""

@@ -12,6 +12,10 @@ from edge.contract.record import MAX_RANGES, Event, EventCode, Lost, LostRange, 
 from edge.timing.clock import Clock
 
 
+Moment = dict[str, Any]
+"""The fields of a record that say when it was made."""
+
+
 class Labels:
     """Makes events and losses of one device at this moment."""
 
@@ -19,9 +23,9 @@ class Labels:
         """Nothing is read before the first record."""
         self._device_id, self._clock = device_id, clock
 
-    def event(self, code: EventCode, text: str, detail: dict[str, Scalar]) -> Event:
-        """Return an event."""
-        return Event(device_id=self._device_id, code=code, text=text, detail=detail, **self._now())
+    def event(self, code: EventCode, text: str, detail: dict[str, Scalar], at: Moment | None = None) -> Event:
+        """Return an event of this moment, or of an earlier one."""
+        return Event(device_id=self._device_id, code=code, text=text, detail=detail, **(at or self.now()))
 
     def lost(self, what: str, epoch: str, first: int, last: int, reason: str) -> Lost:
         """Return a loss of records first..last of an epoch, or, where `what` is `thumbnail`, of their pictures only."""
@@ -32,7 +36,7 @@ class Labels:
             first_seq=first,
             last_seq=last,
             reason=reason,
-            **self._now(),
+            **self.now(),
         )
 
     def losses(self, what: str, gone: Mapping[str, RangeSet], reason: str) -> list[Lost | LostRanges]:
@@ -49,12 +53,13 @@ class Labels:
                 what=_kind(what),
                 ranges=tuple(ranges[start : start + MAX_RANGES]),
                 reason=reason,
-                **self._now(),
+                **self.now(),
             )
             for start in range(0, len(ranges), MAX_RANGES)
         ]
 
-    def _now(self) -> dict[str, Any]:
+    def now(self) -> Moment:
+        """Return the label of this moment."""
         clock = self._clock
         return {
             "recorded_at": clock.now().astimezone(UTC),

@@ -50,6 +50,7 @@ class Outbox:
         self._folder = capture_folder(state_dir)
         self._path, self._step = self._folder / OUTBOX, step
         self._labels = Labels(device_id, clock)
+        self._began = self._labels.now()
         self._thumbnails = Thumbnails(self._folder, step)
         self._reserve = Reserve(self._folder, settings.reserve_mb * 1_000_000)
         self._lock = WriterLock(self._folder / "outbox.lock", str(self._path))
@@ -263,7 +264,8 @@ class Outbox:
         sequence.set_meta("torn", "")
         if before:
             detail: dict[str, Scalar] = {"reason": reason, "before": before, "last": last, "starts": starts}
-            self._insert_record(self._labels.event("epoch_begun", text, detail | more))
+            # Of the start, which is when the epoch begins: what waited with it for the first reading is younger.
+            self._insert_record(self._labels.event("epoch_begun", text, detail | more, self._began))
 
     def _why_begun(self) -> tuple[str, str, dict[str, Scalar]]:
         """Return the reason for a new epoch: a word, a sentence, and what else the event's detail says."""
@@ -406,7 +408,7 @@ class Outbox:
 
     def _make_successor(self, finding: str, aside: str, saved: damage.Saved, released: dict[str, Released]) -> None:
         replace.remove_successor(self._path)
-        self._epoch = secrets.token_hex(16)
+        self._epoch, self._began = secrets.token_hex(16), self._labels.now()
         self._connect(replace.successor_name(self._path))
         self._damage = text = (
             f"{self._path.name} was damaged ({finding}); set aside as {aside}; {len(saved.rows)} records saved"

@@ -1,4 +1,4 @@
-"""Memory cards that are copied: what was written on each is known by its text, not by numbers that both count on."""
+"""Memory cards that are copied: what was written on each is known by its own text."""
 
 from __future__ import annotations
 
@@ -249,8 +249,9 @@ class Stored:
         sha = hashlib.sha256(jpeg).hexdigest()
         if not sha == self.shas[place] == self.named[place] or _pixels(jpeg) != written.pixels:
             return f"with another picture at {place[0][:8]}:{place[1]}"
-        told = json.loads(Image.open(io.BytesIO(jpeg)).getexif()[0x010E])
-        return "" if (told["epoch"], told["seq"]) == place else f"whose picture names {told['epoch'][:8]}:{told['seq']}"
+        label = json.loads(Image.open(io.BytesIO(jpeg)).getexif()[0x010E])
+        right = (label["epoch"], label["seq"]) == place
+        return "" if right else f"whose picture names {label['epoch'][:8]}:{label['seq']}"
 
 
 def _pixels(jpeg: bytes) -> bytes:

@@ -40,9 +40,7 @@ def out_of_order(life: Life) -> str:
         held = sorted(seq for of, seq in bodies if of == epoch)
         if held != list(range(1, len(held) + 1)):
             return f"numbers are missing in epoch {epoch[:8]}"
-        # The record that begins an epoch is made as it is stored: what waited for the first reading is older.
-        timed = [bodies[epoch, seq] for seq in held if bodies[epoch, seq].get("code") != "epoch_begun"]
-        times = [(boots[body["boot_id"]], body["monotonic_s"]) for body in timed]
+        times = [(boots[bodies[epoch, seq]["boot_id"]], bodies[epoch, seq]["monotonic_s"]) for seq in held]
         if any(later < earlier for earlier, later in pairwise(times)):
             return f"numbers of epoch {epoch[:8]} are not in the order of their times"
     return ""

@@ -218,10 +218,10 @@ def test_whether_a_station_runs_is_said_with_its_connection(tmp_path: Path, caps
         return path.exists() and words in path.read_bytes()
 
     with Mosquitto(tmp_path / "broker") as broker, StationProcess(data, broker.port) as station:
-        wait_until(lambda: noted(b'"connected": true'), 60)
+        wait_until(lambda: noted(b'"connected": true'))
         assert "station lab1: runs, connected to 127.0.0.1:" in status(data, capsys, 0)
         broker.kill()
-        wait_until(lambda: noted(b'"connected": false') and noted(b"nobody listens"), 60)
+        wait_until(lambda: noted(b'"connected": false') and noted(b"nobody listens"))
         assert "is not connected to 127.0.0.1" in status(data, capsys, 1)
         assert station.stop() == 0
     assert "station lab1: does not run, nothing is logged; it was ended" in status(data, capsys, 1)

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +63,33 @@ class Cage:
         return Child(command, self.folder / f"capture-{time.monotonic_ns()}.log")
 
     def station(self, *options: str) -> Child:
+        return self.another_station(STATION, self.data, *options)
+
+    def another_station(self, name: str, data: Path, *options: str) -> Child:
+        """Return a station under any name, with its log beside its folder."""
         command = python("-m", "station.cli", "run", "--host", "127.0.0.1", "--port", self.port)
-        return Child([*command, "--name", STATION, "--data", str(self.data), *options], self.folder / "station.log")
+        return Child([*command, "--name", name, "--data", str(data), *options], data.with_name(f"{data.name}.log"))
 
     def appended(self) -> set[tuple[str, int, str]]:
         """Return (epoch, seq, digest) of everything in the outbox."""
         return _rows(self.state / "outbox.db", "SELECT epoch, seq, digest FROM records")
 
-    def logged(self) -> set[tuple[str, int, str]]:
-        """Return (epoch, seq, digest) of everything that the station holds."""
-        return _rows(self.data / "station.db", "SELECT epoch, seq, digest FROM records")
+    def logged(self, data: Path | None = None) -> set[tuple[str, int, str]]:
+        """Return (epoch, seq, digest) of everything that the station, or another one, holds."""
+        return _rows((data or self.data) / "station.db", "SELECT epoch, seq, digest FROM records")
+
+    def losses(self, data: Path) -> set[tuple[str, int, int]]:
+        """Return (epoch, first, last) of the records that a station knows to be lost."""
+        query = "SELECT epoch, first_seq, last_seq FROM losses WHERE what = 'record'"
+        return _rows(data / "station.db", query)
+
+    def made_at(self) -> dict[tuple[str, int], datetime]:
+        """Return when each record of the outbox was made, by its own words."""
+        rows = _rows(self.state / "outbox.db", "SELECT epoch, seq, body FROM records")
+        bodies = {(epoch, seq): json.loads(body) for epoch, seq, body in rows}
+        return {
+            key: datetime.fromisoformat(body.get("captured_at") or body["recorded_at"]) for key, body in bodies.items()
+        }
 
     def pictures(self) -> set[str]:
         """Return the sha256 of every picture that a row of the outbox names."""

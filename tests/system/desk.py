@@ -10,6 +10,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.contract import identity
+from tests.harness.waiting import LIMIT_S
 from tests.system.cage import ROOT
 
 
@@ -25,7 +26,7 @@ class Desk:
         self._client.on_connect = lambda client, *_: client.subscribe(pattern, qos=1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        assert ready.wait(20)
+        assert ready.wait(LIMIT_S)
 
     def __enter__(self) -> Desk:
         return self
@@ -35,7 +36,7 @@ class Desk:
         self._client.loop_stop()
 
     def say(self, topic: str, payload: bytes) -> None:
-        self._client.publish(topic, payload, qos=1).wait_for_publish(20)
+        self._client.publish(topic, payload, qos=1).wait_for_publish(LIMIT_S)
 
     def heard(self, topic: str) -> list[bytes]:
         with self._lock:
@@ -48,10 +49,14 @@ class Desk:
 
     def numbers(self) -> list[int]:
         """Return the numbers of the readings and records that were replayed, in the order of arrival."""
+        return [seq for _, seq in self.replayed()]
+
+    def replayed(self) -> list[tuple[str, int]]:
+        """Return epoch and number of the readings and records that were replayed, in the order of arrival."""
         with self._lock:
             all_ = [payload for name, payload, _ in self._heard if name in (f"{ROOT}/reading", f"{ROOT}/record")]
         heads = [identity.split(payload)[0] for payload in all_]
-        return [head.seq for head in heads if head.replayed]
+        return [(head.epoch, head.seq) for head in heads if head.replayed]
 
     def _take(self, _client: Any, _data: Any, message: Any) -> None:
         with self._lock:

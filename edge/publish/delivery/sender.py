@@ -58,6 +58,7 @@ class Sender:
         self._latest: Key | None = None
         self._doubts: Doubts = {}
         self._naming = Naming()
+        self._current: set[str] = set()
         self.naming_due = False
         self._restore()
 
@@ -71,7 +72,14 @@ class Sender:
         if replaced:
             for stream in (self.records, self.thumbnails):
                 stream.take_up()
+        self._look_for_a_start()
         return new
+
+    def _look_for_a_start(self) -> None:
+        """Let `info` name an epoch as soon as it begins: of the first one of a file no record says so."""
+        current = {epochs[-1].epoch for epochs in (self.shelf.epochs, self.shelf.own_epochs) if epochs}
+        if current != self._current:
+            self._current, self.naming_due = current, True
 
     def connected(self, fits: Callable[[int], bool]) -> None:
         """A new connection: what is newer than now is live, the rest of the backlog is a replay.

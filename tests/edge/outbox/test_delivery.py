@@ -16,7 +16,7 @@ from edge.outbox.delivery import MAX_MB, MAX_QUARANTINED, Delivery
 from edge.outbox.reader import Reader
 from edge.outbox.sequence import Row
 from edge.outbox.watermarks import Released
-from edge.timing.clock import SystemClock
+from edge.timing.clock import SteppedClock, SystemClock
 from tests.losses import Loss, read_losses
 
 SETTINGS = tree.Outbox(keep_days=14.0)
@@ -210,6 +210,18 @@ def test_a_torn_journal_gives_no_number_twice(tmp_path):
     assert rows[-1].epoch != epoch
     begun = jsontext.decode(rows[-2].body, Event)
     assert (begun.code, begun.detail["reason"], begun.detail["before"]) == ("epoch_begun", "torn journal", epoch)
+
+
+def test_the_record_that_begins_an_epoch_of_publish_is_not_younger_than_the_event_behind_it(tmp_path):
+    fill(tmp_path, 0, 1)
+    clock = SteppedClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    delivery = Delivery.open(tmp_path, device_id="cage07", clock=clock)
+    began_s = clock.monotonic_s()
+    clock.sleep_until(began_s + 60.0, lambda: False)
+    delivery.event("watchdog", "a minute later")
+    delivery.close()
+    begun, event = (jsontext.decode(row.body, Event) for row in rows_of(tmp_path)[1:])
+    assert (begun.code, begun.monotonic_s, event.monotonic_s) == ("epoch_begun", began_s, began_s + 60.0)
 
 
 def test_each_start_of_publish_writes_under_an_epoch_of_its_own(tmp_path):

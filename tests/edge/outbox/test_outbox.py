@@ -132,6 +132,24 @@ def test_an_epoch_begins_in_one_transaction_with_what_waited_for_its_first_readi
     assert [event.code for event in events_of(tmp_path)] == ["epoch_begun", "gap", "start"]
 
 
+def test_the_record_that_begins_an_epoch_has_the_time_of_the_start_not_of_the_first_reading(tmp_path, reading):
+    outbox = opened(tmp_path)
+    outbox.append_reading(reading())
+    outbox.close()
+    clock = SteppedClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
+    outbox = Outbox.open(tmp_path, SMALL, device_id="cage07", serial="board-1", clock=clock)
+    began_s = clock.monotonic_s()
+    clock.sleep_until(began_s + 60.0, lambda: False)
+    waiting = [outbox._labels.event("start", "again", {})]
+    clock.sleep_until(began_s + 3600.0, lambda: False)
+    outbox.append_reading(reading(), waiting)
+    outbox.close()
+    begun, start = events_of(tmp_path)
+    assert (begun.code, start.code) == ("epoch_begun", "start")
+    assert [event.monotonic_s - began_s for event in (begun, start)] == [0.0, 60.0]
+    assert (start.recorded_at - begun.recorded_at).total_seconds() == 60.0
+
+
 def test_two_copies_of_a_card_never_write_one_number_twice(tmp_path, reading):
     (tmp_path / "card").mkdir()
     outbox = opened(tmp_path / "card")

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from edge.config import tree
 from edge.outbox import Outbox
 from edge.outbox.reader import Reader
+from tests.harness.waiting import wait_until
 
 SETTINGS = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
 WRITER = """
@@ -108,18 +108,14 @@ def test_a_publisher_of_another_user_that_reads_while_capture_rests_does_not_loc
         assert reader.changed()
         assert reader.count() == 1
         (shared_folder / "read").touch()
-        deadline = time.monotonic() + 20
-        while not (reader.changed() and reader.count() == 3) and time.monotonic() < deadline:
-            time.sleep(0.05)  # an outbox that opens may count as a change before its record does
-        assert reader.count() == 3, "the next start's first record and its reading"
+        # An outbox that opens may count as a change before its record does: the next start's first one and its reading.
+        wait_until(lambda: reader.changed() and reader.count() == 3)
 
     assert as_user(CAPTURE, capture) == 0
     publisher = os.fork()
     if publisher == 0:
         os._exit(as_user(PUBLISH, publish_for_a_while))
-    deadline = time.monotonic() + 20
-    while not (shared_folder / "read").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until((shared_folder / "read").exists)
     assert as_user(CAPTURE, capture) == 0, "the index that the reader made is the writer's too"
     assert os.waitstatus_to_exitcode(os.waitpid(publisher, 0)[1]) == 0
 

@@ -14,6 +14,7 @@ from edge.contract import identity, jsontext
 from edge.contract.delivery import Committed, CommittedEpoch
 from edge.contract.ranges import RangeSet
 from tests.harness.child import Child, python
+from tests.harness.waiting import LIMIT_S
 
 DEVICE, STATION = "cage07", "lab"
 ROOT = f"cageclock/v1/{DEVICE}"
@@ -53,14 +54,15 @@ class Logger:
         self._client.loop_start()
         self._client.subscribe(f"{ROOT}/#", qos=1)
         if online:
-            self._client.publish(f"cageclock/v1/station/{STATION}/availability", b"online", 1, True).wait_for_publish(5)
+            there = f"cageclock/v1/station/{STATION}/availability"
+            self._client.publish(there, b"online", 1, True).wait_for_publish(LIMIT_S)
 
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
     def say(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
-        self._client.publish(f"{ROOT}/{topic}", payload, 1, retain).wait_for_publish(5)
+        self._client.publish(f"{ROOT}/{topic}", payload, 1, retain).wait_for_publish(LIMIT_S)
 
     def commit(self) -> None:
         epochs = []

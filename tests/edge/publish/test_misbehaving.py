@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,9 @@ from tests.harness.mosquitto import Mosquitto
 from tests.harness.waiting import wait_until
 from tests.system.rig import query
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
-BACK_WITHIN_S = 60.0
+pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(2400)]
+BACK_WITHIN_S = 400.0
+"""Ten times the keep-alive and a half, with the longest pause between two tries."""
 
 
 class Twister:
@@ -111,7 +112,6 @@ def test_a_broker_that_accepts_and_never_answers_is_left_found_again_and_counted
     rig.relays[0].mute = True
     _begin(rig)
     wait_until(lambda: rig.relays[0].swallowed > 0)
-    time.sleep(2.0)
     rig.relays[0].mute = False  # the connection that was never answered stays so: its CONNACK is gone
     rig.arrives()
     assert "takes connections and does not answer" in rig.parts["publish"].log()
@@ -155,13 +155,14 @@ def test_a_callback_that_raises_ends_the_connection_and_says_so(tmp_path: Path) 
 
     with Mosquitto(tmp_path) as broker:
         link = Link(Mqtt(host=broker.host, port=broker.port), "one", "will", fail, lambda mid, code: None)
-        deadline_s = time.monotonic() + 10
-        while not link.connected and time.monotonic() < deadline_s:
+
+        def turned(until: Callable[[], bool]) -> bool:
             link.turn(0.05)
+            return until()
+
+        wait_until(lambda: turned(lambda: link.connected))
         link.subscribe(["here"])
         link.publish("here", b"x")
-        while link.ended is None and time.monotonic() < deadline_s:
-            link.turn(0.05)
-        assert link.ended is not None
+        wait_until(lambda: turned(lambda: link.ended is not None))
         assert "ZeroDivisionError" in link.ended.text
         assert not link.connected

@@ -95,7 +95,7 @@ def test_what_only_the_broker_acknowledged_is_sent_again_until_the_station_has_i
         wait_until(lambda: len(deaf.seqs()) >= 3)
         deaf.commits = True
         deaf.commit()
-        time.sleep(0.5)
+        wait_until(lambda: read_released(tmp_path / "state" / "delivery.db").get(outbox.epoch))
         count = len(deaf.seqs())
         time.sleep(3)
         assert len(deaf.seqs()) == count
@@ -120,13 +120,19 @@ def test_another_station_database_reopens_the_ring(tmp_path, broker, outbox, log
         outbox.append_reading(make_reading(None))
     with Publish(tmp_path, broker.port):
         wait_until(lambda: set(logger.seqs()) == {1, 2, 3, 4})
-        time.sleep(1)
+        wait_until(lambda: _released_last(tmp_path, outbox.epoch) == 4)
         logger.commits, logger.station_db, logger.records = False, "db-2", {}
         before = len(logger.seqs())
         logger.commit()
         wait_until(lambda: sorted(set(logger.seqs()[before:])) == [1, 2, 3, 4])
         again = [identity.split(payload)[0] for payload in logger.of("reading")[before:]]
         assert all(head.replayed for head in again)
+
+
+def _released_last(folder, epoch: str) -> int:
+    """Return the highest number of an epoch that publish has written down as released."""
+    found = read_released(folder / "state" / "delivery.db").get(epoch)
+    return 0 if found is None else found.records.highest
 
 
 def test_broker_and_publish_killed_in_turn_lose_nothing(tmp_path, broker, outbox, logger):

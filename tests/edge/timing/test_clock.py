@@ -11,7 +11,7 @@ def test_a_stepped_clock_jumps_instead_of_waiting() -> None:
     clock = SteppedClock(begin)
     started = time.monotonic()
     assert clock.sleep_until(1e7, lambda: False)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 60.0
     assert clock.now() == begin + timedelta(seconds=1e7)
     assert clock.monotonic_s() == 1e7
     assert clock.synced()

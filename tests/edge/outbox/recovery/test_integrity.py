@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from edge.contract.ranges import RangeSet
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.reader import Reader
+from tests.harness.waiting import wait_until
 from tests.losses import read_losses
 
 SETTINGS = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
@@ -90,11 +90,12 @@ def test_after_any_damage_it_opens_and_keeps_what_is_appended_from_then_on(tmp_p
 
 def settle(outbox: Outbox) -> None:
     """Maintain until the check beside the captures has been looked at."""
-    deadline = time.monotonic() + 5
-    outbox.maintain()
-    while outbox.checking and time.monotonic() < deadline:
-        time.sleep(0.003)
+
+    def looked_at() -> bool:
         outbox.maintain()
+        return not outbox.checking
+
+    wait_until(looked_at, pause_s=0.003)
 
 
 def accounted(folder: Path) -> dict[str, RangeSet]:
