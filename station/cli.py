@@ -283,7 +283,7 @@ def _status(options: argparse.Namespace) -> int:
     print(printable(draw_status(found, now), lines=True))
     print(printable(describe_station(running, now, zones.lab)))
     for sentence in quotas:
-        print(f"quota reached: {printable(sentence)}")
+        print(printable(sentence))
     return 0 if well else 1
 
 

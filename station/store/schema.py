@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from edge.errors import DatabaseDamaged, OperatorError
+from station.store.openable import why_not_open
 from station.store.readable_rows import hide_unsound_rows
 
 DATABASE = "station.db"
@@ -172,20 +173,21 @@ def open_for_writing(data: Path) -> sqlite3.Connection:
 
     Raises:
         OperatorError: the folder cannot be used, or another version of the program made the database.
+        StorageError: it cannot be used just now: another program holds it, or the disk is full or read-only.
         DatabaseDamaged: the file is no readable database.
     """
     try:
         data.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(data / DATABASE, isolation_level=None, timeout=BUSY_S)
     except (OSError, sqlite3.OperationalError) as error:
-        raise OperatorError(f"{data}: expected a folder that can be written, got {error}") from error
+        raise why_not_open(data, error) from error
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         _create_or_check(connection, data)
     except sqlite3.OperationalError as error:
         connection.close()
-        raise OperatorError(f"{data / DATABASE}: cannot be opened for writing: {error}") from error
+        raise why_not_open(data, error) from error
     except sqlite3.DatabaseError as error:
         connection.close()
         raise DatabaseDamaged(
