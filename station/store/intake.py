@@ -10,8 +10,10 @@ from edge.contract.identity import Head
 from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost, LostRanges, ranges_of
 from station.store import rows
+from station.store.account import Account
 from station.store.chain import Chain, Link, link_of, read_info
-from station.store.ledger import Account, Ledger
+from station.store.ledger import Ledger
+from station.store.losses import Losses
 from station.store.message import (
     STATES,
     Arrival,
@@ -46,6 +48,7 @@ class Intake:
         self._quota = quota
         self._aside = Aside(connection, quota)
         self._chain = Chain(connection, quota.limits.epochs)
+        self._losses = Losses(connection)
         self._max_bytes = max_bytes
         self.album = Album(connection, data, ledger, self._aside)
 
@@ -129,6 +132,8 @@ class Intake:
         )
         if inserted.rowcount:
             taken.stored += 1
+            if head.seq in account.lost:
+                self._losses.withdraw(device, head.epoch, head.seq)
             self._spread(arrival, head, record.content, taken)
             return
         earlier = self._one("SELECT digest FROM records", device, head.epoch, head.seq)
@@ -177,8 +182,8 @@ class Intake:
             if last == 0:
                 continue
             account = self._ledger.touch(arrival.device, epoch, 0.0)
-            gone = account.records.missing(1, last)
-            for what, spans in (("record", gone), ("thumbnail", account.thumbnails.missing(1, last))):
+            gone = account.unaccounted(last)
+            for what, spans in (("record", gone), ("thumbnail", account.unaccounted_thumbnails(last))):
                 for first, end in spans:
                     self._lose(arrival, epoch, first, end, what, _ENDED)
             if gone:
@@ -193,10 +198,10 @@ class Intake:
         below = min(head.first_held, head.seq) - 1
         if below < 1:
             return account
-        gone = account.records.missing(1, below)
+        gone = account.unaccounted(below)
         for first, last in gone:
             self._lose(arrival, head.epoch, first, last, "record", _FIRST_HELD)
-        for first, last in account.thumbnails.missing(1, below):
+        for first, last in account.unaccounted_thumbnails(below):
             self._lose(arrival, head.epoch, first, last, "thumbnail", _FIRST_HELD)
         if gone:
             spans = ", ".join(f"{first}-{last}" for first, last in gone[:5])
@@ -205,13 +210,10 @@ class Intake:
 
     def _lose(self, arrival: Arrival, epoch: str, first: int, last: int, what: str, reason: str) -> None:
         account = self._ledger.touch(arrival.device, epoch, arrival.received_at)
-        account.thumbnails.add(first, last)
+        account.lost_thumbnails.add(first, last)
         if what == "record":
-            account.records.add(first, last)
-        self._connection.execute(
-            "INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (arrival.device, epoch, first, last, what, reason, arrival.received_at),
-        )
+            account.lost.add(first, last)
+        self._losses.note(arrival.device, epoch, (first, last), what, reason, arrival.received_at)
 
     def _conflict(
         self, arrival: Arrival, epoch: str, seq: int, what: str, digest: str, content: bytes, taken: Taken
@@ -232,6 +234,8 @@ class Intake:
         else:
             account = self._account(arrival, head, taken)
             account.records.add(head.seq)
+            if head.seq in account.lost:
+                self._losses.withdraw(arrival.device, head.epoch, head.seq)
         if not found.awaits_thumbnail:
             account.thumbnails.add(head.seq)
 

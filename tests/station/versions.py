@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+
+from station.store.account import read_ranges, union
 
 _VIEWS = """
 DROP VIEW timed_readings; DROP VIEW timed_events; DROP VIEW best_correction; DROP TABLE epochs;
@@ -29,6 +32,22 @@ PRAGMA user_version=2;
 """
 
 
+def as_version_3(connection: sqlite3.Connection) -> None:
+    """Make an open database of this version what version 3 left behind: what was lost counted as what came."""
+    query = "SELECT device, epoch, records, lost, thumbnails, lost_thumbnails FROM accounts"
+    for device, epoch, *row in connection.execute(query).fetchall():
+        records, lost, thumbnails, lost_thumbnails = map(read_ranges, row)
+        both = [json.dumps(list(one)) for one in (union(records, lost), union(thumbnails, lost_thumbnails))]
+        key = (device, epoch)
+        connection.execute(
+            "UPDATE accounts SET records = ?, thumbnails = ? WHERE device = ? AND epoch = ?", [*both, *key]
+        )
+    connection.executescript(
+        "ALTER TABLE accounts DROP COLUMN lost; ALTER TABLE accounts DROP COLUMN lost_thumbnails;PRAGMA user_version=3;"
+    )
+
+
 def as_version_2(connection: sqlite3.Connection) -> None:
     """Make an open database of this version what version 2 left behind."""
+    as_version_3(connection)
     connection.executescript(_VIEWS)
