@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from station.store.chain import Chain, Link, link_of, read_info
 from station.store.ledger import Ledger
 from station.store.losses import Losses
 from station.store.message import (
+    RECORD_STREAMS,
     STATES,
     Arrival,
     Content,
@@ -82,6 +84,20 @@ class Intake:
         epoch, seq = (head.epoch, head.seq) if head is not None else ("", 0)
         taken.quarantined += 1
         taken.alarms += self._aside.keep_trace(arrival, epoch, seq, error)
+
+    def waiting(self, rowid: int, most: int) -> list[tuple[int, Arrival]]:
+        """Return the next messages of the quarantine of which all was kept, with their rows."""
+        return self._aside.whole_after(rowid, most)
+
+    def take_again(self, arrival: Arrival, taken: Taken, rowid: int) -> None:
+        """Store a record of the quarantine that can be read now; what still cannot be stays there."""
+        streams = (arrival.stream,) if arrival.stream in RECORD_STREAMS else RECORD_STREAMS
+        for stream in streams:
+            record = read_record(replace(arrival, stream=stream), self._max_bytes)
+            if isinstance(record, Record):
+                self._aside.release(rowid, arrival)
+                self._take_record(arrival, record, taken)
+                return
 
     def _take_one(self, arrival: Arrival, taken: Taken) -> None:
         if arrival.stream in STATES:

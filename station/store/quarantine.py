@@ -63,6 +63,20 @@ class Aside:
                 return alarms
         return [f"quarantined {arrival.device} {arrival.stream} {name}: {found.reason}"]
 
+    def whole_after(self, rowid: int, most: int) -> list[tuple[int, Arrival]]:
+        """Return the next messages of which all was kept, with their rows, in the order in which they came."""
+        query = (
+            "SELECT rowid, device, stream, content, received_at FROM quarantine "
+            "WHERE rowid > ? AND stream != 'thumbnail' AND length(content) = bytes ORDER BY rowid LIMIT ?"
+        )
+        rows = self._connection.execute(query, (rowid, most)).fetchall()
+        return [(row[0], Arrival(row[1], row[2], bytes(row[3]), row[4])) for row in rows]
+
+    def release(self, rowid: int, arrival: Arrival) -> None:
+        """Strike a message of `whole_after` from the quarantine."""
+        self._connection.execute("DELETE FROM quarantine WHERE rowid = ?", (rowid,))
+        self._quota.give_back(arrival.device, "quarantine", len(arrival.payload))
+
     def keep_trace(self, arrival: Arrival, epoch: str, seq: int, error: Exception) -> list[str]:
         """Keep the least that can be kept of a message: what can fail on a message's content is left out.
 

@@ -23,6 +23,7 @@ from station.store.quota import FOLDER, Limits, OverQuota, Quota, is_worth_an_al
 from station.store.taken import Taken
 
 MAX_PAYLOAD_BYTES = 1 << 20
+REREAD_BATCH = 200
 Step = Callable[[Arrival, Taken], None]
 _OF_THE_MESSAGE = (
     sqlite3.IntegrityError,
@@ -114,6 +115,21 @@ class Store:
         for arrival in failed:
             taken.add(self._take_alone(arrival))
         return taken
+
+    def reread(self) -> Taken:
+        """Return what became of the messages in quarantine that this version can read: they are records now.
+
+        Raises:
+            DiskFull, StorageError, DatabaseDamaged: not all was looked at; what was taken in stays.
+        """
+        total, last = Taken(), 0
+        while waiting := self._intake.waiting(last, REREAD_BATCH):
+            last = waiting[-1][0]
+            for rowid, arrival in waiting:
+                # One that fails is taken back whole: it stays where it was.
+                taken, _ = self._take_batch([arrival], partial(self._intake.take_again, rowid=rowid))
+                total.add(taken)
+        return total
 
     def _take_alone(self, arrival: Arrival) -> Taken:
         """Return what became of a message that failed before: stored, else set aside, else at least noted."""
