@@ -127,10 +127,11 @@ def _judge(
     """Return the device with its problems, and with what was decided about them."""
     retired = decisions.retired.get(found.device)
     if retired is not None:
-        (newest,) = connection.execute(
-            "SELECT max(received_at) FROM records WHERE device = ? AND replayed = 0", (found.device,)
+        (again,) = connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM accounts a JOIN records r ON r.device = a.device AND r.epoch = a.epoch "
+            "WHERE a.device = :device AND a.received_at > :since AND r.replayed = 0 AND r.received_at > :since)",
+            {"device": found.device, "since": retired.at.timestamp()},
         ).fetchone()
-        again = newest is not None and newest > retired.at.timestamp()
         text = f"it was retired on {retired.at:%Y-%m-%d} and has sent since: `devices reinstate`, or switch it off"
         return _with(found, {"retired_but_sending": text} if again else {}, frozenset(), retired)
     problems = _presence(connection, found, health, now) | _health_problems(health) | _kept(found)

@@ -71,18 +71,25 @@ def open_store(settings: Settings, stop: threading.Event) -> Store | None:
     while not stop.is_set():
         try:
             return Store.open(
-                Path(settings.data), max_payload_bytes=settings.max_payload_kb * 1024, limits=settings.quota
+                Path(settings.data),
+                max_payload_bytes=settings.max_payload_kb * 1024,
+                limits=settings.quota,
+                progress=_waiting_ready,
             )
         except DatabaseDamaged:
             raise  # only a person can put that right
         except StorageError as error:
             LOG.error("%s; trying again in %.0f s (the devices keep their readings)", error, backoff_s)
-            # Ready though nothing is logged yet: to be started again would not help.
-            notify(f"READY=1\nWATCHDOG=1\nSTATUS={one_line(str(error))}")
+            _waiting_ready(str(error))
             running.note(connected=False, said=str(error))
         stop.wait(backoff_s)
         backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
     return None
+
+
+def _waiting_ready(state: str) -> None:
+    """Tell systemd that all goes as it should though nothing is logged yet: to be started again would not help."""
+    notify(f"READY=1\nWATCHDOG=1\nSTATUS={one_line(state)}")
 
 
 class Process:

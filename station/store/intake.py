@@ -31,6 +31,7 @@ from station.store.message import (
 )
 from station.store.quarantine import Aside
 from station.store.quota import Quota
+from station.store.record_rows import INSERT, record_row
 from station.store.taken import Taken
 from station.store.thumbnails import Album
 
@@ -133,27 +134,16 @@ class Intake:
         account.records.add(head.seq)
         if not isinstance(record.content, Reading) or record.content.thumbnail is None:
             account.thumbnails.add(head.seq)
-        inserted = self._connection.execute(
-            "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                device,
-                head.epoch,
-                head.seq,
-                record.digest,
-                record.content.schema,
-                record.body,
-                arrival.received_at,
-                int(head.replayed),
-            ),
-        )
-        if inserted.rowcount:
+        earlier = self._one("SELECT digest FROM records", device, head.epoch, head.seq)
+        if earlier is None:
+            values = (device, head.epoch, head.seq, record.digest, record.content.schema, record.body)
+            self._connection.execute(INSERT, record_row(*values, arrival.received_at, int(head.replayed)))
             taken.stored += 1
             if head.seq in account.lost:
                 self._losses.withdraw(device, head.epoch, head.seq)
             self._spread(arrival, head, record.content, taken)
             return
-        earlier = self._one("SELECT digest FROM records", device, head.epoch, head.seq)
-        if earlier is not None and earlier[0] == record.digest:
+        if earlier[0] == record.digest:
             taken.known += 1
         else:
             self._conflict(arrival, head.epoch, head.seq, "record", record.digest, record.body, taken)

@@ -11,16 +11,19 @@ from edge.errors import DatabaseDamaged, OperatorError
 from station.store.openable import why_not_open
 from station.store.readable_rows import hide_unsound_rows
 from station.store.tables import EPOCHS, TABLES, VERSION
-from station.store.upgrade import SHOWN_AS_NEW, STEPS, bring_up_to_date
+from station.store.upgrade import SHOWN_AS_NEW, STEPS, Progress, bring_up_to_date, show_half_moved
 
 DATABASE = "station.db"
 BUSY_S = 10.0
+MOST_WAL_BYTES = 64 << 20
+"""Of the -wal file once everything in it is in the database: what a long reader made it grow by is given back."""
 
 
-def open_for_writing(data: Path) -> sqlite3.Connection:
+def open_for_writing(data: Path, progress: Progress = lambda _: None) -> sqlite3.Connection:
     """Return a connection in autocommit mode to `<data>/station.db`, made when absent; WAL, synchronous=FULL.
 
-    A database of an older version is brought up to date in place. The caller begins and ends transactions itself.
+    A database of an older version is brought up to date in place, which `progress` hears of. The caller begins and
+    ends transactions itself.
 
     Raises:
         OperatorError: the folder cannot be used, or another version of the program made the database.
@@ -35,7 +38,8 @@ def open_for_writing(data: Path) -> sqlite3.Connection:
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        _create_or_check(connection, data)
+        connection.execute(f"PRAGMA journal_size_limit={MOST_WAL_BYTES}")
+        _create_or_check(connection, data, progress)
     except sqlite3.OperationalError as error:
         connection.close()
         raise why_not_open(data, error) from error
@@ -110,6 +114,8 @@ def _read(path: Path, data: Path, options: str) -> sqlite3.Connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         for older in range(version, VERSION):
             connection.executescript(SHOWN_AS_NEW[older])
+        if version == VERSION:
+            show_half_moved(connection)
         hide_unsound_rows(connection)
     except BaseException:
         connection.close()
@@ -117,12 +123,12 @@ def _read(path: Path, data: Path, options: str) -> sqlite3.Connection:
     return connection
 
 
-def _create_or_check(connection: sqlite3.Connection, data: Path) -> None:
+def _create_or_check(connection: sqlite3.Connection, data: Path, progress: Progress) -> None:
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
     if found or not empty:
         check_version(connection, data)
-        bring_up_to_date(connection)
+        bring_up_to_date(connection, progress)
         return
     # One transaction: a crash in the middle leaves an empty file, not half a database.
     identity = secrets.token_hex(16)

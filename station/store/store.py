@@ -21,6 +21,7 @@ from station.store.openable import why_not_open
 from station.store.picture import FolderTrouble, remove_pictures, sync_folders
 from station.store.quota import FOLDER, Limits, OverQuota, Quota, is_worth_an_alarm
 from station.store.taken import Taken
+from station.store.upgrade import Progress
 
 MAX_PAYLOAD_BYTES = 1 << 20
 REREAD_BATCH = 200
@@ -51,8 +52,15 @@ class Store:
         (self.station_db,) = connection.execute("SELECT value FROM meta WHERE key = 'station_db'").fetchone()
 
     @classmethod
-    def open(cls, data: Path, *, max_payload_bytes: int = MAX_PAYLOAD_BYTES, limits: Limits | None = None) -> Store:
-        """Return the store in the folder, made when absent.
+    def open(
+        cls,
+        data: Path,
+        *,
+        max_payload_bytes: int = MAX_PAYLOAD_BYTES,
+        limits: Limits | None = None,
+        progress: Progress = lambda _: None,
+    ) -> Store:
+        """Return the store in the folder, made when absent. progress: hears how far an older database's upgrade is.
 
         Raises:
             OperatorError: the folder cannot be used, or another station runs in it.
@@ -70,7 +78,7 @@ class Store:
             lock.close()
             raise OperatorError(f"{data}: another cageclock-station run uses this folder; stop it first") from error
         try:
-            return cls(schema.open_for_writing(data), data, lock, max_payload_bytes, limits or Limits())
+            return cls(schema.open_for_writing(data, progress), data, lock, max_payload_bytes, limits or Limits())
         except sqlite3.OperationalError as error:  # while what it holds was read
             lock.close()
             raise why_not_open(data, error) from error

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-VERSION = 4
+VERSION = 5
 
-TABLES = """
+RECORDS = """
+-- Every record once. Never updated, never deleted. body: what the device stored, byte for byte, as
+-- station.store.body packs it, digest: SHA-256 of the bytes before that, seal: CRC-32 of the row's other columns.
+CREATE TABLE records (
+    id INTEGER PRIMARY KEY, device TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
+    digest TEXT NOT NULL, schema TEXT NOT NULL, body BLOB NOT NULL,
+    received_at REAL NOT NULL, replayed INTEGER NOT NULL, seal INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX records_by_number ON records (device, epoch, seq);
+"""
+
+TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
--- Every record once, byte for byte as the device stored it. Never updated, never deleted.
-CREATE TABLE records (
-    device TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
-    digest TEXT NOT NULL, schema TEXT NOT NULL, body BLOB NOT NULL,
-    received_at REAL NOT NULL, replayed INTEGER NOT NULL,
-    PRIMARY KEY (device, epoch, seq)
-) WITHOUT ROWID;
-
+{RECORDS}
 -- The same readings as columns, for queries. Times are Unix seconds, UTC.
 CREATE TABLE readings (
     device TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,

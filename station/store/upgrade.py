@@ -9,13 +9,23 @@ from contextlib import suppress
 
 from edge.contract.ranges import RangeSet
 from station.store.account import read_ranges
-from station.store.tables import EPOCHS
+from station.store.record_rows import INSERT, record_row
+from station.store.tables import EPOCHS, RECORDS
 
 Step = Callable[[sqlite3.Connection], None]
+Progress = Callable[[str], None]
+"""Takes a sentence on how far it is, after each part."""
+OLD_RECORDS = "records_of_version_4"
+_NEXT = f"SELECT * FROM {OLD_RECORDS} ORDER BY device, epoch, seq LIMIT 2000"
 
 
-def bring_up_to_date(connection: sqlite3.Connection) -> None:
+def bring_up_to_date(connection: sqlite3.Connection, progress: Progress) -> None:
     """Take each step in a transaction of its own: what is killed in the middle goes on next time."""
+    _take_steps(connection)
+    _move_records(connection, progress)
+
+
+def _take_steps(connection: sqlite3.Connection) -> None:
     while True:
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -30,6 +40,42 @@ def bring_up_to_date(connection: sqlite3.Connection) -> None:
             with suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
             raise
+
+
+def _move_records(connection: sqlite3.Connection, progress: Progress) -> None:
+    """Pack the records of version 4, some thousand a transaction; each is in one of the two tables at any time.
+
+    What a moved row occupied is free for the next ones, so that the file does not grow.
+    """
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (OLD_RECORDS,)).fetchone():
+        return
+    moved = 0
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            rows = connection.execute(_NEXT).fetchall()
+            if not rows:
+                connection.execute(f"DROP TABLE {OLD_RECORDS}")
+                connection.execute("COMMIT")
+                return
+            connection.executemany(INSERT, [record_row(*row) for row in rows])
+            last = rows[-1][:3]
+            connection.execute(f"DELETE FROM {OLD_RECORDS} WHERE (device, epoch, seq) <= (?, ?, ?)", last)
+            connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+        moved += len(rows)
+        progress(f"bringing the database up to date: {moved} records moved")
+
+
+def show_half_moved(connection: sqlite3.Connection) -> None:
+    """Have a reader see the records that an interrupted upgrade has left behind, too."""
+    if connection.execute("SELECT 1 FROM main.sqlite_master WHERE name = ?", (OLD_RECORDS,)).fetchone():
+        connection.execute(
+            f"CREATE TEMP VIEW records AS SELECT * FROM main.records UNION ALL SELECT 0, *, 0 FROM main.{OLD_RECORDS}"
+        )
 
 
 def _run(statements: str) -> Step:
@@ -94,6 +140,7 @@ STEPS: dict[int, Step] = {
     ),
     2: _run("DROP VIEW timed_readings; DROP VIEW timed_events; DROP VIEW best_correction;" + EPOCHS),
     3: _tell_losses_apart,
+    4: _run(f"ALTER TABLE records RENAME TO {OLD_RECORDS};{RECORDS}"),
 }
 """From each version to the next."""
 
@@ -102,5 +149,6 @@ SHOWN_AS_NEW = {
     2: "CREATE TEMP VIEW epochs AS SELECT '' AS device, '' AS epoch, '' AS publisher, 0 AS starts, '' AS before, "
     "0 AS before_last, '' AS reason, 0 AS settled WHERE 0;",
     3: "CREATE TEMP VIEW accounts AS SELECT *, '[]' AS lost, '[]' AS lost_thumbnails FROM main.accounts;",
+    4: "CREATE TEMP VIEW records AS SELECT 0 AS id, *, 0 AS seal FROM main.records;",
 }
 """What lets the reading commands read an older version that only `open_for_writing` may bring up to date."""

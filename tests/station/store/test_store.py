@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from edge.contract import identity, jsontext
 from edge.contract.delivery import CommittedEpoch
 from edge.errors import DatabaseDamaged, OperatorError, StorageError
+from station.store.body import unpack_body
 from station.store.message import Arrival
 from station.store.store import Store
 from station.store.tables import VERSION
@@ -42,8 +43,8 @@ def test_a_record_is_stored_once_with_the_digest_of_its_exact_bytes(store: Store
     again = store.take([message, message])
     assert (again.stored, again.known, again.conflicts) == (0, 2, 0)
     [(seq, digest, body)] = query(tmp_path, "SELECT seq, digest, body FROM records")
-    assert (seq, body) == (1, jsontext.encode(samples.reading(1)))
-    assert digest == identity.digest(body)
+    assert (seq, unpack_body(body)) == (1, jsontext.encode(samples.reading(1)))
+    assert digest == identity.digest(unpack_body(body))
 
 
 def test_another_content_under_the_same_key_is_a_conflict_kept_and_alarmed(store: Store, tmp_path: Path) -> None:
@@ -52,7 +53,7 @@ def test_another_content_under_the_same_key_is_a_conflict_kept_and_alarmed(store
     assert found.conflicts == 1
     assert "CONFLICT cage-1" in found.alarms[0]
     [(body,)] = query(tmp_path, "SELECT body FROM records")
-    assert b'"age_days":100' in body
+    assert b'"age_days":100' in unpack_body(body)
     [(other, times)] = query(tmp_path, "SELECT content, times FROM conflicts")
     assert b'"age_days":300' in other
     assert times == 1
