@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_status(commands)
     _add_devices(commands)
+    _add_upkeep(commands)
     add_version(parser)
     return parser
 
@@ -156,6 +157,20 @@ def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         if name != "reinstate":
             action.add_argument("--reason", default="", help="why, for whoever reads it later")
         action.set_defaults(command=_devices, action=name)
+
+
+def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "after an upgrade: take in what waits in quarantine and can be read now; stop the station first"
+    parser = commands.add_parser("reread", help=text, description=text, epilog=_EXIT_CODES)
+    parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+    parser.set_defaults(command=_upkeep, action="reread")
+
+
+def _upkeep(options: argparse.Namespace) -> int:
+    from station import upkeep_commands
+
+    code: int = getattr(upkeep_commands, options.action)(options)
+    return code
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -283,7 +298,7 @@ def _status(options: argparse.Namespace) -> int:
     print(printable(draw_status(found, now), lines=True))
     print(printable(describe_station(running, now, zones.lab)))
     for sentence in quotas:
-        print(f"quota reached: {printable(sentence)}")
+        print(printable(sentence))
     return 0 if well else 1
 
 

@@ -14,8 +14,9 @@ from edge.errors import MessageError
 from station.printable import printable
 from station.registry.devices import Decision, Decisions, load_decisions
 from station.registry.zones import load_zones
+from station.store.account import read_ranges, union
 from station.store.chain import count_copied, count_unseen, read_info
-from station.store.ledger import read_ranges
+from station.store.losses import CAME
 
 INTERVALS = 3
 """A device that has sent nothing for so many of its own intervals is silent."""
@@ -89,8 +90,8 @@ def _status(
         return int(connection.execute(sql, (device,)).fetchone()[0])
 
     holes = 0
-    for (text,) in connection.execute("SELECT records FROM accounts WHERE device = ?", (device,)).fetchall():
-        numbers = read_ranges(text)
+    for row in connection.execute("SELECT records, lost FROM accounts WHERE device = ?", (device,)).fetchall():
+        numbers = union(*map(read_ranges, row))
         holes += numbers.highest - numbers.count()
     states = dict(connection.execute("SELECT what, body FROM device_state WHERE device = ?", (device,)).fetchall())
     health = _health(_bytes(states.get("health", b"{}")))
@@ -126,10 +127,11 @@ def _judge(
     """Return the device with its problems, and with what was decided about them."""
     retired = decisions.retired.get(found.device)
     if retired is not None:
-        (newest,) = connection.execute(
-            "SELECT max(received_at) FROM records WHERE device = ? AND replayed = 0", (found.device,)
+        (again,) = connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM accounts a JOIN records r ON r.device = a.device AND r.epoch = a.epoch "
+            "WHERE a.device = :device AND a.received_at > :since AND r.replayed = 0 AND r.received_at > :since)",
+            {"device": found.device, "since": retired.at.timestamp()},
         ).fetchone()
-        again = newest is not None and newest > retired.at.timestamp()
         text = f"it was retired on {retired.at:%Y-%m-%d} and has sent since: `devices reinstate`, or switch it off"
         return _with(found, {"retired_but_sending": text} if again else {}, frozenset(), retired)
     problems = _presence(connection, found, health, now) | _health_problems(health) | _kept(found)
@@ -243,7 +245,7 @@ def _last_reading(connection: sqlite3.Connection, device: str) -> tuple[datetime
 
 
 def _lost(connection: sqlite3.Connection, device: str) -> int:
-    """Return how many records are gone: named as lost, and never stored all the same."""
+    """Return how many records are gone: named as lost, and neither stored nor in quarantine all the same."""
     by_epoch: dict[str, RangeSet] = {}
     rows = connection.execute(
         "SELECT epoch, first_seq, last_seq FROM losses WHERE device = ? AND what = 'record'", (device,)
@@ -253,11 +255,9 @@ def _lost(connection: sqlite3.Connection, device: str) -> int:
     lost = sum(numbers.count() for numbers in by_epoch.values())
     for epoch, numbers in by_epoch.items():
         for first, last in numbers:
-            (stored,) = connection.execute(
-                "SELECT count(*) FROM records WHERE device = ? AND epoch = ? AND seq BETWEEN ? AND ?",
-                (device, epoch, first, last),
-            ).fetchone()
-            lost -= int(stored)
+            span = {"device": device, "epoch": epoch, "first": first, "last": last}
+            (came,) = connection.execute(f"SELECT count(*) FROM ({CAME})", span).fetchone()
+            lost -= int(came)
     return lost
 
 

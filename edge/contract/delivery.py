@@ -20,10 +20,10 @@ Holes = Annotated[tuple[Hole, ...], msgspec.Meta(max_length=MAX_HOLES)]
 
 
 class CommittedEpoch(Struct, frozen=True, kw_only=True):
-    """What is accounted for in one epoch: everything 1..through but the holes (inclusive pairs).
+    """What came of one epoch: everything 1..through but the holes (inclusive pairs).
 
-    A record is accounted for when it is stored, quarantined, or known to be lost. A thumbnail is when it is stored,
-    quarantined, known to be lost, or when its record is accounted for and has none.
+    A record came when it is stored or quarantined. A thumbnail did when it is stored or quarantined, or when its record
+    came and has none. What is known to be lost stands among the holes: whoever still holds it sends it.
     """
 
     epoch: Epoch

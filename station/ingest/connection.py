@@ -34,7 +34,11 @@ from station.store.message import STATES
 LOG = logging.getLogger("station")
 T = TypeVar("T")
 RECEIVE_MAXIMUM = 500
-"""Messages that the broker may have on the way to the station, and so the bound on what waits in memory."""
+"""Messages that the broker may have on the way to the station."""
+MOST_WAITING_BYTES = 64 << 20
+"""Of messages that wait for the disk; beyond it the network thread waits too, and with it the sender."""
+NOTED_BYTES = 4 << 20
+"""A message over `max_payload_kb` is noted up to this size; what is larger the broker (MQTT 5) does not even send."""
 TAKEN_OVER = 0x8E
 ASK_AGAIN_S = 30.0
 HEARD_S = 0.5
@@ -69,6 +73,7 @@ class Link:
         """
         self._settings = settings
         self._waiting: queue.Queue[Delivery] = queue.Queue(2 * RECEIVE_MAXIMUM)
+        self._waiting_bytes, self._room = 0, threading.Condition()
         self._stopping = threading.Event()
         self._connections = 0
         self._connected = self._accepted = False
@@ -131,15 +136,17 @@ class Link:
 
         Nothing waits for a batch to fill: while one is committed the next one gathers.
         """
+        batch: list[Delivery] = []
         try:
-            batch = [self._waiting.get(timeout=timeout_s)]
-        except queue.Empty:
-            return []
-        while len(batch) < most:
-            try:
+            batch.append(self._waiting.get(timeout=timeout_s))
+            while len(batch) < most:
                 batch.append(self._waiting.get_nowait())
-            except queue.Empty:
-                break
+        except queue.Empty:
+            pass
+        if batch:
+            with self._room:
+                self._waiting_bytes -= sum(len(delivery.payload) for delivery in batch)
+                self._room.notify()
         return batch
 
     def acknowledge(self, delivery: Delivery) -> None:
@@ -201,6 +208,7 @@ class Link:
             return {}
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
+        properties.MaximumPacketSize = max(NOTED_BYTES, 2 * self._settings.max_payload_kb * 1024)
         return {"clean_start": True, "properties": properties}
 
     def _loop(self) -> None:
@@ -332,9 +340,13 @@ class Link:
             LOG.warning("passed over a message: %s", error)
             client.ack(message.mid, message.qos)
             return
+        # A full queue holds the network thread, and with it the sender: back-pressure instead of memory.
+        with self._room:
+            while self._waiting_bytes > MOST_WAITING_BYTES and not self._stopping.is_set():
+                self._room.wait(0.5)
+            self._waiting_bytes += len(delivery.payload)
         while not self._stopping.is_set():
             try:
-                # A full queue holds the network thread, and with it the sender: back-pressure instead of memory.
                 self._waiting.put(delivery, timeout=0.5)
                 return
             except queue.Full:

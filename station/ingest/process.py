@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import signal
+import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 from edge.contract import jsontext, topics
 from edge.contract.service.systemd_notify import notify
@@ -37,25 +37,71 @@ def run(settings: Settings) -> int:
 
     Raises:
         OperatorError: a setting, a path or a permission is wrong.
-        StorageError: the database is damaged.
+        DatabaseDamaged: the database is damaged.
     """
-    store = Store.open(Path(settings.data), max_payload_bytes=settings.max_payload_kb * 1024, limits=settings.quota)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    Link(settings)  # before the disk is waited for: what is wrong with a setting is said at once
+    store = open_store(settings, stop)
+    if store is None:
+        return 0
     try:
-        return Process(settings, store).run()
+        return Process(settings, store, stop).run()
     finally:
         store.close()
+
+
+def running_file(settings: Settings) -> RunningFile:
+    """Return the file in which the process says how it is."""
+    return RunningFile(Path(settings.data), settings.name, f"{settings.host}:{settings.port}")
+
+
+def open_store(settings: Settings, stop: threading.Event) -> Store | None:
+    """Return the store as soon as it can be opened, None where the end is asked for before that.
+
+    A database that another program holds and a disk that is full or read-only are waited for: the devices keep their
+    readings meanwhile, and a unit that ended would lose nothing less.
+
+    Raises:
+        OperatorError: a path or a permission is wrong.
+        DatabaseDamaged: the database is damaged.
+    """
+    backoff_s, running = PATIENCE_S, running_file(settings)
+    while not stop.is_set():
+        try:
+            return Store.open(
+                Path(settings.data),
+                max_payload_bytes=settings.max_payload_kb * 1024,
+                limits=settings.quota,
+                progress=_waiting_ready,
+            )
+        except DatabaseDamaged:
+            raise  # only a person can put that right
+        except StorageError as error:
+            LOG.error("%s; trying again in %.0f s (the devices keep their readings)", error, backoff_s)
+            _waiting_ready(str(error))
+            running.note(connected=False, said=str(error))
+        stop.wait(backoff_s)
+        backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
+    return None
+
+
+def _waiting_ready(state: str) -> None:
+    """Tell systemd that all goes as it should though nothing is logged yet: to be started again would not help."""
+    notify(f"READY=1\nWATCHDOG=1\nSTATUS={one_line(state)}")
 
 
 class Process:
     """The main loop. The store is used by this thread only."""
 
-    def __init__(self, settings: Settings, store: Store) -> None:
-        """Prepare a link that is not connected yet."""
+    def __init__(self, settings: Settings, store: Store, stop: threading.Event | None = None) -> None:
+        """Prepare a link that is not connected yet. stop: set when the end is asked for."""
         self._settings = settings
         self._store = store
         self._link = Link(settings)
-        self._running = RunningFile(Path(settings.data), settings.name, f"{settings.host}:{settings.port}")
-        self._stop = False
+        self._running = running_file(settings)
+        self._stop = stop or threading.Event()
         self._due: set[str] = set()
         self._promise_at: dict[str, float] = {}
         self._passed_over = 0
@@ -65,15 +111,13 @@ class Process:
         self._fed_at = float("-inf")
 
     def run(self) -> int:
-        """Serve until a signal asks for the end."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        """Serve until the end is asked for."""
         LOG.info("database %s in %s", self._store.station_db[:8], self._settings.data)
         self._link.start()
         # Ready without a broker: it waits for one by itself, and what is stored can be looked at.
         notify("READY=1")
         try:
-            while not self._stop:
+            while not self._stop.is_set():
                 self._cycle()
                 self._link.ask_again()
                 self._feed_watchdog(self._link.denied())
@@ -88,7 +132,7 @@ class Process:
         if not self._link.alive():
             LOG.error("making a new connection")
             self._link.stop()
-            time.sleep(PATIENCE_S)
+            self._stop.wait(PATIENCE_S)
             self._renew()
         if self._link.renewed():
             # A broker that forgot its retained messages must not leave a device waiting.
@@ -113,7 +157,7 @@ class Process:
     def _take(self, batch: list[Delivery]) -> None:
         arrivals = [found for delivery in batch if (found := self._arrival(delivery)) is not None]
         backoff_s = PATIENCE_S
-        while arrivals and not self._stop:
+        while arrivals and not self._stop.is_set():
             try:
                 taken = self._store.take(arrivals)
             except DatabaseDamaged:
@@ -124,7 +168,7 @@ class Process:
                 LOG.error("%s; free space or check the disk; trying again in %.0f s", what, backoff_s)
                 self._feed_watchdog("cannot store: see the journal")
                 self._running.note(connected=self._link.connected(), said=what)
-                time.sleep(backoff_s)
+                self._stop.wait(backoff_s)
                 backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
                 continue
             self._count(taken)
@@ -206,6 +250,3 @@ class Process:
                 total.refused,
             )
         self._reported_at, self._reported = now, total.stored + total.known
-
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        self._stop = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ from edge.contract.identity import Head
 from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost, LostRanges, ranges_of
 from station.store import rows
+from station.store.account import Account
 from station.store.chain import Chain, Link, link_of, read_info
-from station.store.ledger import Account, Ledger
+from station.store.ledger import Ledger
+from station.store.losses import Losses
 from station.store.message import (
+    RECORD_STREAMS,
     STATES,
     Arrival,
     Content,
@@ -27,6 +31,7 @@ from station.store.message import (
 )
 from station.store.quarantine import Aside
 from station.store.quota import Quota
+from station.store.record_rows import INSERT, record_row
 from station.store.taken import Taken
 from station.store.thumbnails import Album
 
@@ -46,6 +51,7 @@ class Intake:
         self._quota = quota
         self._aside = Aside(connection, quota)
         self._chain = Chain(connection, quota.limits.epochs)
+        self._losses = Losses(connection)
         self._max_bytes = max_bytes
         self.album = Album(connection, data, ledger, self._aside)
 
@@ -79,6 +85,20 @@ class Intake:
         epoch, seq = (head.epoch, head.seq) if head is not None else ("", 0)
         taken.quarantined += 1
         taken.alarms += self._aside.keep_trace(arrival, epoch, seq, error)
+
+    def waiting(self, rowid: int, most: int) -> list[tuple[int, Arrival]]:
+        """Return the next messages of the quarantine of which all was kept, with their rows."""
+        return self._aside.whole_after(rowid, most)
+
+    def take_again(self, arrival: Arrival, taken: Taken, rowid: int) -> None:
+        """Store a record of the quarantine that can be read now; what still cannot be stays there."""
+        streams = (arrival.stream,) if arrival.stream in RECORD_STREAMS else RECORD_STREAMS
+        for stream in streams:
+            record = read_record(replace(arrival, stream=stream), self._max_bytes)
+            if isinstance(record, Record):
+                self._aside.release(rowid, arrival)
+                self._take_record(arrival, record, taken)
+                return
 
     def _take_one(self, arrival: Arrival, taken: Taken) -> None:
         if arrival.stream in STATES:
@@ -114,25 +134,16 @@ class Intake:
         account.records.add(head.seq)
         if not isinstance(record.content, Reading) or record.content.thumbnail is None:
             account.thumbnails.add(head.seq)
-        inserted = self._connection.execute(
-            "INSERT OR IGNORE INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                device,
-                head.epoch,
-                head.seq,
-                record.digest,
-                record.content.schema,
-                record.body,
-                arrival.received_at,
-                int(head.replayed),
-            ),
-        )
-        if inserted.rowcount:
+        earlier = self._one("SELECT digest FROM records", device, head.epoch, head.seq)
+        if earlier is None:
+            values = (device, head.epoch, head.seq, record.digest, record.content.schema, record.body)
+            self._connection.execute(INSERT, record_row(*values, arrival.received_at, int(head.replayed)))
             taken.stored += 1
+            if head.seq in account.lost:
+                self._losses.withdraw(device, head.epoch, head.seq)
             self._spread(arrival, head, record.content, taken)
             return
-        earlier = self._one("SELECT digest FROM records", device, head.epoch, head.seq)
-        if earlier is not None and earlier[0] == record.digest:
+        if earlier[0] == record.digest:
             taken.known += 1
         else:
             self._conflict(arrival, head.epoch, head.seq, "record", record.digest, record.body, taken)
@@ -177,8 +188,8 @@ class Intake:
             if last == 0:
                 continue
             account = self._ledger.touch(arrival.device, epoch, 0.0)
-            gone = account.records.missing(1, last)
-            for what, spans in (("record", gone), ("thumbnail", account.thumbnails.missing(1, last))):
+            gone = account.unaccounted(last)
+            for what, spans in (("record", gone), ("thumbnail", account.unaccounted_thumbnails(last))):
                 for first, end in spans:
                     self._lose(arrival, epoch, first, end, what, _ENDED)
             if gone:
@@ -193,10 +204,10 @@ class Intake:
         below = min(head.first_held, head.seq) - 1
         if below < 1:
             return account
-        gone = account.records.missing(1, below)
+        gone = account.unaccounted(below)
         for first, last in gone:
             self._lose(arrival, head.epoch, first, last, "record", _FIRST_HELD)
-        for first, last in account.thumbnails.missing(1, below):
+        for first, last in account.unaccounted_thumbnails(below):
             self._lose(arrival, head.epoch, first, last, "thumbnail", _FIRST_HELD)
         if gone:
             spans = ", ".join(f"{first}-{last}" for first, last in gone[:5])
@@ -205,13 +216,10 @@ class Intake:
 
     def _lose(self, arrival: Arrival, epoch: str, first: int, last: int, what: str, reason: str) -> None:
         account = self._ledger.touch(arrival.device, epoch, arrival.received_at)
-        account.thumbnails.add(first, last)
+        account.lost_thumbnails.add(first, last)
         if what == "record":
-            account.records.add(first, last)
-        self._connection.execute(
-            "INSERT OR IGNORE INTO losses VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (arrival.device, epoch, first, last, what, reason, arrival.received_at),
-        )
+            account.lost.add(first, last)
+        self._losses.note(arrival.device, epoch, (first, last), what, reason, arrival.received_at)
 
     def _conflict(
         self, arrival: Arrival, epoch: str, seq: int, what: str, digest: str, content: bytes, taken: Taken
@@ -232,6 +240,8 @@ class Intake:
         else:
             account = self._account(arrival, head, taken)
             account.records.add(head.seq)
+            if head.seq in account.lost:
+                self._losses.withdraw(arrival.device, head.epoch, head.seq)
         if not found.awaits_thumbnail:
             account.thumbnails.add(head.seq)
 

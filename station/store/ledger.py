@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from heapq import nlargest
 
 from edge.contract import jsontext
-from edge.contract.base import MAX_SEQ
-from edge.contract.delivery import MAX_HOLES, MAX_MESSAGE_BYTES, Committed, CommittedEpoch
-from edge.contract.ranges import RangeSet
+from edge.contract.delivery import MAX_HOLES, MAX_MESSAGE_BYTES, Committed
+from station.store.account import Account, read_account
 from station.store.quota import Limits, OverQuota
 
 MAX_EPOCHS = 64
 """How many of a device's sequences `committed` names because they came last, beside those that its `info` names."""
 Key = tuple[str, str]
 """(device, epoch)"""
-
-
-@dataclass(slots=True)
-class Account:
-    """One sequence: the numbers whose record, and whose thumbnail, is accounted for."""
-
-    records: RangeSet = field(default_factory=RangeSet)
-    thumbnails: RangeSet = field(default_factory=RangeSet)
-    received_at: float = 0.0
-
-    def copy(self) -> Account:
-        """Return another account that says the same."""
-        return Account(self.records.copy(), self.thumbnails.copy(), self.received_at)
-
-    def spans(self) -> int:
-        """Return the number of unconnected ranges, of records or of thumbnails, whichever are more."""
-        return max(self.records.spans(), self.thumbnails.spans())
+_COLUMNS = "records, thumbnails, lost, lost_thumbnails, received_at"
 
 
 class Ledger:
@@ -106,9 +87,10 @@ class Ledger:
         """Write the batch's accounts; the caller commits, and says so by `settle`."""
         rows = []
         for (device, epoch), account in self._batch.items():
-            records, thumbnails = json.dumps(list(account.records)), json.dumps(list(account.thumbnails))
-            rows.append((device, epoch, records, thumbnails, account.received_at))
-        self._connection.executemany("INSERT OR REPLACE INTO accounts VALUES (?, ?, ?, ?, ?)", rows)
+            rows.append((device, epoch, *account.row()))
+        self._connection.executemany(
+            f"INSERT OR REPLACE INTO accounts (device, epoch, {_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows
+        )
         self._stale = True  # until it is known whether the commit went well, the database knows better
 
     def settle(self) -> None:
@@ -135,7 +117,7 @@ class Ledger:
         named = {epoch: known.get(epoch) or Account() for epoch in asked} | dict(newest)
         cap = MAX_HOLES
         while True:
-            epochs = tuple(_promise(epoch, account, cap) for epoch, account in sorted(named.items()))
+            epochs = tuple(account.promise(epoch, cap) for epoch, account in sorted(named.items()))
             promise = Committed(station_db=station_db, epochs=epochs)
             if cap == 0 or len(jsontext.encode(promise)) <= MAX_MESSAGE_BYTES:
                 return promise
@@ -151,38 +133,8 @@ class Ledger:
 
     def _read(self) -> dict[str, dict[str, Account]]:
         found: dict[str, dict[str, Account]] = {}
-        rows = self._connection.execute("SELECT device, epoch, records, thumbnails, received_at FROM accounts")
-        for device, epoch, records, thumbnails, received_at in rows.fetchall():
-            account = Account(read_ranges(records), read_ranges(thumbnails), _number(received_at))
-            found.setdefault(device, {})[epoch] = account
+        for device, epoch, *row in self._connection.execute(
+            f"SELECT device, epoch, {_COLUMNS} FROM accounts"
+        ).fetchall():
+            found.setdefault(device, {})[epoch] = read_account(tuple(row))
         return found
-
-
-def _promise(epoch: str, account: Account, cap: int) -> CommittedEpoch:
-    through, holes = account.records.watermark(cap)
-    thumbnails_through, thumbnail_holes = account.thumbnails.watermark(cap)
-    return CommittedEpoch(
-        epoch=epoch,
-        through=through,
-        holes=holes,
-        thumbnails_through=thumbnails_through,
-        thumbnail_holes=thumbnail_holes,
-    )
-
-
-def read_ranges(text: object) -> RangeSet:
-    """Return the numbers of an account's column, as far as they are ones that the contract has.
-
-    A column that cannot be read is as good as empty: nothing is promised, the device sends again, and what is stored
-    already is accounted for once more.
-    """
-    try:
-        ranges = json.loads(text) if isinstance(text, str) else []
-        sound = [(max(1, first), min(last, MAX_SEQ)) for first, last in ranges]
-        return RangeSet((first, last) for first, last in sound if first <= last)
-    except (ValueError, TypeError, RecursionError):
-        return RangeSet()
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0

@@ -31,6 +31,7 @@ from station.store.picture import read_exif_identity
 Content = Reading | Event | Lost | LostRanges | ClockCorrection
 STATES: Final = ("availability", "info", "health")
 """Retained topics of which the newest message is kept as it is."""
+RECORD_STREAMS: Final = ("reading", "record")
 _REASON_CHARACTERS: Final = 2000
 
 _KINDS: Final[dict[str, dict[str, type[Content]]]] = {

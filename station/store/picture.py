@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -15,6 +16,20 @@ from edge.contract import jsontext
 from edge.errors import MessageError
 
 _IMAGE_DESCRIPTION = 0x010E
+_PROBE = ".can-be-written"
+_OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+class FolderTrouble(Exception):
+    """One device's folder of pictures cannot be used, while the folder beside it can be written.
+
+    device: whose. what: a sentence with the path, for a person.
+    """
+
+    def __init__(self, device: str, what: str) -> None:
+        """Keep the parts; the text is for the journal."""
+        self.device, self.what = device, what
+        super().__init__(what)
 
 
 def read_exif_identity(jpeg: bytes) -> dict[str, Any] | None:
@@ -39,6 +54,14 @@ def read_exif_identity(jpeg: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def is_there(path: Path, size: int) -> bool:
+    """Return whether a file of this size stands there; its content only `verify` reads."""
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
 def write_picture(data: Path, place: Path, jpeg: bytes) -> tuple[Path, bool]:
     """Return the path, relative to `data`, of the durable file, and whether it is new.
 
@@ -46,7 +69,7 @@ def write_picture(data: Path, place: Path, jpeg: bytes) -> tuple[Path, bool]:
     `sync_folders` has returned too.
     """
     path = data / place
-    if path.exists() and path.read_bytes() != jpeg:
+    if path.exists() and not _holds(path, jpeg):
         # Another epoch with the same first digits, or a file that no row names: never overwritten.
         path = path.with_name(f"{path.stem}-{hashlib.sha256(jpeg).hexdigest()[:16]}.jpg")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -63,6 +86,38 @@ def write_picture(data: Path, place: Path, jpeg: bytes) -> tuple[Path, bool]:
             temporary.unlink()
         raise
     return path.relative_to(data), new
+
+
+def _holds(path: Path, jpeg: bytes) -> bool:
+    """Return whether a file has this content; what cannot be read has another."""
+    try:
+        return path.stat().st_size == len(jpeg) and path.read_bytes() == jpeg
+    except OSError as error:
+        if is_of_the_machine(error):
+            raise
+        return False
+
+
+def is_of_the_machine(error: OSError) -> bool:
+    """Return whether no folder is the cause of an error: no space, no memory, too many open files."""
+    return error.errno in _OF_THE_MACHINE
+
+
+def is_of_one_folder(data: Path, error: OSError) -> bool:
+    """Return whether an error is one folder's own: a file beside the devices' folders can be written all the same."""
+    if is_of_the_machine(error):
+        return False
+    probe = data / "thumbnails" / _PROBE
+    try:
+        probe.parent.mkdir(parents=True, exist_ok=True)
+        with probe.open("wb") as file:
+            file.write(b"x")
+            file.flush()
+            os.fsync(file.fileno())
+        probe.unlink()
+    except OSError:
+        return False
+    return True
 
 
 def remove_pictures(data: Path, paths: list[Path]) -> None:

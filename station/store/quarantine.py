@@ -10,6 +10,7 @@ from station.store.quota import Quota, is_worth_an_alarm
 
 _TAKEN_OUT = b""
 """The content of a row whose body went: over a quota."""
+_KEPT = "WHERE device = ? AND epoch = ? AND seq = ? AND what = ? AND digest = ? AND length(content) > 0"
 
 
 class Aside:
@@ -39,16 +40,16 @@ class Aside:
             "Do two devices share one identity?"
         ]
 
-    def release_conflict(self, device: str, epoch: str, seq: int, what: str, digest: str) -> bytes | None:
-        """Return the kept content with this digest and strike it from the conflicts; None where there is none."""
+    def find_conflict(self, device: str, epoch: str, seq: int, what: str, digest: str) -> bytes | None:
+        """Return the kept content with this digest; None where there is none."""
         key = (device, epoch, seq, what, digest)
-        where = "WHERE device = ? AND epoch = ? AND seq = ? AND what = ? AND digest = ? AND length(content) > 0"
-        found = self._connection.execute(f"SELECT content FROM conflicts {where}", key).fetchone()
-        if found is None:
-            return None
-        self._connection.execute(f"DELETE FROM conflicts {where}", key)
-        self._quota.give_back(device, "conflicts", len(found[0]))
-        return bytes(found[0])
+        found = self._connection.execute(f"SELECT content FROM conflicts {_KEPT}", key).fetchone()
+        return None if found is None else bytes(found[0])
+
+    def release_conflict(self, device: str, epoch: str, seq: int, what: str, digest: str, size: int) -> None:
+        """Strike a kept content of `size` bytes from the conflicts."""
+        self._connection.execute(f"DELETE FROM conflicts {_KEPT}", (device, epoch, seq, what, digest))
+        self._quota.give_back(device, "conflicts", size)
 
     def keep_unreadable(self, arrival: Arrival, found: Unreadable) -> list[str]:
         """Keep a message in the quarantine; return sentences for a person."""
@@ -61,6 +62,20 @@ class Aside:
             if not content and found.keep:
                 return alarms
         return [f"quarantined {arrival.device} {arrival.stream} {name}: {found.reason}"]
+
+    def whole_after(self, rowid: int, most: int) -> list[tuple[int, Arrival]]:
+        """Return the next messages of which all was kept, with their rows, in the order in which they came."""
+        query = (
+            "SELECT rowid, device, stream, content, received_at FROM quarantine "
+            "WHERE rowid > ? AND stream != 'thumbnail' AND length(content) = bytes ORDER BY rowid LIMIT ?"
+        )
+        rows = self._connection.execute(query, (rowid, most)).fetchall()
+        return [(row[0], Arrival(row[1], row[2], bytes(row[3]), row[4])) for row in rows]
+
+    def release(self, rowid: int, arrival: Arrival) -> None:
+        """Strike a message of `whole_after` from the quarantine."""
+        self._connection.execute("DELETE FROM quarantine WHERE rowid = ?", (rowid,))
+        self._quota.give_back(arrival.device, "quarantine", len(arrival.payload))
 
     def keep_trace(self, arrival: Arrival, epoch: str, seq: int, error: Exception) -> list[str]:
         """Keep the least that can be kept of a message: what can fail on a message's content is left out.

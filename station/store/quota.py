@@ -17,6 +17,8 @@ from edge.contract.base import Struct
 Limit = Annotated[int, msgspec.Meta(ge=1, le=100_000_000)]
 UNKNOWN: Final = ""
 """The device under which messages of devices over the quota are counted: their names are not kept either."""
+FOLDER: Final = "folder"
+"""Under which pictures are counted whose device's folder cannot be written."""
 
 _TABLE = """
 -- Per device and kind of quota: what is kept (whole), and how often something came over the quota.
@@ -73,6 +75,8 @@ class Quota:
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'usage'").fetchone():
             statements = (_TABLE, _KEPT.format("quarantine"), _KEPT.format("conflicts"), _SEEN)
             connection.executescript(f"BEGIN IMMEDIATE;{';'.join(statements)};COMMIT;")
+        rows = connection.execute("SELECT device FROM usage WHERE what = ? AND over > 0", (FOLDER,)).fetchall()
+        self._in_trouble = {device for (device,) in rows}
 
     def admit(self, device: str) -> None:
         """Note a device that is heard for the first time.
@@ -127,7 +131,15 @@ class Quota:
         (over,) = self._connection.execute(
             "SELECT over FROM usage WHERE device = ? AND what = ?", (device, what)
         ).fetchone()
+        if what == FOLDER:
+            self._in_trouble.add(device)
         return int(over)
+
+    def end_trouble(self, device: str) -> None:
+        """Note that a picture of a device was stored: its folder can be written again."""
+        if device in self._in_trouble:
+            # It stays in the set: whether this transaction will be committed is not known here.
+            self._connection.execute("UPDATE usage SET over = 0 WHERE device = ? AND what = ?", (device, FOLDER))
 
 
 def is_worth_an_alarm(over: int) -> bool:
@@ -136,7 +148,7 @@ def is_worth_an_alarm(over: int) -> bool:
 
 
 def describe_quotas(connection: sqlite3.Connection) -> list[str]:
-    """Return a sentence for each quota that was reached, in the devices' order."""
+    """Return a sentence for each quota that was reached and each folder that cannot be written, by device."""
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'usage'").fetchone():
         return []  # a database that no station of this version has opened yet
     rows = connection.execute("SELECT device, what, kept, over FROM usage WHERE over > 0 ORDER BY device, what")
@@ -145,6 +157,8 @@ def describe_quotas(connection: sqlite3.Connection) -> list[str]:
 
 def _sentence(device: str, what: str, kept: int, over: int) -> str:
     if what in ("quarantine", "conflicts"):
-        return f"{device}: {what}: {kept} kept whole, of {over} more only digest, head and reason"
+        return f"quota reached: {device}: {what}: {kept} kept whole, of {over} more only digest, head and reason"
+    if what == FOLDER:
+        return f"{device}: {over} pictures not stored, as its folder under thumbnails/ cannot be written; it keeps them"
     who = "devices never heard before" if device == UNKNOWN else device
-    return f"{who}: {what}: {over} messages not accounted for; their devices keep them"
+    return f"quota reached: {who}: {what}: {over} messages not accounted for; their devices keep them"

@@ -17,11 +17,14 @@ from station.store.chain import read_info
 from station.store.intake import Intake
 from station.store.ledger import Ledger
 from station.store.message import Arrival
-from station.store.picture import remove_pictures, sync_folders
-from station.store.quota import Limits, OverQuota, Quota, is_worth_an_alarm
+from station.store.openable import why_not_open
+from station.store.picture import FolderTrouble, remove_pictures, sync_folders
+from station.store.quota import FOLDER, Limits, OverQuota, Quota, is_worth_an_alarm
 from station.store.taken import Taken
+from station.store.upgrade import Progress
 
 MAX_PAYLOAD_BYTES = 1 << 20
+REREAD_BATCH = 200
 Step = Callable[[Arrival, Taken], None]
 _OF_THE_MESSAGE = (
     sqlite3.IntegrityError,
@@ -49,25 +52,36 @@ class Store:
         (self.station_db,) = connection.execute("SELECT value FROM meta WHERE key = 'station_db'").fetchone()
 
     @classmethod
-    def open(cls, data: Path, *, max_payload_bytes: int = MAX_PAYLOAD_BYTES, limits: Limits | None = None) -> Store:
-        """Return the store in the folder, made when absent.
+    def open(
+        cls,
+        data: Path,
+        *,
+        max_payload_bytes: int = MAX_PAYLOAD_BYTES,
+        limits: Limits | None = None,
+        progress: Progress = lambda _: None,
+    ) -> Store:
+        """Return the store in the folder, made when absent. progress: hears how far an older database's upgrade is.
 
         Raises:
             OperatorError: the folder cannot be used, or another station runs in it.
+            StorageError: the folder or the database cannot be used just now.
             DatabaseDamaged: the database cannot be read.
         """
         try:
             data.mkdir(parents=True, exist_ok=True)
             lock = (data / "station.lock").open("w")
         except OSError as error:
-            raise OperatorError(f"{data}: expected a folder that can be written, got {error}") from error
+            raise why_not_open(data, error) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             lock.close()
             raise OperatorError(f"{data}: another cageclock-station run uses this folder; stop it first") from error
         try:
-            return cls(schema.open_for_writing(data), data, lock, max_payload_bytes, limits or Limits())
+            return cls(schema.open_for_writing(data, progress), data, lock, max_payload_bytes, limits or Limits())
+        except sqlite3.OperationalError as error:  # while what it holds was read
+            lock.close()
+            raise why_not_open(data, error) from error
         except BaseException:
             lock.close()
             raise
@@ -109,6 +123,21 @@ class Store:
         for arrival in failed:
             taken.add(self._take_alone(arrival))
         return taken
+
+    def reread(self) -> Taken:
+        """Return what became of the messages in quarantine that this version can read: they are records now.
+
+        Raises:
+            DiskFull, StorageError, DatabaseDamaged: not all was looked at; what was taken in stays.
+        """
+        total, last = Taken(), 0
+        while waiting := self._intake.waiting(last, REREAD_BATCH):
+            last = waiting[-1][0]
+            for rowid, arrival in waiting:
+                # One that fails is taken back whole: it stays where it was.
+                taken, _ = self._take_batch([arrival], partial(self._intake.take_again, rowid=rowid))
+                total.add(taken)
+        return total
 
     def _take_alone(self, arrival: Arrival) -> Taken:
         """Return what became of a message that failed before: stored, else set aside, else at least noted."""
@@ -160,6 +189,10 @@ class Store:
             self._take_back_message()
             self._refuse(arrival, over, taken)
             return None
+        except FolderTrouble as trouble:
+            self._take_back_message()
+            self._leave_picture(arrival, trouble, taken)
+            return None
         except Exception as error:
             if is_of_the_station(error):
                 raise
@@ -167,6 +200,8 @@ class Store:
             return error
         self._connection.execute("RELEASE message")
         self._ledger.keep_message()
+        if arrival.stream == "thumbnail" and own.stored:
+            self._quota.end_trouble(arrival.device)
         taken.add(own)
         return None
 
@@ -179,6 +214,13 @@ class Store:
                 f"QUOTA {arrival.device}: {over}: {times} messages not accounted for, their devices keep them; "
                 f"find out what sends them, or raise quota.{over.what} in the station's settings"
             )
+
+    def _leave_picture(self, arrival: Arrival, trouble: FolderTrouble, taken: Taken) -> None:
+        """Count a picture whose folder cannot be written: nothing is accounted for, so its device keeps it."""
+        times = self._quota.count_over(trouble.device, FOLDER, arrival.received_at)
+        taken.refused += 1
+        if is_worth_an_alarm(times):
+            taken.alarms.append(f"PICTURES {trouble.device}: {trouble.what}: {times} not stored, the device keeps them")
 
     def _begin(self) -> None:
         if self._connection.in_transaction:

@@ -11,7 +11,7 @@ from edge.contract.identity import Head
 from edge.contract.times import FIRST_S, LAST_S
 from station.store.ledger import Ledger
 from station.store.message import Arrival, Picture, Unreadable
-from station.store.picture import write_picture
+from station.store.picture import FolderTrouble, is_of_one_folder, is_of_the_machine, is_there, write_picture
 from station.store.quarantine import Aside
 from station.store.taken import Taken
 
@@ -51,9 +51,13 @@ class Album:
         key = (arrival.device, picture.epoch, picture.seq)
         taken.devices.add(arrival.device)
         self._ledger.touch(arrival.device, picture.epoch, arrival.received_at).thumbnails.add(picture.seq)
-        stored = self._one("SELECT sha256 FROM thumbnails", *key)
+        stored = self._one("SELECT sha256, path, bytes FROM thumbnails", *key)
         if stored is not None and stored[0] == picture.sha256:
-            taken.known += 1
+            if is_there(self._data / stored[1], stored[2]):
+                taken.known += 1
+            else:  # deleted, or cut off: sent again it is there again
+                self._keep_picture(arrival, picture, picture.captured_at or datetime.fromtimestamp(0, UTC))
+                taken.stored += 1
             return
         reading = self._one("SELECT captured_s, thumbnail_sha256 FROM readings", *key)
         if reading is not None and reading[1] != picture.sha256:
@@ -70,12 +74,19 @@ class Album:
 
     def _keep_picture(self, arrival: Arrival, picture: Picture, taken_at: datetime) -> None:
         place = Path("thumbnails", arrival.device, f"{taken_at:%Y-%m}", f"{picture.epoch[:8]}-{picture.seq}.jpg")
-        path, new = write_picture(self._data, place, picture.jpeg)
+        try:
+            path, new = write_picture(self._data, place, picture.jpeg)
+        except OSError as error:
+            if not is_of_one_folder(self._data, error):
+                raise
+            folder = self._data / "thumbnails" / arrival.device
+            what = f"{folder}: its pictures cannot be stored: {error}; correct the folder, its owner and its rights"
+            raise FolderTrouble(arrival.device, what) from error
         self.written.append(path)
         if new:
             self.made.append(path)
         self._connection.execute(
-            "INSERT INTO thumbnails VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 arrival.device,
                 picture.epoch,
@@ -88,21 +99,32 @@ class Album:
         )
 
     def check_earlier(self, arrival: Arrival, head: Head, expected: str, taken: Taken) -> None:
-        """Set aside a picture that came before its reading and is not the one that the reading describes."""
+        """Set aside a picture that came before its reading and is not the one that the reading describes.
+
+        Neither a file that is gone or unreadable nor a folder that cannot be written holds up the reading.
+        """
         key = (arrival.device, head.epoch, head.seq)
         earlier = self._one("SELECT path, sha256 FROM thumbnails", *key)
         if earlier is None or earlier[1] == expected:
             return
         try:
             jpeg = (self._data / earlier[0]).read_bytes()
-        except FileNotFoundError:
-            jpeg = b""  # removed by hand: no reason to hold up the reading
+        except OSError as error:
+            if is_of_the_machine(error):
+                raise
+            jpeg = b""
         self._connection.execute("DELETE FROM thumbnails WHERE device = ? AND epoch = ? AND seq = ?", key)
         self._mismatch(arrival, head.epoch, head.seq, earlier[1], jpeg, expected, taken)
-        right = self._aside.release_conflict(*key, "thumbnail", expected)
-        if right is not None:
+        right = self._aside.find_conflict(*key, "thumbnail", expected)
+        if right is None:
+            return
+        try:
             picture = Picture(head.epoch, head.seq, expected, right, None)
             self._keep_picture(arrival, picture, datetime.fromtimestamp(arrival.received_at, UTC))
+        except FolderTrouble as trouble:
+            taken.alarms.append(f"PICTURES {arrival.device}: {trouble.what}; it stays in the table conflicts")
+            return
+        self._aside.release_conflict(*key, "thumbnail", expected, len(right))
 
     def _mismatch(
         self, arrival: Arrival, epoch: str, seq: int, digest: str, jpeg: bytes, expected: str | None, taken: Taken

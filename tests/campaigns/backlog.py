@@ -29,6 +29,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config.tree import Outbox as OutboxSettings
 from edge.outbox.outbox import Outbox
+from station.store.body import unpack_body
 from tests.campaigns.campaign import Fault, Line, main
 from tests.campaigns.synthetic import DEVICE, make_reading
 from tests.harness.child import Child
@@ -80,7 +81,7 @@ class FleetRig(Rig):
         """Return what a station has more, less or otherwise than the device, in words."""
         held = {(epoch, seq): digest for (_, epoch, seq), (digest, _) in self.appended().items()}
         rows = query(data / "station.db", "SELECT epoch, seq, body FROM records")
-        there = {(epoch, seq): hashlib.sha256(body).hexdigest() for epoch, seq, body in rows}
+        there = {(epoch, seq): hashlib.sha256(unpack_body(body)).hexdigest() for epoch, seq, body in rows}
         found = []
         if len(rows) != len(there):
             found.append(f"{len(rows) - len(there)} doubled")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+
+from station.store.account import read_ranges, union
+from station.store.body import unpack_body
 
 _VIEWS = """
 DROP VIEW timed_readings; DROP VIEW timed_events; DROP VIEW best_correction; DROP TABLE epochs;
@@ -29,6 +33,43 @@ PRAGMA user_version=2;
 """
 
 
+_RECORDS_4 = """
+CREATE TABLE old (
+    device TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL,
+    digest TEXT NOT NULL, schema TEXT NOT NULL, body BLOB NOT NULL,
+    received_at REAL NOT NULL, replayed INTEGER NOT NULL,
+    PRIMARY KEY (device, epoch, seq)
+) WITHOUT ROWID;
+INSERT INTO old SELECT device, epoch, seq, digest, schema, unpacked(body), received_at, replayed FROM records;
+DROP TABLE records;
+ALTER TABLE old RENAME TO records;
+PRAGMA user_version=4;
+"""
+
+
+def as_version_4(connection: sqlite3.Connection) -> None:
+    """Make an open database of this version what version 4 left behind: bodies as they came."""
+    connection.create_function("unpacked", 1, unpack_body)
+    connection.executescript(_RECORDS_4)
+
+
+def as_version_3(connection: sqlite3.Connection) -> None:
+    """Make an open database of this version what version 3 left behind: what was lost counted as what came."""
+    as_version_4(connection)
+    query = "SELECT device, epoch, records, lost, thumbnails, lost_thumbnails FROM accounts"
+    for device, epoch, *row in connection.execute(query).fetchall():
+        records, lost, thumbnails, lost_thumbnails = map(read_ranges, row)
+        both = [json.dumps(list(one)) for one in (union(records, lost), union(thumbnails, lost_thumbnails))]
+        key = (device, epoch)
+        connection.execute(
+            "UPDATE accounts SET records = ?, thumbnails = ? WHERE device = ? AND epoch = ?", [*both, *key]
+        )
+    connection.executescript(
+        "ALTER TABLE accounts DROP COLUMN lost; ALTER TABLE accounts DROP COLUMN lost_thumbnails;PRAGMA user_version=3;"
+    )
+
+
 def as_version_2(connection: sqlite3.Connection) -> None:
     """Make an open database of this version what version 2 left behind."""
+    as_version_3(connection)
     connection.executescript(_VIEWS)

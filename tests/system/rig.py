@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from station.store.body import unpack_body
 from tests.harness.child import REPOSITORY, Child, python
 from tests.harness.mosquitto import Mosquitto
 
@@ -152,7 +153,7 @@ class Rig:
         appended, promised = self.appended(), self.promises()
         station = self.data / "station.db"
         stored = {
-            (device, epoch, seq): (digest, hashlib.sha256(body).hexdigest())
+            (device, epoch, seq): (digest, hashlib.sha256(unpack_body(body)).hexdigest())
             for device, epoch, seq, digest, body in query(
                 station, "SELECT device, epoch, seq, digest, body FROM records"
             )

@@ -19,6 +19,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edge.contract import jsontext
 from edge.contract.bundle.demo import DEMO_BUNDLE
 from edge.contract.status import Health, Info, Summary
+from station.store.body import unpack_body
 from station.store.picture import read_exif_identity
 from tests.harness.mosquitto import Mosquitto
 from tests.harness.waiting import wait_until
@@ -83,7 +84,7 @@ def seen_in(summary: bytes) -> int:
 def readings_of(cage: Cage) -> list[dict]:
     with closing(sqlite3.connect(cage.data / "station.db")) as database:
         rows = database.execute("SELECT body FROM records ORDER BY epoch, seq").fetchall()
-    return [record for (body,) in rows if "outcome" in (record := json.loads(body))]
+    return [record for (body,) in rows if "outcome" in (record := json.loads(unpack_body(body)))]
 
 
 def test_each_animal_is_there_with_its_parts_and_without_a_name(lab) -> None:

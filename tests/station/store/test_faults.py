@@ -14,6 +14,7 @@ import pytest
 from edge.contract.ranges import RangeSet
 from edge.errors import MessageError, StorageError
 from station.store import rows
+from station.store.body import unpack_body
 from station.store.ledger import Ledger
 from station.store.message import Arrival
 from station.store.quarantine import Aside
@@ -91,7 +92,7 @@ def durable(data: Path) -> dict[str, tuple[RangeSet, RangeSet]]:
         for epoch, seq, body in connection.execute("SELECT epoch, seq, body FROM records"):
             records, thumbnails = found.setdefault(epoch, (RangeSet(), RangeSet()))
             records.add(seq)
-            if not json.loads(body).get("thumbnail"):
+            if not json.loads(unpack_body(body)).get("thumbnail"):
                 thumbnails.add(seq)
         for epoch, seq, stream, content in connection.execute(
             "SELECT epoch, seq, stream, content FROM quarantine WHERE seq > 0"
@@ -124,7 +125,7 @@ def promised(store: Store) -> dict[str, tuple[RangeSet, RangeSet]]:
 def unkept(data: Path, messages: list[Arrival]) -> list[str]:
     """Return the messages of which neither the content nor the news of it is in the database."""
     with closing(sqlite3.connect(data / "station.db")) as connection:
-        kept = {body for (body,) in connection.execute("SELECT body FROM records")}
+        kept = {unpack_body(body) for (body,) in connection.execute("SELECT body FROM records")}
         kept |= {content for (content,) in connection.execute("SELECT content FROM conflicts")}
         kept |= {content for (content,) in connection.execute("SELECT content FROM quarantine")}
         kept |= {body for (body,) in connection.execute("SELECT body FROM device_state")}

@@ -259,7 +259,7 @@ def test_a_device_beyond_the_quota_leaves_no_trace_but_a_count(tmp_path: Path) -
         assert taken.refused == 50
         assert taken.devices == {"ghost-0", "ghost-1"}
     assert quotas(tmp_path) == [
-        "devices never heard before: devices: 50 messages not accounted for; their devices keep them"
+        "quota reached: devices never heard before: devices: 50 messages not accounted for; their devices keep them"
     ]
     assert len(query(tmp_path, "SELECT DISTINCT device FROM device_state UNION SELECT device FROM quarantine")) == 2
 
