@@ -60,6 +60,21 @@ def test_a_killed_station_is_said_to_be_offline_and_repeats_its_promise_when_it_
         wait_until(lambda: device.through() == 50)
 
 
+def test_it_says_online_only_once_the_broker_has_granted_its_subscriptions(tmp_path: Path, broker: Mosquitto) -> None:
+    """What a device sends between the two would reach nobody, though it was said that somebody listens."""
+    with StationProcess(tmp_path / "data", broker.port) as station, Device(broker.port) as device:
+        for _ in range(2):
+            wait_until(lambda: device.availability and device.availability[-1] == "online")
+            log = broker.log()
+            granted = log.rindex("Sending SUBACK to cageclock-station-lab1")
+            assert log.rindex("Received PUBLISH from cageclock-station-lab1") > granted
+            assert log.count("Received PUBLISH from cageclock-station-lab1") == 1
+            station.kill()
+            wait_until(lambda: device.availability[-1] == "offline")
+            (broker.folder / "mosquitto.log").write_text("")
+            station.start()
+
+
 def test_a_restarted_broker_is_found_again_and_hears_every_promise(tmp_path: Path, broker: Mosquitto) -> None:
     data = tmp_path / "data"
     with StationProcess(data, broker.port) as station:
