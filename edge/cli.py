@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edge.contract.service.arguments import with_file_names
 from edge.version import add_version
 
 EXIT_CODES = """\
@@ -29,7 +30,8 @@ _SETTINGS = "the device's settings (YAML)"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; what goes wrong is one line on standard error."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(with_file_names(parser, arguments))
     from edge.errors import CageclockError
 
     command: Callable[[argparse.Namespace], int] = options.run

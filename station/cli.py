@@ -13,6 +13,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from edge.contract.service.arguments import with_file_names
 from edge.errors import CageclockError, OperatorError
 from edge.version import add_version
 from station.printable import printable
@@ -31,7 +32,8 @@ class _Harmless(logging.Formatter):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; an error is one line on stderr."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(with_file_names(parser, arguments))
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Harmless("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

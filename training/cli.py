@@ -30,6 +30,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge.contract.service.arguments import with_file_names
 from edge.errors import CageclockError, OperatorError
 from edge.version import add_version
 from training.commands import age, associate, bundle, dataset, finetune, locator, power, suggest, train_report, truth
@@ -38,7 +39,8 @@ from training.commands.figures import Figures
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (see edge.errors)."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(with_file_names(parser, arguments))
     try:
         options.figures = Figures(options.figures)
         result: int = options.run(options)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from edge.errors import CameraMissing, OperatorError
-from edge.footage.folder import IMAGES, count_kinds, list_pictures
+from edge.footage.folder import IMAGES, count_kinds, list_pictures, why_absent
 from edge.footage.picture import read_image
 from edge.footage.video import Video
 from edge.vision.frame import Image
@@ -56,10 +56,11 @@ def open_pictures(path: Path, frames_per_s: float) -> Pictures:
     Raises:
         CameraMissing: there is nothing at the path, or no picture in it.
     """
+    absent = why_absent(path)
+    if absent:
+        raise CameraMissing(f"{path} {absent}; name a folder of images or a video file")
     if path.is_dir():
         return FolderPictures(path, frames_per_s)
-    if not path.exists():
-        raise CameraMissing(f"{path} does not exist; name a folder of images or a video file")
     return VideoPictures(path, frames_per_s)
 
 

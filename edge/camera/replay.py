@@ -16,7 +16,8 @@ from edge.contract.base import Scalar
 from edge.contract.reading import CameraState
 from edge.errors import CameraMissing, EndOfReplay, UnreadablePicture
 from edge.timing.clock import Clock
-from edge.vision.frame import Frame
+from edge.vision.frame import Frame, Image
+from edge.vision.observe import LEAST_PX
 from edge.vision.preprocess import grey_view, small_view
 
 
@@ -57,13 +58,14 @@ class ReplayCamera:
 
         Raises:
             EndOfReplay: none is left and the replay does not loop.
-            UnreadablePicture: this one cannot be read; the next capture goes on behind it.
+            UnreadablePicture: this one cannot be read, or is too small to measure anything; the next capture goes on
+                behind it.
         """
         self.open()
         assert self._pictures is not None
         shown = self._shown = self._advance(self._pictures)
         try:
-            main = shown.read()
+            main = _measurable(shown)
         except UnreadablePicture:
             self._unreadable += 1
             raise
@@ -132,3 +134,13 @@ class ReplayCamera:
         notes += [f"passed over: {pictures.passed_over}"] if pictures.passed_over else []
         notes += [pictures.shortfall] if pictures.shortfall else []
         return "".join(f"; {one}" for one in notes)
+
+
+def _measurable(stored: Stored) -> Image:
+    main = stored.read()
+    height, width = main.shape[:2]
+    if min(height, width) < LEAST_PX:
+        raise UnreadablePicture(
+            f"{stored.name}: expected at least {LEAST_PX} x {LEAST_PX} pixels, got {width} x {height}"
+        )
+    return main

@@ -5,7 +5,9 @@
   Most files of 16 bits a sample state none, though the sensor had fewer: then the least of 8, 10, 12, 14 and 16 bits in
   which the picture's brightest sample fits. That is a guess, and is reported: a dark picture may come out too bright.
 - Whole numbers of 32 bits: as those of 16 where they fit; else refused.
-- Floating point: 0 to 1 where nothing is above 1, else as whole numbers; below 0, above 65,535 or no number: refused.
+- Floating point: 0 to 1 where no more than one sample in a thousand is above 1, else the least of the depths above in
+  which all but as many fit. What is brighter (a hot pixel) becomes white, and is counted in what is reported. Below 0,
+  above 65,535 or no number: refused.
 - Colour of 16 bits a sample: the upper 8. Where these are below 64 throughout, it may be 14 bits or fewer in 16, and
   the lower ones are out of Pillow's reach: refused.
 """
@@ -23,6 +25,8 @@ from PIL import Image as Pillow
 from edge.vision.frame import Image
 
 DEPTHS = (8, 10, 12, 14, 16)
+_SPIKES = 0.001
+"""So many of a picture's samples may be brighter than its scale: defects of a sensor, of which 0.1% are a bad one's."""
 _BITS, _PHOTOMETRIC = 258, 262
 
 
@@ -107,10 +111,12 @@ def _of_floats(samples: NDArray[np.floating]) -> tuple[Image, str]:
         raise Unscaled(
             f"expected floating point from 0 to 1 (or to 65535), got {least:g} to {most:g}; save it with 8 or 16 bits"
         )
-    bits = next(depth for depth in (0, *DEPTHS) if most <= max(1, (1 << depth) - 1))
-    full = max(1, (1 << bits) - 1)
-    levels = np.round(samples * (255 / full)).astype(np.uint8)
-    return _three(levels), f"floating point from 0 to {full}" if most else ""
+    usual = float(np.quantile(samples, 1 - _SPIKES, method="higher"))
+    full = next(full for full in (1, *((1 << depth) - 1 for depth in DEPTHS)) if usual <= full)
+    spikes = int(np.count_nonzero(samples > full))
+    levels = np.round(np.minimum(samples, full) * (255 / full)).astype(np.uint8)
+    white = f", {spikes} brighter samples made white" if spikes else ""
+    return _three(levels), f"floating point from 0 to {full}{white}" if most else ""
 
 
 def _three(levels: Image) -> Image:

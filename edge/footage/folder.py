@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections import Counter
@@ -58,6 +59,20 @@ def list_pictures(folder: Path) -> PictureFolder:
         else:
             passed_over[kind] += 1
     return PictureFolder(tuple(files), passed_over)
+
+
+def why_absent(path: Path) -> str:
+    """Return why nothing can be read at a path, as text that follows its name; empty where there is something."""
+    try:
+        os.stat(path)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return "is a link that leads back to itself" if os.path.islink(path) else "lies behind a link to itself"
+        if isinstance(error, FileNotFoundError):
+            link = os.path.islink(path)
+            return f"is a link to {os.readlink(path)}, which does not exist" if link else "does not exist"
+        return f"cannot be looked at: {error.strerror}"
+    return ""
 
 
 def natural_order(path: Path) -> tuple[tuple[tuple[int, int, str], ...], str]:

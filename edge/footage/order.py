@@ -22,14 +22,15 @@ class FrameOrder:
         self._waiting: list[Stamp] = []
         self._stretch = 0
         self._newest_dts: int | None = None
-        self._begun = False
+        self.begun = False
+        """Whether frames can be made from what goes in."""
         self._open = 0
         self._refused = 0
 
     def sent(self, pts: int | None, dts: int | None, begins: bool) -> None:
         """Note a packet. begins: frames can be made from it on; before it, a recording cut in the middle shows none."""
-        self._begun = self._begun or begins
-        if not self._begun:
+        self.begun = self.begun or begins
+        if not self.begun:
             return
         self._open += 1
         if dts is not None:
@@ -41,7 +42,7 @@ class FrameOrder:
 
     def refused(self, pts: int | None) -> None:
         """Note that the decoder refused the packet sent last; one with a time is found missing by it."""
-        if self._begun and pts is None:
+        if self.begun and pts is None:
             self._refused += 1
 
     def came(self, pts: int | None, field_pairs: bool) -> list[int | None]:
@@ -50,7 +51,7 @@ class FrameOrder:
         field_pairs: the frame is interlaced; a time in between is that of its second field, which comes in a packet of
             its own.
         """
-        self._begun = True
+        self.begun = True
         self._open -= 1
         lost: list[int | None] = []
         at = self._place(pts)

@@ -7,12 +7,16 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 
 from edge.errors import UnreadablePicture
 from edge.footage.depth import StoredSamples, Unscaled, eight_bits
+from edge.footage.folder import why_absent
+from edge.footage.jpeg_end import ends_early
 from edge.footage.turn import UPRIGHT, turn_of_exif
 from edge.vision.frame import Image
 
@@ -53,13 +57,16 @@ def read_picture(path: Path) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the same text comes as an error where it matters
-            if path.exists() and not path.is_file():  # opening a pipe would wait for a writer for ever
+            absent = why_absent(path)
+            if absent:
+                raise UnreadablePicture(f"{path} {absent}; expected an image")
+            if not path.is_file():  # opening a pipe would wait for a writer for ever
                 raise _Refused("expected a whole image file, got something else (a folder, a pipe or a device)")
             # From an open file, because Pillow maps a named one and then does not turn an uncompressed TIFF.
             with path.open("rb") as file, Pillow.open(file, formats=_formats()) as picture:
-                return _read(picture)
-    except FileNotFoundError as error:
-        raise UnreadablePicture(f"{path}: expected an image, there is no such file") from error
+                return _read(picture, file)
+    except UnreadablePicture:
+        raise
     except UnidentifiedImageError as error:
         raise UnreadablePicture(f"{path}: expected a whole image (PNG, JPEG, TIFF, ...), got {_look(path)}") from error
     except _Refused as refused:
@@ -73,7 +80,7 @@ class _Refused(Exception):
     """A whole picture that is not looked at, and why."""
 
 
-def _read(picture: Pillow.Image) -> Picture:
+def _read(picture: Pillow.Image, file: BinaryIO) -> Picture:
     width, height = picture.size
     if width * height > MOST_PIXELS:
         most = MOST_PIXELS // 1_000_000
@@ -81,6 +88,10 @@ def _read(picture: Pillow.Image) -> Picture:
     _check_pages(picture)
     stored = StoredSamples.of(picture)
     picture.load()
+    if picture.format in ("JPEG", "MPO"):
+        file.seek(0)
+        if ends_early(file.read(), np.asarray(picture)):
+            raise _Refused("expected a whole image, got a JPEG whose coded pixels end before its last row")
     # A TIFF is turned by Pillow itself while it loads, and up to Pillow 9 reports afterwards that it is not.
     turn = UPRIGHT if picture.format == "TIFF" else turn_of_exif(picture.getexif().get(_ORIENTATION))
     try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from edge.errors import OperatorError
-from edge.footage.folder import IMAGES, VIDEOS, count_kinds, list_pictures
+from edge.footage.folder import IMAGES, VIDEOS, count_kinds, list_pictures, why_absent
 from edge.footage.picture import read_picture
 from edge.footage.video import Video
 from edge.vision.frame import Image
@@ -121,15 +121,17 @@ def assign_csvs(sources: Sequence[Path], out: Path, every: int = 1) -> list[Sour
     """Return what to look at, each with its CSV: all pictures in one, each video in its own.
 
     A folder stands for its pictures in natural order. `out` is the CSV of pictures or of one video; an existing folder
-    takes `<video>.csv` of one video; several videos need a folder, which is made.
+    takes `<video>.csv` of one video; several videos need a folder, which is made. Videos of one stem (a.mp4, a.mkv)
+    have their whole names in those of their CSVs: a.mp4.csv, a.mkv.csv.
 
     Raises:
         OperatorError: a source is missing or nothing that can be looked at, pictures and videos are mixed, or `out`
             does not suit them.
     """
     for source in sources:
-        if not os.path.exists(source):  # unlike Path's, it has an answer for what may not be looked at, too
-            raise OperatorError(f"{source} does not exist; name pictures, folders of pictures or videos")
+        absent = why_absent(source)
+        if absent:
+            raise OperatorError(f"{source} {absent}; name pictures, folders of pictures or videos")
     videos = [source for source in sources if source.suffix.lower() in VIDEOS and not os.path.isdir(source)]
     if videos and len(videos) < len(sources):
         other = next(source for source in sources if source not in videos)
@@ -177,15 +179,15 @@ def _outputs(videos: list[Path], out: Path) -> list[Path]:
         raise OperatorError(
             f"--dlc-csv: expected a folder, as {len(videos)} videos make a CSV each, got the file name {out}"
         )
-    first: dict[str, Path] = {}
-    for path in videos:
-        other = first.setdefault(path.stem, path)
+    stems = Counter(path.stem for path in videos)
+    outputs = [out / f"{path.stem if stems[path.stem] == 1 else path.name}.csv" for path in videos]
+    first: dict[Path, Path] = {}
+    for path, csv in zip(videos, outputs, strict=True):
+        other = first.setdefault(csv, path)
         if other is not path:
-            raise OperatorError(
-                f"{other} and {path} would both be written to {out / path.stem}.csv; rename one or call locate twice"
-            )
+            raise OperatorError(f"{other} and {path} would both be written to {csv}; rename one or call locate twice")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OperatorError(f"--dlc-csv: {out}: cannot make the folder: {error.strerror}") from error
-    return [out / f"{path.stem}.csv" for path in videos]
+    return outputs

@@ -31,8 +31,13 @@ def main_stream(container: Any) -> int:
     return int(best.index)
 
 
-def length_s(container: Any, stream: Any) -> float | None:
-    """Return how long the film is by what the file states; the container's length may be that of its sound."""
+def length_s(container: Any, stream: Any, rate: float | None) -> float | None:
+    """Return how long the film is by what the file states; the container's length may be that of its sound.
+
+    The length of an AVI is FFmpeg's estimate by the size of the file, where the header's count of frames says more.
+    """
+    if container.format.name == "avi" and stream.frames and rate:
+        return max(float(stream.duration or 0) * float(stream.time_base), float(stream.frames / rate))
     if stream.duration:
         return float(stream.duration * stream.time_base)
     if container.duration and len(container.streams) == 1:
@@ -42,11 +47,16 @@ def length_s(container: Any, stream: Any) -> float | None:
 
 def frame_count(container: Any, stream: Any, rate: float | None) -> int | None:
     """Return how many frames a player shows: those that the file counts, less those that an edit list hides."""
-    lasts_s = length_s(container, stream) or (container.duration or 0) / 1_000_000
+    lasts_s = length_s(container, stream, rate) or (container.duration or 0) / 1_000_000
     by_time = round(lasts_s * rate) if rate else 0
     if stream.frames and by_time:
         return max(1, min(int(stream.frames), by_time))
     return int(stream.frames) or by_time or None
+
+
+def numbered_by_decoding(container: Any, stream: Any) -> bool:
+    """Return whether the packets' time stamps only number them: an AVI whose frames are shown in another order."""
+    return container.format.name == "avi" and not stream.codec_context.codec.intra_only
 
 
 def shown_size(width: int, height: int, pixel: Fraction | None) -> tuple[int, int]:

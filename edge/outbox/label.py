@@ -11,7 +11,6 @@ from edge.contract.ranges import RangeSet
 from edge.contract.record import MAX_RANGES, Event, EventCode, Lost, LostRange, LostRanges
 from edge.timing.clock import Clock
 
-
 Moment = dict[str, Any]
 """The fields of a record that say when it was made."""
 

@@ -41,11 +41,10 @@ NOTED_BYTES = 4 << 20
 """A message over `max_payload_kb` is noted up to this size; what is larger the broker (MQTT 5) does not even send."""
 TAKEN_OVER = 0x8E
 ASK_AGAIN_S = 30.0
-HEARD_S = 0.5
-"""From saying `online` to subscribing: devices that hear it wait for an answer. What a copied card sends before it has
-heard it must not arrive, or two histories mix under one epoch."""
 GOODBYE_S, JOIN_S = 2.0, 5.0
 STOP_S = GOODBYE_S + JOIN_S
+LOGGED = tuple(f"{topics.ROOT}/+/{stream}" for stream in ("reading", "record"))
+"""What the station must be granted before it says `online`: a device that hears it sends, and waits for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ class Link:
         self._waiting_bytes, self._room = 0, threading.Condition()
         self._stopping = threading.Event()
         self._connections = 0
-        self._connected = self._accepted = False
+        self._connected = self._accepted = self._online = False
         self._socket_error: OSError | None = None
         self._renewed = threading.Event()
         self._complaint = ""
@@ -250,19 +249,9 @@ class Link:
         client.on_log = None  # each message would be logged; an accepted connection has no more to say
         self._connections += 1
         self._denied.clear()
-        client.publish(self._availability, b"online", qos=1, retain=True)
-        later = threading.Timer(HEARD_S, self._guarded(self._listen), (client, self._connections))
-        later.daemon = True
-        later.start()
-
-    def _listen(self, client: mqtt.Client, connection: int) -> None:
-        """Subscribe, unless the connection has ended since."""
-        if connection != self._connections or self._stopping.is_set() or not client.is_connected():
-            return
+        self._asked.clear()
+        self._online = False
         self._subscribe(client, [f"{topics.ROOT}/+/{suffix}" for suffix in (*topics.STREAMS, *STATES)])
-        self._connected = True
-        self._renewed.set()
-        LOG.info("connected to %s:%s as station %s", self._settings.host, self._settings.port, self._settings.name)
 
     def _subscribe(self, client: mqtt.Client, wanted: list[str]) -> None:
         self._ask_at_s = time.monotonic() + ASK_AGAIN_S
@@ -308,10 +297,12 @@ class Link:
             LOG.warning("connection to the broker lost: %s (trying again)", code)
 
     def _on_subscribe(
-        self, _client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: object
+        self, client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
         with self._asking:
             wanted = self._asked.pop(mid, [])
+        if not wanted:
+            return  # the answer to an earlier connection's question
         for topic, code in zip(wanted, codes, strict=False):
             self._denied.pop(topic, None)
             if code.is_failure:
@@ -322,6 +313,19 @@ class Link:
             LOG.error("%s", self._said_denied)
         elif said and not self._said_denied:
             LOG.info("the broker grants every subscription now")
+        self._listens(client)
+
+    def _listens(self, client: mqtt.Client) -> None:
+        """Say whether the station logs what is sent, now that the broker has answered its subscriptions."""
+        first, self._connected = not self._connected, True
+        if first:
+            LOG.info("connected to %s:%s as station %s", self._settings.host, self._settings.port, self._settings.name)
+            self._renewed.set()
+        online = not any(topic in self._denied for topic in LOGGED)
+        if first or online != self._online:
+            # `offline` is said too: a restored broker may keep the `online` of an earlier connection.
+            client.publish(self._availability, b"online" if online else b"offline", qos=1, retain=True)
+        self._online = online
 
     def _on_publish(self, _client: mqtt.Client, _data: object, _mid: int, code: ReasonCode, _p: object) -> None:
         if code.is_failure:

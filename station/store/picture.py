@@ -6,6 +6,7 @@ import errno
 import hashlib
 import io
 import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,8 +40,10 @@ def read_exif_identity(jpeg: bytes) -> dict[str, Any] | None:
         MessageError: the bytes are no JPEG that Pillow can open.
     """
     try:
-        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
-            text = picture.getexif().get(_IMAGE_DESCRIPTION)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a device must not write into the journal what its EXIF lacks
+            with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as picture:
+                text = picture.getexif().get(_IMAGE_DESCRIPTION)
     except MemoryError:
         raise  # the machine's, never the picture's: a device must not release what the station had no room for
     except Exception as error:  # a hostile file can raise anything in a parser

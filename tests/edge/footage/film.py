@@ -62,15 +62,19 @@ def hide_first(path: Path, frames: int, rate: int = 10) -> Path:
     return path
 
 
-def spoil(path: Path, numbers: Iterable[int]) -> Path:
-    """Overwrite the packets of these numbers, in the order of the file, with zeros."""
+def spoil(path: Path, numbers: Iterable[int], *, half: bool = False) -> Path:
+    """Overwrite the packets of these numbers, in the order of the file, with zeros; or the second half of each."""
     av = pytest.importorskip("av", reason="PyAV is not installed")
     with av.open(f"file:{path}") as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
     whole = path.read_bytes()
     for number in numbers:
-        assert whole.count(packets[number]) == 1
-        whole = whole.replace(packets[number], bytes(len(packets[number])))
+        packet = packets[number]
+        kept = len(packet) // 2 if half else 0
+        if whole.count(packet) != 1:  # MPEG-PS puts heads of its own in between
+            packet, kept = packet[-len(packet) // 4 :], 0
+        assert whole.count(packet) == 1
+        whole = whole.replace(packet, packet[:kept] + bytes(len(packet) - kept))
     path.write_bytes(whole)
     return path
 

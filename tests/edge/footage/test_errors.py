@@ -40,7 +40,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         ("none.png --dlc-csv o.csv", "none.png does not exist; name pictures, folders of pictures or videos"),
         ("a.png none.mp4 --dlc-csv o.csv", "none.mp4 does not exist"),
-        (f"{300 * 'x'}.png --dlc-csv o.csv", f"{300 * 'x'}.png does not exist"),
+        (f"{300 * 'x'}.png --dlc-csv o.csv", f"{300 * 'x'}.png cannot be looked at: File name too long"),
         (f"a.png --dlc-csv {300 * 'x'}.csv", f"{300 * 'x'}.csv: cannot write the CSV: File name too long"),
         ("empty --dlc-csv o.csv", "empty holds no images (.png, "),
         ("copy --dlc-csv o.csv", "copy holds no images"),
@@ -54,7 +54,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("film.mp4 other.mp4 --dlc-csv o.csv", "--dlc-csv: expected a folder, as 2 videos make a CSV each"),
         ("film.mp4 other.mp4 --dlc-csv a.png", "--dlc-csv: expected the name of a CSV to write, got a.png"),
         ("film.mp4 --dlc-csv other.mp4", "--dlc-csv: expected the name of a CSV to write, got other.mp4"),
-        ("film.mp4 copy/film.mp4 --dlc-csv o", "film.mp4 and copy/film.mp4 would both be written to o/film.csv"),
+        ("film.mp4 copy/film.mp4 --dlc-csv o", "film.mp4 and copy/film.mp4 would both be written to o/film.mp4.csv"),
         ("a.png --dlc-csv empty", "--dlc-csv: expected a file for the rows of all pictures, got the folder empty"),
         ("a.png --dlc-csv none/o.csv", "none/o.csv: cannot write the CSV: No such file or directory"),
         ("a.png --every 2 --dlc-csv o.csv", "--every 2: leaves out frames of a video, but the sources are pictures"),

@@ -141,3 +141,22 @@ def test_where_nothing_can_be_read_it_is_an_error(place: Path, capsys: pytest.Ca
     spoil(write_film(place / "c.avi", [NOISE, NOISE[::-1].copy()], codec="mjpeg"), [0, 1])
     assert locate("c.avi", "--dlc-csv", "c.csv") == 2
     assert not (place / "c.csv").exists()
+
+
+def test_videos_of_one_stem_have_a_csv_each(place: Path, seen: np.ndarray) -> None:
+    names = ["a.mp4", "a.mkv", "b.mp4"]
+    for name in names:
+        write_film(place / name, [seen] * 2)
+    assert locate(*names, "--dlc-csv", "o") == 0
+    assert sorted(path.name for path in (place / "o").iterdir()) == ["a.mkv.csv", "a.mp4.csv", "b.csv"]
+
+
+def test_a_name_that_looks_like_an_option_is_a_name(place: Path, seen: np.ndarray) -> None:
+    """As `*.mp4` gives them; what is an option stays one, and so does what it takes."""
+    names = ["-a.mp4", "--every.mp4", "-h.mp4", "--every=2"]
+    for name in names[:3]:
+        write_film(place / name, [seen] * 2)
+    (place / "--every=2").write_text("no film")
+    assert locate(*names, "--dlc-csv", "o") == 0
+    assert sorted(path.name for path in (place / "o").iterdir()) == ["--every.csv", "-a.csv", "-h.csv"]
+    assert list(rows(place / "o/-a.csv")) == ["0"]

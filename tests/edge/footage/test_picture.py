@@ -122,6 +122,63 @@ def test_floating_point_is_scaled(tmp_path: Path, full: float) -> None:
     assert found.depth == f"floating point from 0 to {full:.0f}"
 
 
+@pytest.mark.parametrize(("full", "spikes"), [(1.0, 1), (1.0, 6), (255.0, 5)])
+def test_a_few_spikes_do_not_set_the_scale(tmp_path: Path, full: float, spikes: int) -> None:
+    """A hot pixel made the rest black; more than one sample in a thousand are no spikes."""
+    samples = (LEVELS / 255 * full).astype(np.float32)
+    samples.ravel()[:spikes] = 60_000
+    Image.fromarray(samples).save(tmp_path / "a.tif")
+    found = read_picture(tmp_path / "a.tif")
+    assert (found.pixels[..., 0].ravel()[:spikes] == 255).all()
+    assert np.abs(found.pixels[..., 0].astype(int) - LEVELS).ravel()[spikes:].max() <= 1
+    assert found.depth == f"floating point from 0 to {full:.0f}, {spikes} brighter samples made white"
+    samples.ravel()[:7] = 60_000
+    Image.fromarray(samples).save(tmp_path / "b.tif")
+    assert read_picture(tmp_path / "b.tif").depth == "floating point from 0 to 65535"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {}, {"progressive": True}, {"restart_marker_rows": 1}, {"restart_marker_blocks": 3}, {"subsampling": 0},
+        {"subsampling": 1}, {"optimize": True}, {"quality": 20}, {"grey": True}, {"progressive": True, "grey": True},
+        {"grey": True, "restart_marker_blocks": 5}, {"progressive": True, "restart_marker_blocks": 2},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [(200, 150), (97, 33)])
+def test_a_jpeg_that_ends_early_is_refused(tmp_path: Path, how: dict[str, object], size: tuple[int, int]) -> None:
+    """With an end marker, as some programs put one behind what they have got, or with one in the middle."""
+    how = dict(how)
+    ground = np.random.default_rng(2).integers(0, 255, (size[1] // 3 + 1, size[0] // 3 + 1, 3), np.uint8)
+    picture = Image.fromarray(ground.repeat(3, axis=0).repeat(3, axis=1)[: size[1], : size[0]])
+    out = io.BytesIO()
+    (picture.convert("L") if how.pop("grey", False) else picture).save(out, "JPEG", **how)
+    whole = out.getvalue()
+    path = tmp_path / "a.jpg"
+    for behind in (b"", b"camera maker's notes\xff\xd8\xff\xd9", bytes(64)):
+        path.write_bytes(whole + behind)
+        assert read_image(path).shape == (size[1], size[0], 3)
+    begin = whole.rindex(b"\xff\xda") + 2
+    begin += whole[begin + 1]
+    for part in (0.2, 0.5, 0.9):
+        at = begin + int((len(whole) - 2 - begin) * part)
+        at -= whole[at - 1] == 0xFF
+        for behind in (b"", whole[at:]):
+            path.write_bytes(whole[:at] + b"\xff\xd9" + behind)
+            with pytest.raises(UnreadablePicture, match=r"a\.jpg: .*coded pixels end before its last row"):
+                read_image(path)
+
+
+def test_a_link_that_leads_nowhere_is_named_as_one(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to("b.png")
+    (tmp_path / "b.png").symlink_to("a.png")
+    (tmp_path / "c.png").symlink_to("gone.png")
+    with pytest.raises(UnreadablePicture, match=r"a\.png is a link that leads back to itself; expected an image"):
+        read_image(tmp_path / "a.png")
+    with pytest.raises(UnreadablePicture, match=r"c\.png is a link to gone\.png, which does not exist"):
+        read_image(tmp_path / "c.png")
+
+
 @pytest.mark.parametrize(
     ("samples", "message"),
     [
@@ -245,7 +302,7 @@ def test_what_is_no_picture_is_named_for_what_it_is(tmp_path: Path, scene: Image
         (tmp_path / "a.jpg").write_bytes(content)
         with pytest.raises(UnreadablePicture, match=f"a.jpg: expected a whole image .*{message}"):
             read_image(tmp_path / "a.jpg")
-    with pytest.raises(UnreadablePicture, match="there is no such file"):
+    with pytest.raises(UnreadablePicture, match=r"none\.jpg does not exist"):
         read_image(tmp_path / "none.jpg")
     with pytest.raises(UnreadablePicture, match="expected a whole image"):
         read_image(tmp_path)

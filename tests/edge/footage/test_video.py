@@ -25,6 +25,15 @@ def numbered(count: int, height: int = 64, width: int = 96) -> list[np.ndarray]:
     return frames
 
 
+def textured(count: int) -> list[np.ndarray]:
+    """Frames with something in each part of them, of which a part moves."""
+    ground = np.random.default_rng(3).integers(20, 120, (8, 12, 3), np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    frames = [ground.copy() for _ in range(count)]
+    for number, frame in enumerate(frames):
+        frame[20:40, 2 * number : 2 * number + 20] = 220
+    return frames
+
+
 def seen(path: Path) -> list[int | None]:
     """Return which of the numbered frames each place of the film shows, None for one that cannot be decoded."""
     found: list[int | None] = []
@@ -33,7 +42,8 @@ def seen(path: Path) -> list[int | None]:
         try:
             found.append(round((float(moment.read()[:16].mean()) - 20) / 5))
         except UnreadablePicture as error:
-            assert f"{path}: frame {place} cannot be decoded" in str(error)  # noqa: PT017 - its text is the point
+            reasons = ("cannot be decoded (", "is damaged", "builds on a damaged frame")
+            assert any(f"{path}: frame {place} {one}" in str(error) for one in reasons)  # noqa: PT017 - the point
             found.append(None)
     return found
 
@@ -125,6 +135,53 @@ def test_frames_that_build_on_each_other_keep_their_places(tmp_path: Path, endin
     if bad:  # the first packet is what all others build on
         assert any(one is not None for one in found)
         assert found[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.avi", "mjpeg"), ("a.mp4", "mpeg4"), ("b.avi", "mpeg4"), ("a.mpg", "mpeg2video"), ("a.mkv", "libx264"),
+        ("b.mp4", "libx264"), ("c.avi", "libx264"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("bad", [5, 19])
+def test_what_a_decoder_makes_up_is_no_frame(tmp_path: Path, name: str, codec: str, bad: int) -> None:
+    """Half of a packet is overwritten: the decoder fills the picture, and those behind it build on that."""
+    film = write_film(tmp_path / name, textured(36), codec=codec)
+    right = [moment.read().astype(int) for moment in Video(film, 30.0)]
+    found = []
+    for moment in Video(spoil(film, [bad], half=True), 30.0):
+        try:
+            found.append(bool(np.abs(moment.read() - right[moment.number]).mean() > 1))
+        except UnreadablePicture:
+            found.append(None)
+    assert len(found) == 36
+    assert None in found
+    assert found[0] is False, "what was there before is shown"
+    assert True not in found, "no frame is shown that is not as it was filmed"
+    if codec == "mjpeg":
+        assert found.count(None) == 1
+    if codec in ("mpeg4", "mpeg2video"):  # a whole picture comes every 12 frames
+        assert None not in found[24:]
+
+
+def test_an_avi_that_was_cut_off_says_so(tmp_path: Path) -> None:
+    """Its header still counts all frames; what is found without its index looks whole."""
+    for codec, part in (("mjpeg", 0.5), ("mpeg4", 0.9), ("libx264", 0.7)):
+        whole = write_film(tmp_path / "whole.avi", textured(40), codec=codec)
+        video = Video(whole, 30.0)
+        assert [round(moment.time_s * 10) for moment in video] == list(range(40))
+        assert video.shortfall == ""
+        cut = tmp_path / "cut.avi"
+        cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * part)])
+        video = Video(cut, 30.0)
+        moments = list(video)
+        assert 1 <= len(moments) < 40
+        assert "of the 4.0 s that the file states" in video.shortfall
+        if codec == "mjpeg":
+            with pytest.raises(UnreadablePicture, match="cut"):  # the packet in which it was cut
+                moments[-1].read()
+            assert moments[-2].read().shape == (64, 96, 3)
 
 
 def test_an_edit_list_hides_frames_without_alarm(tmp_path: Path) -> None:

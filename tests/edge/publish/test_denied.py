@@ -90,10 +90,23 @@ def test_a_station_that_may_not_listen_says_so_in_one_line_and_takes_what_it_may
     ):
         wait_until(lambda: "denies" in lab1.log())
         lines = [line for line in lab1.log().splitlines() if "denies" in line]
+        with running.Device(broker.port) as device:
+            wait_until(lambda: device.availability)
+            assert device.availability == ["offline"], "a device that heard `online` would send and wait"
     assert len(lines) == 1
     assert all(f"{topic} (Not authorized, reason 135)" in lines[0] for topic in denied)
     assert "cageclock/v1/+/record" not in lines[0]
     assert "read access" in lines[0]
+
+
+def test_a_station_that_misses_only_pictures_logs_and_is_online(tmp_path):
+    with (
+        _denying(tmp_path / "broker", "cageclock/v1/+/thumbnail") as broker,
+        running.StationProcess(tmp_path / "data", broker.port) as lab1,
+        running.Device(broker.port) as device,
+    ):
+        wait_until(lambda: "denies" in lab1.log())
+        wait_until(lambda: device.availability and device.availability[-1] == "online")
 
 
 def test_mosquittos_access_file_itself_refuses_no_subscription(tmp_path):

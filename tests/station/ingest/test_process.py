@@ -36,7 +36,7 @@ def test_what_a_device_sends_is_stored_and_promised(tmp_path: Path, broker: Mosq
     jpeg = samples.picture(2)
     with StationProcess(data, broker.port, "--mqtt-version", version) as station:
         with Device(broker.port, five=version == "5") as device:
-            wait_until(lambda: station.listens(broker))
+            wait_until(lambda: station.listens())
             device.send(arrival(samples.event(1), 1), arrival(samples.reading(2, thumbnail=jpeg), 2))
             device.send(picture_arrival(jpeg, properties=(("epoch", EPOCH), ("seq", "2"))))
             wait_until(lambda: device.promises and device.promises[-1].epochs[0].thumbnails_through == 2)
@@ -50,7 +50,7 @@ def test_a_killed_station_is_said_to_be_offline_and_repeats_its_promise_when_it_
     tmp_path: Path, broker: Mosquitto
 ) -> None:
     with StationProcess(tmp_path / "data", broker.port) as station, Device(broker.port) as device:
-        wait_until(lambda: station.listens(broker))
+        wait_until(lambda: station.listens())
         device.send(*(arrival(samples.event(seq), seq) for seq in range(1, 51)))
         wait_until(lambda: device.through() == 50)
         station.kill()
@@ -60,11 +60,26 @@ def test_a_killed_station_is_said_to_be_offline_and_repeats_its_promise_when_it_
         wait_until(lambda: device.through() == 50)
 
 
+def test_it_says_online_only_once_the_broker_has_granted_its_subscriptions(tmp_path: Path, broker: Mosquitto) -> None:
+    """What a device sends between the two would reach nobody, though it was said that somebody listens."""
+    with StationProcess(tmp_path / "data", broker.port) as station, Device(broker.port) as device:
+        for _ in range(2):
+            wait_until(lambda: device.availability and device.availability[-1] == "online")
+            log = broker.log()
+            granted = log.rindex("Sending SUBACK to cageclock-station-lab1")
+            assert log.rindex("Received PUBLISH from cageclock-station-lab1") > granted
+            assert log.count("Received PUBLISH from cageclock-station-lab1") == 1
+            station.kill()
+            wait_until(lambda: device.availability[-1] == "offline")
+            (broker.folder / "mosquitto.log").write_text("")
+            station.start()
+
+
 def test_a_restarted_broker_is_found_again_and_hears_every_promise(tmp_path: Path, broker: Mosquitto) -> None:
     data = tmp_path / "data"
     with StationProcess(data, broker.port) as station:
         with Device(broker.port) as device:
-            wait_until(lambda: station.listens(broker))
+            wait_until(lambda: station.listens())
             device.send(arrival(samples.event(1), 1))
             wait_until(lambda: device.through() == 1)
         broker.kill()
@@ -77,7 +92,7 @@ def test_a_restarted_broker_is_found_again_and_hears_every_promise(tmp_path: Pat
 
 def test_a_device_that_shows_itself_hears_the_promise_of_a_new_database(tmp_path: Path, broker: Mosquitto) -> None:
     with StationProcess(tmp_path / "data", broker.port) as station, Device(broker.port) as device:
-        wait_until(lambda: station.listens(broker))
+        wait_until(lambda: station.listens())
         device.publish("cageclock/v1/cage-1/availability", b"online", retain=True)
         wait_until(lambda: device.promises)
         assert device.promises[-1].epochs == ()
@@ -86,7 +101,7 @@ def test_a_device_that_shows_itself_hears_the_promise_of_a_new_database(tmp_path
 def test_poison_does_not_hold_up_what_is_behind_it(tmp_path: Path, broker: Mosquitto) -> None:
     data = tmp_path / "data"
     with StationProcess(data, broker.port) as station, Device(broker.port) as device:
-        wait_until(lambda: station.listens(broker))
+        wait_until(lambda: station.listens())
         for number in range(200):
             device.send(Arrival("cage-1", "reading", b"poison %d" % number, 0.0))
         device.send(arrival(samples.reading(1), 1), retain=True)
@@ -106,7 +121,7 @@ def test_a_retained_picture_with_a_number_of_49_digits_ends_no_station(tmp_path:
         device.send(picture_arrival(samples.picture(1), properties=huge), retain=True)
         device.send(arrival(samples.lost(1, 2**53 - 1, of_epoch="f" * 32), 3), retain=True)
         for start in range(2):
-            wait_until(lambda: station.listens(broker))
+            wait_until(lambda: station.listens())
             device.send(arrival(samples.event(start + 1), start + 1))
             wait_until(lambda seq=start + 1: rows(data, f"SELECT seq FROM records WHERE seq = {seq}"))
             wait_until(lambda: rows(data, "SELECT seq FROM quarantine WHERE stream = 'thumbnail'"))
@@ -119,7 +134,7 @@ def test_a_retained_picture_with_a_number_of_49_digits_ends_no_station(tmp_path:
 
 def test_a_second_station_with_the_same_folder_ends_with_one_clear_line(tmp_path: Path, broker: Mosquitto) -> None:
     with StationProcess(tmp_path / "data", broker.port) as first:
-        wait_until(lambda: first.listens(broker))
+        wait_until(lambda: first.listens())
         with StationProcess(tmp_path / "data", broker.port) as second:
             assert second.ended() == 2
         assert "another cageclock-station run uses this folder" in first.log()
@@ -166,7 +181,7 @@ def test_a_denied_promise_is_named_with_what_to_allow(tmp_path: Path) -> None:
         with StationProcess(tmp_path / "data", broker.port) as station:
             wait_until(lambda: "the devices release nothing" in station.log())
             assert "cageclock/v1/+/committed/lab1" in station.log()
-            wait_until(lambda: station.listens(broker))
+            wait_until(lambda: station.listens())
             with Device(broker.port) as device:
                 device.send(arrival(samples.event(1), 1))
                 wait_until(lambda: rows(tmp_path / "data", "SELECT seq FROM records") == [(1,)])

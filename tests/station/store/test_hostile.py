@@ -129,6 +129,15 @@ def test_a_picture_with_a_strange_date_is_kept_under_the_day_that_it_came(
     assert path.startswith("thumbnails/cage-1/2027-01/")
 
 
+def test_damaged_exif_says_nothing_in_the_journal(store: Store, recwarn: pytest.WarningsRecorder) -> None:
+    """Pillow warns of each, in two lines: a device could fill the journal."""
+    whole = exif()
+    begin = whole.index(b"Exif\0\0") + 6
+    for at in range(begin, begin + 40):
+        store.take([picture_arrival(whole[:at] + b"\xff\xfe\xfd" + whole[at + 3 :])])
+    assert [str(one.message) for one in recwarn] == []
+
+
 def test_two_numbers_among_the_user_properties_are_none(store: Store) -> None:
     twice = picture_arrival(bare_picture(), properties=(("epoch", EPOCH), ("seq", "1"), ("seq", "2")))
     assert store.take([twice]).quarantined == 1
