@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_status(commands)
     _add_devices(commands)
+    _add_cards(commands)
     add_version(parser)
     return parser
 
@@ -156,6 +157,12 @@ def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         if name != "reinstate":
             action.add_argument("--reason", default="", help="why, for whoever reads it later")
         action.set_defaults(command=_devices, action=name)
+
+
+def _add_cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from station.provision.arguments import add_commands
+
+    add_commands(commands, _EXIT_CODES)
 
 
 def _run(options: argparse.Namespace) -> int:
