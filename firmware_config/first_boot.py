@@ -79,7 +79,12 @@ class FirstBoot:
 def main(arguments: list[str]) -> int:
     """Run one of the two commands and return the exit code."""
     if arguments == ["begin"]:
-        return begin()
+        try:
+            return begin()
+        except Failed as error:
+            work = FirstBoot({}, [f"  begin: FAILED: {error}"])
+            report(work, "FAILED", error.advice)
+            return 2
     if arguments == ["run"]:
         return run()
     print(f"usage: {sys.argv[0]} begin | run", file=sys.stderr)
@@ -93,6 +98,9 @@ def begin() -> int:
     shutil.copyfile(BOOT / "cageclock" / UNIT, Path("/etc/systemd/system") / UNIT)
     # The card was written anew: what an earlier one brought to its end counts no longer.
     DONE.unlink(missing_ok=True)
+    work = FirstBoot({})
+    work.lines.append(f"  card: {check_card(work)}")
+    report(work, "BEGUN", "wait some minutes; if it stays like this, restart the device")
     call(["systemctl", "enable", UNIT])
     if running():
         call(["systemctl", "daemon-reload"])

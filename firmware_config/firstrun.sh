@@ -31,6 +31,7 @@ fi
 for group in adm sudo video netdev systemd-journal; do
     usermod -aG "${group}" "${user}"
 done
+mkdir -p /etc/sudoers.d
 echo "${user} ALL=(ALL) NOPASSWD:ALL" >/etc/sudoers.d/010_cageclock
 chmod 440 /etc/sudoers.d/010_cageclock
 home=$(getent passwd "${user}" | cut -d: -f6)

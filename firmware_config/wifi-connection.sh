@@ -2,7 +2,7 @@
 # Wi-Fi: NetworkManager's own file, root's alone. An image without a country keeps the radio off until somebody sets it;
 # the country itself stands in cmdline.txt.
 connection=/etc/NetworkManager/system-connections/cageclock.nmconnection
-install -m 600 /dev/null "${connection}"
+install -D -m 600 /dev/null "${connection}"
 cat >"${connection}" <<'WIFI'
 [connection]
 id=cageclock
