@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need first.
-.PHONY: help campaigns demo test test-busy quick broker docs dist test-rig test-rig-camera test-trixie check unit bench demo-env \
+.PHONY: help campaigns demo test test-busy quick broker card-tools docs dist test-rig test-rig-camera test-trixie check unit bench demo-env \
 	test-env bench-env release-env oldest-env clean train-report \
 	train-report-full
 
@@ -27,10 +27,10 @@ demo: demo-env
 WORKERS ?= 2
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: broker test-env oldest-env check
+test: broker card-tools test-env oldest-env check
 	@.venv/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
-test-busy: broker test-env oldest-env
+test-busy: broker card-tools test-env oldest-env
 	@sh tools/busy.sh 8 .venv/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 # What the tests need from the system, looked for before anything is installed.
@@ -52,6 +52,9 @@ dist: release-env
 	@.venv/bin/python -m build -q --outdir dist .
 	@sh tools/sbom.sh
 	@cd dist && sha256sum *.whl *.tar.gz sbom.cdx.json > SHA256SUMS && cat SHA256SUMS
+
+card-tools:
+	@sh tools/card_tools.sh
 
 test-rig: test-env
 	@bash tests/rig/build.sh container

@@ -72,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_devices(commands)
     _add_upkeep(commands)
+    _add_cards(commands)
     add_version(parser)
     return parser
 
@@ -173,6 +174,12 @@ def _upkeep(options: argparse.Namespace) -> int:
 
     code: int = getattr(upkeep_commands, options.action)(options)
     return code
+
+
+def _add_cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    from station.provision.arguments import add_commands
+
+    add_commands(commands, _EXIT_CODES)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -28,12 +28,14 @@ _NO_ENCRYPTION = serialization.NoEncryption()
 class Authority:
     """Makes `ca.pem`, and per name `<name>.pem` with `<name>.key`, in one folder."""
 
-    def __init__(self, folder: Path, *, key_usage: bool = True) -> None:
+    def __init__(self, folder: Path, *, key_usage: bool = True, ends_at: datetime | None = None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lab authority")])
-        own = self._builder(self._name, self._key).add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        own = self._builder(self._name, self._key, ends_at).add_extension(
+            x509.BasicConstraints(ca=True, path_length=0), True
+        )
         if key_usage:  # some clients refuse an authority without it
             own = own.add_extension(_SIGNS, True)
         self.ca = folder / "ca.pem"
@@ -53,6 +55,14 @@ class Authority:
             key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, _NO_ENCRYPTION)
         )
         return str(certificate), str(key_file)
+
+    def keep_key(self) -> Path:
+        """Write the authority's own key as `ca.key`, for a program that signs with it, and return its path."""
+        path = self.folder / "ca.key"
+        path.write_bytes(
+            self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, _NO_ENCRYPTION)
+        )
+        return path
 
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, ends_at: datetime | None = None

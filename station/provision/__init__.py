@@ -1,0 +1,1 @@
+"""From a flashed card to a device: what `cageclock-station provision` writes onto the boot partition, and how."""

@@ -1,0 +1,1 @@
+"""The printed card that measures the scale of a picture."""
