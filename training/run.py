@@ -33,10 +33,10 @@ REPORT, EVALUATED = "report.json", "evaluated.json"
 """The figures, and the digest of the network that they speak of."""
 PREDICTIONS: Final = "predictions.csv"
 
-_MADE_BY: Final = {
+_MADE_BY: Final[dict[str, tuple[str, ...]]] = {
     DATA: ("data", "simulate"),
-    CROPS: ("crops", "simulate` or `cageclock-train crops DATASET"),
-    CROP_TABLE: ("crops", "simulate` or `cageclock-train crops DATASET"),
+    CROPS: ("file of crops", "simulate", "crops DATASET"),
+    CROP_TABLE: ("table of crops", "simulate", "crops DATASET"),
     CENTRES: ("first stage of a locator", "locator"),
     CENTRES_SPEC: ("first stage of a locator", "locator"),
     PARTS: ("second stage of a locator", "locator"),
@@ -89,8 +89,9 @@ class Run:
         """
         path = self.path(name)
         if not path.exists():
-            what, command = _MADE_BY.get(name, ("such file", ""))
-            advice = f"run `cageclock-train {command} --out {self}` first" if command else "run the steps before this"
+            what, *commands = _MADE_BY.get(name, ("such file",))
+            ways = " or ".join(f"`cageclock-train {command} --out {self}`" for command in commands)
+            advice = f"run {ways} first" if ways else "run the steps before this"
             raise OperatorError(f"{path}: there is no {what}; {advice}")
         return path
 

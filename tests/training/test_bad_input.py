@@ -31,7 +31,10 @@ def test_a_number_out_of_range_is_named(tmp_path: Path, name: str, option: str, 
 
 @pytest.mark.parametrize("name", ["fit", "quantise", "evaluate", "bundle"])
 def test_a_step_without_the_one_before_it_says_which(tmp_path: Path, name: str) -> None:
-    assert f"run `cageclock-train simulate --out {tmp_path}`" in said(name, "--out", tmp_path)
+    """Both ways to get crops are named: simulated animals, and a dataset of one's own."""
+    line = said(name, "--out", tmp_path)
+    ways = f"`cageclock-train simulate --out {tmp_path}` or `cageclock-train crops DATASET --out {tmp_path}`"
+    assert line == f"cageclock-train: {tmp_path / 'crops.csv'}: there is no table of crops; run {ways} first"
 
 
 def test_data_of_something_else_is_said(tmp_path: Path) -> None:

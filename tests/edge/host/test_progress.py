@@ -64,6 +64,11 @@ def test_elsewhere_a_line_is_written_now_and_then(capsys: pytest.CaptureFixture[
     ]
 
 
+def test_work_that_is_quick_still_leaves_its_last_line_in_a_log(capsys: pytest.CaptureFixture[str]) -> None:
+    assert list(progress(range(2), 2, "parts")) == [0, 1]
+    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == ["parts: 2/2"]
+
+
 def test_a_command_in_a_pipeline_can_ask_for_silence(capsys: pytest.CaptureFixture[str]) -> None:
     assert list(progress(slowly(3), 3, "film.mp4", line_s=None)) == [0, 1, 2]
     assert capsys.readouterr().err == ""

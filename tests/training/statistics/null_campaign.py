@@ -1,6 +1,6 @@
 """Phenotypes that have nothing to do with the gap but by age: how many does `associate` call significant at 5%?
 
-    python -m tests.training.statistics.null_campaign [--phenotypes 10000] [--seed 1]
+    python -m tests.training.statistics.null_campaign [--phenotypes 10000] [--seed 1] [--over-time]
 
 prints the table of docs/associations.md: for linear models by the design that the product makes and least squares over
 many phenotypes at once (test_null.py holds that these are the product's own p values), for the other models by the
@@ -146,6 +146,51 @@ def cohort(truth: Truth, animals: int, rng: np.random.Generator, exams: int = 1)
     return Cohort("null", readings, table, "null.csv", exams > 1, 0, [])
 
 
+def over_time(truth: Truth, animals: int, rng: np.random.Generator, exams: int = 6, slopes: float = 1.0) -> Cohort:
+    """Return a cohort of animals examined over 400 days, whose gap and phenotype p drift at rates of their own.
+
+    slopes: SD of the animals' rates, of the animals' level in 200 days; nothing of p goes with the gap.
+    """
+    first = rng.uniform(YOUNGEST, OLDEST - 400, animals)
+    rows = np.repeat(np.arange(animals), exams)
+    age = first[rows] + np.tile(np.linspace(0, 400, exams), animals)
+    years = (np.tile(np.linspace(-200, 200, exams), animals)) / 200
+
+    def own() -> Floats:
+        level, rate, noise = rng.normal(size=animals), slopes * rng.normal(size=animals), rng.normal(size=len(age))
+        found: Floats = truth.spread(age) * (level[rows] + years * rate[rows] + 0.6 * noise)
+        return found
+
+    table = pd.DataFrame(
+        {
+            "subject": [f"a{number:03d}" for number in rows],
+            "cage": "",
+            "sex": np.array(["F", "M"])[rows % 2],
+            "age_days": age,
+            "gap_days": _gap(TRUTHS[truth.name][0], age) + 60 * own(),
+            "p": truth.mean(age) + own(),
+        }
+    )
+    readings = table[["subject", "cage", "sex", "age_days", "gap_days"]]
+    return Cohort("null", readings, table, "null.csv", True, 0, [])
+
+
+OVER_TIME = tuple((uneven, animals) for uneven in (False, True) for animals in (8, 12, 20, 30))
+"""Rows of the campaign over time: does the spread grow with age, and how many animals."""
+
+
+def false_positives_over_time(uneven: bool, animals: int, count: int, seed: int, slopes: float = 1.0) -> float:
+    """Return the share of null studies over time with p < 0.05, by the product itself."""
+    rng = np.random.default_rng([seed, animals, 11])
+    gc.freeze()
+    plan = AnalysisPlan(continuous=("p",))
+    found = [
+        associate(over_time(Truth("plateau", uneven), animals, rng, slopes=slopes), plan, 60.0)[0].effect.p
+        for _ in range(count)
+    ]
+    return float((np.array(found) < 0.05).mean())
+
+
 KINDS: dict[str, tuple[AnalysisPlan, int]] = {
     "linear": (AnalysisPlan(continuous=("p",)), 1),
     "binary": (AnalysisPlan(binary=("b",)), 1),
@@ -175,12 +220,25 @@ def false_positives_of(kind: str, truth: Truth, animals: int, studies: int, seed
     return float((np.array(found) < 0.05).mean())
 
 
+def _print_over_time(count: int, seed: int) -> None:
+    print(
+        f"{count} studies a row\n\n| animals | spread | own slopes | none |\n| ---: | --- | ---: | ---: |", flush=True
+    )
+    for uneven, animals in OVER_TIME:
+        rates = [false_positives_over_time(uneven, animals, count, seed, slopes) for slopes in (1.0, 0.0)]
+        print(f"| {animals} | {'grows' if uneven else 'even'} | {rates[0]:.1%} | {rates[1]:.1%} |", flush=True)
+
+
 def main() -> None:
     """Print the whole campaign."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--phenotypes", type=int, default=10_000, help="a cell of the table (default 10000)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--over-time", action="store_true", help="only the table of examinations over time")
     chosen = parser.parse_args()
+    if chosen.over_time:
+        _print_over_time(max(20, chosen.phenotypes // 10), chosen.seed)
+        return
     print("| truth | spread | animals | line, usual errors | line, HC3 | spline, usual errors | spline, HC3 |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |", flush=True)
     ways: list[tuple[AgeTerm, bool]] = [("linear", False), ("linear", True), ("spline", False), ("spline", True)]

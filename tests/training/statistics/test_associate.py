@@ -118,7 +118,7 @@ def test_several_examinations_make_a_mixed_model(study: tuple[Path, Path, Path],
     exams.to_csv(tmp_path / "exams.csv", index=False)
     associate_files(tmp_path / "out", predictions, tmp_path / "exams.csv", AnalysisPlan(continuous=("frailty",)))
     row = json.loads((tmp_path / "out" / "report.json").read_text())["associations"][0]
-    assert row["method"] == "mixed (animal)"
+    assert row["method"] == "mixed (animal), errors by animal (CR2, Satterthwaite)"
     assert row["estimate"] > 0
 
 
