@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import threading
 
@@ -14,6 +13,7 @@ from edge.outbox.delivery import Delivery
 from tests.edge.outbox.conftest import make_reading
 from tests.edge.publish import lab
 from tests.harness.mosquitto import Mosquitto
+from tests.harness.relay import Relay, end
 from tests.harness.waiting import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(2400)]
@@ -21,7 +21,7 @@ SWALLOWED_WITHIN_S = 900.0
 """Six connections, each given up after the keep-alive of 5 s and a pause: a minute or so on an idle machine."""
 
 
-class Narrow:
+class Narrow(Relay):
     """A relay to a broker. While `narrow`, a connection that has carried too much upwards carries nothing more.
 
     ends_after_s: so long after that the connection is closed, as a broker does that hears nothing (None: the real one's
@@ -29,52 +29,21 @@ class Narrow:
     """
 
     def __init__(self, port: int, limit_bytes: int, ends_after_s: float | None = None) -> None:
-        self._ends_after_s = ends_after_s
-        self._target, self._limit_bytes = port, limit_bytes
+        self._limit_bytes, self._ends_after_s = limit_bytes, ends_after_s
         self.narrow = True
         self.swallowed = 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._open: list[socket.socket] = [self._listener]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(port)
 
-    def close(self) -> None:
-        for each in self._open:
-            with contextlib.suppress(OSError):  # closing alone wakes no thread that waits in it
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-                self._open.append(near)
-                far = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:
-                return
-            self._open.append(far)
-            for source, sink, upward in ((near, far, True), (far, near, False)):
-                threading.Thread(target=self._pump, args=(source, sink, upward), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket, upward: bool) -> None:
+    def pump(self, source: socket.socket, sink: socket.socket, upward: bool) -> None:
         blocked = False
-        try:
-            while data := source.recv(65536):
-                if upward and self.narrow and not blocked and len(data) > self._limit_bytes:
-                    blocked = True
-                    self.swallowed += 1
-                    if self._ends_after_s is not None:
-                        threading.Timer(self._ends_after_s, _end, [sink]).start()
-                if not blocked:
-                    sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
-
-
-def _end(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # it has ended already
-        connection.shutdown(socket.SHUT_RDWR)
+        while data := source.recv(65536):
+            if upward and self.narrow and not blocked and len(data) > self._limit_bytes:
+                blocked = True
+                self.swallowed += 1
+                if self._ends_after_s is not None:
+                    threading.Timer(self._ends_after_s, end, [sink]).start()
+            if not blocked:
+                sink.sendall(data)
 
 
 def test_a_record_that_a_bad_network_swallows_is_kept_and_arrives_when_it_is_better(tmp_path):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from edge.config.tree import Mqtt
 from edge.publish.connection import Link
 from tests.campaigns.backlog import FleetRig
 from tests.harness.mosquitto import Mosquitto
+from tests.harness.relay import Relay
 from tests.harness.waiting import wait_until
 from tests.system.rig import query
 
@@ -23,48 +22,23 @@ BACK_WITHIN_S = 400.0
 """Ten times the keep-alive and a half, with the longest pause between two tries."""
 
 
-class Twister:
+class Twister(Relay):
     """A relay to a broker. `mute`: what the broker says is swallowed; `twist`: the next PUBACK gets the reason 0x95."""
 
     def __init__(self, port: int) -> None:
-        self._target, self.mute, self.twist, self.twisted, self.swallowed = port, False, False, 0, 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._open: list[socket.socket] = [self._listener]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self.mute, self.twist, self.twisted, self.swallowed = False, False, 0, 0
+        super().__init__(port)
 
-    def close(self) -> None:
-        for each in self._open:
-            with contextlib.suppress(OSError):  # closing alone wakes no thread that waits in it
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-                self._open.append(near)
-                far = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:
-                return
-            self._open.append(far)
-            for source, sink, answers in ((near, far, False), (far, near, True)):
-                threading.Thread(target=self._pump, args=(source, sink, answers), daemon=True).start()
-
-    def _pump(self, source: socket.socket, sink: socket.socket, answers: bool) -> None:
-        try:
-            while data := source.recv(65536):
-                if answers and self.mute:
-                    self.swallowed += len(data)
-                    continue
-                if answers and self.twist and data[:2] in (b"\x40\x02", b"\x40\x03"):
-                    self.twist, end = False, 2 + data[1]
-                    self.twisted += 1
-                    data = b"\x40\x03" + data[2:4] + b"\x95" + data[end:]
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            return
+    def pump(self, source: socket.socket, sink: socket.socket, upward: bool) -> None:
+        while data := source.recv(65536):
+            if not upward and self.mute:
+                self.swallowed += len(data)
+                continue
+            if not upward and self.twist and data[:2] in (b"\x40\x02", b"\x40\x03"):
+                self.twist, last = False, 2 + data[1]
+                self.twisted += 1
+                data = b"\x40\x03" + data[2:4] + b"\x95" + data[last:]
+            sink.sendall(data)
 
 
 class TwistedRig(FleetRig):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +16,7 @@ from tests.edge.outbox.conftest import make_reading
 from tests.edge.publish import lab
 from tests.edge.publish.lab import Logger, Publish
 from tests.harness.mosquitto import Mosquitto, free_port
+from tests.harness.relay import Relay
 from tests.harness.waiting import wait_until
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
@@ -25,72 +24,29 @@ SETTINGS = tree.Outbox(reserve_mb=0, min_free_mb=0)
 IMPLEMENTATION = 0x83
 
 
-class Refuser:
+class Refuser(Relay):
     """A relay before a broker that answers some of a device's messages itself, with a reason that refuses them."""
 
     def __init__(self, port: int, refuses: Callable[[bytes], bool]) -> None:
-        self._target, self.refuses, self.refused = port, refuses, 0
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
+        self.refuses, self.refused = refuses, 0
+        super().__init__(port)
 
-    def __enter__(self) -> Refuser:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    def cut(self) -> None:
-        """End the connections of now."""
-        for each in self._open:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.cut()
-        for thread in self._threads:
-            thread.join()
-        for each in self._open:
-            each.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target))
-            except OSError:
-                return
-            self._open += [near, far]
-            for work, pair in ((self._up, (near, far)), (self._down, (far, near))):
-                self._threads.append(threading.Thread(target=work, args=pair))
-                self._threads[-1].start()
-
-    def _down(self, source: socket.socket, sink: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := source.recv(65536):
-                sink.sendall(data)
-            sink.shutdown(socket.SHUT_WR)
-
-    def _up(self, near: socket.socket, far: socket.socket) -> None:
+    def pump(self, source: socket.socket, sink: socket.socket, upward: bool) -> None:
         """Look at each whole packet of the device: fixed head, remaining length in 7-bit groups (MQTT 5, section 2)."""
+        if not upward:
+            super().pump(source, sink, upward)
+            return
         buffer = b""
-        with contextlib.suppress(OSError):
-            while data := near.recv(65536):
-                buffer += data
-                while (size := _packet_size(buffer)) is not None and len(buffer) >= size:
-                    packet, buffer = buffer[:size], buffer[size:]
-                    number = _number_of(packet)
-                    if number is not None and self.refuses(packet):
-                        self.refused += 1
-                        near.sendall(b"\x40\x03" + number + bytes([IMPLEMENTATION]))
-                    else:
-                        far.sendall(packet)
-            far.shutdown(socket.SHUT_WR)
+        while data := source.recv(65536):
+            buffer += data
+            while (size := _packet_size(buffer)) is not None and len(buffer) >= size:
+                packet, buffer = buffer[:size], buffer[size:]
+                number = _number_of(packet)
+                if number is not None and self.refuses(packet):
+                    self.refused += 1
+                    source.sendall(b"\x40\x03" + number + bytes([IMPLEMENTATION]))
+                else:
+                    sink.sendall(packet)
 
 
 def _packet_size(buffer: bytes) -> int | None:
