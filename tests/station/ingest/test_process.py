@@ -46,14 +46,6 @@ def test_what_a_device_sends_is_stored_and_promised(tmp_path: Path, broker: Mosq
             wait_until(lambda: device.availability[-1] == "offline")
 
 
-def test_a_station_has_subscribed_before_it_says_that_it_is_there(tmp_path: Path, broker: Mosquitto) -> None:
-    """What a device sends because it hears `online` must find a subscriber."""
-    with StationProcess(tmp_path / "data", broker.port) as station:
-        wait_until(lambda: station.listens(broker) and "Received PUBLISH from cageclock-station" in broker.log())
-        log = broker.log()
-        assert log.index("Received SUBSCRIBE from cageclock-station") < log.index("Received PUBLISH from cageclock-st")
-
-
 def test_a_killed_station_is_said_to_be_offline_and_repeats_its_promise_when_it_is_back(
     tmp_path: Path, broker: Mosquitto
 ) -> None:
