@@ -23,8 +23,9 @@ settings.register_profile("quick", derandomize=True, max_examples=15)
 settings.load_profile("steady")
 adopt_orphans()
 resource_tracker.ensure_running()  # once, before any test: it goes on as long as the interpreter
-TRAINING_LIMIT_S = 1800
-"""Above the limit of each training command that a test runs."""
+LONG_LIMIT_S = 1800
+LONG = ("training", "campaigns", "system")
+"""Folders of tests that take up to three minutes on an idle machine; the limit is also above that of each command."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -52,8 +53,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     else:
         items.sort(key=lambda item: quick.order(item.path))
     for item in items:
-        if item.path.is_relative_to(quick.TESTS / "training"):
-            item.add_marker(pytest.mark.timeout(TRAINING_LIMIT_S))
+        if any(item.path.is_relative_to(quick.TESTS / folder) for folder in LONG):
+            item.add_marker(pytest.mark.timeout(LONG_LIMIT_S))
 
 
 @pytest.fixture(autouse=True)

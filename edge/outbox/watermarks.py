@@ -1,4 +1,4 @@
-"""What publish has told through `delivery.db`: which records may be released, and what a station claims to hold."""
+"""What publish reports through `delivery.db`: which records may be released."""
 
 from __future__ import annotations
 
@@ -28,16 +28,11 @@ class Released:
     records: RangeSet = field(default_factory=RangeSet)
     thumbnails: RangeSet = field(default_factory=RangeSet)
 
-    @property
-    def claimed(self) -> int:
-        """The highest number that was claimed."""
-        return max(self.records.highest, self.thumbnails.highest)
-
 
 def read_released(path: Path) -> dict[str, Released]:
     """Return what is released per epoch; nothing is while `delivery.db` is missing or cannot be read.
 
-    A row that is not what was written releases nothing: publish writes it anew with the station's next word.
+    A row that is not what was written releases nothing: publish writes it anew with the station's next message.
     """
     found = {}
     for epoch, records, pictures, was in _read(path, "SELECT epoch, records, thumbnails, seal FROM watermarks"):

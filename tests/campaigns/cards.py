@@ -7,7 +7,9 @@ import io
 import json
 import random
 import signal
+import sqlite3
 import subprocess
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +25,7 @@ from edge.contract.record import Event
 from edge.outbox import Outbox
 from edge.outbox.delivery import Delivery
 from edge.outbox.watermarks import read_released
+from station.store.chain import REPAIRED, count_copied
 from tests.campaigns.synthetic import DEVICE, make_event, plain_reading
 from tests.harness.child import Child
 from tests.harness.mosquitto import Mosquitto
@@ -232,8 +235,20 @@ class Stored:
         for epoch, seq, text in query(data, "SELECT epoch, seq, text FROM events WHERE code = 'watchdog'"):
             self.places.setdefault(text, []).append((epoch, seq))
         self.losses = query(data, "SELECT epoch, first_seq, last_seq, what, reason FROM losses")
+        self.begun: dict[str, set[str]] = {}
+        """Epoch -> those that say that they go on after it, but for those that a damaged file or journal began."""
+        for epoch, text in query(data, "SELECT epoch, detail FROM events WHERE code = 'epoch_begun'"):
+            detail = json.loads(text)
+            if detail["reason"] not in REPAIRED:
+                self.begun.setdefault(detail["before"], set()).add(epoch)
         self.conflicts = len(query(data, "SELECT 1 FROM conflicts"))
         self.quarantined = len(query(data, "SELECT 1 FROM quarantine"))
+
+    def copied(self) -> tuple[int, int]:
+        """Return how many epochs share their predecessor with another, by their first records and as reported."""
+        with closing(sqlite3.connect(f"file:{self._data / 'station.db'}?mode=ro", uri=True)) as connection:
+            reported = count_copied(connection, DEVICE)
+        return sum(len(epochs) for epochs in self.begun.values() if len(epochs) > 1), reported
 
     def lacks(self, written: Written) -> str:
         """Return what is not as it should be with one record, "" where all is."""

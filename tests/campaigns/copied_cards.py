@@ -260,6 +260,10 @@ class Life:
             raise AssertionError("; ".join(faults[:6]))
         for card in self.cards:
             self._check_released(card, stored)
+        copied, reported = stored.copied()
+        if reported < copied:
+            raise AssertionError(f"{copied} epochs share their predecessor with another one, {reported} are reported")
+        self.line.count("reported as copied", reported > 0)
         self.line.count("records", len(stored.digests))
         self.line.count("thumbnails", len(stored.pictures))
         self.line.count("conflicts", stored.conflicts)

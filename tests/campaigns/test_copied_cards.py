@@ -8,7 +8,6 @@ from tests.campaigns.copied_cards import run
 
 @pytest.mark.broker
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_cards_copied_at_random_moments_lose_double_and_hide_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     line = carry_out(run, "copied cards", "cases", seed=20261121, budget=6)
     with capsys.disabled():

@@ -6,7 +6,6 @@ from tests.campaigns.campaign import carry_out
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_no_input_makes_a_decoder_do_more_than_refuse(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("atheris", reason="atheris has no wheel for this Python")
     from tests.campaigns.fuzz import run

@@ -11,7 +11,7 @@ BUDGET = int(os.environ.get("CAGECLOCK_HOSTILE_MESSAGES", "4000"))
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(max(600, BUDGET // 20))
+@pytest.mark.timeout(max(1800, BUDGET // 20))
 def test_no_message_stops_the_station_or_makes_a_promise_false(capsys: pytest.CaptureFixture[str]) -> None:
     line = carry_out(run, "hostile messages", "messages", seed=20261128, budget=BUDGET)
     with capsys.disabled():

@@ -8,7 +8,6 @@ from tests.campaigns.network import run
 
 @pytest.mark.broker
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_random_network_faults_lose_nothing_and_both_find_back(capsys: pytest.CaptureFixture[str]) -> None:
     line = carry_out(run, "network schedules", "schedules", seed=20261121, budget=20)
     with capsys.disabled():

@@ -10,7 +10,6 @@ from tests.campaigns.soak import soak
 
 @pytest.mark.broker
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_minute_of_the_real_processes_leaves_no_file_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = Line("soak", 0, "minutes")
     faults = soak(tmp_path, 1.0, line)

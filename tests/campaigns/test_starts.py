@@ -8,7 +8,6 @@ from tests.campaigns.starts import run
 
 @pytest.mark.broker
 @pytest.mark.slow
-@pytest.mark.timeout(1200)
 def test_starts_of_one_capture_leave_no_number_without_account(capsys: pytest.CaptureFixture[str]) -> None:
     line = carry_out(run, "one-capture starts", "starts", seed=20261121, budget=150)
     with capsys.disabled():

@@ -40,7 +40,7 @@ def running_in(folder: Path) -> list[str]:
 def test_every_reading_of_a_short_demo_is_logged_and_drawn(tmp_path: Path, broker: str) -> None:
     out = tmp_path / "demo"
     child = demo(out, "--cages", "2", "--captures", "6", "--broker", broker)
-    child.ended(400)
+    child.ended(1200)
     said, errors = child.log(), child.errors()
     assert "12 in " in said, said + errors
     assert "0 missing" in said

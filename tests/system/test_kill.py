@@ -15,7 +15,6 @@ TINY = ROOT / "tests" / "data" / "tiny.bundle"
 
 @pytest.mark.broker
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_kills_of_device_broker_and_station_lose_and_double_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -50,7 +49,6 @@ def test_kills_of_device_broker_and_station_lose_and_double_nothing(
 
 @pytest.mark.broker
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_the_real_capture_killed_between_its_slots_loses_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,7 +18,7 @@ from edge.publish.connection import NO_SUBSCRIBERS, NOT_AUTHORISED, Link
 from edge.publish.delivery.naming import Named, Naming
 from edge.publish.delivery.source import Shelf, ranges_held
 from edge.publish.delivery.stream import Stream
-from edge.publish.delivery.watermark import Claims
+from edge.publish.delivery.watermark import Watermark
 from edge.publish.delivery.window import Held, Key
 from edge.publish.log import Journal
 from edge.publish.replay.requests import Replays
@@ -47,7 +47,7 @@ class Sender:
         self.station_online = mqtt.station is None
         self.records = Stream("record", mqtt.in_flight, mqtt.resend_after_s, jitter)
         self.thumbnails = Stream("thumbnail", min(_THUMBNAILS, mqtt.in_flight), mqtt.resend_after_s, jitter)
-        self._claims = Claims(self.shelf, self.records, self.thumbnails, delivery, journal)
+        self._watermark = Watermark(self.shelf, self.records, self.thumbnails, delivery, journal)
         self._mids: dict[int, tuple[Stream, Key]] = {}
         self.replays = Replays(self._topics, mqtt.resend_after_s, jitter)
         self._user = f"the user {mqtt.username}" if mqtt.username is not None else f"this device ({config.device_id})"
@@ -118,7 +118,7 @@ class Sender:
     def named(self) -> list[Named]:
         """Return the epochs that `info` names now."""
         return self._naming.choose(
-            {"capture": self.shelf.epochs, "publish": self.shelf.own_epochs}, self._claims.confirmed
+            {"capture": self.shelf.epochs, "publish": self.shelf.own_epochs}, self._watermark.confirmed
         )
 
     def name_next(self) -> None:
@@ -127,13 +127,13 @@ class Sender:
 
     def committed(self, message: Committed) -> None:
         """Take in the releasing station's watermark."""
-        self._claims.take(message)
+        self._watermark.take(message)
         self.naming_due = self._naming.answered(of.epoch for of in message.epochs) or self.naming_due
 
     def save(self) -> None:
         """Write the watermarks where capture's retention reads them, and what is under suspicion."""
         self._save_doubts()
-        self._claims.save()
+        self._watermark.save()
 
     def _save_doubts(self) -> None:
         doubts = {
@@ -199,7 +199,7 @@ class Sender:
             if stream.refused(key, reason, now_s):
                 self._report(stream, key, reason)
         elif self._station is None and code != NO_SUBSCRIBERS:
-            self._claims.commit(stream, key)
+            self._watermark.commit(stream, key)
         if code < 0x80:
             self._denied.discard(stream.name)
 
@@ -216,7 +216,7 @@ class Sender:
 
     def unreleased(self) -> int:
         """Return how many records are held that nobody else has."""
-        return self._claims.unreleased()
+        return self._watermark.unreleased()
 
     def close(self) -> None:
         """Keep what is known and let go of the files."""

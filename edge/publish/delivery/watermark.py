@@ -13,8 +13,8 @@ from edge.publish.delivery.window import Key
 from edge.publish.log import Journal
 
 
-class Claims:
-    """The watermarks of both streams.
+class Watermark:
+    """What the releasing station has accounted for, of both streams.
 
     No number is ever written twice, so that a copied card, or one that was set back, holds the same record as the
     station under each number that both have: what the station has is released, whichever card has sent it.

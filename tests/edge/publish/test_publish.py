@@ -13,6 +13,7 @@ import yaml
 
 from edge.config import tree
 from edge.contract import identity, jsontext
+from edge.contract.delivery import Committed, CommittedEpoch
 from edge.contract.ranges import RangeSet
 from edge.contract.record import Event, Lost
 from edge.contract.status import Health, Info, Summary
@@ -100,6 +101,49 @@ def test_what_only_the_broker_acknowledged_is_sent_again_until_the_station_has_i
         time.sleep(3)
         assert len(deaf.seqs()) == count
     deaf.close()
+
+
+class Frugal(Logger):
+    """A logger that does what the document asks and no more: it reads no `info`, and names one epoch at a time."""
+
+    def _take(self, client, data, message) -> None:
+        super()._take(client, data, message)
+        name = message.topic.removeprefix(f"{ROOT}/")
+        if name not in ("reading", "record"):
+            return
+        epoch = identity.split(bytes(message.payload))[0].epoch
+        through, holes = self.records.get(epoch, RangeSet()).watermark()
+        said = CommittedEpoch(epoch=epoch, through=through, holes=holes, thumbnails_through=through)
+        payload = jsontext.encode(Committed(station_db=self.station_db, epochs=(said,)))
+        client.publish(f"{ROOT}/committed/{lab.STATION}", payload, 1, True)
+
+
+def test_a_logger_that_reads_no_info_and_names_one_epoch_at_a_time_has_a_hundred_starts_released(tmp_path, broker):
+    """More epochs than `info` ever names, and than one answer holds."""
+    given, state = set(), tmp_path / "state"
+    state.mkdir()
+    for _ in range(100):
+        opened = Outbox.open(state, tree.Outbox(reserve_mb=0, min_free_mb=0), device_id=lab.DEVICE, serial="s")
+        given.add(opened.append_reading(make_reading(None)))
+        opened.close()
+    logger = Frugal(broker.port, commits=False)
+    with Publish(tmp_path, broker.port):
+        wait_until(lambda: given <= _released(tmp_path))
+    heads = [identity.split(payload)[0] for payload in logger.of("reading")]
+    assert {(head.epoch, head.seq) for head in heads} == given
+    logger.close()
+
+
+def _released(folder) -> set[tuple[str, int]]:
+    """Return the numbers that publish has written down as released, records and pictures."""
+    found = read_released(folder / "state" / "delivery.db")
+    return {
+        (epoch, seq)
+        for epoch, of in found.items()
+        for first, last in of.records
+        for seq in range(first, last + 1)
+        if seq in of.thumbnails
+    }
 
 
 def test_in_flight_is_bounded_without_a_station_and_the_newest_reading_passes(tmp_path, broker, outbox):

@@ -119,7 +119,7 @@ def test_a_restored_card_goes_on_under_numbers_of_its_own_and_loses_nothing(tmp_
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 def test_a_copy_that_writes_while_broker_and_station_come_back_hides_nothing(tmp_path, version):
-    """The broker forgot the watermark: what the copy sends before the station's word must not pass for common."""
+    """The broker has forgotten the watermark, and the copy sends before the station has said what it has."""
     first, copy, data = tmp_path / "a", tmp_path / "b", tmp_path / "station"
     outbox = _open(first)
     _append(outbox, [f"both {n}" for n in range(3)])
