@@ -35,7 +35,8 @@ class DeviceStatus:
     problems: code -> a sentence with advice, what it says of itself in `health` and what the station sees.
     known: those of the problems that a person has acknowledged. retired: since when it is out of service.
     zone: of its room, for people. copied: epochs that go on after the same one as another.
-    unseen: starts before the oldest epoch that it holds, of which nothing is known here.
+    unseen: starts before the oldest epoch that it holds, of which nothing is known here. ahead: readings that are dated
+    after they came.
     """
 
     device: str
@@ -54,6 +55,7 @@ class DeviceStatus:
     zone: tzinfo = field(default=UTC)
     copied: int = 0
     unseen: int = 0
+    ahead: int = 0
 
     @property
     def needs_a_person(self) -> bool:
@@ -69,6 +71,7 @@ class DeviceStatus:
             "quarantined": self.quarantined,
             "copied": self.copied,
             "unseen": self.unseen,
+            "clock_ahead": self.ahead,
         }
         return {code: counted.get(code, 1) for code in self.problems}
 
@@ -110,6 +113,7 @@ def _status(
         problems={},
         zone=zone,
         copied=count_copied(connection, device),
+        ahead=number("SELECT count(*) FROM timed_readings WHERE device = ? AND time_basis = 'ahead'"),
         unseen=sum(
             count_unseen(connection, device, epoch) for epoch in read_info(_bytes(states.get("info", b"{}"))).oldest
         ),
@@ -135,6 +139,12 @@ def _judge(
         text = f"it was retired on {retired.at:%Y-%m-%d} and has sent since: `devices reinstate`, or switch it off"
         return _with(found, {"retired_but_sending": text} if again else {}, frozenset(), retired)
     problems = _presence(connection, found, health, now) | _health_problems(health) | _kept(found)
+    if found.ahead:
+        problems["clock_ahead"] = (
+            f"{found.ahead} readings are dated more than a day after they came, up to "
+            f"{_newest_date(connection, found)}: they are on no curve. Let the device reach a time server, then "
+            "`devices acknowledge`"
+        )
     known = frozenset[str]()
     acknowledged = decisions.acknowledged.get(found.device)
     if acknowledged is not None:
@@ -231,7 +241,7 @@ def _last_reading(connection: sqlite3.Connection, device: str) -> tuple[datetime
     row = connection.execute(
         "SELECT t.at_s, t.outcome, t.time_basis, r.received_at FROM timed_readings t "
         "JOIN records r ON r.device = t.device AND r.epoch = t.epoch AND r.seq = t.seq "
-        "WHERE t.device = ? ORDER BY (t.time_basis = 'unsynchronised'), t.at_s DESC LIMIT 1",
+        "WHERE t.device = ? ORDER BY (t.time_basis = 'unsynchronised'), min(t.at_s, r.received_at) DESC LIMIT 1",
         (device,),
     ).fetchone()
     if row is None:
@@ -242,6 +252,13 @@ def _last_reading(connection: sqlite3.Connection, device: str) -> tuple[datetime
         return datetime.fromtimestamp(float(second), UTC), str(outcome)
     except (ValueError, OverflowError, OSError):
         return datetime.fromtimestamp(0, UTC), str(outcome)
+
+
+def _newest_date(connection: sqlite3.Connection, found: DeviceStatus) -> str:
+    (at_s,) = connection.execute(
+        "SELECT max(at_s) FROM timed_readings WHERE device = ? AND time_basis = 'ahead'", (found.device,)
+    ).fetchone()
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d}"
 
 
 def _lost(connection: sqlite3.Connection, device: str) -> int:

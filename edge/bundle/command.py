@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 from pathlib import Path
 
@@ -89,9 +90,14 @@ def show(options: argparse.Namespace) -> int:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would hang
     except OSError as error:
         raise OperatorError(f"{path}: cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        got = "a folder" if path.is_dir() else "a pipe or a device"
+        raise OperatorError(f"{path}: expected a bundle file, got {got}; copy the bundle into an ordinary file")
+    return handle
 
 
 def _become_owner(config: Config) -> None:

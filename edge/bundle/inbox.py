@@ -52,9 +52,11 @@ class Inbox:
     def run(self) -> None:
         """Take every `*.bundle`, oldest first, and wait for those that are still being written.
 
-        Afterwards `entries` holds the result of each, and `trouble` what kept the rest from being taken.
+        Afterwards `entries` holds the result of each, and `trouble` what kept the rest from being taken. What is
+        waited for is printed once, with the reason and for how long, and again where the run ends without it.
         """
         until_s, pause_s = time.monotonic() + self._limit_s, _LOOK_S
+        named: set[Path] = set()
         while True:
             before, self.trouble = self.trouble, None
             waits = False
@@ -63,12 +65,17 @@ class Inbox:
             except CageclockError as error:
                 self.trouble = error
             if self.trouble is not None and str(self.trouble) != str(before):
-                print(f"cageclock: {self.trouble}; trying again", file=sys.stderr, flush=True)
+                _say(f"{self.trouble}; trying again")
             if not waits and self.trouble is None:
                 return
+            for path in sorted(self._watch.reasons.keys() - named):
+                named.add(path)
+                _say(f"waiting for {path}: {self._watch.reasons[path]}")
             pause_s = _LOOK_S if self.trouble is None else min(2 * pause_s, _LONGEST_PAUSE_S)
             if time.monotonic() + pause_s > until_s:
                 time.sleep(max(0.0, until_s - time.monotonic()))
+                for path, reason in sorted(self._watch.reasons.items()):
+                    _say(f"{path} was not taken within the {self._limit_s:g} s of this run: {reason}")
                 return
             time.sleep(pause_s)
 
@@ -110,6 +117,10 @@ class Inbox:
             self._stuck.add(path)
 
 
+def _say(text: str) -> None:
+    print(f"cageclock: {text}", file=sys.stderr, flush=True)
+
+
 def waiting(config: Config) -> list[Path]:
     """Return what waits in the inbox, the oldest first."""
     return sorted((Path(config.state_dir) / FOLDER).glob("*.bundle"), key=_age_of)
@@ -120,7 +131,7 @@ def _note(config: Config, path: Path, error: CageclockError) -> None:
     try:
         note_waiting(config, path.name, str(error))
     except (CageclockError, OSError) as failed:
-        print(f"cageclock: the reason cannot be noted: {failed}", file=sys.stderr, flush=True)
+        _say(f"the reason cannot be noted: {failed}")
 
 
 def _taken(installer: Installer, path: Path, state: State) -> tuple[Entry, tuple[int, int] | None]:

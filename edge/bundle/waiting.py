@@ -44,32 +44,43 @@ class InboxWatch:
     def __init__(self, unfinished_s: float = UNFINISHED_S) -> None:
         """Nothing was seen yet. unfinished_s: how long an unfinished file may stay as it is before it is given up."""
         self._unfinished_s = unfinished_s
+        self.reasons: dict[Path, str] = {}
+        """Why each file that has to be waited for is not taken, and how long it is waited for."""
         self._seen: dict[Path, _Seen] = {}
 
     def look(self, path: Path) -> State:
         """Return whether a file may be taken now, has to be waited for, or has been waited for long enough."""
+        state, reason = self._look(path)
+        self.reasons.pop(path, None)
+        if state == "wait" and reason:
+            self.reasons[path] = reason
+        return state
+
+    def _look(self, path: Path) -> tuple[State, str]:
         try:
             state = path.lstat()
         except OSError:
-            return "wait"  # it is gone, or will be looked at again
+            return "wait", ""  # it is gone, or will be looked at again
         quiet_s = self._quiet_s(path, state)
         if not stat.S_ISREG(state.st_mode):
-            return "ready"
+            return "ready", ""
         try:
             handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        except OSError:
-            return "ready" if quiet_s >= UNREADABLE_S else "wait"
+        except OSError as error:
+            return _until(quiet_s, UNREADABLE_S, f"it cannot be read yet ({error.strerror})")
         try:
             written, far = _is_being_written(handle), how_far(handle)
-        except OSError:
-            return "ready" if quiet_s >= UNREADABLE_S else "wait"
+        except OSError as error:
+            return _until(quiet_s, UNREADABLE_S, f"it cannot be read yet ({error.strerror})")
         finally:
             os.close(handle)
         if written and quiet_s < OPEN_S:
-            return "wait"
+            return "wait", f"a program has it open for writing; it is given up {_minutes(OPEN_S)} after its last change"
         if far == "unfinished":
-            return "unfinished" if quiet_s >= self._unfinished_s else "wait"
-        return "ready" if written is False or quiet_s >= STILL_S else "wait"
+            reason = f"it is incomplete, {state.st_size} bytes so far"
+            waited, text = _until(quiet_s, self._unfinished_s, reason)
+            return "unfinished" if waited == "ready" else "wait", text
+        return ("ready", "") if written is False or quiet_s >= STILL_S else ("wait", "")
 
     def _quiet_s(self, path: Path, state: os.stat_result) -> float:
         """Return for how long nothing changed: by the file's own times, or by the looks where the clock was set."""
@@ -80,6 +91,16 @@ class InboxWatch:
             seen = self._seen[path] = _Seen(version, now_s)
         by_clock_s = time.time() - state.st_ctime  # a copy may bring its old time of writing along, never this one
         return max(by_clock_s, now_s - seen.since_s)
+
+
+def _until(quiet_s: float, limit_s: float, reason: str) -> tuple[State, str]:
+    if quiet_s >= limit_s:
+        return "ready", ""
+    return "wait", f"{reason}; it is given up {_minutes(limit_s)} after its last change"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:g} s" if seconds < 60 else f"{seconds / 60:g} min"
 
 
 def _is_being_written(handle: int) -> bool | None:

@@ -48,10 +48,10 @@ _EVENTS = """
 SELECT device, at_s, code, text FROM timed_events
 WHERE code IN ('camera_moved', 'camera_changed', 'database_set_aside', 'epoch_begun', 'restored_card')
   AND NOT (code = 'epoch_begun' AND json_valid(detail) AND json_extract(detail, '$.reason') IS 'start')
-  AND time_basis != 'unsynchronised' ORDER BY at_s"""
+  AND time_basis IN ('synchronised', 'corrected') ORDER BY at_s"""
 _CONFLICTS = """
-SELECT c.device, min(CASE WHEN r.time_basis != 'unsynchronised' THEN r.at_s ELSE c.received_at END) AS at_s,
-       count(*) AS number
+SELECT c.device, count(*) AS number,
+       min(CASE WHEN r.time_basis IN ('synchronised', 'corrected') THEN r.at_s ELSE c.received_at END) AS at_s
 FROM conflicts c LEFT JOIN timed_readings r USING (device, epoch, seq) GROUP BY c.device"""
 _NOTICES = (
     "SELECT DISTINCT device, cage, model_notice FROM readings WHERE model_notice IS NOT NULL AND model_notice != ''"

@@ -70,6 +70,11 @@ def sentence(left: LeftOut) -> str:
             f"left out: {count} of a boot that never got the time (labelled {when}), cage {cage}; "
             "let the device reach a time server"
         )
+    if left.reason == whose.CLOCK_AHEAD:
+        return (
+            f"left out: {count} dated after they came (labelled {when}), cage {cage}; the device's clock was ahead: "
+            "let it reach a time server"
+        )
     if left.reason == whose.SEVERAL_ANIMALS:
         return (
             f"{count} {when} are the cage's, not an animal's: the table has {names} in cage {cage} at once; give "

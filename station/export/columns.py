@@ -112,7 +112,13 @@ ANIMALS = File(
         Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _TIME.format("r.at_s")),
         Column("cage", "text", "", "cage as the device's settings name it", "r.cage"),
         Column("light", "text", "", "phase of the animals' day: light, dark, unknown", "r.light"),
-        Column("time_basis", "text", "", "synchronised, corrected, or unsynchronised: never known", "r.time_basis"),
+        Column(
+            "time_basis",
+            "text",
+            "",
+            "synchronised, corrected, unsynchronised (never known), ahead (later than it came)",
+            "r.time_basis",
+        ),
         Column(
             "subject",
             "text",
@@ -126,7 +132,7 @@ ANIMALS = File(
             "text",
             "",
             "why subject is empty. Nobody's: before_birth, before_arrival, after_departure, after_death,"
-            " no_animal_then, clock_never_set. The cage's: not_told_apart, not_in_table, several_animals,"
+            " no_animal_then, clock_never_set, clock_ahead. The cage's: not_told_apart, not_in_table, several_animals,"
             " table_names_another",
             f"whose_reason{_WHOSE}",
         ),

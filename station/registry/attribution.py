@@ -16,14 +16,15 @@ from station.registry.zones import Zones
 
 NOT_TOLD_APART, NOT_IN_TABLE = "not_told_apart", "not_in_table"
 SEVERAL_ANIMALS, TABLE_NAMES_ANOTHER = "several_animals", "table_names_another"
-NO_ANIMAL_THEN, CLOCK_NEVER_SET = "no_animal_then", "clock_never_set"
+NO_ANIMAL_THEN, CLOCK_NEVER_SET, CLOCK_AHEAD = "no_animal_then", "clock_never_set", "clock_ahead"
 
-NOBODYS = (BEFORE_BIRTH, BEFORE_ARRIVAL, AFTER_DEPARTURE, AFTER_DEATH, NO_ANIMAL_THEN, CLOCK_NEVER_SET)
+NOBODYS = (BEFORE_BIRTH, BEFORE_ARRIVAL, AFTER_DEPARTURE, AFTER_DEATH, NO_ANIMAL_THEN, CLOCK_NEVER_SET, CLOCK_AHEAD)
 CONTRADICTIONS = (SEVERAL_ANIMALS, TABLE_NAMES_ANOTHER)
 """Of a cage with one animal: the lab's table, or table and device, name several at once. A person can put it right."""
 
-UNSYNCHRONISED = "unsynchronised"
-"""`time_basis` of a boot whose clock was never set, neither then nor by a later correction."""
+UNSYNCHRONISED, AHEAD = "unsynchronised", "ahead"
+"""`time_basis` of a boot whose clock was never set, neither then nor by a later correction; of what is dated after it
+came."""
 
 _BY_SETTINGS = "single_housed"
 """The identity method that only repeats the device's settings; an ear tag is evidence from the picture."""
@@ -76,6 +77,8 @@ class Owners:
         """Return whose it is."""
         if sight.time_basis == UNSYNCHRONISED:
             return Whose(None, CLOCK_NEVER_SET)
+        if sight.time_basis == AHEAD:
+            return Whose(None, CLOCK_AHEAD)
         listed = self.listed(sight.device, sight.cage)
         living = [name for name in listed if not self._outside(name, sight)]
         if sight.named is not None:

@@ -150,7 +150,7 @@ def find_copied(connection: sqlite3.Connection) -> list[tuple[str, float]]:
     """Return (device, Unix seconds) of the beginning of each epoch that shares its predecessor with another one."""
     query = (
         f"SELECT t.device, min(t.at_s) FROM timed_events t JOIN (SELECT e.device, e.epoch {_COPIED}) USING "
-        "(device, epoch) WHERE t.time_basis != 'unsynchronised' GROUP BY t.device, t.epoch"
+        "(device, epoch) WHERE t.time_basis IN ('synchronised', 'corrected') GROUP BY t.device, t.epoch"
     )
     return [(device, at_s) for device, at_s in connection.execute(query).fetchall()]
 

@@ -2,7 +2,7 @@
 
 A database may hold others: an earlier version stored what the contract now refuses, and people edit databases. One
 date in the year 9999 must not end a command for everybody, nor make a plot of a hundred centuries. The views have the
-names of the tables and stand before them, so that no query can forget them.
+names of the tables and stand before them, so that no query can forget them. A row that is dated after it came says so.
 """
 
 from __future__ import annotations
@@ -13,6 +13,12 @@ from typing import Final
 from edge.contract.times import FIRST_S, FIRST_YEAR, LAST_S, LAST_YEAR
 
 MAX_DAYS: Final = 1e6
+AHEAD: Final = "ahead"
+AHEAD_S: Final = 86400.0
+"""`time_basis` of a row that is dated more than this after the station received it: the device's clock was wrong.
+
+A day, because that moves no age by more, and because the station's own clock may have been off by a zone.
+"""
 _TIMED = f"at_s BETWEEN {FIRST_S} AND {LAST_S} AND typeof(device) = 'text'"
 """Numbers compare below texts and blobs, and NULL with nothing: none of them is between two numbers."""
 
@@ -33,6 +39,13 @@ _SOUND: Final = {
 """View or table -> what its rows are called, and which of them are sound."""
 
 
+_BASIS: Final = (
+    f"CASE WHEN time_basis != 'unsynchronised' AND at_s - {AHEAD_S} > (SELECT k.received_at FROM main.records k WHERE "
+    "k.device = v.device AND k.epoch = v.epoch AND k.seq = v.seq AND typeof(k.received_at) IN ('real', 'integer')) "
+    f"THEN '{AHEAD}' ELSE time_basis END AS time_basis"
+)
+
+
 def hide_unsound_rows(connection: sqlite3.Connection) -> None:
     """Have every query of the connection pass over the rows that no reader can use; `count_hidden` counts them."""
     connection.text_factory = lambda raw: str(raw, "utf-8", "replace")
@@ -40,7 +53,8 @@ def hide_unsound_rows(connection: sqlite3.Connection) -> None:
         columns = [column[1] for column in connection.execute(f"PRAGMA main.table_info({name})").fetchall()]
         # A database of an earlier version that nobody has written since knows no start counters.
         more = ", 0 AS starts" if name.startswith("timed_") and "starts" not in columns else ""
-        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT *{more} FROM main.{name} WHERE {sound}")
+        shown = ", ".join(_BASIS if column == "time_basis" else column for column in columns)
+        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {shown}{more} FROM main.{name} AS v WHERE {sound}")
 
 
 def count_hidden(connection: sqlite3.Connection) -> dict[str, int]:

@@ -103,6 +103,21 @@ def test_a_device_is_silent_by_its_own_schedule(
     assert ("! silent" in said) == bool(code)
 
 
+def test_one_reading_of_the_future_does_not_make_a_device_silent(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It was the newest one for ever, at the time when it came."""
+    came = (datetime.now(UTC) - timedelta(days=8)).timestamp()
+    one = samples.reading(2, at=datetime.now(UTC) + timedelta(days=900), outcome=Outcome.NO_MOUSE, animals=())
+    with closing(Store.open(tmp_path)) as opened:
+        opened.take([replace(arrival(one, 2), received_at=came)])
+    store(tmp_path, ago=timedelta(minutes=5))
+    said = status(tmp_path, capsys, 1)
+    assert "! clock_ahead: 1 readings" in said
+    assert "! silent" not in said
+    assert "(5 min)" in said
+
+
 def test_a_device_of_an_earlier_version_is_silent_by_the_gaps_that_it_had(tmp_path: Path) -> None:
     begin = NOW - timedelta(days=3)
     messages = []

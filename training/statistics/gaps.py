@@ -169,7 +169,7 @@ _ZERO = pd.Timestamp(0, tz="UTC")
 
 _AWAY = (
     "before_birth", "before_arrival", "after_departure", "after_death", "no_animal_then", "clock_never_set",
-    "several_animals", "table_names_another",
+    "clock_ahead",    "several_animals", "table_names_another",
 )  # fmt: skip
 """Reasons of the station's export for which a reading is nobody's, or of one of several animals: no unit at all."""
 
@@ -179,6 +179,7 @@ def _of_somebody(animals: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
     reasons = animals["subject_reason"].fillna("") if "subject_reason" in animals else pd.Series("", animals.index)
     if "time_basis" in animals:
         reasons = reasons.mask(animals["time_basis"] == "unsynchronised", "clock_never_set")
+        reasons = reasons.mask(animals["time_basis"] == "ahead", "clock_ahead")
     away = reasons.isin(_AWAY)
     remarks = [
         f"{number} readings are no animal's ({reason}, as the station says) and are left out"

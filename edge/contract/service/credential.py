@@ -82,7 +82,12 @@ def _password(content: bytes) -> str:
     if not line.strip():
         raise ValueError("expected one line with the password, got none")
     if line != line.strip():
-        raise ValueError("the line begins or ends with a blank, which may be meant or not; remove it")
+        ends = [where for where, cut in (("begins", line.lstrip()), ("ends", line.rstrip())) if cut != line]
+        raise ValueError(
+            f"the line {' and '.join(ends)} with a blank (a space or a tab), which an editor may have left there; "
+            "remove it. If it belongs to the password, give this user another one on the broker, without blanks at its "
+            "ends: many programs cut them off, and then nobody can log in"
+        )
     if not line.isprintable():
         raise ValueError("the line holds a character that cannot be seen, such as a NUL; write it anew as UTF-8")
     return line

@@ -154,7 +154,7 @@ def _read_sure(cell: str) -> tuple[tuple[datetime, bool] | None, str]:
 
 
 def _moment(year: int, month: int, day: int, match: re.Match[str]) -> datetime | None:
-    """Return the UTC time, None where there is no such day or time, or it lies outside 1970 to 2200."""
+    """Return the UTC time, None where there is no such day or time, or it lies outside 1970 to 2200 in UTC."""
     parts = match.groupdict()
     clock, offset = time(), timedelta()
     try:
@@ -174,7 +174,7 @@ def _moment(year: int, month: int, day: int, match: re.Match[str]) -> datetime |
         made = datetime.combine(date(year, month, day), clock, UTC) - offset
     except (ValueError, OverflowError):
         return None
-    return made if FIRST_YEAR <= year <= LAST_YEAR else None
+    return made if FIRST_YEAR <= made.year <= LAST_YEAR else None
 
 
 def _no_day(cell: str) -> str:

@@ -9,9 +9,9 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from edge.contract.manifest import OPEN_DAYS, Age, Centres, Domain, Intervals, Manifest, Parts, Tensor
+from edge.contract.times import check_time
+from edge.errors import MessageError
 from edge.vision.age_head import output_count
-
-_YEARS = (1970, 2200)
 
 
 def contradictions(manifest: Manifest) -> list[str]:
@@ -42,8 +42,10 @@ def _of_labels(manifest: Manifest) -> Iterator[str]:
     for field, text in named.items():
         if not text.isprintable():
             yield f"{field}: expected text on one line without control characters, got {text[:40]!r}"
-    if not _YEARS[0] <= manifest.created_at.year <= _YEARS[1]:
-        yield f"created_at: expected a year from {_YEARS[0]} to {_YEARS[1]}, got {manifest.created_at.year}"
+    try:
+        check_time(manifest.created_at)
+    except MessageError as error:
+        yield f"created_at: {error}"
 
 
 def _of_centres(spec: Centres) -> Iterator[str]:

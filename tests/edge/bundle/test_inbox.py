@@ -14,6 +14,7 @@ from edge.bundle.history import read_history
 from edge.bundle.inbox import Inbox
 from edge.bundle.install import Installer
 from edge.bundle.waiting import InboxWatch
+from edge.cli import main
 from edge.config.load import load_config
 from edge.contract.bundle.bundle import Bundle
 from tests.edge.bundle.device import Device
@@ -140,6 +141,37 @@ def test_a_beginning_that_never_goes_on_is_set_aside_under_a_name_that_starts_no
     (entry,) = read_history(device.state).entries
     assert "20000 bytes are the start of a bundle, and the rest did not come" in entry.reason
     assert [path.name for path in content(device).iterdir()] == ["half.bundle.refused"]
+
+
+def test_what_is_waited_for_is_named_with_the_reason_and_for_how_long(
+    device: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once when the waiting begins, and once when the run ends without it."""
+    half, open_one = content(device) / "half.bundle", content(device) / "open.bundle"
+    whole = device.make(1).read_bytes()
+    half.write_bytes(whole[: len(whole) // 2])
+    inbox = inbox_of(device, limit_s=3)
+    with open_one.open("wb") as writer:
+        writer.write(whole)
+        writer.flush()
+        inbox.run()
+    lines = capsys.readouterr().err.splitlines()
+    reason = f"it is incomplete, {len(whole) // 2} bytes so far; it is given up 10 min after its last change"
+    assert lines.count(f"cageclock: waiting for {half}: {reason}") == 1
+    assert lines.count(f"cageclock: {half} was not taken within the 3 s of this run: {reason}") == 1
+    reason = "a program has it open for writing; it is given up 60 min after its last change"
+    assert lines.count(f"cageclock: waiting for {open_one}: {reason}") == 1
+    assert len(lines) == 4
+    assert (half.exists(), open_one.exists()) == (True, True)
+
+
+def test_what_is_no_file_is_named_at_once(device: Device, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe, folder = device.state / "pipe.bundle", device.state / "folder.bundle"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    for path, what in ((pipe, "a pipe or a device"), (folder, "a folder"), (Path("/dev/null"), "a pipe or a device")):
+        assert main(["bundle", "install", str(path), "--config", str(device.settings)]) == 2
+        assert capsys.readouterr().err.startswith(f"cageclock: {path}: expected a bundle file, got {what}; copy")
 
 
 def test_what_takes_the_place_of_a_file_meanwhile_is_not_thrown_away_with_it(device: Device) -> None:

@@ -114,6 +114,32 @@ def test_the_export_names_nobody_outside_an_animal_s_dates_and_says_why(tmp_path
     ]
 
 
+def test_what_is_dated_after_it_came_is_on_no_curve_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A clock that ran ahead drew a curve into the future, and hid in the status that the device had stopped."""
+    good = samples.days([(d, 100 + d) for d in range(0, 10, 2)], subject="M1")
+    ahead = samples.days([(0, 5), (2000, 6)], seq=21, since=datetime(2031, 6, 1, tzinfo=UTC), subject="M1")
+    moved = msgspec.structs.replace(samples.event(31), recorded_at=datetime(2032, 1, 1, tzinfo=UTC))
+    fill(tmp_path, [*good, *ahead, arrival(moved, 31)], "subject,cage,date_of_birth\nM1,cage-1,2025-10-01\n")
+    text = show(tmp_path, "--by", "day").stdout
+    assert "left out: 2 readings dated after they came (labelled 2031-06-01 to 2036-11-21), cage cage-1" in text
+    assert [line for line in text.splitlines() if line.startswith(("  2031", "  2032", "  2036"))] == []
+    assert len([line for line in text.splitlines() if line.startswith("  2026")]) == 5
+    from station.cli import main
+
+    assert main(["status", "--data", str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert "! clock_ahead: 2 readings are dated more than a day after they came, up to 2036-11-21" in said
+    assert main(["export", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
+    with (tmp_path / "out" / "animals.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["subject_reason"] for row in rows] == [""] * 5 + ["clock_ahead"] * 2
+    assert {row["time_basis"] for row in rows[5:]} == {"ahead"}
+    assert main(["devices", "acknowledge", "cage-1", "--data", str(tmp_path)]) == 0
+    assert main(["status", "--data", str(tmp_path)]) == 0
+
+
 HOSTILE = "\x1b]0;owned\x07=cmd|' /C calc'!A0‮"
 
 

@@ -63,6 +63,8 @@ def exif(**values: object) -> bytes:
         spoilt(b"2026-01-05T13:00:00Z", b"0001-01-01T00:00:00+14:00"),
         spoilt(b"2026-01-05T13:00:00Z", b"2201-01-01T00:00:00Z"),
         spoilt(b"2026-01-05T13:00:00Z", b"1969-12-31T23:59:59Z"),
+        spoilt(b"2026-01-05T13:00:00Z", b"1970-01-01T13:59:59+14:00"),  # 1969 in UTC
+        spoilt(b"2026-01-05T13:00:00Z", b"2200-12-31T23:59:59-00:01"),  # 2201 in UTC
         spoilt(b"2026-01-05T13:00:00Z", b"2026-01-05T13:00:00"),
         spoilt(b'"monotonic_s":1001.0', b'"monotonic_s":1e300'),
         spoilt(b'"age_days":100.0', b'"age_days":1e300'),
@@ -83,7 +85,7 @@ def test_a_record_out_of_bounds_costs_itself(store: Store, tmp_path: Path, body:
     assert content.endswith(body[1:])
 
 
-@pytest.mark.parametrize("at", [b"1970-01-01T00:00:05Z", b"1970-01-01T00:00:05+14:00", b"2200-12-31T23:59:59-14:00"])
+@pytest.mark.parametrize("at", [b"1970-01-01T00:00:05Z", b"1970-01-01T14:00:05+14:00", b"2201-01-01T13:59:59+14:00"])
 def test_a_date_of_a_clock_that_was_never_set_is_stored_and_its_picture_too(
     store: Store, tmp_path: Path, at: bytes
 ) -> None:
@@ -136,6 +138,13 @@ def test_damaged_exif_says_nothing_in_the_journal(store: Store, recwarn: pytest.
     for at in range(begin, begin + 40):
         store.take([picture_arrival(whole[:at] + b"\xff\xfe\xfd" + whole[at + 3 :])])
     assert [str(one.message) for one in recwarn] == []
+
+
+@pytest.mark.parametrize("at", ["1969-12-31T23:00:05-01:00", "1970-01-01T14:00:00+14:00", "2201-01-01T09:00:00+14:00"])
+def test_the_years_are_those_of_utc(store: Store, at: str) -> None:
+    """A device whose clock was never set begins in 1970 of UTC, whatever its zone."""
+    body = spoilt(b"2026-01-05T13:00:00Z", at.encode())
+    assert store.take([arrival(body, 1)]).stored == 1
 
 
 def test_two_numbers_among_the_user_properties_are_none(store: Store) -> None:
