@@ -18,7 +18,7 @@ from edge.errors import CageclockError, OperatorError
 from edge.version import add_version
 from station.printable import printable
 
-_EXIT_CODES = """exit codes: 0 done; 1 `status` found something that needs a person; 2 a setting, a path or a
+_EXIT_CODES = """exit codes: 0 done; 1 `status` or `verify` found something; 2 a setting, a path or a
 permission is wrong; 4 the disk or the database failed; 5 the network; 6 a file or payload cannot be read"""
 
 
@@ -163,10 +163,14 @@ def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "after an upgrade: take in what waits in quarantine and can be read now; stop the station first"
-    parser = commands.add_parser("reread", help=text, description=text, epilog=_EXIT_CODES)
-    parser.add_argument("--data", type=Path, required=True, help="the station's folder")
-    parser.set_defaults(command=_upkeep, action="reread")
+    texts = {
+        "reread": "after an upgrade: take in what waits in quarantine and can be read now; stop the station first",
+        "verify": "look at every row and picture; with the station stopped, also repair what can be repaired",
+    }
+    for name, about in texts.items():
+        parser = commands.add_parser(name, help=about, description=about, epilog=_EXIT_CODES)
+        parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+        parser.set_defaults(command=_upkeep, action=name)
 
 
 def _upkeep(options: argparse.Namespace) -> int:
@@ -290,22 +294,24 @@ def _status(options: argparse.Namespace) -> int:
     from station.ingest.running import read_running
     from station.registry.zones import load_zones
     from station.status import load_status
-    from station.status_text import describe_station, draw_status, station_is_well, status_values
+    from station.status_text import describe_pass, describe_station, draw_status, station_is_well, status_values
     from station.store.quota import describe_quotas
     from station.store.schema import open_for_reading
+    from station.store.upkeep import read_last_pass
 
     now = datetime.now(UTC)
     with closing(open_for_reading(options.data)) as connection:
         found, zones = load_status(connection, now), load_zones(connection)
-        quotas = describe_quotas(connection)
+        quotas, last_pass = describe_quotas(connection), read_last_pass(connection)
         _say_what_is_hidden(connection)
     running = read_running(options.data)
     well = not quotas and station_is_well(running, now) and not any(status.needs_a_person for status in found)
     if options.json:
-        print(json.dumps(status_values(found, running, quotas, now, well=well), indent=2))
+        print(json.dumps(status_values(found, running, quotas, last_pass, now, well=well), indent=2))
         return 0 if well else 1
     print(printable(draw_status(found, now), lines=True))
     print(printable(describe_station(running, now, zones.lab)))
+    print(describe_pass(last_pass, now, zones.lab))
     for sentence in quotas:
         print(printable(sentence))
     return 0 if well else 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, tzinfo
+from dataclasses import asdict
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from station.ingest.running import Running
 from station.printable import printable
 from station.status import DeviceStatus, ago
+from station.store.upkeep import LastPass
 
 _HEADER = (
     f"{'device':<20} {'says':<8} {'last reading':<31} {'records':>8} {'pictures':>8} {'to come':>7} {'lost':>6} "
@@ -78,13 +80,31 @@ def describe_station(running: Running | None, now: datetime, zone: tzinfo) -> st
     )
 
 
+def describe_pass(last: LastPass | None, now: datetime, zone: tzinfo) -> str:
+    """Return one sentence on when every row and picture was looked at last, and what was wrong then."""
+    if last is None:
+        return "verified: no pass over the whole database is complete yet"
+    at = datetime.fromtimestamp(last.ended_s, UTC)
+    wrong = ", ".join(f"{number} {kind}" for kind, number in sorted(last.found.items())) or "nothing"
+    return (
+        f"verified: {_local(at, zone)} ({ago(at, now)}), {last.records} records and {last.pictures} pictures; "
+        f"put right then: {wrong}"
+    )
+
+
 def station_is_well(running: Running | None, now: datetime) -> bool:
     """Return whether nothing is known against the station; a copied database may come without its file."""
     return running is None or (running.runs(now) and running.connected and not running.said)
 
 
 def status_values(
-    found: Sequence[DeviceStatus], running: Running | None, quotas: Sequence[str], now: datetime, *, well: bool
+    found: Sequence[DeviceStatus],
+    running: Running | None,
+    quotas: Sequence[str],
+    last: LastPass | None,
+    now: datetime,
+    *,
+    well: bool,
 ) -> dict[str, Any]:
     """Return the same as plain values for JSON; times are ISO 8601 in UTC."""
     station = None
@@ -102,6 +122,7 @@ def status_values(
         "ok": well,
         "station": station,
         "quotas": list(quotas),
+        "verified": None if last is None else asdict(last),
         "devices": [_device_values(status) for status in found],
     }
 

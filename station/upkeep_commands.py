@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import time
 from contextlib import closing
 
 from edge.errors import OperatorError
 from station.printable import printable
 from station.store.schema import DATABASE, open_for_reading
 from station.store.store import Store
+from station.store.upkeep import Upkeep
 
 
 def reread(options: argparse.Namespace) -> int:
@@ -27,3 +29,44 @@ def reread(options: argparse.Namespace) -> int:
     for row in rows:
         print(printable(f"{row['device']}: {row['number']} messages stay in quarantine, such as: {row['reason']}"))
     return 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Look at every row and picture, repair what can be repaired; return 0 where nothing was wrong, else 1."""
+    if not (options.data / DATABASE).is_file():
+        raise OperatorError(f"{options.data}: expected a station's folder, found no {DATABASE}")
+    try:
+        store = Store.open(options.data)
+    except OperatorError as error:
+        if "another cageclock-station run" not in str(error):
+            raise
+        return _look_only(options)
+    with closing(store):
+        findings, complete = store.verify_part(time.time(), fresh=True)
+        found = _print_all(findings)
+        while not complete:
+            findings, complete = store.verify_part(time.time())
+            found += _print_all(findings)
+    print(f"{found} things were wrong; what a device still holds of them it sends again" if found else "all is well")
+    return 1 if found else 0
+
+
+def _look_only(options: argparse.Namespace) -> int:
+    """Look without repairing, beside a running station."""
+    with closing(open_for_reading(options.data)) as connection:
+        upkeep, found, complete = Upkeep(connection, options.data, None), 0, False
+        while not complete:
+            findings, complete = upkeep.next_part(time.time())
+            found += _print_all(list(map(str, findings)))
+    print(
+        f"{found} things are wrong; the running station's own pass puts them right, or stop it and verify again"
+        if found
+        else "all is well"
+    )
+    return 1 if found else 0
+
+
+def _print_all(findings: list[str]) -> int:
+    for finding in findings:
+        print(printable(finding))
+    return len(findings)

@@ -28,6 +28,8 @@ REPORT_EVERY_S = 60.0
 PATIENCE_S = 1.0
 MAX_BACKOFF_S = 30.0
 WATCHDOG_S = 5.0
+VERIFY_EVERY_S, VERIFY_ASK_S, VERIFY_AGAIN_S = 1.0, 600.0, 7 * 86400.0
+"""Between two parts of a pass over the database, between two looks whether one is due, and between two passes."""
 WORST_CYCLE_S = PATIENCE_S + STOP_S + 2 * BUSY_S + MAX_BACKOFF_S + 0.5
 """The sum of one cycle's bounded waits: a dead network thread is replaced, the store is locked, the disk is full."""
 
@@ -109,6 +111,7 @@ class Process:
         self._reported_at = time.monotonic()
         self._reported = 0
         self._fed_at = float("-inf")
+        self._verify_at, self._verifying = time.monotonic() + VERIFY_EVERY_S, False
 
     def run(self) -> int:
         """Serve until the end is asked for."""
@@ -142,7 +145,32 @@ class Process:
         if batch:
             self._take(batch)
         self._promise()
+        self._verify(idle=not batch)
         self._report()
+
+    def _verify(self, *, idle: bool) -> None:
+        """Look at the next part of the database, once a second where nothing else is to be done."""
+        now = time.monotonic()
+        if not idle or now < self._verify_at:
+            return
+        self._verify_at = now + VERIFY_EVERY_S
+        try:
+            if not self._verifying and time.time() - self._store.last_pass_s() < VERIFY_AGAIN_S:
+                self._verify_at = now + VERIFY_ASK_S
+                return
+            findings, complete = self._store.verify_part(time.time())
+            self._verifying = not complete
+        except DatabaseDamaged:
+            raise  # only a person can put that right
+        except Exception as error:  # noqa: BLE001 - what looks after the log must not end it
+            LOG.error("could not verify: %s: %s (trying again)", type(error).__name__, error)
+            self._verify_at = now + VERIFY_ASK_S
+            return
+        if findings:
+            # What was taken out of the accounts is asked for again.
+            self._due.update(self._store.devices())
+        for finding in findings[:20]:
+            LOG.warning("DAMAGED %s", one_line(finding))
 
     def _renew(self) -> None:
         """Make another connection; a file that is being replaced just now is read at the next try."""

@@ -78,6 +78,11 @@ def union(one: RangeSet, other: RangeSet) -> RangeSet:
     return found
 
 
+def less(numbers: RangeSet, gone: RangeSet) -> RangeSet:
+    """Return the numbers of the first set that are not in the second."""
+    return RangeSet(part for first, last in numbers for part in gone.missing(first, last))
+
+
 def read_account(row: tuple[object, ...]) -> Account:
     """Return the account of a row of `records, thumbnails, lost, lost_thumbnails, received_at`."""
     received_at = row[4] if isinstance(row[4], (int, float)) else 0.0

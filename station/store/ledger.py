@@ -83,6 +83,12 @@ class Ledger:
         account.received_at = max(account.received_at, received_at)
         return account
 
+    def find(self, device: str, epoch: str) -> Account | None:
+        """Return the account to change, None where there is none."""
+        if self._message.get((device, epoch)) is None and self._earlier((device, epoch)) is None:
+            return None
+        return self.touch(device, epoch, 0.0)
+
     def save(self) -> None:
         """Write the batch's accounts; the caller commits, and says so by `settle`."""
         rows = []

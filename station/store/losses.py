@@ -8,7 +8,7 @@ Range = tuple[int, int]
 CAME = (
     "SELECT seq FROM records WHERE device = :device AND epoch = :epoch AND seq BETWEEN :first AND :last "
     "UNION SELECT seq FROM quarantine "
-    "WHERE device = :device AND epoch = :epoch AND seq BETWEEN :first AND :last AND stream != 'thumbnail'"
+    "WHERE device = :device AND epoch = :epoch AND seq BETWEEN :first AND :last AND stream IN ('reading', 'record')"
 )
 """The numbers of a range of which a record is stored or in quarantine."""
 

@@ -22,6 +22,7 @@ from station.store.picture import FolderTrouble, remove_pictures, sync_folders
 from station.store.quota import FOLDER, Limits, OverQuota, Quota, is_worth_an_alarm
 from station.store.taken import Taken
 from station.store.upgrade import Progress
+from station.store.upkeep import Upkeep, read_last_pass
 
 MAX_PAYLOAD_BYTES = 1 << 20
 REREAD_BATCH = 200
@@ -49,6 +50,7 @@ class Store:
         self._quota = Quota(connection, limits)
         self._ledger = Ledger(connection, limits)
         self._intake = Intake(connection, data, self._ledger, self._quota, max_payload_bytes)
+        self._upkeep = Upkeep(connection, data, self._ledger)
         (self.station_db,) = connection.execute("SELECT value FROM meta WHERE key = 'station_db'").fetchone()
 
     @classmethod
@@ -138,6 +140,32 @@ class Store:
                 taken, _ = self._take_batch([arrival], partial(self._intake.take_again, rowid=rowid))
                 total.add(taken)
         return total
+
+    def verify_part(self, now_s: float, *, fresh: bool = False) -> tuple[list[str], bool]:
+        """Return what the next part of the pass over the database found and put right, and whether it was the last.
+
+        fresh: begin a pass, also where one is half done.
+
+        Raises:
+            DiskFull, StorageError, DatabaseDamaged: the part is to be tried again.
+        """
+        findings: list[str] = []
+        complete = False
+
+        def step(_arrival: Arrival, _taken: Taken) -> None:
+            nonlocal complete
+            found, complete = self._upkeep.next_part(now_s, fresh=fresh)
+            findings.extend(map(str, found))
+
+        _, failed = self._take_batch([Arrival("", "verify", b"", now_s)], step)
+        for error in failed.values():
+            raise StorageError(f"{self._data}: the database could not be verified: {error!r}") from error
+        return findings, complete
+
+    def last_pass_s(self) -> float:
+        """Return when the last complete pass over the database ended, Unix seconds; 0 where there was none."""
+        last = read_last_pass(self._connection)
+        return 0.0 if last is None else last.ended_s
 
     def _take_alone(self, arrival: Arrival) -> Taken:
         """Return what became of a message that failed before: stored, else set aside, else at least noted."""

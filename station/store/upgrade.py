@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from edge.contract.ranges import RangeSet
-from station.store.account import read_ranges
+from station.store.account import less, read_ranges
 from station.store.record_rows import INSERT, record_row
 from station.store.tables import EPOCHS, RECORDS
 
@@ -107,7 +107,7 @@ def _tell_losses_apart(connection: sqlite3.Connection) -> None:
         row = found.fetchone()
         if row is None:
             continue
-        records, thumbnails = (_less(read_ranges(text), less) for text, less in zip(row, gone[key], strict=True))
+        records, thumbnails = (less(read_ranges(text), of) for text, of in zip(row, gone[key], strict=True))
         for query, came in ((_STORED, records), (_PICTURED, thumbnails)):
             for (seq,) in connection.execute(query, {"device": key[0], "epoch": key[1]}).fetchall():
                 came.add(seq)
@@ -121,17 +121,13 @@ def _tell_losses_apart(connection: sqlite3.Connection) -> None:
 
 _STORED = (
     "SELECT seq FROM records WHERE device = :device AND epoch = :epoch UNION SELECT seq FROM quarantine "
-    "WHERE device = :device AND epoch = :epoch AND seq > 0 AND stream != 'thumbnail'"
+    "WHERE device = :device AND epoch = :epoch AND stream IN ('reading', 'record')"
 )
 _PICTURED = (
     "SELECT seq FROM thumbnails WHERE device = :device AND epoch = :epoch UNION SELECT seq FROM records r "
     "WHERE device = :device AND epoch = :epoch AND NOT EXISTS (SELECT 1 FROM readings WHERE device = r.device "
     "AND epoch = r.epoch AND seq = r.seq AND thumbnail_sha256 IS NOT NULL)"
 )
-
-
-def _less(came: RangeSet, lost: RangeSet) -> RangeSet:
-    return RangeSet(part for first, last in came for part in lost.missing(first, last))
 
 
 STEPS: dict[int, Step] = {

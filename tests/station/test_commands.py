@@ -162,10 +162,10 @@ def test_the_export_has_a_row_for_every_reading_and_every_animal(lab: Path, tmp_
 
 
 def test_every_column_of_the_lab_s_readings_table_is_exported() -> None:
-    from station.store.schema import _TABLES
+    from station.store.tables import TABLES
 
     with closing(sqlite3.connect(":memory:")) as connection:
-        connection.executescript(_TABLES)
+        connection.executescript(TABLES)
         columns = {row[1] for row in connection.execute("PRAGMA table_info(animals)")}
     # subject by way of whose_subject: a name outside its animal's dates is not given on.
     names = {column.name for table in FILES for column in table.columns} | {"number"}
