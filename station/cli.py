@@ -181,9 +181,11 @@ def _upkeep(options: argparse.Namespace) -> int:
 
 
 def _add_cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from station.provision.arguments import add_commands
+    from station.provision import arguments as provision
+    from station.scale import arguments as scale
 
-    add_commands(commands, _EXIT_CODES)
+    provision.add_commands(commands, _EXIT_CODES)
+    scale.add_commands(commands, _EXIT_CODES)
 
 
 def _run(options: argparse.Namespace) -> int:

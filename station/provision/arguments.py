@@ -1,4 +1,4 @@
-"""The arguments of `provision`, `wheels`, `scale` and `scale-card`; what they need is imported when they run."""
+"""The arguments of `provision` and `wheels`; what they need is imported when they run."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def provision(options: argparse.Namespace) -> int:
         pages = draw_labels(labels, options.labels)
         print(f"{options.labels}: {len(labels)} labels on {pages} page{'s' if pages > 1 else ''}; print at 100 %")
     if len(devices) > 1 or refused:
-        print(f"{len(labels)} of {len(devices) + len(refused)} devices; {failed + len(refused)} were passed over")
+        print(f"{len(labels)} of {len(devices) + len(refused)} devices; {failed + len(refused)} passed over")
     return OperatorError.exit_code if failed or refused else 0
 
 

@@ -344,7 +344,7 @@ def test_one_wrong_row_of_the_fleet_costs_itself(lab: Path, tmp_path: Path, caps
     assert "cage-3: there is no such folder" in said.err.replace(f"--card {tmp_path}/", "")
     assert "line 5: device: expected a name" in said.err
     assert "lines 6, 7: device 'cage-5' stands there more than once" in said.err
-    assert "1 of 5 devices; 4 were passed over" in said.out
+    assert "1 of 5 devices; 4 passed over" in said.out
     assert (tmp_path / "l.pdf").read_bytes().startswith(b"%PDF")
 
 
