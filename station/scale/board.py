@@ -37,7 +37,7 @@ def dictionary() -> cv2.aruco.Dictionary:
 
 def mark_bits(number: int) -> NDArray[np.uint8]:
     """Return a mark as (6, 6) fields, its black frame included: 1 is white."""
-    return (cv2.aruco.generateImageMarker(dictionary(), number, 6) > 127).astype(np.uint8)
+    return np.array(cv2.aruco.generateImageMarker(dictionary(), number, 6) > 127, np.uint8)
 
 
 def board(card: Card) -> cv2.aruco.CharucoBoard:
