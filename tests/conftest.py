@@ -11,15 +11,16 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.harness import quick
 from tests.harness.child import Child
 from tests.harness.leaks import Held, adopt_orphans, left_since
 
-settings.register_profile("random", derandomize=False)
-settings.register_profile("steady", derandomize=True)
-settings.register_profile("quick", derandomize=True, max_examples=15)
+_BUSY = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}  # how long an example takes is no finding
+settings.register_profile("random", derandomize=False, **_BUSY)
+settings.register_profile("steady", derandomize=True, **_BUSY)
+settings.register_profile("quick", derandomize=True, max_examples=15, **_BUSY)
 settings.load_profile("steady")
 adopt_orphans()
 resource_tracker.ensure_running()  # once, before any test: it goes on as long as the interpreter
