@@ -25,7 +25,8 @@ from edge.config.load import parse_config
 from edge.contract.record import Event
 from edge.errors import EXIT_REBOOT, CageclockError
 from edge.outbox import Outbox
-from edge.outbox.outbox import Build, Record
+from edge.outbox.outbox import Build
+from edge.outbox.record_file import Record
 from tests.campaigns.bit_flips import CHECK_S, _flip
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.campaigns.month_judge import Key, Station, judge
@@ -175,7 +176,7 @@ class Life:
 
         def remembered_in_front(build: Build, before: Sequence[Record] = ()) -> Key:
             # A kill behind the commit leaves the gap in the file, and its number with nobody: keep it before.
-            first = outbox._next_seq()
+            first = outbox.next_seq
             keys = [(outbox.epoch, first + place) for place in range(len(before))]
             for key, record in zip(keys, before, strict=True):
                 self._remember(key, record)

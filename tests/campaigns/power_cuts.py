@@ -205,7 +205,7 @@ def _judge(here: Path, told: set[Key], life: Life, line: Line) -> str:
             return f"{row.seq} has another content than was written"
         if row.thumbnail is not None and (content is None or hashlib.sha256(content).hexdigest() != row.thumbnail):
             return f"{row.seq} names a picture that is not there whole"
-    problems = outbox._connection.execute("PRAGMA integrity_check").fetchall()
+    problems = outbox._file.connection.execute("PRAGMA integrity_check").fetchall()
     outbox.close()
     reader.close()
     line.count("records judged", len(told))

@@ -118,7 +118,10 @@ def test_an_epoch_begins_in_one_transaction_with_what_waited_for_its_first_readi
     outbox.append_reading(reading())
     outbox.close()
     outbox = opened(tmp_path)
-    waiting = [outbox._labels.event("gap", "nothing was captured", {}), outbox._labels.event("start", "again", {})]
+    waiting = [
+        outbox._file.labels.event("gap", "nothing was captured", {}),
+        outbox._file.labels.event("start", "again", {}),
+    ]
 
     def refused(epoch: str, seq: int):
         raise ValueError("no reading after all")
@@ -140,7 +143,7 @@ def test_the_record_that_begins_an_epoch_has_the_time_of_the_start_not_of_the_fi
     outbox = Outbox.open(tmp_path, SMALL, device_id="cage07", serial="board-1", clock=clock)
     began_s = clock.monotonic_s()
     clock.sleep_until(began_s + 60.0, lambda: False)
-    waiting = [outbox._labels.event("start", "again", {})]
+    waiting = [outbox._file.labels.event("start", "again", {})]
     clock.sleep_until(began_s + 3600.0, lambda: False)
     outbox.append_reading(reading(), waiting)
     outbox.close()
