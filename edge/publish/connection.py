@@ -8,7 +8,6 @@ makes a new one. No reconnecting inside paho either: it would send its memory ag
 from __future__ import annotations
 
 import contextlib
-import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -21,11 +20,11 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.config.tree import Mqtt, Tls
-from edge.contract.service.credential import read_password, secret_path
-from edge.contract.service.tls import client_context
-from edge.contract.unreachable import DEVICE_KEYS, is_passing, why_unreachable
-from edge.errors import NetworkError, OperatorError
+from edge.config.tree import Mqtt
+from edge.contract.service.credential import read_password
+from edge.contract.service.tls import context_of_settings
+from edge.contract.unreachable import DEVICE_KEYS, why_unreachable
+from edge.errors import NetworkError
 
 NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
 _KEEP_ALIVE_TIMEOUT, _PROTOCOL_ERROR, _UNSPECIFIED = 0x8D, 0x82, 0x80
@@ -167,7 +166,9 @@ class Link:
         if settings.username is not None:
             self._client.username_pw_set(settings.username, read_password(settings.password_file, "mqtt.password_file"))
         if settings.tls is not None:
-            self._client.tls_set_context(tls_context(settings.tls))
+            tls = settings.tls
+            context = context_of_settings(tls.ca, tls.certificate, tls.key, DEVICE_KEYS)
+            self._client.tls_set_context(context)
 
     def _logged(self, _client: mqtt.Client, _data: object, level: int, _text: str) -> None:
         """Keep the error that paho meets on the socket: it only logs it, and says no more than that the link broke.
@@ -255,25 +256,6 @@ class Link:
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()
-
-
-def tls_context(tls: Tls) -> ssl.SSLContext:
-    """Return what the files of the settings say about whom to trust and who one is.
-
-    Raises:
-        NetworkError: a file cannot be read at the moment.
-        OperatorError: a file is missing, may not be read, or is not what it should be; it is named.
-    """
-    key = None if tls.key is None else str(secret_path(tls.key, "mqtt.tls.key"))
-    try:
-        return client_context(tls.ca, tls.certificate, key)
-    except OSError as error:
-        names = {tls.ca: "ca", tls.certificate: "certificate", key: "key"}
-        which = names.get(error.filename, "ca")
-        text = f"mqtt.tls.{which}: {error.filename or tls.ca}: {error.strerror or error}"
-        if is_passing(error):
-            raise NetworkError(text) from error
-        raise OperatorError(f"{text}; correct the path, the file or its rights") from error
 
 
 def _why_not(settings: Mqtt, error: BaseException) -> str:

@@ -189,12 +189,19 @@ def test_a_file_that_is_missing_or_wrong_is_named_on_both_sides(
     with pytest.raises(OperatorError, match=words) as station:
         StationLink(station_settings.Settings(name="lab1", data="/nowhere", tls=given))
     assert str(station.value).startswith(f"tls.{key}{'_file'}: ")
+    device_says, station_says = str(device.value).partition(": ")[2], str(station.value).partition(": ")[2]
+    assert device_says == station_says, "one wording: only the setting has another name"
+    assert device_says.endswith("; correct the path, the file or its rights")
 
 
 def test_a_read_error_that_passes_is_tried_again_and_a_missing_file_is_not(tmp_path: Path) -> None:
     """/proc/self/mem can be opened and gives EIO: what a card does that fails for a moment."""
     with pytest.raises(NetworkError, match=r"mqtt\.tls\.ca: /proc/self/mem: Input/output error"):
         Link(Mqtt(tls=Tls(ca="/proc/self/mem")), "a", "b", lambda *_: None, lambda *_: None)
+    with pytest.raises(NetworkError, match=r"tls\.ca_file: /proc/self/mem: Input/output error"):
+        StationLink(
+            station_settings.Settings(name="lab1", data="/nowhere", tls=station_settings.Tls(ca_file="/proc/self/mem"))
+        )
     with pytest.raises(NetworkError, match="Input/output error"):
         Link(Mqtt(username="a", password_file="/proc/self/mem"), "a", "b", lambda *_: None, lambda *_: None)
 
