@@ -53,6 +53,15 @@ class FreshFrame:
     monotonic_s: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class TakenSlot:
+    """A slot, what was found in it, and its reading, which is durable."""
+
+    slot: Slot
+    result: Result
+    reading: Reading
+
+
 class CaptureProcess:
     """Takes the slots of one device, and keeps what one slot needs from those before it."""
 
@@ -81,7 +90,6 @@ class CaptureProcess:
         self.fresh_frame = FreshFrame()
         self._problem = Problem()
         self.last_outcome: Outcome | None = None
-        self.taken = 0
         self.unreadable = 0
         """Slots whose stored picture could not be read."""
         state_dir = Path(config.state_dir)
@@ -125,16 +133,18 @@ class CaptureProcess:
         model = self.describe_model()
         append_changes(self._events, last, self.describe_camera(), model, self._models.file_sha256)
 
-    def take_slot(self, request_id: str | None = None) -> Reading:
-        """Return the reading of a slot that is due now; when it returns, the reading is durable.
+    def take_slot(self, request_id: str | None = None, before: Callable[[], None] = lambda: None) -> TakenSlot:
+        """Return a slot that is due now with its reading; when it returns, the reading is durable.
 
         Whatever a camera, a picture, a model or a library raises on the way becomes a reading with a fault.
+        before: appends what must be stored in front of the reading.
 
         Raises:
             EndOfReplay: the replay has no more pictures; there was nothing to read.
             StorageError: the outbox cannot keep anything.
         """
         self._slot = None
+        before()
         slot = self._slot = begin_slot(self._clock, self._config.light_cycle, request_id)
         self._clock_watch.labelled(slot.captured_at.timestamp() - slot.monotonic_s, slot.clock_synced)
         try:
@@ -144,14 +154,7 @@ class CaptureProcess:
         except Exception as error:  # noqa: BLE001
             result = self._fault(Outcome.CAMERA_FAULT, error)
         reading = self._append(slot, result)
-        self.taken += 1
-        try:
-            self._remember(slot, result if reading.outcome is result.outcome else Result(reading.outcome, ""))
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the reading is durable, whatever comes after it
-            warn(f"the reading is stored, but a step after it failed: {describe_error(error)}")
-        return reading
+        return TakenSlot(slot, result if reading.outcome is result.outcome else Result(reading.outcome, ""), reading)
 
     def _append(self, slot: Slot, result: Result) -> Reading:
         """Return the slot's reading once it is durable. A second try stores the labels alone.
@@ -159,36 +162,33 @@ class CaptureProcess:
         Raises:
             StorageError: the outbox cannot keep anything.
         """
-        made: list[Reading] = []
 
         def build(epoch: str, seq: int) -> tuple[Reading, bytes | None]:
-            reading, jpeg = self._composer.compose(slot, result, epoch, seq)
-            made.append(reading)
-            return reading, jpeg
+            return self._composer.compose(slot, result, epoch, seq)
 
         def build_bare(_epoch: str, _seq: int) -> tuple[Reading, bytes | None]:
-            made.append(self._composer.bare(slot, result.outcome, self.problem))
-            return made[-1], None
+            return self._composer.bare(slot, result.outcome, self.problem), None
 
         try:
-            self._outbox.append_reading(build, self._events.pending)
+            reading = self._outbox.append_reading(build, self._events.pending).reading
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001
             self._problem.text = f"only a part of the reading could be recorded: {describe_error(error)}"
             warn(self.problem)
-            if not self.is_stored():
-                self._outbox.append_reading(build_bare, self._events.pending)
+            stored = self.find_stored()
+            reading = stored or self._outbox.append_reading(build_bare, self._events.pending).reading
         self._events.pending.clear()
-        return made[-1]
+        return reading
 
-    def is_stored(self) -> bool:
-        """Return whether the newest slot's reading is in the outbox: an error may come after its commit."""
+    def find_stored(self) -> Reading | None:
+        """Return the newest slot's reading if it is in the outbox: an error may come after its commit."""
         slot = self._slot
+        if slot is None:
+            return None
         newest = (one for one in self._outbox.newest(4) if isinstance(one, Reading))
-        return slot is not None and any(
-            (one.boot_id, one.monotonic_s) == (slot.boot_id, slot.monotonic_s) for one in newest
-        )
+        labels = (slot.boot_id, slot.monotonic_s)
+        return next((one for one in newest if (one.boot_id, one.monotonic_s) == labels), None)
 
     def watch_clock(self) -> None:
         """Record what the wall clock did since the last call."""
@@ -247,8 +247,13 @@ class CaptureProcess:
         self._problem.note(outcome, text)
         return Result(outcome, text)
 
-    def _remember(self, slot: Slot, result: Result) -> None:
-        """Keep what the next slots need, and append the events that this one gives rise to."""
+    def finish_slot(self, taken: TakenSlot) -> None:
+        """Keep what the next slots need, and append the events that this one gives rise to.
+
+        Raises:
+            StorageError: the outbox cannot keep an event.
+        """
+        slot, result = taken.slot, taken.result
         self.last_outcome = result.outcome
         if result.observation is not None and result.observation.accepted and slot.light is not Light.UNKNOWN:
             self._tally.add(self._plan, slot.captured_at)

@@ -22,7 +22,7 @@ from edge.capture.ladder import COUNTERS, RecoveryState, worst_slot_s
 from edge.capture.line import describe_reading
 from edge.capture.pending_events import DISK_FULL, RAISED, UNSEEN, PendingEvents
 from edge.capture.problem import warn
-from edge.capture.process import CaptureProcess
+from edge.capture.process import CaptureProcess, TakenSlot
 from edge.capture.start_events import append_start, find_last_seen, first_started_at, last_settled_s
 from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, read_status, write_status
 from edge.capture.watchdog import Watchdog
@@ -30,7 +30,7 @@ from edge.config.load import config_sha256
 from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.config.zone import zone_of
-from edge.contract.reading import Outcome, Reading
+from edge.contract.reading import Outcome
 from edge.contract.service.systemd_notify import watchdog_limit_s
 from edge.errors import (
     EXIT_PASSED_OVER,
@@ -184,25 +184,22 @@ class Capture:
             EndOfReplay: there was nothing to read.
             StorageError: the outbox cannot keep anything; the one error that may end the process here.
         """
-        before = self._process.taken
-        reading = None
+        taken: TakenSlot | None = None
         try:
-            self._pending.append_all()
-            reading = self._process.take_slot()
+            taken = self._process.take_slot(before=self._pending.append_all)
         except DiskFull:
-            if self._process.taken == before:
-                self._pending.add_missed(1, due_s, DISK_FULL)
+            self._pending.add_missed(1, due_s, DISK_FULL)
             raise
         except (StorageError, EndOfReplay):
             raise
         except Exception as error:  # noqa: BLE001 - what even the labels of a fault could not survive
             warn(f"a due slot has no reading: {describe_error(error)}")
-            if not self._process.is_stored():
+            if self._process.find_stored() is None:
                 self._pending.add_missed(1, due_s, RAISED)
-        self._raised_in_a_row = 0 if self._process.taken > before else self._raised_in_a_row + 1
+        self._raised_in_a_row = 0 if taken is not None else self._raised_in_a_row + 1
         self._due_s = due_s
-        if reading is not None:
-            self._look_after(reading)
+        if taken is not None:
+            self._look_after(taken)
 
     def _take_requested(self) -> None:
         request = self._requests.take()
@@ -211,13 +208,13 @@ class Capture:
         # Its own row before the shot: after a crash a request is not fired a second time.
         self._outbox.mark_taken(request)
         try:
-            reading = self._process.take_slot(request)
+            taken = self._process.take_slot(request)
         except (StorageError, EndOfReplay):
             raise
         except Exception as error:  # noqa: BLE001 - whoever asked gets no answer and asks again
             warn(f"the requested capture has no reading: {describe_error(error)}")
             return
-        self._look_after(reading)
+        self._look_after(taken)
 
     def _kept(self, append: Callable[[], None]) -> bool:
         """Return whether what was appended is durable. While the disk is full, slots pass and are counted."""
@@ -245,20 +242,22 @@ class Capture:
         self._watchdog.idle()
         return self._stop or self._requests.waiting()
 
-    def _look_after(self, reading: Reading) -> None:
+    def _look_after(self, taken: TakenSlot) -> None:
         """Do what comes after a durable reading: notify systemd, write the status file, maintain the outbox.
 
         Raises:
             StorageError: the outbox cannot keep an event.
         """
-        try:
-            self._after(reading)
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the reading is durable; the next one brings another try
-            warn(f"the reading is stored, but a step after it failed: {describe_error(error)}")
+        for step in (self._process.finish_slot, self._after):
+            try:
+                step(taken)
+            except StorageError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the reading is durable; the next one brings another try
+                warn(f"the reading is stored, but a step after it failed: {describe_error(error)}")
 
-    def _after(self, reading: Reading) -> None:
+    def _after(self, taken: TakenSlot) -> None:
+        reading = taken.reading
         if self._shows:
             print(describe_reading(reading, zone_of(self._config.light_cycle.zone)), flush=True)
         self._watchdog.ready()

@@ -108,8 +108,8 @@ class Outbox:
         """Whether the integrity check after the start is still to be finished and looked at by `maintain`."""
         return self._check.is_running
 
-    def append_reading(self, build: Build, before: Sequence[Record] = ()) -> tuple[str, int]:
-        """Store the reading that `build` makes for its identity, and its picture; return (epoch, seq).
+    def append_reading(self, build: Build, before: Sequence[Record] = ()) -> StoredReading:
+        """Store the reading that `build` makes for its identity, and its picture; return it as it is stored.
 
         before: what is stored in front of it, in the same transaction.
 
@@ -128,7 +128,7 @@ class Outbox:
             if made is None or not self._file.holds(*made.key):
                 made = self._make(build, before)
                 self._insert(made, before)
-        return made.key
+        return made
 
     def append_record(self, record: Record) -> Key:
         """Store an event, a loss or a clock correction; return (epoch, seq).

@@ -106,13 +106,13 @@ def _flip_and_judge(here: Path, original: Original, chance: random.Random, line:
         return f"{victim.name}: before the check: {wrong}"
     try:
         outbox = _opened(here, "b")
-        fresh = [outbox.append_reading(make_reading(b"new", chance))]
+        fresh = [outbox.append_reading(make_reading(b"new", chance)).key]
         deadline = time.monotonic() + CHECK_S
         outbox.maintain()
         while outbox.checking and time.monotonic() < deadline:
             time.sleep(0.002)
             outbox.maintain()
-        fresh.append(outbox.append_reading(make_reading(None, chance)))
+        fresh.append(outbox.append_reading(make_reading(None, chance)).key)
         outbox.close()
     except CageclockError as error:
         return f"{victim.name}: capture ended with {type(error).__name__}: {error}"

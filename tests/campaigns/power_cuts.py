@@ -114,9 +114,9 @@ def _live(here: Path, start: dict[str, bytes], told: set[Key], chance: random.Ra
         doing = chance.random()
         if doing < 0.5:
             picture = chance.randbytes(chance.choice((20, 3000, 60_000)))
-            life.seen.append(Told(outbox.append_reading(make_reading(picture, chance))))
+            life.seen.append(Told(outbox.append_reading(make_reading(picture, chance)).key))
         elif doing < 0.75:
-            life.seen.append(Told(outbox.append_reading(make_reading(None, chance))))
+            life.seen.append(Told(outbox.append_reading(make_reading(None, chance)).key))
         elif doing < 0.85:
             life.seen.append(Told(outbox.append_record(make_event(chance))))
         elif doing < 0.93:
@@ -193,7 +193,7 @@ def _judge(here: Path, told: set[Key], life: Life, line: Line) -> str:
     if list(here.glob("*.damaged*")):
         return "a power cut was taken for damage"
     epoch, last = outbox.epoch, outbox.last_seq
-    fresh = outbox.append_reading(make_reading(b"after", random.Random(0)))
+    fresh = outbox.append_reading(make_reading(b"after", random.Random(0))).key
     if fresh in told:
         return f"{fresh} was given a second time"
     reader = Reader(here / "outbox.db")

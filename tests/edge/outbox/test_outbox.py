@@ -51,7 +51,7 @@ def losses_of(folder: Path) -> list[Loss]:
 
 def test_what_was_appended_is_there_after_opening_again_with_its_picture_and_digest(tmp_path, reading):
     outbox = opened(tmp_path)
-    first, second = outbox.append_reading(reading()), outbox.append_reading(reading(None))
+    first, second = outbox.append_reading(reading()).key, outbox.append_reading(reading(None)).key
     assert (outbox.epoch, outbox.last_seq) == second == (first[0], 2)
     outbox.close()
     with_picture, without = rows_of(tmp_path)
@@ -77,7 +77,7 @@ def test_another_devices_outbox_is_refused(tmp_path):
 
 def test_a_cloned_card_begins_a_new_epoch_and_keeps_the_old_records(tmp_path, reading):
     outbox = opened(tmp_path)
-    epoch, _ = outbox.append_reading(reading())
+    epoch, _ = outbox.append_reading(reading()).key
     outbox.close()
     opened(tmp_path, serial="board-2").close()
     assert events_of(tmp_path) == [], "a start that appends nothing leaves nothing"
@@ -98,7 +98,7 @@ def test_each_start_writes_under_an_epoch_of_its_own_that_names_the_one_before(t
     for _ in range(4):
         opened(tmp_path).close()  # a start that never gets to a reading
         outbox = opened(tmp_path)
-        told += [outbox.append_reading(reading()), outbox.append_reading(reading())]
+        told += [outbox.append_reading(reading()).key, outbox.append_reading(reading()).key]
         boundaries.append((outbox.epoch, outbox.last_seq))
         outbox.close()
     assert len(set(told)) == 8
@@ -129,7 +129,7 @@ def test_an_epoch_begins_in_one_transaction_with_what_waited_for_its_first_readi
     with pytest.raises(ValueError, match="no reading after all"):
         outbox.append_reading(refused, waiting)
     assert len(rows_of(tmp_path)) == 1, "nothing of an epoch without its reading"
-    key = outbox.append_reading(reading(), waiting)
+    key = outbox.append_reading(reading(), waiting).key
     outbox.close()
     assert key == (outbox.epoch, 4)
     assert [event.code for event in events_of(tmp_path)] == ["epoch_begun", "gap", "start"]
@@ -163,7 +163,7 @@ def test_two_copies_of_a_card_never_write_one_number_twice(tmp_path, reading):
     told = []
     for name in ("card", "live", "closed", "card", "live"):
         outbox = opened(tmp_path / name)
-        told += [outbox.append_reading(reading()) for _ in range(3)]
+        told += [outbox.append_reading(reading()).key for _ in range(3)]
         outbox.close()
     assert len(set(told)) == len(told)
 
@@ -174,7 +174,7 @@ def test_the_ceiling_holds_with_thousands_of_starts_and_every_lost_number_is_nam
     settings = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
     for number in range(400):
         outbox = opened(tmp_path, settings)
-        epoch, seq = outbox.append_reading(reading(None, detail="x" * 100_000))
+        epoch, seq = outbox.append_reading(reading(None, detail="x" * 100_000)).key
         wanted[epoch] = seq
         if number % 10 == 9:
             outbox.maintain()
@@ -224,7 +224,7 @@ def _settle(outbox: Outbox) -> None:
 def test_a_file_that_is_no_database_is_set_aside_and_nothing_stops(tmp_path, reading):
     (tmp_path / "outbox.db").write_bytes(b"not a database" * 1000)
     outbox = opened(tmp_path)
-    assert outbox.append_reading(reading())[1] >= 1
+    assert outbox.append_reading(reading()).key[1] >= 1
     outbox.close()
     assert len(list(tmp_path.glob("outbox.db.damaged-*"))) >= 1
     assert events_of(tmp_path)[0].code == "database_set_aside"
@@ -348,7 +348,7 @@ def step(name):
         os._exit(9)
 outbox = Outbox.open(Path(sys.argv[1]), tree.Outbox(reserve_mb=0), device_id="cage07", serial="s", step=step)
 for count in range(6):
-    print(*outbox.append_reading(make_reading()), flush=True)
+    print(*outbox.append_reading(make_reading()).key, flush=True)
 """
 
 

@@ -53,7 +53,7 @@ class Life(RuleBasedStateMachine):
     def append(self, picture: int | None, body: int, old: bool) -> None:
         content = None if picture is None else b"j" * picture
         build = self.make_reading(content, days_ago=3 if old else 0, detail="x" * body)
-        key = self.outbox.append_reading(build)
+        key = self.outbox.append_reading(build).key
         assert key not in self.told
         assert key == (self.outbox.epoch, self.outbox.last_seq)
         assert key[0] not in self.earlier, "no two starts share an epoch"

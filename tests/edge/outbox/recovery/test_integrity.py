@@ -76,9 +76,9 @@ def test_after_any_damage_it_opens_and_keeps_what_is_appended_from_then_on(tmp_p
         (folder / name).write_bytes(harm(bytearray((folder / name).read_bytes()), rng))
 
         outbox = opened(folder)
-        told = [outbox.append_reading(reading()) for _ in range(3)]
+        told = [outbox.append_reading(reading()).key for _ in range(3)]
         settle(outbox)
-        told.append(outbox.append_reading(reading()))
+        told.append(outbox.append_reading(reading()).key)
         outbox.close()
 
         again = opened(folder)
