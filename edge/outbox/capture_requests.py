@@ -45,7 +45,7 @@ class Requests:
             self._forget()
         return bool(self._open)
 
-    def take(self) -> str | None:
+    def pop_oldest(self) -> str | None:
         """Return the oldest request's id, or None. The caller notes it with `Outbox.mark_taken` before it acts."""
         return self._open.pop(0) if self.waiting() else None
 

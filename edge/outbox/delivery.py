@@ -22,10 +22,10 @@ from edge.outbox.retention import Retention
 from edge.outbox.watermarks import (
     WATERMARKS,
     Released,
+    add_watermark_checksums,
     encode_watermarks,
     read_released,
     replace_watermarks,
-    seal_old_watermarks,
 )
 from edge.timing.clock import Clock, SystemClock
 
@@ -39,14 +39,14 @@ CREATE TABLE IF NOT EXISTS quarantine(
     PRIMARY KEY(epoch, seq, stream)) WITHOUT ROWID;
 """
 
-_DOUBTS = """
+_SUSPECTS = """
 CREATE TABLE IF NOT EXISTS doubts(
     epoch TEXT NOT NULL, seq INTEGER NOT NULL, stream TEXT NOT NULL, strikes INTEGER NOT NULL,
     PRIMARY KEY(epoch, seq, stream)) WITHOUT ROWID;
 """
 """What was in flight when a connection ended, and how often it was so alone: a restart must not forget it."""
 
-Doubts = dict[tuple[str, int, str], int]
+Suspects = dict[tuple[str, int, str], int]
 
 
 def _take_over(connection: sqlite3.Connection, released: Mapping[str, Released]) -> None:
@@ -54,7 +54,7 @@ def _take_over(connection: sqlite3.Connection, released: Mapping[str, Released])
     replace_watermarks(connection, encode_watermarks(released))
 
 
-class Delivery:
+class DeliveryFile:
     """Publish's file; capture only reads it. What it loses in a power cut is sent or asked for again."""
 
     def __init__(self, state_dir: Path, device_id: str, clock: Clock) -> None:
@@ -64,10 +64,10 @@ class Delivery:
         self._lock = WriterLock(self._path.with_name("delivery.lock"), str(self._path))
         owner = Owner(
             program="publish",
-            tables=WATERMARKS + _TABLES + _DOUBTS,
+            tables=WATERMARKS + _TABLES + _SUSPECTS,
             released=self.released,
             checked_whole=True,
-            upgrade=seal_old_watermarks,
+            upgrade=add_watermark_checksums,
             take_over=_take_over,
         )
         try:
@@ -77,7 +77,7 @@ class Delivery:
             raise
 
     @classmethod
-    def open(cls, state_dir: Path, *, device_id: str, clock: Clock | None = None) -> Delivery:
+    def open(cls, state_dir: Path, *, device_id: str, clock: Clock | None = None) -> DeliveryFile:
         """Return the file of a state directory, its only writer until `close`.
 
         Raises:
@@ -117,24 +117,24 @@ class Delivery:
             for (key,) in self._file.connection.execute("SELECT key FROM meta WHERE key LIKE 'restored %'").fetchall()
         ]
 
-    def doubt(self, key: Key) -> None:
-        """Tell capture that a record of its file is not what was written, or not where it should be."""
+    def request_check(self, key: Key) -> None:
+        """Ask capture to check its file: a record is not what was written, or not where it should be."""
         with self._file.changing():
             self._file.sequence.set_meta("outbox_doubt", f"{key[0]} {key[1]} {self._clock.now().isoformat()}")
 
-    def note_restored(self, epoch: str, last: int, claimed: int) -> None:
+    def note_restored(self, epoch: str, last: int, station_has: int) -> None:
         """Append the event, once for each epoch, that a station holds more of it than this card ever had."""
         key = f"restored {epoch}"
         if self._file.sequence.meta(key) is not None:
             return
         text = (
-            f"a station holds records of epoch {epoch[:8]} up to {claimed}, this card {last}: a copied card, or an "
+            f"a station holds records of epoch {epoch[:8]} up to {station_has}, this card {last}: a copied card, or an "
             "older copy put back?"
         )
         with self._file.changing():
-            self._file.sequence.set_meta(key, str(claimed))
+            self._file.sequence.set_meta(key, str(station_has))
             self._file.append(
-                self._labels.event("restored_card", text, {"epoch": epoch, "last": last, "station": claimed})
+                self._labels.event("restored_card", text, {"epoch": epoch, "last": last, "station": station_has})
             )
 
     def add_request(self, request: str) -> None:
@@ -187,16 +187,16 @@ class Delivery:
         query = "SELECT epoch, seq FROM quarantine WHERE stream = 'thumbnail' AND reason LIKE 'its file%'"
         return set(self._file.connection.execute(query).fetchall())
 
-    def doubts(self) -> Doubts:
+    def suspects(self) -> Suspects:
         """Return how often each record (epoch, seq, stream) that is under suspicion was refused."""
         found = self._file.connection.execute("SELECT epoch, seq, stream, strikes FROM doubts").fetchall()
         return {(epoch, seq, stream): strikes for epoch, seq, stream, strikes in found}
 
-    def set_doubts(self, doubts: Doubts) -> None:
+    def set_suspects(self, suspects: Suspects) -> None:
         """Store the suspicions in place of the former ones."""
         with self._file.changing():
             self._file.connection.execute("DELETE FROM doubts")
-            rows = [(*key, strikes) for key, strikes in doubts.items()]
+            rows = [(*key, strikes) for key, strikes in suspects.items()]
             self._file.connection.executemany("INSERT INTO doubts VALUES (?, ?, ?, ?)", rows)
 
     def event(self, code: EventCode, text: str, **detail: Scalar) -> None:

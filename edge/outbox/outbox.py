@@ -23,7 +23,7 @@ from edge.outbox.retention import Retention
 from edge.outbox.sequence import NEWEST
 from edge.outbox.stored_reading import Build, StoredReading, make_stored
 from edge.outbox.thumbnails import Thumbnails
-from edge.outbox.watermarks import read_doubt, read_released
+from edge.outbox.watermarks import read_check_request, read_released
 from edge.timing.clock import Clock, SystemClock
 
 Step = Callable[[str], None]
@@ -240,7 +240,7 @@ class Outbox:
             self._reserve.take_back()
             named = file.connection.execute("SELECT thumbnail FROM records WHERE thumbnail IS NOT NULL").fetchall()
             self._thumbnails.sweep({sha for (sha,) in named})
-        self._check.look(self._clock.monotonic_s(), read_doubt(self._delivery))
+        self._check.look(self._clock.monotonic_s(), read_check_request(self._delivery))
         retention = Retention(file.path, self._settings, file.sequence, self._clock, self._thumbnails.remove)
         for done in retention.tidy(read_released(self._delivery), file.labels.losses, file.append):
             self._step(done)

@@ -20,8 +20,9 @@ from edge.outbox.database import close_writer, open_writer, reading, writing
 from edge.outbox.label import Labels
 from edge.outbox.recovery import replace
 from edge.outbox.recovery.integrity import Saved, look_through
-from edge.outbox.recovery.wal import look_at_journal
-from edge.outbox.sequence import SCHEMA, START, Sequence, new_row, seal_old_rows
+from edge.outbox.recovery.wal import inspect_wal
+from edge.outbox.row import new_row
+from edge.outbox.sequence import SCHEMA, START, Sequence, add_checksums
 from edge.outbox.watermarks import Released
 
 Record = Event | Lost | LostRanges | ClockCorrection
@@ -71,18 +72,18 @@ class RecordFile:
         self._is_open = self._is_behind = False
         replace.finish_replacement(path)
         replace.remove_successor(path)
-        journal = look_at_journal(path)
+        wal = inspect_wal(path)
         try:
-            if journal.damaged:
+            if wal.damaged:
                 raise DatabaseDamaged("its journal is broken in the middle")
             self._open()
         except DatabaseDamaged as error:
             self.replace_damaged(str(error))
             return
-        if journal.torn:
+        if wal.torn:
             # After a power cut nothing is missing; after a flipped bit the newest record is. The next epoch says so.
             with self.changing():
-                self.sequence.set_meta(TORN, str(journal.in_doubt))
+                self.sequence.set_meta(TORN, str(wal.uncertain))
 
     @property
     def next_seq(self) -> int:
@@ -197,7 +198,7 @@ class RecordFile:
         self.connection = open_writer(path, SCHEMA + self._owner.tables)
         self._is_open = True
         with reading(self.path):
-            seal_old_rows(self.connection)
+            add_checksums(self.connection)
             self._owner.upgrade(self.connection)
             self.sequence = Sequence(self.connection, self._epoch)
             self.sequence.look_sound()

@@ -10,7 +10,7 @@ from edge.contract import jsontext
 from edge.contract.reading import Reading
 from edge.errors import StorageError
 from edge.outbox.record_file import Key
-from edge.outbox.sequence import Row, new_row
+from edge.outbox.row import Row, new_row
 
 Build = Callable[[str, int], tuple[Reading, bytes | None]]
 """Makes the reading of an epoch and a number, and its picture's JPEG or None."""

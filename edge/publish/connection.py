@@ -11,8 +11,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -23,35 +21,26 @@ from paho.mqtt.reasoncodes import ReasonCode
 from edge.config.tree import Mqtt
 from edge.contract.service.credential import read_password
 from edge.contract.service.tls import context_of_settings
-from edge.contract.unreachable import DEVICE_KEYS, why_unreachable
+from edge.contract.unreachable import DEVICE_KEYS
 from edge.errors import NetworkError
+from edge.publish.ended import (
+    KEEP_ALIVE_TIMEOUT,
+    PROTOCOL_ERROR,
+    TOO_LARGE,
+    UNSPECIFIED,
+    Ended,
+    address,
+    describe_refusal,
+    why_not_reached,
+)
 
-NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
-_KEEP_ALIVE_TIMEOUT, _PROTOCOL_ERROR, _UNSPECIFIED = 0x8D, 0x82, 0x80
 CONNECT_TIMEOUT_S = 10.0
 _LIBRARY_IN_FLIGHT = 20
 _OVERHEAD_BYTES = 300
 """Room for the topic, the packet's head and its properties."""
 
-EndKind = Literal["refused", "unanswered", "silent", "unreadable", "broken", "closed"]
 
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one.
-
-    kind: `refused`, `unanswered` (no answer to CONNECT), `silent` (an accepted connection whose other side stopped
-    answering, whichever side then ended it: that speaks against the network, not against a message), `unreadable`
-    (paho failed on what came, or one side found it against the protocol), `broken` (by the broker or on the way),
-    `closed` (by this side).
-    """
-
-    text: str
-    kind: EndKind
-    code: int = 0
-
-
-class Link:
+class Connection:
     """Connects at once. `turn` does the network's work; `ended` says when to make a new one."""
 
     def __init__(
@@ -99,7 +88,7 @@ class Link:
         try:
             self._client.connect(settings.host, settings.port, keepalive=settings.keepalive_s)
         except (OSError, ValueError) as error:
-            raise NetworkError(_why_not(settings, error)) from error
+            raise NetworkError(why_not_reached(settings, error)) from error
 
     def subscribe(self, topics: list[str]) -> None:
         """Subscribe with QoS 1; called after each connect, because the session begins empty. See `denied`."""
@@ -135,7 +124,7 @@ class Link:
         return size + _OVERHEAD_BYTES <= self.max_packet_bytes
 
     def turn(self, timeout_s: float) -> None:
-        """Read and write what there is, waiting at most so long; never raises, an error ends the link."""
+        """Read and write what there is, waiting at most so long; never raises, an error ends the connection."""
         if self.ended is not None:
             return
         try:
@@ -171,7 +160,7 @@ class Link:
             self._client.tls_set_context(context)
 
     def _logged(self, _client: mqtt.Client, _data: object, level: int, _text: str) -> None:
-        """Keep the error that paho meets on the socket: it only logs it, and says no more than that the link broke.
+        """Keep the error that paho meets on the socket: it only logs it, and reports a broken connection.
 
         A broker that refuses a certificate says so with TLS 1.3 in its first answer, long after the handshake.
         """
@@ -183,7 +172,7 @@ class Link:
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, properties: Properties | None
     ) -> None:
         if code.is_failure:
-            self._end(Ended(_refusal(self._settings, code), "refused", code.value))
+            self._end(Ended(describe_refusal(self._settings, code), "refused", code.value))
             return
         limit = getattr(properties, "MaximumPacketSize", None) if properties is not None else None
         if limit is not None:
@@ -194,14 +183,16 @@ class Link:
     def _disconnected(
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: Properties | None
     ) -> None:
-        if self.ended is None and code.value == _KEEP_ALIVE_TIMEOUT:  # paho's own finding, on 3.1.1 too
+        if self.ended is None and code.value == KEEP_ALIVE_TIMEOUT:  # paho's own finding, on 3.1.1 too
             if self.connected:
                 self.ended = Ended("mqtt: the broker no longer answers", "silent")
             else:
-                self.ended = Ended(f"mqtt: {_at(self._settings)} takes connections and does not answer", "unanswered")
+                self.ended = Ended(
+                    f"mqtt: {address(self._settings)} takes connections and does not answer", "unanswered"
+                )
         elif self.ended is None:
             words, number = f"mqtt: the broker ended the connection: {code}", code.value if self._five else 0
-            if code.value == _PROTOCOL_ERROR:
+            if code.value == PROTOCOL_ERROR:
                 self.ended = Ended(words, "unreadable", number)
             else:
                 self.ended = self._broken(words, number)
@@ -217,18 +208,18 @@ class Link:
         if not self._accepted:
             return Ended(self._why_never_accepted(words), "broken", code)
         silent_s = time.monotonic() - self._answered_at_s if self._unacknowledged else 0.0
-        if code in (0, _UNSPECIFIED) and silent_s >= self._settings.keepalive_s / 2:
+        if code in (0, UNSPECIFIED) and silent_s >= self._settings.keepalive_s / 2:
             return Ended(f"{words} (after {silent_s:.0f} s without an answer to what was sent)", "silent", code)
         return Ended(words, "broken", code)
 
     def _why_never_accepted(self, words: str) -> str:
         """Return why a connection ended before the broker had accepted it."""
         if self._socket_error is not None:
-            return _why_not(self._settings, self._socket_error)
+            return why_not_reached(self._settings, self._socket_error)
         hint = "does it want a certificate of this client (mqtt.tls.certificate)?"
         if self._settings.tls is None:
             hint = "does that port want TLS (mqtt.tls)?"
-        return f"{words}, at {_at(self._settings)}, before it had accepted it: {hint}"
+        return f"{words}, at {address(self._settings)}, before it had accepted it: {hint}"
 
     def _message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload), bool(message.retain))
@@ -256,26 +247,3 @@ class Link:
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()
-
-
-def _why_not(settings: Mqtt, error: BaseException) -> str:
-    ca = None if settings.tls is None else settings.tls.ca
-    return f"mqtt: {why_unreachable(error, settings.host, settings.port, DEVICE_KEYS, ca=ca)}"
-
-
-def _refusal(settings: Mqtt, code: ReasonCode) -> str:
-    secret = settings.password_file or "none is named"
-    if code.value in (0x86, NOT_AUTHORISED):
-        return (
-            f"mqtt: the broker at {_at(settings)} refused the login of {_who(settings)}: {code}; "
-            f"correct mqtt.username, or the password in mqtt.password_file ({secret})"
-        )
-    return f"mqtt: the broker at {_at(settings)} refused the connection: {code}; look into its log"
-
-
-def _at(settings: Mqtt) -> str:
-    return f"{settings.host}:{settings.port}"
-
-
-def _who(settings: Mqtt) -> str:
-    return "an anonymous client" if settings.username is None else f"user {settings.username}"

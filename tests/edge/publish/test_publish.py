@@ -19,7 +19,7 @@ from edge.contract.record import Event, Lost
 from edge.contract.status import Health, Info, Summary
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from edge.outbox.watermarks import Released, read_released
 from tests.edge.outbox.conftest import make_reading
 from tests.edge.publish import lab
@@ -218,7 +218,7 @@ def test_commands_are_queued_answered_and_refused_when_retained(tmp_path, broker
         logger.say("command/capture", b'{"id":"now-1"}')
         requests = Requests(publish.state_dir)
         wait_until(requests.waiting)
-        assert requests.take() == "now-1"
+        assert requests.pop_oldest() == "now-1"
         before = len(logger.seqs())
         logger.say("command/replay", json.dumps({"id": "r", "epoch": epoch, "first_seq": 1, "last_seq": 9}).encode())
         wait_until(lambda: len(logger.seqs()) > before)
@@ -323,7 +323,7 @@ def test_a_denied_topic_is_said_and_nothing_is_lost(tmp_path, outbox):
 
 def test_events_of_a_damaged_delivery_file_still_arrive_and_old_ones_go(tmp_path, broker, outbox, logger):
     state = tmp_path / "state"
-    delivery = Delivery.open(state, device_id=lab.DEVICE)
+    delivery = DeliveryFile.open(state, device_id=lab.DEVICE)
     for number in range(6):
         delivery.event("watchdog", f"event {number}")
     delivery.close()

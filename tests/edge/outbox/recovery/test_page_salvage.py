@@ -9,7 +9,7 @@ from edge.config import tree
 from edge.contract import identity
 from edge.outbox import Outbox
 from edge.outbox.reader import Reader
-from edge.outbox.recovery.page_salvage import carve
+from edge.outbox.recovery.page_salvage import read_pages
 from edge.outbox.recovery.wal import judge
 
 SETTINGS = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
@@ -49,7 +49,7 @@ def test_a_file_whose_schema_is_gone_still_yields_its_records(tmp_path, reading)
     data = bytearray(path.read_bytes())
     data[100:200] = bytes(100)
     path.write_bytes(data)
-    assert carve(path).rows == before, "also what lies on several pages"
+    assert read_pages(path).rows == before, "also what lies on several pages"
     outbox = opened(tmp_path)
     outbox.close()
     assert set(told) <= set(read_all(tmp_path))
