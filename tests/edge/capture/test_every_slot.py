@@ -49,7 +49,14 @@ WALKED = [
         "capture/freshness.py",
         "capture/ladder.py",
     ),
-    *("vision/observe.py", "vision/locate.py", "vision/preprocess.py", "vision/estimate.py", "vision/age_head.py"),
+    *(
+        "vision/observe.py",
+        "vision/acceptance.py",
+        "vision/locate.py",
+        "vision/preprocess.py",
+        "vision/estimate.py",
+        "vision/age_head.py",
+    ),
     *("vision/quality.py", "vision/image.py", "vision/model/runtime.py", "vision/model/golden.py"),
     *("vision/rehearsal.py", "contract/jsontext.py", "capture/status.py"),
 ]
