@@ -6,9 +6,8 @@ import time
 from pathlib import Path
 
 from edge.config.tree import Config
-from edge.contract import jsontext
 from edge.contract.base import Scalar
-from edge.contract.delivery import Committed
+from edge.contract.delivery import Committed, read_committed
 from edge.contract.record import EventCode
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, OperatorError, StorageError
@@ -216,7 +215,7 @@ class Publisher:
             elif topic.startswith(self._topics.of("command/")):
                 self._commands.execute(topic.rpartition("/")[2], payload, retained)
             elif topic.startswith(self._topics.of("committed/")):
-                self._note_watermark(topic.rpartition("/")[2], jsontext.decode(payload, Committed))
+                self._note_watermark(topic.rpartition("/")[2], read_committed(payload))
             elif self._config.mqtt.home_assistant and payload == b"online" and self._connection is not None:
                 self._discovery.publish(self._connection)
         except (MessageError, StorageError) as error:
