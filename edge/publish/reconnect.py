@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from edge.publish.delivery.sender import jitter
 from edge.publish.ended import TAKEN_OVER, Ended
+from edge.publish.jitter import jitter
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 20.0
 STABLE_S = 10.0

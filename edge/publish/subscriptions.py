@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from edge.config.tree import Config
 from edge.contract.topics import DeviceTopics, station_availability
 from edge.publish.connection import Connection
-from edge.publish.delivery.sender import jitter
+from edge.publish.jitter import jitter
 from edge.publish.log import StateLog
 from edge.publish.status.home_assistant import birth_topic
 

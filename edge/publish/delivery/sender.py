@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from functools import partial
 
@@ -21,6 +20,7 @@ from edge.publish.delivery.stream import Stream
 from edge.publish.delivery.watermark import Watermark
 from edge.publish.delivery.window import Key
 from edge.publish.ended import FAILURE, NO_SUBSCRIBERS, NOT_AUTHORISED
+from edge.publish.jitter import jitter
 from edge.publish.log import StateLog
 from edge.publish.replay.for_station import Addressed
 from edge.publish.replay.queued import Replay
@@ -33,11 +33,6 @@ _THUMBNAILS = 20
 _GRACE_S = 2.0
 
 
-def jitter() -> float:
-    """Return a factor from 0.5 to 1.5."""
-    return random.uniform(0.5, 1.5)
-
-
 class Sender:
     """Both streams of one device over whatever connection there is."""
 
@@ -46,17 +41,14 @@ class Sender:
         mqtt = config.mqtt
         self._source = source
         self._topics = DeviceTopics(config.device_id)
-        self._station = mqtt.station
-        self.station_online = mqtt.station is None
+        self._station, self.station_online = mqtt.station, mqtt.station is None
         self.records = Stream("record", mqtt.in_flight, mqtt.resend_after_s, jitter)
         self.thumbnails = Stream("thumbnail", min(_THUMBNAILS, mqtt.in_flight), mqtt.resend_after_s, jitter)
         self._watermark = Watermark(source, self.records, self.thumbnails, delivery, log)
         self._mids: dict[int, tuple[Stream, Key]] = {}
         self._replays = Replays(self._topics, mqtt.resend_after_s, jitter)
         self._access = Access(config, log, jitter)
-        self._live_above: dict[str, int] = {}
-        self._fresh_above: dict[str, int] = {}
-        self._highest_sent: dict[str, int] = {}
+        self._live_above, self._fresh_above, self._highest_sent = (dict[str, int]() for _ in range(3))
         self._latest = Latest(source, self._topics)
         self._set_aside = SetAside(source, self.records, self.thumbnails, delivery, log)
         self._naming = Naming()
