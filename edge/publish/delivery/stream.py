@@ -157,7 +157,7 @@ class Stream:
     def taken(self, key: Key) -> None:
         """Note that the broker took a message."""
         self.acked(key)
-        if self.refusals.take(key):
+        if self.refusals.note_taken(key):
             self._rebuild_all()
 
     def refused(self, key: Key, reason: str, now_s: float) -> bool:

@@ -38,7 +38,7 @@ def test_whatever_was_refused_is_due_again_within_a_day_and_on_a_connection_that
         now_s += pause_s
         refusals.wake(now_s)
         if what == "take":
-            refusals.take((EPOCH, seq))
+            refusals.note_taken((EPOCH, seq))
             refused.discard(seq)
         else:
             if what == "refuse":
