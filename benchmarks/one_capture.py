@@ -2,7 +2,7 @@
 
 `python -m benchmarks.one_capture BUNDLE KEY MOBILENET`: a process of its own, so that its one thread is all. The
 frame is one simulated mouse walking in a 640x480 picture. Stages are interleaved: a disturbance of the machine hits all
-alike. The whole capture is `CaptureProcess.take` with a camera that has its picture ready.
+alike. The whole capture is `CaptureProcess.take_slot` with a camera that has its picture ready.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from edge.contract.base import Scalar
 from edge.contract.bundle.bundle import read_bundle
 from edge.contract.reading import CameraState, Reading
 from edge.outbox import Outbox
+from edge.outbox.stored_reading import StoredReading
 from edge.simulate import Activity, CageSetup, Placement, SimulatedCage, create_population
 from edge.timing.clock import SteppedClock
 from edge.timing.schedule import Tally, make_plan
@@ -94,14 +95,15 @@ def main(bundle: str, key: str, mobilenet: str) -> None:
             process = capture_process(config, frame, outbox)
             jobs = stages(frame, model, config, outbox) | {
                 "mobilenet": invocation(mobilenet),
-                "whole": process.take_slot,
+                "whole": lambda: process.finish_slot(process.take_slot()),
             }
-            reading = process.take_slot()
+            taken = process.take_slot()
+            process.finish_slot(taken)
             times = measure(jobs)
         finally:
             outbox.close()
     # The same round's invocations are taken off the same round's capture.
-    found_animals = len(reading.animals)
+    found_animals = len(taken.reading.animals)
     looks = looks_at_parts(frame, model)
     bare = times["invoke centres"] + looks * times["invoke parts"] + found_animals * times["invoke age"]
     shapes = {name: getattr(model.manifest, name).input.shape for name in NETWORKS}
@@ -111,7 +113,7 @@ def main(bundle: str, key: str, mobilenet: str) -> None:
                 "times": {name: statistics.median(values) for name, values in times.items()},
                 "rest": statistics.median(times["whole"] - bare),
                 "invocations": statistics.median(bare),
-                "outcome": reading.outcome.value,
+                "outcome": taken.reading.outcome.value,
                 "animals": found_animals,
                 "bundle": model.manifest.name,
                 "shapes": shapes,
@@ -207,7 +209,7 @@ def stages(frame: Frame, model: LoadedModel, config: tree.Config, outbox: Outbox
     def compose_and_encode() -> bytes:
         return jsontext.encode(bare.compose(slot, result, "0" * 16, 1)[0])
 
-    def append() -> tuple[str, int]:
+    def append() -> StoredReading:
         made: tuple[Reading, bytes | None] = next(ready)
         return outbox.append_reading(lambda _epoch, _seq: made)
 

@@ -157,7 +157,7 @@ def _add_bundle(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     back = _command(actions, "rollback", _bundle_rollback, "go back to the bundle before; refuse the present one")
     status = _command(actions, "status", _bundle_status, "the active bundle, the one before, the last installations")
     status.add_argument("--last", type=_positive, default=10, metavar="N", help="so many installations (default 10)")
-    text = "set the highest release that a channel is said to have had; noted in the history and told to the lab"
+    text = "set the highest release that a channel is said to have had; noted in the history and reported to the lab"
     reset = _command(actions, "reset-floor", _bundle_reset_floor, text)
     reset.add_argument("channel", metavar="CHANNEL", help="the channel's name, as `bundle status` shows it")
     reset.add_argument("release", type=_release, metavar="RELEASE", help="a bundle has to be above it; 0: any")

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from edge.camera.protocol import Camera, Shot
 from edge.capture.archive import Archive
 from edge.capture.bundle_events import BundleEvents
-from edge.capture.clockwatch import ClockWatch, Correction, Step
+from edge.capture.change_events import ChangeEvents
+from edge.capture.clock_events import append_clock_events
+from edge.capture.clockwatch import ClockWatch
 from edge.capture.event_writer import EventWriter
 from edge.capture.frame_observer import FrameObserver
 from edge.capture.freshness import Freshness
 from edge.capture.ladder import Ladder, RecoveryState, exit_code_after
 from edge.capture.model import ModelSource
 from edge.capture.problem import Problem, warn
-from edge.capture.reading import Composer, Result
+from edge.capture.reading import Composer, Result, TakenSlot
 from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
-from edge.capture.start_events import append_changes, append_model_change
-from edge.capture.status import CaptureStatus
+from edge.capture.start_events import append_changes
+from edge.capture.status import CaptureStatus, ProcessState
 from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
-from edge.contract.base import Scalar
-from edge.contract.reading import Light, Model, Outcome, Reading
+from edge.contract.reading import Light, Outcome, Reading
 from edge.errors import (
     BundleError,
     CameraError,
@@ -42,15 +41,6 @@ from edge.host.memory import over_ceiling
 from edge.outbox import Outbox
 from edge.timing.clock import Clock
 from edge.timing.schedule import Plan, Tally
-from edge.vision.quality import MOVED
-
-
-@dataclass(slots=True)
-class FreshFrame:
-    """The newest fresh frame, for the health record."""
-
-    at: datetime | None = None
-    monotonic_s: float | None = None
 
 
 class CaptureProcess:
@@ -78,10 +68,9 @@ class CaptureProcess:
         self._events = events
         self._models = ModelSource(config, clock.monotonic_s)
         self._tally = tally
-        self.fresh_frame = FreshFrame()
+        self._fresh: Slot | None = None
         self._problem = Problem()
         self.last_outcome: Outcome | None = None
-        self.taken = 0
         self.unreadable = 0
         """Slots whose stored picture could not be read."""
         state_dir = Path(config.state_dir)
@@ -92,24 +81,23 @@ class CaptureProcess:
         self._bundle_events = BundleEvents(state_dir, self._events, self._models.trial, outbox)
         self._observer = FrameObserver(config, self._models, self._reference, archive, self._problem)
         self._slot: Slot | None = None
-        self._moved = 0
-        self._refused = ""
-        self._model: Model | None = None
-        self._was_failing = recovery.failed_in_a_row > 0 or recovery.restarts_in_a_row > 0
+        was_failing = recovery.failed_in_a_row > 0 or recovery.restarts_in_a_row > 0
+        self._changes = ChangeEvents(events, self._models, was_failing=was_failing)
 
     @property
     def problem(self) -> str:
         """What is wrong at present, empty for nothing."""
         return self._problem.text
 
-    def describe_camera(self) -> dict[str, Scalar]:
-        """Return what the camera reports of itself."""
-        return self._camera.describe()
-
-    def describe_model(self) -> Model | None:
-        """Return the model that runs; None where there is none."""
-        model = self._models.get()
-        return None if model is None else model.describe()
+    def describe(self) -> ProcessState:
+        """Return what camera and model report of themselves, and when the newest fresh frame was taken."""
+        model, fresh = self._models.get(), self._fresh
+        return ProcessState(
+            camera=self._camera.describe(),
+            model=None if model is None else model.describe(),
+            fresh_frame_at=None if fresh is None else fresh.captured_at,
+            fresh_frame_monotonic_s=None if fresh is None else fresh.monotonic_s,
+        )
 
     def model_fault_code(self) -> int:
         """Return the exit code for a run that ends with a model fault: the one of what keeps the model from running."""
@@ -122,19 +110,21 @@ class CaptureProcess:
         Raises:
             StorageError: the outbox cannot keep an event.
         """
-        model = self.describe_model()
-        append_changes(self._events, last, self.describe_camera(), model, self._models.file_sha256)
+        state = self.describe()
+        append_changes(self._events, last, state.camera, state.model, self._models.file_sha256)
 
-    def take_slot(self, request_id: str | None = None) -> Reading:
-        """Return the reading of a slot that is due now; when it returns, the reading is durable.
+    def take_slot(self, request_id: str | None = None, before: Callable[[], None] = lambda: None) -> TakenSlot:
+        """Return a slot that is due now with its reading; when it returns, the reading is durable.
 
         Whatever a camera, a picture, a model or a library raises on the way becomes a reading with a fault.
+        before: appends what must be stored in front of the reading.
 
         Raises:
             EndOfReplay: the replay has no more pictures; there was nothing to read.
             StorageError: the outbox cannot keep anything.
         """
         self._slot = None
+        before()
         slot = self._slot = begin_slot(self._clock, self._config.light_cycle, request_id)
         self._clock_watch.labelled(slot.captured_at.timestamp() - slot.monotonic_s, slot.clock_synced)
         try:
@@ -144,14 +134,7 @@ class CaptureProcess:
         except Exception as error:  # noqa: BLE001
             result = self._fault(Outcome.CAMERA_FAULT, error)
         reading = self._append(slot, result)
-        self.taken += 1
-        try:
-            self._remember(slot, result if reading.outcome is result.outcome else Result(reading.outcome, ""))
-        except StorageError:
-            raise
-        except Exception as error:  # noqa: BLE001 - the reading is durable, whatever comes after it
-            warn(f"the reading is stored, but a step after it failed: {describe_error(error)}")
-        return reading
+        return TakenSlot(slot, result if reading.outcome is result.outcome else Result(reading.outcome, ""), reading)
 
     def _append(self, slot: Slot, result: Result) -> Reading:
         """Return the slot's reading once it is durable. A second try stores the labels alone.
@@ -159,46 +142,37 @@ class CaptureProcess:
         Raises:
             StorageError: the outbox cannot keep anything.
         """
-        made: list[Reading] = []
 
         def build(epoch: str, seq: int) -> tuple[Reading, bytes | None]:
-            reading, jpeg = self._composer.compose(slot, result, epoch, seq)
-            made.append(reading)
-            return reading, jpeg
+            return self._composer.compose(slot, result, epoch, seq)
 
         def build_bare(_epoch: str, _seq: int) -> tuple[Reading, bytes | None]:
-            made.append(self._composer.bare(slot, result.outcome, self.problem))
-            return made[-1], None
+            return self._composer.bare(slot, result.outcome, self.problem), None
 
         try:
-            self._outbox.append_reading(build, self._events.pending)
+            reading = self._outbox.append_reading(build, self._events.pending).reading
         except StorageError:
             raise
         except Exception as error:  # noqa: BLE001
             self._problem.text = f"only a part of the reading could be recorded: {describe_error(error)}"
             warn(self.problem)
-            if not self.is_stored():
-                self._outbox.append_reading(build_bare, self._events.pending)
+            stored = self.find_stored()
+            reading = stored or self._outbox.append_reading(build_bare, self._events.pending).reading
         self._events.pending.clear()
-        return made[-1]
+        return reading
 
-    def is_stored(self) -> bool:
-        """Return whether the newest slot's reading is in the outbox: an error may come after its commit."""
+    def find_stored(self) -> Reading | None:
+        """Return the newest slot's reading if it is in the outbox: an error may come after its commit."""
         slot = self._slot
+        if slot is None:
+            return None
         newest = (one for one in self._outbox.newest(4) if isinstance(one, Reading))
-        return slot is not None and any(
-            (one.boot_id, one.monotonic_s) == (slot.boot_id, slot.monotonic_s) for one in newest
-        )
+        labels = (slot.boot_id, slot.monotonic_s)
+        return next((one for one in newest if (one.boot_id, one.monotonic_s) == labels), None)
 
     def watch_clock(self) -> None:
         """Record what the wall clock did since the last call."""
-        offset_s = self._clock.now().timestamp() - self._clock.monotonic_s()
-        found = self._clock_watch.observe(offset_s, self._clock.synced())
-        if isinstance(found, Correction):
-            self._events.append_correction(found)
-        elif isinstance(found, Step):
-            text = f"the wall clock was set by {found.step_s:+.1f} s; slots keep their spacing, labels follow it"
-            self._events.append("clock_stepped", text, step_s=found.step_s)
+        append_clock_events(self._clock_watch, self._clock, self._events)
 
     def exit_code(self) -> int | None:
         """Return the code with which the process should end to be started anew, or None: a stuck camera, or memory."""
@@ -238,7 +212,7 @@ class CaptureProcess:
             self._recovery.count("failed_slots")
             self._recovery.failed_in_a_row += 1
             return self._fault(Outcome.CAMERA_FAULT, error)
-        self.fresh_frame = FreshFrame(slot.captured_at, slot.monotonic_s)
+        self._fresh = slot
         return self._observer.observe(slot, frames, (time.perf_counter() - begin) * 1000)
 
     def _fault(self, outcome: Outcome, error: Exception) -> Result:
@@ -247,39 +221,18 @@ class CaptureProcess:
         self._problem.note(outcome, text)
         return Result(outcome, text)
 
-    def _remember(self, slot: Slot, result: Result) -> None:
-        """Keep what the next slots need, and append the events that this one gives rise to."""
+    def finish_slot(self, taken: TakenSlot) -> None:
+        """Keep what the next slots need, and append the events that this one gives rise to.
+
+        Raises:
+            StorageError: the outbox cannot keep an event.
+        """
+        slot, result = taken.slot, taken.result
         self.last_outcome = result.outcome
         if result.observation is not None and result.observation.accepted and slot.light is not Light.UNKNOWN:
             self._tally.add(self._plan, slot.captured_at)
+        self._changes.note_camera(result, self._recovery.counters)
         if result.frames:
-            if self._was_failing:
-                self._events.append("camera_recovered", "a fresh frame came again", **self._recovery.counters)
-            self._was_failing = False
             self._reference.offer(slot.light, result.outcome, result.frames[0].small)
-        else:
-            self._was_failing = True
-        self._notice_movement(result)
-        self._notice_refusal()
-        if result.model is not None:
-            if self._model is not None:
-                append_model_change(self._events, self._model, result.model)
-            self._model = result.model
+        self._changes.note_result(result)
         self._bundle_events.append_new()
-
-    def _notice_movement(self, result: Result) -> None:
-        """Append one event when two readings in a row are flagged as moved; every one of them keeps its flag."""
-        if result.quality is None:
-            return
-        self._moved = self._moved + 1 if MOVED in result.quality.flags else 0
-        if self._moved == 2:
-            shift = result.quality.reference_shift_px
-            text = "the camera was moved against its reference view; put it back, or remove reference-*.npy to accept"
-            self._events.append("camera_moved", text, shift_px=shift)
-
-    def _notice_refusal(self) -> None:
-        """Append one event for each new reason why the wanted model does not run; another one may go on meanwhile."""
-        problem = str(self._models.problem or "")
-        if problem and problem != self._refused:
-            self._events.append("model_refused", problem)
-        self._refused = problem

@@ -42,6 +42,15 @@ class Result:
     timings: Timings = field(default_factory=Timings)
 
 
+@dataclass(frozen=True, slots=True)
+class TakenSlot:
+    """A slot, what was found in it, and its reading, which is durable."""
+
+    slot: Slot
+    result: Result
+    reading: Reading
+
+
 class Composer:
     """Makes readings of one device."""
 

@@ -7,6 +7,7 @@ fsync wears the card. What must not be lost is in the outbox.
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -68,6 +69,16 @@ class CaptureStatus(Struct, frozen=True, kw_only=True):
     ended: str
     problem: str
     usable: tuple[UsableReadings, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """What the status file says of camera and model; None for what is not there, or has not been yet."""
+
+    camera: dict[str, Scalar]
+    model: Model | None
+    fresh_frame_at: datetime | None
+    fresh_frame_monotonic_s: float | None
 
 
 def write_status(state_dir: Path, status: CaptureStatus) -> None:

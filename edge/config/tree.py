@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge.contract.base import Count, Fraction, NotNegative, Positive, Sequence, Struct
+from edge.contract.manifest import SMALL_WIDTH
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 ClockTime = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
@@ -83,13 +84,14 @@ class Camera(Struct, frozen=True, kw_only=True):
     """Which camera, and its calibrated scale.
 
     px_per_mm: pixels of the main stream per millimetre on the cage floor; None: not calibrated, and no age is given.
-    small_width: the small stream keeps the main stream's shape.
+    small_width: the small stream keeps the main stream's shape; a locator that was trained at another width is given
+        one of its own.
     """
 
     backend: Literal["picamera", "replay", "simulated"]
     width: Width = 1456
     height: Width = 1088
-    small_width: Width = 320
+    small_width: Width = SMALL_WIDTH
     px_per_mm: Positive | None = None
     picamera: PicameraSettings = PicameraSettings()
     replay: ReplaySettings | None = None

@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from edge.contract import jsontext
 from edge.contract.base import Count, Epoch, Name, Sequence, Struct
 
 COMMITTED_SCHEMA: Final = "cageclock/committed/1"
@@ -49,3 +50,20 @@ class Committed(Struct, frozen=True, kw_only=True):
     schema: Literal["cageclock/committed/1"] = COMMITTED_SCHEMA
     station_db: Name
     epochs: Annotated[tuple[CommittedEpoch, ...], msgspec.Meta(max_length=MAX_EPOCHS_NAMED)]
+
+
+def read_committed(payload: bytes) -> Committed:
+    """Return a station's watermark, also one of version 0.1.0, which says `known` of an epoch: digests to compare.
+
+    Such a message may be retained when a device has been upgraded, or come from a station that has not been. What else
+    is unknown in it is refused: nothing is released on a guess of what it means.
+
+    Raises:
+        MessageError: it breaks the contract.
+    """
+    values = jsontext.parse(payload)
+    epochs = values.get("epochs") if isinstance(values, dict) else None
+    for epoch in epochs if isinstance(epochs, list) else ():
+        if isinstance(epoch, dict):
+            epoch.pop("known", None)
+    return jsontext.decode(jsontext.encode(values), Committed)

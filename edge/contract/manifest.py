@@ -39,6 +39,8 @@ Whitened = Annotated[float, msgspec.Meta(ge=-1e9, le=1e9)]
 """An embedding that hardly varies is whitened by large numbers."""
 HalfWidth = Annotated[float, msgspec.Meta(ge=0.0, le=10_000.0)]
 Metric = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+SMALL_WIDTH: Final = 320
+"""Width, pixels, of the small view that a locator learns from; the device's default for its own."""
 OPEN_DAYS = 1e9
 """`below_days` of the last band."""
 HeadKind = Literal["distribution", "gaussian", "quantile"]
@@ -65,6 +67,8 @@ class Tensor(Struct, frozen=True, kw_only=True):
 class Centres(Struct, frozen=True, kw_only=True):
     """Stage one of the locator: the whole small view to one heatmap of animals' centres.
 
+    The small view is the main stream in grey, reduced to `small_width`: what the network was trained on, whatever the
+    width of the device's own small view. Manifests before this field were all trained at the default.
     The view is resized to width x height; the heatmap is a logit map at `stride`; `threshold` is on the sigmoid of the
     dequantised logit; peaks nearer than `min_distance_px` (of the resized view) are one animal.
     """
@@ -75,6 +79,7 @@ class Centres(Struct, frozen=True, kw_only=True):
     channels: Literal[1, 3]
     threshold: Fraction
     min_distance_px: Annotated[float, msgspec.Meta(ge=0.1, le=2048.0)]
+    small_width: Pixels = SMALL_WIDTH
     input: Tensor
     output: Tensor
 

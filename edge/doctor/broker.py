@@ -20,11 +20,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from edge.config.load import config_sha256
 from edge.config.tree import Config, Mqtt
 from edge.contract.service.credential import read_password
+from edge.contract.service.tls import context_of_settings
 from edge.contract.topics import DeviceTopics, station_availability
 from edge.contract.unreachable import DEVICE_KEYS, why_unreachable
 from edge.doctor.finding import Finding
 from edge.errors import NetworkError, OperatorError
-from edge.publish.connection import tls_context
 from edge.publish.status.status_file import PublishStatus, is_running, lock_path, read_publish_status
 
 NAME = "broker"
@@ -156,7 +156,8 @@ def _client(config: Config, trip: _RoundTrip) -> mqtt.Client:
     if settings.username is not None:
         client.username_pw_set(settings.username, read_password(settings.password_file, "mqtt.password_file"))
     if settings.tls is not None:
-        client.tls_set_context(tls_context(settings.tls))
+        tls = settings.tls
+        client.tls_set_context(context_of_settings(tls.ca, tls.certificate, tls.key, DEVICE_KEYS))
     client.on_connect, client.on_subscribe = trip.on_connect, trip.on_subscribe
     client.on_publish, client.on_message = trip.on_publish, trip.on_message
     client.on_disconnect, client.on_log = trip.on_disconnect, trip.on_log

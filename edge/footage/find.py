@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edge.contract.manifest import SMALL_WIDTH
 from edge.contract.reading import CameraState, Keypoint
 from edge.footage.tracks import Tracks
 from edge.vision.frame import Frame, Image
 from edge.vision.locate import Located, find_animals
 from edge.vision.model.loaded import LoadedModel
 from edge.vision.observe import without_phantoms
-from edge.vision.preprocess import SMALL_WIDTH, grey_view, small_view
+from edge.vision.preprocess import grey_view, small_view
 
 Found = list[tuple[Keypoint, ...]]
 """One entry a column: the body parts of its animal, none where it was not found."""

@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 
 from edge.config.state_folder import delivery_path, outbox_path
 from edge.errors import StorageError
 from edge.outbox.database import FAILURES, open_reader
+
+TAKEN = "CREATE TABLE IF NOT EXISTS taken(request TEXT PRIMARY KEY, taken_at TEXT NOT NULL) WITHOUT ROWID;"
+"""Of `outbox.db`: the requests that were acted on, so that a crash does not fire one twice."""
+_MOST_TAKEN = 1000
+
+
+def note_taken(connection: sqlite3.Connection, request: str, at: datetime) -> None:
+    """Note a request in `outbox.db` as taken, within the caller's transaction; the oldest ones are forgotten."""
+    connection.execute("INSERT OR IGNORE INTO taken VALUES (?, ?)", (request, at.isoformat()))
+    oldest = f"SELECT request FROM taken ORDER BY taken_at DESC LIMIT -1 OFFSET {_MOST_TAKEN}"
+    connection.execute(f"DELETE FROM taken WHERE request IN ({oldest})")
 
 
 class Requests:
@@ -33,7 +45,7 @@ class Requests:
             self._forget()
         return bool(self._open)
 
-    def take(self) -> str | None:
+    def pop_oldest(self) -> str | None:
         """Return the oldest request's id, or None. The caller notes it with `Outbox.mark_taken` before it acts."""
         return self._open.pop(0) if self.waiting() else None
 

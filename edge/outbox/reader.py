@@ -14,7 +14,8 @@ from typing import Any
 from edge.contract import identity
 from edge.errors import StorageError
 from edge.outbox.database import FAILURES, open_reader, translate
-from edge.outbox.sequence import COLUMNS, LINK, Row
+from edge.outbox.row import COLUMNS, Row
+from edge.outbox.sequence import PREDECESSOR
 from edge.outbox.thumbnails import FOLDER
 
 
@@ -68,11 +69,11 @@ class Reader:
         """Return the epochs in the order in which they began."""
         rows = self._fetch(
             "SELECT epoch, (SELECT min(seq) FROM records WHERE records.epoch = epochs.epoch), last_seq, "
-            f"(SELECT value FROM meta WHERE key = '{LINK}' || epoch) FROM epochs ORDER BY number"
+            f"(SELECT value FROM meta WHERE key = '{PREDECESSOR}' || epoch) FROM epochs ORDER BY number"
         )
         return [
-            HeldEpoch(epoch, last + 1 if first is None else first, last, *_read_link(link))
-            for epoch, first, last, link in rows
+            HeldEpoch(epoch, last + 1 if first is None else first, last, *_read_predecessor(predecessor))
+            for epoch, first, last, predecessor in rows
         ]
 
     def rows(self, epoch: str, first: int, last: int) -> list[Row]:
@@ -154,7 +155,7 @@ class Reader:
             raise failure from error
 
 
-def _read_link(text: object) -> tuple[int, str, int]:
+def _read_predecessor(text: object) -> tuple[int, str, int]:
     """Return start counter, epoch before and its last number; nothing where the text is not one that was written."""
     parts = text.split(" ") if isinstance(text, str) else []
     if len(parts) != 3 or not (parts[0].isdecimal() and parts[1].isdecimal()):

@@ -16,11 +16,12 @@ class Reserve:
 
     def __init__(self, folder: Path, size_bytes: int) -> None:
         """Nothing is written before `take_back`."""
-        self._path, self._size = folder / FILE, size_bytes
+        self.folder, self.size_bytes = folder, size_bytes
+        self._path = folder / FILE
 
     def given_up(self) -> bool:
         """Return whether there should be a reserve and is none."""
-        return self._size > 0 and not self._path.exists()
+        return self.size_bytes > 0 and not self._path.exists()
 
     def give_up(self) -> None:
         """Free the space."""
@@ -30,12 +31,12 @@ class Reserve:
         """Return whether the reserve is held now; it is only taken where a margin stays free."""
         if not self.given_up():
             return True
-        if free_bytes(self._path.parent) < self._size + MARGIN_BYTES:
+        if free_bytes(self.folder) < self.size_bytes + MARGIN_BYTES:
             return False
         try:
             file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o640)
             try:
-                os.posix_fallocate(file, 0, self._size)
+                os.posix_fallocate(file, 0, self.size_bytes)
                 os.fsync(file)
             finally:
                 os.close(file)

@@ -18,7 +18,8 @@ from edge.contract.ranges import RangeSet
 from edge.contract.record import LOST_RANGES_SCHEMA, LOST_SCHEMA, Lost, LostRanges, ranges_of
 from edge.errors import DatabaseDamaged
 from edge.outbox.database import free_bytes, writing
-from edge.outbox.sequence import COLUMNS, Row, Sequence
+from edge.outbox.row import COLUMNS, Row
+from edge.outbox.sequence import Sequence
 from edge.outbox.watermarks import Released
 from edge.timing.clock import Clock
 

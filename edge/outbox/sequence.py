@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import sqlite3
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 
-from edge.contract import identity
 from edge.errors import DatabaseDamaged
+from edge.outbox.row import COLUMNS, Row, checksum, column_time, with_checksum
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta(
@@ -29,70 +28,15 @@ CREATE INDEX IF NOT EXISTS kinds ON records(kind, id);
 """
 """Epoch and seq are columns of the one table because a file outlives an epoch: each start of a process begins one.
 
-seal: a checksum of the row's other columns. SQLite has none of its own: a bit that flips in a text is a valid text.
+seal: the column that holds a checksum over the row's others. SQLite has none of its own: a bit that flips in a text
+leaves a valid text.
 """
 
-LINK = "link "
+PREDECESSOR = "link "
 """Of the remembered texts' names; the epoch follows. The text: start counter, the epoch before, its last number."""
 NEWEST = 20
 START = "start"
 """The reason of an epoch that a plain start of a process began; others interrupt an ageing curve."""
-COLUMNS = "epoch, seq, kind, schema, recorded_at, body, digest, thumbnail, thumbnail_bytes, seal"
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One stored record. kind: the stream it goes out on, `reading` or `record`; thumbnail: sha256 or None."""
-
-    epoch: str
-    seq: int
-    kind: str
-    schema: str
-    recorded_at: str
-    body: bytes
-    digest: str
-    thumbnail: str | None
-    thumbnail_bytes: int
-    seal: str
-
-    def sound(self) -> bool:
-        """Return whether every column still is what was written: types first, a flipped bit may change even those."""
-        texts = (self.epoch, self.kind, self.schema, self.recorded_at, self.digest, self.seal)
-        return (
-            all(isinstance(text, str) for text in texts)
-            and isinstance(self.seq, int)
-            and self.seq >= 1
-            and isinstance(self.body, bytes)
-            and isinstance(self.thumbnail, str | None)
-            and isinstance(self.thumbnail_bytes, int)
-            and identity.is_epoch(self.epoch)
-            and identity.digest(self.body) == self.digest
-            and self.seal == _seal_of(self)
-        )
-
-
-def seal(*values: object) -> str:
-    """Return the checksum of a row's values: 64 bits, against chance and not against malice."""
-    return hashlib.blake2b(repr(values).encode(errors="surrogatepass"), digest_size=8).hexdigest()
-
-
-def _seal_of(row: Row) -> str:
-    # The digest stands for the body.
-    labels = (row.epoch, row.seq, row.kind, row.schema, row.recorded_at)
-    return seal(*labels, row.digest, row.thumbnail, row.thumbnail_bytes)
-
-
-def sealed(row: Row) -> Row:
-    """Return the row under the seal of what it holds now."""
-    return replace(row, seal=_seal_of(row))
-
-
-def new_row(
-    epoch: str, seq: int, kind: str, schema: str, recorded_at: datetime, body: bytes, picture: bytes | None, sha: str
-) -> Row:
-    """Return the row of a body and, where there is one, of its picture's bytes with their sha256."""
-    named, size = (None, 0) if picture is None else (sha, len(picture))
-    return sealed(Row(epoch, seq, kind, schema, _text(recorded_at), body, identity.digest(body), named, size, ""))
 
 
 class Sequence:
@@ -123,19 +67,19 @@ class Sequence:
         starts = self.starts() + 1
         self.connection.execute(
             "INSERT INTO epochs(epoch, last_seq, begun_at, reason, seal) VALUES (?, 0, ?, ?, ?)",
-            (self.epoch, _text(datetime.now(UTC)), reason, seal(self.epoch, 0)),
+            (self.epoch, column_time(datetime.now(UTC)), reason, checksum(self.epoch, 0)),
         )
         before, last = self.before
         self.set_meta("starts", str(starts))
-        self.set_meta(LINK + self.epoch, f"{starts} {last} {before}")
+        self.set_meta(PREDECESSOR + self.epoch, f"{starts} {last} {before}")
         self.begun, self.last_seq = True, 0
         return starts
 
     def starts(self) -> int:
         """Return the start counter of the newest epoch; a file of an earlier version has numbered them otherwise."""
-        told = self.meta("starts")
-        if told is not None:
-            return int(told)
+        counter = self.meta("starts")
+        if counter is not None:
+            return int(counter)
         return int(self.connection.execute("SELECT coalesce(max(number), 0) FROM epochs").fetchone()[0])
 
     def drop_empty_epochs(self) -> None:
@@ -145,21 +89,22 @@ class Sequence:
             "AND NOT EXISTS (SELECT 1 FROM records WHERE records.epoch = epochs.epoch)"
         )
         self.connection.execute(
-            f"DELETE FROM meta WHERE key LIKE '{LINK}%' "
-            f"AND substr(key, {len(LINK) + 1}) NOT IN (SELECT epoch FROM epochs)"
+            f"DELETE FROM meta WHERE key LIKE '{PREDECESSOR}%' "
+            f"AND substr(key, {len(PREDECESSOR) + 1}) NOT IN (SELECT epoch FROM epochs)"
         )
 
     def adopt(self, epoch: str, last_seq: int, reason: str) -> None:
         """Know an older epoch of another file, so that what was saved of it can still be sent."""
         self.connection.execute(
             "INSERT OR IGNORE INTO epochs(epoch, last_seq, begun_at, reason, seal) VALUES (?, ?, ?, ?, ?)",
-            (epoch, last_seq, _text(datetime.now(UTC)), reason, seal(epoch, last_seq)),
+            (epoch, last_seq, column_time(datetime.now(UTC)), reason, checksum(epoch, last_seq)),
         )
 
     def insert(self, row: Row) -> None:
         """Store the next record of the newest epoch."""
         self.connection.execute(
-            "UPDATE epochs SET last_seq = ?, seal = ? WHERE epoch = ?", (row.seq, seal(row.epoch, row.seq), row.epoch)
+            "UPDATE epochs SET last_seq = ?, seal = ? WHERE epoch = ?",
+            (row.seq, checksum(row.epoch, row.seq), row.epoch),
         )
         self.put(row)
         self.last_seq = row.seq
@@ -180,9 +125,9 @@ class Sequence:
             row = Row(*values)
             if not row.sound():
                 raise DatabaseDamaged(f"the record with id {number} is not what was written")
-            bare = sealed(replace(row, thumbnail=None, thumbnail_bytes=0))
+            bare = with_checksum(replace(row, thumbnail=None, thumbnail_bytes=0))
             change = "UPDATE records SET thumbnail = NULL, thumbnail_bytes = 0, seal = ? WHERE id = ?"
-            self.connection.execute(change, (bare.seal, number))
+            self.connection.execute(change, (bare.checksum, number))
 
     def look_sound(self) -> None:
         """Check what is small and what all depends on: the epochs, the newest records, what is remembered.
@@ -201,31 +146,26 @@ class Sequence:
 
     def set_meta(self, key: str, value: str) -> None:
         """Remember a text."""
-        values = (key, value, seal(key, value))
+        values = (key, value, checksum(key, value))
         self.connection.execute("INSERT OR REPLACE INTO meta(key, value, seal) VALUES (?, ?, ?)", values)
-
-
-def _text(at: datetime) -> str:
-    """Return a UTC time as text that sorts by time."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def unsound(connection: sqlite3.Connection) -> str:
     """Return what is wrong with epochs, remembered texts or the newest records, "" where all is as written."""
     for key, value, was in connection.execute("SELECT key, value, seal FROM meta").fetchall():
-        if was != seal(key, value):
+        if was != checksum(key, value):
             return f"what is remembered as {key!r} is not what was written"
     query = (
         "SELECT epoch, last_seq, seal, (SELECT max(seq) FROM records WHERE records.epoch = epochs.epoch) FROM epochs"
     )
     for epoch, last, was, top in connection.execute(query).fetchall():
-        if was != seal(epoch, last):
+        if was != checksum(epoch, last):
             return f"epoch {str(epoch)[:8]} is not what was written"
         if top is not None and top > last:
             return f"epoch {epoch[:8]} ends with {last}, but there is a record {top}"
     newest = connection.execute("SELECT epoch, seq FROM records ORDER BY id DESC LIMIT 1").fetchone()
-    told = "SELECT last_seq FROM epochs WHERE epoch = ?"
-    if newest is not None and connection.execute(told, newest[:1]).fetchone() != newest[1:]:
+    last_of = "SELECT last_seq FROM epochs WHERE epoch = ?"
+    if newest is not None and connection.execute(last_of, newest[:1]).fetchone() != newest[1:]:
         return "the newest record is not the last of its epoch"
     # What a start believes of the process before it hangs on these: a damaged file is replaced before it is asked.
     for number, *values in connection.execute(f"SELECT id, {COLUMNS} FROM records ORDER BY id DESC LIMIT {NEWEST}"):
@@ -234,18 +174,18 @@ def unsound(connection: sqlite3.Connection) -> str:
     return ""
 
 
-def seal_old_rows(connection: sqlite3.Connection) -> None:
-    """Give a file of an earlier version its seals; what it holds then is taken as it is. One transaction."""
+def add_checksums(connection: sqlite3.Connection) -> None:
+    """Give a file of an earlier version its checksums; what it holds then is taken as it is. One transaction."""
     if any(name == "seal" for _, name, *_ in connection.execute("PRAGMA table_info(records)").fetchall()):
         return
     connection.execute("BEGIN IMMEDIATE")
     for table in ("meta", "epochs", "records"):
         connection.execute(f"ALTER TABLE {table} ADD COLUMN seal TEXT NOT NULL DEFAULT ''")
     for key, value in connection.execute("SELECT key, value FROM meta").fetchall():
-        connection.execute("UPDATE meta SET seal = ? WHERE key = ?", (seal(key, value), key))
+        connection.execute("UPDATE meta SET seal = ? WHERE key = ?", (checksum(key, value), key))
     for epoch, last in connection.execute("SELECT epoch, last_seq FROM epochs").fetchall():
-        connection.execute("UPDATE epochs SET seal = ? WHERE epoch = ?", (seal(epoch, last), epoch))
+        connection.execute("UPDATE epochs SET seal = ? WHERE epoch = ?", (checksum(epoch, last), epoch))
     for (number,) in connection.execute("SELECT id FROM records").fetchall():
         row = Row(*connection.execute(f"SELECT {COLUMNS} FROM records WHERE id = ?", (number,)).fetchone())
-        connection.execute("UPDATE records SET seal = ? WHERE id = ?", (sealed(row).seal, number))
+        connection.execute("UPDATE records SET seal = ? WHERE id = ?", (with_checksum(row).checksum, number))
     connection.execute("COMMIT")

@@ -12,7 +12,7 @@ from typing import Any
 from edge.contract.ranges import RangeSet
 from edge.errors import StorageError
 from edge.outbox.database import FAILURES, open_reader
-from edge.outbox.sequence import seal
+from edge.outbox.row import checksum
 
 WATERMARKS = """
 CREATE TABLE IF NOT EXISTS watermarks(
@@ -36,13 +36,13 @@ def read_released(path: Path) -> dict[str, Released]:
     """
     found = {}
     for epoch, records, pictures, was in _read(path, "SELECT epoch, records, thumbnails, seal FROM watermarks"):
-        if was == seal(epoch, records, pictures):
+        if was == checksum(epoch, records, pictures):
             found[epoch] = Released(decode_ranges(records), decode_ranges(pictures))
     return found
 
 
-def read_doubt(path: Path) -> str:
-    """Return which record of the outbox publish could not trust, "" while there is none; see `Delivery.doubt`."""
+def read_check_request(path: Path) -> str:
+    """Return publish's newest request to check the outbox, "" for none; see `DeliveryFile.request_check`."""
     found = _read(path, "SELECT value FROM meta WHERE key = 'outbox_doubt'")
     return str(found[0][0]) if found else ""
 
@@ -67,12 +67,12 @@ def encode_watermarks(released: Mapping[str, Released]) -> list[tuple[str, str, 
 
 
 def replace_watermarks(connection: sqlite3.Connection, rows: list[tuple[str, str, str]]) -> None:
-    """Make the table hold these rows, each under its seal, within the caller's transaction.
+    """Make the table hold these rows, each under its checksum, within the caller's transaction.
 
     A card may hold thousands of epochs, of which one changes at a time: only rows that differ are written.
     """
     found = connection.execute("SELECT epoch, records, thumbnails, seal FROM watermarks").fetchall()
-    wanted = {row[0]: (*row, seal(*row)) for row in rows}
+    wanted = {row[0]: (*row, checksum(*row)) for row in rows}
     gone = [(row[0],) for row in found if row[0] not in wanted]
     connection.executemany("DELETE FROM watermarks WHERE epoch = ?", gone)
     there = {tuple(row) for row in found}
@@ -80,13 +80,13 @@ def replace_watermarks(connection: sqlite3.Connection, rows: list[tuple[str, str
     connection.executemany(query, [row for row in wanted.values() if row not in there])
 
 
-def seal_old_watermarks(connection: sqlite3.Connection) -> None:
-    """Give those of an earlier version their seals."""
+def add_watermark_checksums(connection: sqlite3.Connection) -> None:
+    """Give those of an earlier version their checksums."""
     if any(name == "seal" for _, name, *_ in connection.execute("PRAGMA table_info(watermarks)").fetchall()):
         return
     connection.execute("ALTER TABLE watermarks ADD COLUMN seal TEXT NOT NULL DEFAULT ''")
     for values in connection.execute("SELECT epoch, records, thumbnails FROM watermarks").fetchall():
-        connection.execute("UPDATE watermarks SET seal = ? WHERE epoch = ?", (seal(*values), values[0]))
+        connection.execute("UPDATE watermarks SET seal = ? WHERE epoch = ?", (checksum(*values), values[0]))
 
 
 def encode_ranges(ranges: RangeSet) -> str:

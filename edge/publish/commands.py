@@ -8,8 +8,8 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.command import CaptureRequest, ReplayRequest, Result
 from edge.errors import MessageError
-from edge.outbox.delivery import Delivery
-from edge.outbox.sequence import Row
+from edge.outbox.delivery import DeliveryFile
+from edge.outbox.row import Row
 from edge.publish.delivery.sender import Sender
 
 MAX_BYTES = 4096
@@ -18,12 +18,12 @@ MAX_BYTES = 4096
 class Commands:
     """Acts on commands; `answer` publishes a result."""
 
-    def __init__(self, delivery: Delivery, sender: Sender, answer: Callable[[Result], None]) -> None:
+    def __init__(self, delivery: DeliveryFile, sender: Sender, answer: Callable[[Result], None]) -> None:
         """Requests left by an earlier process are still open."""
         self._delivery, self._sender, self._answer = delivery, sender, answer
         self._open = delivery.requests()
 
-    def take(self, name: str, payload: bytes, retained: bool) -> None:
+    def execute(self, name: str, payload: bytes, retained: bool) -> None:
         """Act on one message of `command/<name>`."""
         if retained:
             text = "expected a command that is not retained: it would be carried out again at every connection"
@@ -56,11 +56,11 @@ class Commands:
 
     def finish(self) -> None:
         """Say of each replay that has come to its end how much of it the broker took, or the named station stored."""
-        replay = self._sender.replays.finished()
+        replay = self._sender.finished_replay()
         while replay is not None:
             text, detail = replay.report()
             self._answer(Result(id=replay.request, command="replay", status="done", text=text, detail=detail))
-            replay = self._sender.replays.finished()
+            replay = self._sender.finished_replay()
 
     def _capture(self, payload: bytes) -> None:
         try:

@@ -8,12 +8,9 @@ makes a new one. No reconnecting inside paho either: it would send its memory ag
 from __future__ import annotations
 
 import contextlib
-import ssl
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -21,38 +18,29 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from edge.config.tree import Mqtt, Tls
-from edge.contract.service.credential import read_password, secret_path
-from edge.contract.service.tls import client_context
-from edge.contract.unreachable import DEVICE_KEYS, is_passing, why_unreachable
-from edge.errors import NetworkError, OperatorError
+from edge.config.tree import Mqtt
+from edge.contract.service.credential import read_password
+from edge.contract.service.tls import context_of_settings
+from edge.contract.unreachable import DEVICE_KEYS
+from edge.errors import NetworkError
+from edge.publish.ended import (
+    KEEP_ALIVE_TIMEOUT,
+    PROTOCOL_ERROR,
+    TOO_LARGE,
+    UNSPECIFIED,
+    Ended,
+    address,
+    describe_refusal,
+    why_not_reached,
+)
 
-NOT_AUTHORISED, NO_SUBSCRIBERS, TAKEN_OVER, TOO_LARGE = 0x87, 0x10, 0x8E, 0x95
-_KEEP_ALIVE_TIMEOUT, _PROTOCOL_ERROR, _UNSPECIFIED = 0x8D, 0x82, 0x80
 CONNECT_TIMEOUT_S = 10.0
 _LIBRARY_IN_FLIGHT = 20
 _OVERHEAD_BYTES = 300
 """Room for the topic, the packet's head and its properties."""
 
-EndKind = Literal["refused", "unanswered", "silent", "unreadable", "broken", "closed"]
 
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """Why a connection ended, in words; `code` is MQTT 5's reason where the broker gave one.
-
-    kind: `refused`, `unanswered` (no answer to CONNECT), `silent` (an accepted connection whose other side stopped
-    answering, whichever side then ended it: that speaks against the network, not against a message), `unreadable`
-    (paho failed on what came, or one side found it against the protocol), `broken` (by the broker or on the way),
-    `closed` (by this side).
-    """
-
-    text: str
-    kind: EndKind
-    code: int = 0
-
-
-class Link:
+class Connection:
     """Connects at once. `turn` does the network's work; `ended` says when to make a new one."""
 
     def __init__(
@@ -100,7 +88,7 @@ class Link:
         try:
             self._client.connect(settings.host, settings.port, keepalive=settings.keepalive_s)
         except (OSError, ValueError) as error:
-            raise NetworkError(_why_not(settings, error)) from error
+            raise NetworkError(why_not_reached(settings, error)) from error
 
     def subscribe(self, topics: list[str]) -> None:
         """Subscribe with QoS 1; called after each connect, because the session begins empty. See `denied`."""
@@ -136,7 +124,7 @@ class Link:
         return size + _OVERHEAD_BYTES <= self.max_packet_bytes
 
     def turn(self, timeout_s: float) -> None:
-        """Read and write what there is, waiting at most so long; never raises, an error ends the link."""
+        """Read and write what there is, waiting at most so long; never raises, an error ends the connection."""
         if self.ended is not None:
             return
         try:
@@ -167,10 +155,12 @@ class Link:
         if settings.username is not None:
             self._client.username_pw_set(settings.username, read_password(settings.password_file, "mqtt.password_file"))
         if settings.tls is not None:
-            self._client.tls_set_context(tls_context(settings.tls))
+            tls = settings.tls
+            context = context_of_settings(tls.ca, tls.certificate, tls.key, DEVICE_KEYS)
+            self._client.tls_set_context(context)
 
     def _logged(self, _client: mqtt.Client, _data: object, level: int, _text: str) -> None:
-        """Keep the error that paho meets on the socket: it only logs it, and says no more than that the link broke.
+        """Keep the error that paho meets on the socket: it only logs it, and reports a broken connection.
 
         A broker that refuses a certificate says so with TLS 1.3 in its first answer, long after the handshake.
         """
@@ -182,7 +172,7 @@ class Link:
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, properties: Properties | None
     ) -> None:
         if code.is_failure:
-            self._end(Ended(_refusal(self._settings, code), "refused", code.value))
+            self._end(Ended(describe_refusal(self._settings, code), "refused", code.value))
             return
         limit = getattr(properties, "MaximumPacketSize", None) if properties is not None else None
         if limit is not None:
@@ -193,14 +183,16 @@ class Link:
     def _disconnected(
         self, _client: mqtt.Client, _data: object, _flags: object, code: ReasonCode, _properties: Properties | None
     ) -> None:
-        if self.ended is None and code.value == _KEEP_ALIVE_TIMEOUT:  # paho's own finding, on 3.1.1 too
+        if self.ended is None and code.value == KEEP_ALIVE_TIMEOUT:  # paho's own finding, on 3.1.1 too
             if self.connected:
                 self.ended = Ended("mqtt: the broker no longer answers", "silent")
             else:
-                self.ended = Ended(f"mqtt: {_at(self._settings)} takes connections and does not answer", "unanswered")
+                self.ended = Ended(
+                    f"mqtt: {address(self._settings)} takes connections and does not answer", "unanswered"
+                )
         elif self.ended is None:
             words, number = f"mqtt: the broker ended the connection: {code}", code.value if self._five else 0
-            if code.value == _PROTOCOL_ERROR:
+            if code.value == PROTOCOL_ERROR:
                 self.ended = Ended(words, "unreadable", number)
             else:
                 self.ended = self._broken(words, number)
@@ -216,18 +208,18 @@ class Link:
         if not self._accepted:
             return Ended(self._why_never_accepted(words), "broken", code)
         silent_s = time.monotonic() - self._answered_at_s if self._unacknowledged else 0.0
-        if code in (0, _UNSPECIFIED) and silent_s >= self._settings.keepalive_s / 2:
+        if code in (0, UNSPECIFIED) and silent_s >= self._settings.keepalive_s / 2:
             return Ended(f"{words} (after {silent_s:.0f} s without an answer to what was sent)", "silent", code)
         return Ended(words, "broken", code)
 
     def _why_never_accepted(self, words: str) -> str:
         """Return why a connection ended before the broker had accepted it."""
         if self._socket_error is not None:
-            return _why_not(self._settings, self._socket_error)
+            return why_not_reached(self._settings, self._socket_error)
         hint = "does it want a certificate of this client (mqtt.tls.certificate)?"
         if self._settings.tls is None:
             hint = "does that port want TLS (mqtt.tls)?"
-        return f"{words}, at {_at(self._settings)}, before it had accepted it: {hint}"
+        return f"{words}, at {address(self._settings)}, before it had accepted it: {hint}"
 
     def _message(self, _client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload), bool(message.retain))
@@ -255,45 +247,3 @@ class Link:
         if connection is not None:
             with contextlib.suppress(OSError):
                 connection.close()
-
-
-def tls_context(tls: Tls) -> ssl.SSLContext:
-    """Return what the files of the settings say about whom to trust and who one is.
-
-    Raises:
-        NetworkError: a file cannot be read at the moment.
-        OperatorError: a file is missing, may not be read, or is not what it should be; it is named.
-    """
-    key = None if tls.key is None else str(secret_path(tls.key, "mqtt.tls.key"))
-    try:
-        return client_context(tls.ca, tls.certificate, key)
-    except OSError as error:
-        names = {tls.ca: "ca", tls.certificate: "certificate", key: "key"}
-        which = names.get(error.filename, "ca")
-        text = f"mqtt.tls.{which}: {error.filename or tls.ca}: {error.strerror or error}"
-        if is_passing(error):
-            raise NetworkError(text) from error
-        raise OperatorError(f"{text}; correct the path, the file or its rights") from error
-
-
-def _why_not(settings: Mqtt, error: BaseException) -> str:
-    ca = None if settings.tls is None else settings.tls.ca
-    return f"mqtt: {why_unreachable(error, settings.host, settings.port, DEVICE_KEYS, ca=ca)}"
-
-
-def _refusal(settings: Mqtt, code: ReasonCode) -> str:
-    secret = settings.password_file or "none is named"
-    if code.value in (0x86, NOT_AUTHORISED):
-        return (
-            f"mqtt: the broker at {_at(settings)} refused the login of {_who(settings)}: {code}; "
-            f"correct mqtt.username, or the password in mqtt.password_file ({secret})"
-        )
-    return f"mqtt: the broker at {_at(settings)} refused the connection: {code}; look into its log"
-
-
-def _at(settings: Mqtt) -> str:
-    return f"{settings.host}:{settings.port}"
-
-
-def _who(settings: Mqtt) -> str:
-    return "an anonymous client" if settings.username is None else f"user {settings.username}"

@@ -8,14 +8,14 @@ import time
 REPEAT_S = 3600.0
 
 
-class Journal:
+class StateLog:
     """Says a line when it is new for its subject, and again after an hour."""
 
     def __init__(self) -> None:
         """Nothing has been said."""
         self._said: dict[str, tuple[str, float]] = {}
 
-    def say(self, subject: str, line: str, *, state: str | None = None) -> bool:
+    def report(self, subject: str, line: str, *, state: str | None = None) -> bool:
         """Print the line unless it was the last one on this subject within the hour; return whether it was said.
 
         state: what must change for another line to be news, where lines differ in a number only.

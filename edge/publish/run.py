@@ -13,7 +13,7 @@ from edge.config.tree import Config
 from edge.contract.service.systemd_notify import notify, watchdog_limit_s
 from edge.errors import DeviceError, DiskFull, OperatorError
 from edge.host.memory import over_ceiling
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from edge.publish.budget import check_watchdog
 from edge.publish.publisher import Publisher
 
@@ -68,18 +68,18 @@ def _publish(config: Config, state_dir: Path, stop: list[int], shows: bool) -> N
         delivery.close()
 
 
-def _open_delivery(state_dir: Path, device_id: str, stop: list[int]) -> Delivery | None:
+def _open_delivery(state_dir: Path, device_id: str, stop: list[int]) -> DeliveryFile | None:
     """Return publish's file, waiting while the disk is full for it; None if the end came first.
 
     Ending instead would be one line a restart, and systemd gives up a unit that ends again and again.
     """
-    told = False
+    is_reported = False
     while not stop:
         try:
-            return Delivery.open(state_dir, device_id=device_id)
+            return DeliveryFile.open(state_dir, device_id=device_id)
         except DiskFull as error:
-            if not told:
-                told = True
+            if not is_reported:
+                is_reported = True
                 notify("READY=1")
                 text = f"cageclock: {error}. publish waits for space; nothing is lost"
                 print(text, file=sys.stderr, flush=True)
@@ -96,7 +96,7 @@ def _loop(publisher: Publisher, stop: list[int], ceiling_mb: float, shows: bool)
     Raises:
         DeviceError: the process holds more memory than it may.
     """
-    told_s = float("-inf")
+    notified_s = float("-inf")
     ready, shown = False, ""
     while not stop:
         publisher.cycle()
@@ -107,10 +107,10 @@ def _loop(publisher: Publisher, stop: list[int], ceiling_mb: float, shows: bool)
             ready = True
             notify("READY=1")
             print("cageclock: publish is running", file=sys.stderr, flush=True)
-        if time.monotonic() - told_s >= WATCHDOG_S:
-            told_s = time.monotonic()
+        if time.monotonic() - notified_s >= WATCHDOG_S:
+            notified_s = time.monotonic()
             notify("WATCHDOG=1")
             too_much = over_ceiling(ceiling_mb)
             if too_much is not None:
-                publisher.tell("memory_ceiling", too_much)
+                publisher.append_event("memory_ceiling", too_much)
                 raise DeviceError(f"publish: {too_much}")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.manifest import Intervals, Validity
-from edge.contract.reading import Estimate, Reason
+from edge.contract.manifest import Intervals
+from edge.contract.reading import Estimate
 from edge.vision.age_head import bin_probabilities, head_outputs
 from edge.vision.model.loaded import LoadedModel
 
@@ -31,19 +31,6 @@ def domain_score(embedding: Vector, model: LoadedModel) -> float:
     if model.foreign_weights.size == 0:
         return distance
     return max(distance, 1.0 + float(model.foreign_weights @ embedding) + domain.foreign_bias)
-
-
-def reject_reasons(score: float, sd_days: float, validity: Validity) -> list[Reason]:
-    """Return why an estimate is not accepted by its numbers alone, nothing where it is: the rule of device and report.
-
-    score: of `domain_score`. sd_days: of the age distribution, days. A value at its limit is accepted.
-    """
-    reasons = []
-    if score > 1:
-        reasons.append(Reason.OUT_OF_DOMAIN)
-    if sd_days > validity.max_sd_days:
-        reasons.append(Reason.TOO_UNCERTAIN)
-    return reasons
 
 
 def interval_of(age_days: float, intervals: Intervals) -> tuple[float, float]:

@@ -13,7 +13,7 @@ from edge.contract.manifest import Centres, Parts
 from edge.contract.reading import Keypoint
 from edge.vision.frame import Frame, Image
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.preprocess import Crop, Point, centres_input, parts_input
+from edge.vision.preprocess import Crop, Point, centres_input, locator_view, parts_input
 
 Logits = NDArray[np.float32]
 
@@ -52,7 +52,7 @@ def standard_name(part: str) -> str:
 def find_animals(frame: Frame, model: LoadedModel, most: int) -> list[Located]:
     """Return up to `most` animals, the likeliest first."""
     spec = model.manifest.centres
-    found = decode_centres(model.centres.run(centres_input(frame.small, spec)), spec, most)
+    found = decode_centres(model.centres.run(centres_input(locator_view(frame, spec), spec)), spec, most)
     height, width = frame.main.shape[:2]
     scale_x, scale_y = width / spec.width, height / spec.height
     located = [find_parts(frame, (x * scale_x, y * scale_y), likelihood, model) for (x, y), likelihood in found]

@@ -1,14 +1,12 @@
-"""From photographs to an observation: one pure call, and the one place where abstention is decided.
+"""From photographs to an observation: one pure call; `edge.vision.acceptance` decides what gives no age.
 
 gate -> locate -> crop -> estimate -> accept, or reject with a reason
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -19,23 +17,16 @@ from edge.config.tree import Quality as Limits
 from edge.contract import jsontext
 from edge.contract.reading import Animal, Estimate, Light, Outcome, Quality, Reason
 from edge.errors import BundleError, MessageError
-from edge.vision.estimate import estimate_age, reject_reasons
+from edge.vision.acceptance import in_nest, not_covered, posture_reasons, reject_reasons
+from edge.vision.estimate import estimate_age
 from edge.vision.frame import Frame, Image
 from edge.vision.locate import Located, find_animals
 from edge.vision.model.loaded import LoadedModel
 from edge.vision.preprocess import Crop, age_input
 from edge.vision.quality import judge_quality, measure_quality
 
-CURLED_BELOW_MM = 45.0
-"""Snout to tail base; an adult mouse that walks or stretches spans 65-100 mm (C57BL/6J from above)."""
-HUDDLE_BELOW_MM = 40.0
-"""Between two animals' centres: about one body width."""
-PARTIAL_BELOW = 0.85
-"""Fraction of the age crop within the picture."""
 LEAST_PX = 32
 """The least width and height of a picture; below it, sharpness and coverage mean nothing."""
-ILLUMINATION: dict[Light, Literal["white", "infrared"]] = {Light.LIGHT: "white", Light.DARK: "infrared"}
-"""By what the animals are lit in each phase: visible light in the dark phase would disrupt them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +122,9 @@ def _observe_one(
     located = without_phantoms(located, settings.expected_animals, model.manifest.parts.min_likelihood)
     if not located:
         return _nothing(Outcome.NO_MOUSE, "no animal in view", quality)
-    if settings.nest_box is not None and all(_in_nest(animal, frame, settings.nest_box) for animal in located):
+    if settings.nest_box is not None and all(in_nest(animal, frame, settings.nest_box) for animal in located):
         return _nothing(Outcome.IN_NEST, "every animal in view is in the nest", quality)
-    uncovered = _not_covered(frame, model, settings, light)
+    uncovered = not_covered(frame, model, settings.strain, light)
     judged = [_judge(animal, located, frame, model, settings, uncovered) for animal in located]
     animals = tuple(animal for animal, _ in judged)
     single = animals[0] if len(animals) == 1 else None
@@ -177,15 +168,15 @@ def _judge(
     uncovered: list[Reason],
 ) -> tuple[Animal, Crop | None]:
     """Return the animal with its estimate, and the crop that it came from."""
-    reasons = _posture_reasons(animal, others, frame, model)
-    if settings.nest_box is not None and _in_nest(animal, frame, settings.nest_box):
+    reasons = posture_reasons(animal, others, frame, model)
+    if settings.nest_box is not None and in_nest(animal, frame, settings.nest_box):
         reasons.append(Reason.IN_NEST)
     reasons += uncovered
     crop = _age_crop(animal, frame, model)
     estimate: Estimate | None = None
     if crop is not None:
         estimate = estimate_age(model.age.run(crop.pixels), model)
-        if crop.inside < PARTIAL_BELOW and Reason.PARTIAL not in reasons:
+        if crop.is_partial and Reason.PARTIAL not in reasons:
             reasons.append(Reason.PARTIAL)
         reasons += reject_reasons(estimate.domain_score, estimate.sd_days, model.manifest.validity)
     accepted = estimate is not None and not reasons
@@ -202,35 +193,6 @@ def _judge(
         age_days=estimate.age_days if accepted and estimate is not None else None,
         estimate=estimate,
     ), crop
-
-
-def _not_covered(frame: Frame, model: LoadedModel, settings: ObserveSettings, light: Light) -> list[Reason]:
-    """Return why the bundle is not validated for this cage at all, whatever the animal looks like."""
-    validity, scale = model.manifest.validity, frame.px_per_mm
-    reasons = []
-    if scale is None:
-        reasons.append(Reason.UNCALIBRATED_SCALE)
-    elif scale < validity.min_px_per_mm:
-        reasons.append(Reason.SCALE_TOO_COARSE)
-    if settings.strain is not None and settings.strain not in validity.strains:
-        reasons.append(Reason.STRAIN_NOT_COVERED)
-    if light is not Light.UNKNOWN and ILLUMINATION[light] not in validity.lights:
-        reasons.append(Reason.LIGHT_NOT_COVERED)
-    return reasons
-
-
-def _posture_reasons(animal: Located, others: list[Located], frame: Frame, model: LoadedModel) -> list[Reason]:
-    reasons = []
-    snout, tail_base = animal.part("snout"), animal.part("tail_base")
-    least = model.manifest.parts.min_likelihood
-    scale = frame.px_per_mm or model.manifest.parts.px_per_mm
-    if snout is None or tail_base is None or min(snout.likelihood, tail_base.likelihood) < least:
-        reasons.append(Reason.PARTIAL)
-    elif math.hypot(snout.x - tail_base.x, snout.y - tail_base.y) < CURLED_BELOW_MM * scale:
-        reasons.append(Reason.CURLED)
-    if any(math.dist(animal.centre, other.centre) < HUDDLE_BELOW_MM * scale for other in others if other is not animal):
-        reasons.append(Reason.HUDDLE)
-    return reasons
 
 
 def _age_crop(animal: Located, frame: Frame, model: LoadedModel) -> Crop | None:
@@ -253,13 +215,6 @@ def _box(animal: Located, frame: Frame) -> tuple[float, float, float, float]:
         round(min(width, max(xs) + margin), 1),
         round(min(height, max(ys) + margin), 1),
     )
-
-
-def _in_nest(animal: Located, frame: Frame, nest_box: tuple[float, float, float, float]) -> bool:
-    height, width = frame.main.shape[:2]
-    x, y = animal.centre[0] / width, animal.centre[1] / height
-    x0, y0, x1, y1 = nest_box
-    return bool(x0 <= x < x1 and y0 <= y < y1)
 
 
 def _worth(one: Observation) -> tuple[int, int, float]:

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import Age, Centres, Parts
 from edge.vision import image
-from edge.vision.frame import Image
+from edge.vision.frame import Frame, Image
 
 Affine = NDArray[np.float64]
 Point = tuple[float, float]
 
-SMALL_WIDTH = 320
-"""Width, pixels, of the small view of stored pictures and of what the locator learns from; the device's default."""
+PARTIAL_BELOW = 0.85
+"""Fraction of the age crop within the picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +34,11 @@ class Crop:
     pixels: Image
     to_main: Affine
     inside: float
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether too little of the crop lies within the picture to read an age of it."""
+        return self.inside < PARTIAL_BELOW
 
     def point_in_main(self, u: float, v: float) -> Point:
         """Return where the crop's point (u, v) lies in the main stream."""
@@ -55,6 +60,17 @@ def grey_view(main: Image) -> Image:
 def small_view(main: Image, small_width: int) -> Image:
     """Return the small stream, uint8 grey, of a main stream (height, width, 3) or of its grey view (height, width)."""
     return image.grey_reduced(main, small_width)
+
+
+def locator_view(frame: Frame, spec: Centres) -> Image:
+    """Return the small view that the first stage was trained on, uint8 grey (height, width).
+
+    Where the device's own small view has another width it is made anew from the main stream: a locator must not be
+    given pixels that it never learnt, and the setting is free for the quality gate.
+    """
+    if frame.small.shape[1] == spec.small_width:
+        return frame.small
+    return small_view(frame.planes(1), spec.small_width)
 
 
 def centres_input(small: Image, spec: Centres) -> Image:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import queue
-import ssl
 import sys
 import threading
 import time
@@ -24,11 +23,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.contract import topics
-from edge.contract.service.credential import read_password, secret_path
-from edge.contract.service.tls import client_context
-from edge.contract.unreachable import STATION_KEYS, is_passing, why_unreachable
-from edge.errors import NetworkError, OperatorError
-from station.ingest.settings import Settings, Tls
+from edge.contract.service.credential import read_password
+from edge.contract.service.tls import context_of_settings
+from edge.contract.unreachable import STATION_KEYS, why_unreachable
+from station.ingest.settings import Settings
 from station.store.message import STATES
 
 LOG = logging.getLogger("station")
@@ -190,7 +188,8 @@ class Link:
         if settings.username is not None:
             client.username_pw_set(settings.username, read_password(settings.password_file, "password_file"))
         if settings.tls is not None:
-            client.tls_set_context(_tls_context(settings.tls))
+            tls = settings.tls
+            client.tls_set_context(context_of_settings(tls.ca_file, tls.cert_file, tls.key_file, STATION_KEYS))
         client.will_set(self._availability, b"offline", qos=1, retain=True)
         client.reconnect_delay_set(1, 30)
         client.on_log = self._guarded(self._on_log)
@@ -367,22 +366,3 @@ class Link:
             message.mid,
             message.qos,
         )
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    """Return what the files of the settings say about whom to trust and who one is.
-
-    Raises:
-        NetworkError: a file cannot be read at the moment.
-        OperatorError: a file is missing, may not be read, or is not what it should be; it is named.
-    """
-    key = None if tls.key_file is None else str(secret_path(tls.key_file, "tls.key_file"))
-    try:
-        return client_context(tls.ca_file, tls.cert_file, key)
-    except OSError as error:
-        names = {tls.ca_file: "ca_file", tls.cert_file: "cert_file", key: "key_file"}
-        which = names.get(error.filename, "ca_file")
-        text = f"tls.{which}: {error.filename or tls.ca_file}: {error.strerror or error}"
-        if is_passing(error):
-            raise NetworkError(text) from error
-        raise OperatorError(f"{text}; correct the path, the file or its rights") from error

@@ -65,7 +65,7 @@ class FleetRig(Rig):
 
     def append(self) -> int:
         """Append one reading without a picture and return its number."""
-        return self.outbox.append_reading(make_reading(None, self.chance))[1]
+        return self.outbox.append_reading(make_reading(None, self.chance)).key[1]
 
     def end(self) -> None:
         super().end()

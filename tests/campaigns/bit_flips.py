@@ -20,7 +20,7 @@ from edge.contract.ranges import RangeSet
 from edge.contract.record import EVENT_SCHEMA, Event
 from edge.errors import CageclockError, StorageError
 from edge.outbox import Outbox
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import Released, read_released
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
@@ -73,7 +73,7 @@ def _fill(folder: Path, chance: random.Random) -> Original:
     shown = {row.thumbnail: reader.picture(row.thumbnail) for row in rows.values() if row.thumbnail is not None}
     reader.close()
     released = {epochs[0].epoch: Released(RangeSet([(1, 9)]), RangeSet([(1, 9)]))}
-    delivery = Delivery.open(live, device_id=DEVICE)
+    delivery = DeliveryFile.open(live, device_id=DEVICE)
     delivery.set_released(released, "db-1")
     delivery.close()
     if chance.random() < 0.5:
@@ -106,13 +106,13 @@ def _flip_and_judge(here: Path, original: Original, chance: random.Random, line:
         return f"{victim.name}: before the check: {wrong}"
     try:
         outbox = _opened(here, "b")
-        fresh = [outbox.append_reading(make_reading(b"new", chance))]
+        fresh = [outbox.append_reading(make_reading(b"new", chance)).key]
         deadline = time.monotonic() + CHECK_S
         outbox.maintain()
         while outbox.checking and time.monotonic() < deadline:
             time.sleep(0.002)
             outbox.maintain()
-        fresh.append(outbox.append_reading(make_reading(None, chance)))
+        fresh.append(outbox.append_reading(make_reading(None, chance)).key)
         outbox.close()
     except CageclockError as error:
         return f"{victim.name}: capture ended with {type(error).__name__}: {error}"

@@ -83,7 +83,7 @@ def _one_round(folder: Path, refuse: Refusals, seed: int, line: Line) -> str:
             if number % 5 == 4:
                 told[outbox.append_record(make_event(chance))] = None
             else:
-                key = outbox.append_reading(make_reading(picture, chance))
+                key = outbox.append_reading(make_reading(picture, chance)).key
                 told[key] = None if picture is None else hashlib.sha256(picture).hexdigest()
         except DiskFull:
             refused += 1
@@ -156,7 +156,7 @@ def fill_for_real(folder: Path, line: Line) -> str:
         for number in range(60):
             picture = chance.randbytes(20_000) if number % 2 else None
             try:
-                key = outbox.append_reading(make_reading(picture, chance))
+                key = outbox.append_reading(make_reading(picture, chance)).key
                 told[key] = None if picture is None else hashlib.sha256(picture).hexdigest()
             except DiskFull:
                 line.count("appends refused")
@@ -164,7 +164,7 @@ def fill_for_real(folder: Path, line: Line) -> str:
         line.count("times really full")
         filler.unlink()
         for _ in range(3):
-            key = outbox.append_reading(make_reading(b"after", chance))
+            key = outbox.append_reading(make_reading(b"after", chance)).key
             told[key] = hashlib.sha256(b"after").hexdigest()
             outbox.maintain()
         if outbox.full:

@@ -25,7 +25,8 @@ from edge.config.load import parse_config
 from edge.contract.record import Event
 from edge.errors import EXIT_REBOOT, CageclockError
 from edge.outbox import Outbox
-from edge.outbox.outbox import Build, Record
+from edge.outbox.record_file import Record
+from edge.outbox.stored_reading import Build, StoredReading
 from tests.campaigns.bit_flips import CHECK_S, _flip
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.campaigns.month_judge import Key, Station, judge
@@ -173,21 +174,22 @@ class Life:
             self._remember(key, record)
             return key
 
-        def remembered_in_front(build: Build, before: Sequence[Record] = ()) -> Key:
+        def remembered_in_front(build: Build, before: Sequence[Record] = ()) -> StoredReading:
             # A kill behind the commit leaves the gap in the file, and its number with nobody: keep it before.
-            first = outbox._next_seq()
+            first = outbox.next_seq
             keys = [(outbox.epoch, first + place) for place in range(len(before))]
             for key, record in zip(keys, before, strict=True):
                 self._remember(key, record)
             try:
-                epoch, seq = append_reading(build, before)
+                stored = append_reading(build, before)
             except Exception:
                 for key in keys:
                     self._gaps.pop(key, None)
                 raise
+            epoch, seq = stored.key
             for place, record in enumerate(before):
                 self._remember((epoch, seq - len(before) + place), record)
-            return epoch, seq
+            return stored
 
         outbox.append_record = remembered  # type: ignore[method-assign]
         outbox.append_reading = remembered_in_front  # type: ignore[method-assign]

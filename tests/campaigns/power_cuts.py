@@ -16,7 +16,7 @@ from edge.config import tree
 from edge.contract import identity
 from edge.contract.ranges import RangeSet
 from edge.outbox import Outbox
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import Released
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
@@ -114,9 +114,9 @@ def _live(here: Path, start: dict[str, bytes], told: set[Key], chance: random.Ra
         doing = chance.random()
         if doing < 0.5:
             picture = chance.randbytes(chance.choice((20, 3000, 60_000)))
-            life.seen.append(Told(outbox.append_reading(make_reading(picture, chance))))
+            life.seen.append(Told(outbox.append_reading(make_reading(picture, chance)).key))
         elif doing < 0.75:
-            life.seen.append(Told(outbox.append_reading(make_reading(None, chance))))
+            life.seen.append(Told(outbox.append_reading(make_reading(None, chance)).key))
         elif doing < 0.85:
             life.seen.append(Told(outbox.append_record(make_event(chance))))
         elif doing < 0.93:
@@ -139,7 +139,7 @@ def _release(here: Path, outbox: Outbox, life: Life) -> None:
     life.released[outbox.epoch] = Released(
         RangeSet([(1, max(1, outbox.last_seq))]), RangeSet([(1, outbox.last_seq or 1)])
     )
-    delivery = Delivery.open(here, device_id="cage07")
+    delivery = DeliveryFile.open(here, device_id="cage07")
     delivery.set_released(life.released, "db-1")
     delivery.close()
 
@@ -193,7 +193,7 @@ def _judge(here: Path, told: set[Key], life: Life, line: Line) -> str:
     if list(here.glob("*.damaged*")):
         return "a power cut was taken for damage"
     epoch, last = outbox.epoch, outbox.last_seq
-    fresh = outbox.append_reading(make_reading(b"after", random.Random(0)))
+    fresh = outbox.append_reading(make_reading(b"after", random.Random(0))).key
     if fresh in told:
         return f"{fresh} was given a second time"
     reader = Reader(here / "outbox.db")
@@ -205,7 +205,7 @@ def _judge(here: Path, told: set[Key], life: Life, line: Line) -> str:
             return f"{row.seq} has another content than was written"
         if row.thumbnail is not None and (content is None or hashlib.sha256(content).hexdigest() != row.thumbnail):
             return f"{row.seq} names a picture that is not there whole"
-    problems = outbox._connection.execute("PRAGMA integrity_check").fetchall()
+    problems = outbox._file.connection.execute("PRAGMA integrity_check").fetchall()
     outbox.close()
     reader.close()
     line.count("records judged", len(told))

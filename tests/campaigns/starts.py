@@ -101,7 +101,7 @@ class StartsRig(Rig):
         """Let capture start, store one reading and end, before or after it has looked after space."""
         outbox = Outbox.open(self.state_dir, self._outbox, device_id=DEVICE, serial="rig")
         try:
-            epoch, seq = outbox.append_reading(self._build(number))
+            epoch, seq = outbox.append_reading(self._build(number)).key
             if maintain:
                 outbox.maintain()
             self.given |= {(epoch, one) for one in range(1, max(seq, outbox.last_seq) + 1)}

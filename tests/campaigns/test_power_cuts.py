@@ -13,7 +13,7 @@ def test_two_thousand_power_cuts_lose_nothing_that_append_had_returned_for():
 
 def test_the_campaign_notices_an_outbox_that_does_not_sync():
     def weaken(outbox):
-        outbox._connection.execute("PRAGMA synchronous = NORMAL")
+        outbox._file.connection.execute("PRAGMA synchronous = NORMAL")
 
     line = carry_out(lambda of, budget: power_cuts.run(of, budget, weaken), "weakened", "cuts", 1, 200)
     assert "lost" in "".join(line.found) or "second time" in "".join(line.found)

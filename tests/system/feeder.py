@@ -42,7 +42,7 @@ def feed(state_dir: Path, device: str, ledger: Path, pause_s: float) -> None:
         else:
             epoch, seq = outbox.append_reading(
                 lambda epoch, seq: _reading(epoch, seq, device, with_picture=seq % PICTURE_EVERY == 0)
-            )
+            ).key
         os.write(descriptor, f"{epoch} {seq}\n".encode())
         os.fsync(descriptor)
         if number % MAINTAIN_EVERY == 0:

@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge.contract.manifest import Age, Domain, Intervals, Validity
-from edge.vision.estimate import interval_of, reject_reasons
+from edge.vision.acceptance import reject_reasons
+from edge.vision.estimate import interval_of
 from training.age.calibrate import domain_scores
 from training.age.fit import distributions
 from training.age.metrics import spread_of

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from edge.contract.manifest import SMALL_WIDTH
 from edge.errors import CageclockError, OperatorError, UnreadablePicture
 from edge.footage.picture import read_image
 from edge.host.progress import progress
+from edge.vision.acceptance import CURLED_BELOW_MM
 from edge.vision.frame import Frame, Image
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.observe import CURLED_BELOW_MM, PARTIAL_BELOW
-from edge.vision.preprocess import SMALL_WIDTH, age_input, small_view
+from edge.vision.preprocess import PARTIAL_BELOW, age_input, small_view
 from training.crops.table import COLUMNS, Crops, complete
 from training.dataset.finding import Finding
 from training.dataset.flat import flat_level, flat_text
@@ -117,8 +118,8 @@ def _cut(
     if length_mm > LONGEST_MM:
         raise Unusable(f"snout and tail base are {length_mm:.0f} mm apart, no mouse is: the scale or a place is wrong")
     crop = age_input(picture, points[:2], points[2:], scale, age_spec())
-    if crop.inside < PARTIAL_BELOW:
-        raise Unusable(f"partial: {crop.inside:.0%} of the crop lie within the picture, expected 85%")
+    if crop.is_partial:
+        raise Unusable(f"partial: {crop.inside:.0%} of the crop lie within the picture, expected {PARTIAL_BELOW:.0%}")
     return crop.pixels, length_mm
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge.contract.manifest import Centres, Parts
 from edge.errors import OperatorError
 from edge.footage.picture import read_image
-from edge.vision.preprocess import SMALL_WIDTH, centres_input, parts_input, small_view
+from edge.vision.preprocess import centres_input, parts_input, small_view
 from training.deeplabcut.read import LabelledFrame, Project
 
 MARGIN = 44
@@ -71,7 +71,7 @@ def cut_project(project: Project, centres: Centres, parts: Parts, scale: float =
     for number, frame in enumerate(project.frames):
         main = read_main(frame)
         _check_inside(frame, project, main.shape[1], main.shape[0])
-        views.append(centres_input(small_view(main, SMALL_WIDTH), centres))
+        views.append(centres_input(small_view(main, centres.small_width), centres))
         reach.append(scale * parts.size / 2 * centres.width / main.shape[1])
         row = np.full((most, 2), np.nan, np.float32)
         for index, animal in enumerate(frame.animals):

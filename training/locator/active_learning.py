@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.camera.pictures import open_pictures
+from edge.contract.manifest import SMALL_WIDTH
 from edge.errors import CameraError, OperatorError, UnreadablePicture
 from edge.footage.faults import Faults
 from edge.footage.find import can_show_an_animal
@@ -22,7 +23,7 @@ from edge.host.progress import progress
 from edge.vision.frame import Image
 from edge.vision.image import resize
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.preprocess import SMALL_WIDTH, small_view
+from edge.vision.preprocess import small_view
 from training.locator.uncertainty import Uncertainty, uncertainty_of
 
 NEAR_COPY = 0.012

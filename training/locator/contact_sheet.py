@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from edge.contract.manifest import SMALL_WIDTH
 from edge.errors import OperatorError
 from edge.footage.faults import Faults
 from edge.vision.frame import Frame, Image
 from edge.vision.observe import Observation
-from edge.vision.preprocess import SMALL_WIDTH, small_view
+from edge.vision.preprocess import small_view
 from training.bundle.trusted import open_trusted
 
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#0072b2")

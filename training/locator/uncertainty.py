@@ -11,7 +11,7 @@ from edge.contract.manifest import Parts
 from edge.vision.frame import Image
 from edge.vision.locate import decode_centres, decode_parts
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.preprocess import SMALL_WIDTH, Crop, centres_input, parts_input, small_view
+from edge.vision.preprocess import Crop, centres_input, parts_input, small_view
 from training.networks.augment import mirror_order
 
 SPREAD_CELLS = 2.0
@@ -42,7 +42,7 @@ class Uncertainty:
 def uncertainty_of(main: Image, model: LoadedModel, px_per_mm: float | None, most: int = 5) -> Uncertainty:
     """Return the uncertainty of one picture, uint8 (h, w, 3)."""
     spec, first = model.manifest.parts, model.manifest.centres
-    peaks = decode_centres(model.centres.run(centres_input(small_view(main, SMALL_WIDTH), first)), first, most)
+    peaks = decode_centres(model.centres.run(centres_input(small_view(main, first.small_width), first)), first, most)
     height, width = main.shape[:2]
     rows, terms = [], []
     for (x, y), _ in peaks:

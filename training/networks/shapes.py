@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.contract.manifest import Age, Centres, Parts, Tensor
+from edge.contract.manifest import SMALL_WIDTH, Age, Centres, Parts, Tensor
 
 KEYPOINTS = ("snout", "left_ear", "right_ear", "tail_base")
 BIN_WIDTH_DAYS = 30.0
@@ -23,6 +23,7 @@ def centres_spec() -> Centres:
         channels=1,
         threshold=0.4,
         min_distance_px=12.0,
+        small_width=SMALL_WIDTH,
         input=_NOT_YET,
         output=_NOT_YET,
     )

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.simulate.truth import AnimalTruth, FrameTruth
-from edge.vision.observe import PARTIAL_BELOW
 from edge.vision.preprocess import age_input
 from training.networks.shapes import age_spec
 
@@ -32,4 +31,4 @@ def readable_crop(
         truth.px_per_mm,
         age_spec(),
     )
-    return crop.pixels if crop.inside >= PARTIAL_BELOW else None
+    return None if crop.is_partial else crop.pixels

@@ -19,7 +19,7 @@ from edge.host.progress import progress
 from edge.simulate import Activity, CageSetup, Placement, SceneFaults, SimulatedCage, SimulatedFrame
 from edge.simulate.activity import Posture
 from edge.simulate.truth import AnimalTruth, Light
-from edge.vision.preprocess import SMALL_WIDTH, centres_input, parts_input, small_view
+from edge.vision.preprocess import centres_input, parts_input, small_view
 from training.networks.shapes import KEYPOINTS, centres_spec, parts_spec
 from training.run import CROP_TABLE, DATA, Run
 from training.simulated.dataset import MAX_CENTRES, Dataset
@@ -113,7 +113,7 @@ def _photograph(cage: SimulatedCage, count: int, at: datetime, rng: np.random.Ge
 
 def _take_view(frame: SimulatedFrame, cage: int, rows: dict[str, list[object]]) -> None:
     spec = centres_spec()
-    rows["views"].append(centres_input(small_view(frame.image, SMALL_WIDTH), spec))
+    rows["views"].append(centres_input(small_view(frame.image, spec.small_width), spec))
     centres = np.full((MAX_CENTRES, 2), np.nan, np.float32)
     for index, animal in enumerate(animal for animal in frame.truth.animals if _worth_locating(animal)):
         x, y = _centre(animal)

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config.tree import Quality
+from edge.contract.manifest import SMALL_WIDTH
 from edge.contract.reading import CameraState, Reason
 from edge.host.progress import progress
 from edge.vision.frame import Frame
 from edge.vision.model.loaded import LoadedModel, load_model
 from edge.vision.observe import ObserveSettings, observe
-from edge.vision.preprocess import SMALL_WIDTH, age_input, small_view
+from edge.vision.preprocess import age_input, small_view
 from training.bundle.trusted import open_trusted
 from training.simulated.foreign import Scene, open_field_scenes, scenes_of_cage
 

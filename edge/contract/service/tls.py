@@ -6,6 +6,31 @@ import errno
 import os
 import ssl
 
+from edge.contract.service.credential import secret_path
+from edge.contract.unreachable import Keys, is_passing
+from edge.errors import NetworkError, OperatorError
+
+
+def context_of_settings(ca: str | None, certificate: str | None, key: str | None, keys: Keys) -> ssl.SSLContext:
+    """Return the context of the files that a program's settings name; see `client_context`.
+
+    key: a file, or `credential:NAME`. keys: how the program's settings are called, for what an error says.
+
+    Raises:
+        NetworkError: a file cannot be read at the moment.
+        OperatorError: a file is missing, may not be read, or is not what it should be; it is named.
+    """
+    key_file = None if key is None else str(secret_path(key, keys.key))
+    try:
+        return client_context(ca, certificate, key_file)
+    except OSError as error:
+        named = {ca: keys.ca, certificate: keys.certificate, key_file: keys.key}
+        setting = keys.ca if error.filename is None else named.get(error.filename, keys.ca)
+        text = f"{setting}: {error.filename or ca or 'the authorities of this system'}: {error.strerror or error}"
+        if is_passing(error):
+            raise NetworkError(text) from error
+        raise OperatorError(f"{text}; correct the path, the file or its rights") from error
+
 
 def client_context(ca: str | None, certificate: str | None = None, key: str | None = None) -> ssl.SSLContext:
     """Return a context that checks name and chain, with the client's own certificate where one is given.

@@ -14,8 +14,9 @@ from edge.contract import identity, jsontext
 from edge.contract.record import Event
 from edge.errors import DatabaseDamaged, MessageError, StorageError
 from edge.outbox.database import FAILURES, open_reader, translate
-from edge.outbox.recovery.page_salvage import Carved, carve
-from edge.outbox.sequence import COLUMNS, Row, seal, sealed, unsound
+from edge.outbox.recovery.page_salvage import PageContents, read_pages
+from edge.outbox.row import COLUMNS, Row, checksum, with_checksum
+from edge.outbox.sequence import unsound
 from edge.outbox.watermarks import Released
 
 
@@ -62,7 +63,7 @@ class Check:
 
 
 def look_through(connection: sqlite3.Connection) -> str:
-    """Return what is damaged, "" where nothing is: the trees and indexes by SQLite's check, the rows by their seals."""
+    """Return what is damaged, "" where nothing is: trees and indexes by SQLite's check, rows by their checksums."""
     lines = [str(line) for (line,) in connection.execute("PRAGMA integrity_check(5)").fetchall()]
     if lines != ["ok"]:
         return "; ".join(lines)[:300]
@@ -105,39 +106,39 @@ def salvage(path: Path, released: Mapping[str, Released]) -> Saved:
     saved = _salvage_tables(path)
     rows = {(row.epoch, row.seq): row for row in saved.rows}
     last = dict(saved.epochs)
-    carved = carve(path)
-    gone = _deleted(last, {row.epoch for row in carved.rows.values()}, carved)
-    for epoch, seq in carved.last.items():
+    pages = read_pages(path)
+    gone = _deleted(last, {row.epoch for row in pages.rows.values()}, pages)
+    for epoch, seq in pages.last.items():
         if epoch not in gone:
             last[epoch] = max(seq, last.get(epoch, 0))
-    for key, row in carved.rows.items():
+    for key, row in pages.rows.items():
         dropped = row.epoch in gone or (row.epoch in released and row.seq in released[row.epoch].records)
         if key not in rows and not dropped:
             rows[key] = row
             last[row.epoch] = max(row.seq, last.get(row.epoch, 0))
-    starts = max(saved.starts, len(last), max(carved.number.values(), default=0))
+    starts = max(saved.starts, len(last), max(pages.number.values(), default=0))
     for row in list(rows.values()):
-        for epoch, seq, count in _told_of(row):
+        for epoch, seq, count in _beginning_of(row):
             starts = max(starts, count)
             if epoch in last:  # one that is not there has gone with all its records, as it should
                 last[epoch] = max(seq, last[epoch])
-    epochs = tuple(sorted(last.items(), key=lambda one: carved.number.get(one[0], 0)))
+    epochs = tuple(sorted(last.items(), key=lambda one: pages.number.get(one[0], 0)))
     order = {epoch: number for number, (epoch, _) in enumerate(epochs)}
     inorder = sorted(rows.values(), key=lambda row: (order[row.epoch], row.seq))
     return Saved(tuple(inorder), epochs, starts)
 
 
-def _deleted(shown: Mapping[str, int], pictured: set[str], carved: Carved) -> set[str]:
+def _deleted(shown: Mapping[str, int], pictured: set[str], pages: PageContents) -> set[str]:
     """Return the epochs of old page images that were deleted since: they went from the front, with all their records.
 
     shown: those that SQLite still shows; where it shows none, those of which there are records.
     """
-    kept = [carved.number[epoch] for epoch in (shown or pictured) if epoch in carved.number]
+    kept = [pages.number[epoch] for epoch in (shown or pictured) if epoch in pages.number]
     oldest = min(kept, default=0)
-    return {epoch for epoch, number in carved.number.items() if number < oldest and epoch not in shown}
+    return {epoch for epoch, number in pages.number.items() if number < oldest and epoch not in shown}
 
 
-def _told_of(row: Row) -> list[tuple[str, int, int]]:
+def _beginning_of(row: Row) -> list[tuple[str, int, int]]:
     """Return what the beginning of an epoch says: the one before, its last number, the start counter."""
     if b'"code":"epoch_begun"' not in row.body:
         return []
@@ -152,34 +153,32 @@ def _told_of(row: Row) -> list[tuple[str, int, int]]:
 def _salvage_tables(path: Path) -> Saved:
     rows: dict[tuple[str, int], Row] = {}
     last: dict[str, int] = {}
-    doubted: dict[str, int] = {}
+    unsound_epochs: dict[str, int] = {}
     try:
         connection = open_reader(path)
     except StorageError:
         return Saved((), ())
     try:
         starts = _starts(connection)
-        columns = COLUMNS if _has_seals(connection) else COLUMNS.replace("seal", "''")
+        columns = COLUMNS if _has_checksums(connection) else COLUMNS.replace("seal", "''")
         for epoch, seq in _read(connection, "SELECT epoch, last_seq FROM epochs ORDER BY number"):
             if isinstance(epoch, str) and isinstance(seq, int) and identity.is_epoch(epoch) and seq >= 0:
-                sealed_so = _read(connection, f"SELECT seal FROM epochs WHERE epoch = '{epoch}'")
-                doubtful = columns == COLUMNS and sealed_so != [(seal(epoch, seq),)]
-                (doubted if doubtful else last)[epoch] = seq
+                written = _read(connection, f"SELECT seal FROM epochs WHERE epoch = '{epoch}'")
+                broken = columns == COLUMNS and written != [(checksum(epoch, seq),)]
+                (unsound_epochs if broken else last)[epoch] = seq
         found = _read(connection, "SELECT max(id) FROM records")
         newest = found[0][0] if found and found[0][0] is not None else 0
         for number in range(max(1, newest - 200_000), newest + 1):
             for values in _read(connection, f"SELECT {columns} FROM records WHERE id = {number}"):
                 row = Row(*values)
-                if row.sound() or (columns != COLUMNS and sealed(row).sound()):
-                    row = sealed(row)
+                if row.sound() or (columns != COLUMNS and with_checksum(row).sound()):
+                    row = with_checksum(row)
                     rows[row.epoch, row.seq] = row  # a broken tree can show one row twice
                     last[row.epoch] = max(row.seq, last.get(row.epoch, 0))
     finally:
         connection.close()
-    for (
-        epoch,
-        seq,
-    ) in doubted.items():  # a little beyond what is there: better one number too many named than one too few
+    for epoch, seq in unsound_epochs.items():
+        # A little beyond what is there: better one number too many named than one too few.
         known = max((row.seq for row in rows.values() if row.epoch == epoch), default=0)
         last[epoch] = seq if known <= seq <= known + 64 else known
     return Saved(tuple(rows.values()), tuple(last.items()), starts)
@@ -188,13 +187,13 @@ def _salvage_tables(path: Path) -> Saved:
 def _starts(connection: sqlite3.Connection) -> int:
     """Return the start counter that is remembered, 0 where it is not, or not what was written."""
     for value, was in _read(connection, "SELECT value, seal FROM meta WHERE key = 'starts'"):
-        if isinstance(value, str) and value.isdecimal() and was == seal("starts", value):
+        if isinstance(value, str) and value.isdecimal() and was == checksum("starts", value):
             return int(value)
     return 0
 
 
-def _has_seals(connection: sqlite3.Connection) -> bool:
-    """Return whether the file is of a version that seals its rows."""
+def _has_checksums(connection: sqlite3.Connection) -> bool:
+    """Return whether the file is of a version whose rows have checksums."""
     return any(column[1] == "seal" for column in _read(connection, "PRAGMA table_info(records)"))
 
 

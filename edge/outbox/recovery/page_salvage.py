@@ -1,7 +1,7 @@
 """Records read straight from a database's pages, where SQLite refuses: one flipped bit of the schema hides all.
 
 Every leaf page of a table, in the file and in its journal, is looked through for rows of the records' shape. A row's
-seal says whether it is one, so nothing else of the page has to be believed. Format:
+checksum says whether it is one, so nothing else of the page has to be believed. Format:
 https://www.sqlite.org/fileformat2.html#record_format
 """
 
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edge.outbox.sequence import Row, seal
+from edge.outbox.row import Row, checksum
 
 _LEAF = 0x0D
 _RECORD, _EPOCH = 11, 6
-"""How many columns: the row's id, and those of `Row`; number, epoch, last, two texts, seal. The first one of each is
-kept as NULL, because it is the cell's own number."""
+"""How many columns: the row's id, and those of `Row`; number, epoch, last, two texts, checksum. The first one of each
+is kept as NULL, because it is the cell's own number."""
 _INTEGERS = {0: 0, 1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8, 8: 0, 9: 0}
 """Serial type -> bytes; 0 is NULL, 8 and 9 are the numbers 0 and 1."""
 _JOURNAL_HEAD, _FRAME_HEAD = 32, 24
@@ -59,8 +59,8 @@ class Pages:
 
 
 @dataclass(frozen=True, slots=True)
-class Carved:
-    """What the pages hold: sound records, the newest image of each, and each epoch's highest sealed last number.
+class PageContents:
+    """What the pages hold: sound records, the newest image of each, and each epoch's highest sound last number.
 
     number: of each epoch in the order in which they began. Old images also show epochs that were deleted since.
     """
@@ -70,9 +70,9 @@ class Carved:
     number: dict[str, int] = field(default_factory=dict)
 
 
-def carve(database: Path) -> Carved:
+def read_pages(database: Path) -> PageContents:
     """Return what a file and its journal hold, whatever SQLite says of them."""
-    found = Carved()
+    found = PageContents()
     try:
         pages = Pages(database)
     except OSError:
@@ -86,14 +86,14 @@ def carve(database: Path) -> Carved:
     return found
 
 
-def _keep(values: list[object], found: Carved) -> None:
+def _keep(values: list[object], found: PageContents) -> None:
     if len(values) == _RECORD:
         row = Row(*values[1:])  # type: ignore[arg-type]  # `sound` looks at the types
         if row.sound():
             found.rows[row.epoch, row.seq] = row
     elif len(values) == _EPOCH:
         epoch, last = values[1:3]
-        if isinstance(epoch, str) and isinstance(last, int) and values[5] == seal(epoch, last):
+        if isinstance(epoch, str) and isinstance(last, int) and values[5] == checksum(epoch, last):
             found.last[epoch] = max(last, found.last.get(epoch, 0))
             if isinstance(values[0], int):
                 found.number[epoch] = values[0]

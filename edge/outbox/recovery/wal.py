@@ -1,10 +1,10 @@
 """SQLite's write-ahead journal after a start: is it whole, torn by a power cut, or damaged in its middle?
 
-SQLite reads a journal up to the first frame whose checksum is wrong and forgets the rest without a word: right for the
-torn end that a power cut leaves, and the silent loss of every later commit where a bit has flipped. The two can be told
-apart: a transaction is only written after the one before it was synced, so whatever follows a broken transaction proves
-that it had been whole. Each frame's checksum continues the one before, as it stands in the file, so the frames behind a
-broken one can still be verified. Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+SQLite reads a journal up to the first frame whose checksum is wrong and forgets the rest in silence: right for the
+torn end that a power cut leaves, and the silent loss of every later commit where a bit has flipped. The two can be
+distinguished: a transaction is only written after the one before it was synced, so whatever follows a broken
+transaction proves that it had been whole. Each frame's checksum continues the one before, as it stands in the file, so
+the frames behind a broken one can still be verified. Format: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ Sum = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Journal:
+class WalState:
     """What was found.
 
     damaged: a transaction is broken that others follow.
     torn: the newest transaction is broken: a power cut in the middle of a write, or damage to the newest record.
-    in_doubt: where torn, how many transactions at most are broken at the end. More than one are damage, or the remains
+    uncertain: where torn, how many transactions at most are broken at the end. More than one are damage, or the remains
         of an earlier power cut behind a shorter write: nothing tells which.
     """
 
     damaged: bool = False
     torn: bool = False
-    in_doubt: int = 0
+    uncertain: int = 0
 
 
-def look_at_journal(database: Path) -> Journal:
+def inspect_wal(database: Path) -> WalState:
     """Return the state of the journal beside a database; one that is not there is whole."""
     try:
         return judge(database.with_name(database.name + "-wal").read_bytes())
     except OSError:
-        return Journal()
+        return WalState()
 
 
-def judge(data: bytes) -> Journal:
+def judge(data: bytes) -> WalState:
     """Return the state of a journal's bytes."""
     head, head_whole = _right_head(data)
     if head is None:
-        return Journal()
+        return WalState()
     magic, _, page_size, _, *salts = struct.unpack(">6I", head[:24])
     size = _FRAME + (65536 if page_size == 1 else page_size)
     starts = range(_HEAD, len(data) - size + 1, size)
@@ -55,12 +55,12 @@ def judge(data: bytes) -> Journal:
     frames = frames[:own]
     broken = _broken(frames, head, magic)
     if head_whole and not any(broken):
-        return Journal()
+        return WalState()
     # What a torn write leaves behind is one transaction at most: two in a row were both synced.
     followed = any(any(frame[4:8]) and not after for frame, after in _from_first(frames, broken))
     if followed:
-        return Journal(damaged=True)
-    return Journal(damaged=not head_whole, torn=True, in_doubt=_commits(frames, broken))
+        return WalState(damaged=True)
+    return WalState(damaged=not head_whole, torn=True, uncertain=_commits(frames, broken))
 
 
 def _right_head(data: bytes) -> tuple[bytes | None, bool]:
@@ -113,8 +113,8 @@ def _commits(frames: list[bytes], broken: list[bool]) -> int:
     """
     first = broken.index(True) if True in broken else 0
     behind = frames[first:]
-    ends = [frame[:8] for frame, after in zip(behind, [*behind[1:], b""], strict=True) if frame[:8] != after[:8]]
-    return max(1, sum(any(end[4:]) for end in ends))
+    commits = [frame[:8] for frame, after in zip(behind, [*behind[1:], b""], strict=True) if frame[:8] != after[:8]]
+    return max(1, sum(any(head[4:]) for head in commits))
 
 
 def _sum(data: bytes, before: Sum, magic: int) -> Sum:

@@ -65,7 +65,7 @@ class Refusals:
         self._too_large.setdefault(key[0], RangeSet()).add(key[1])
         self._smallest = min(self._smallest or size, size)
 
-    def take(self, key: Key) -> bool:
+    def note_taken(self, key: Key) -> bool:
         """Note that the broker took a message; return whether records that waited are due again by it."""
         self.finish(key)
         self._taken += 1

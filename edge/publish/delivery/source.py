@@ -7,11 +7,11 @@ from pathlib import Path
 from edge.config.state_folder import delivery_path, outbox_path
 from edge.contract import identity
 from edge.outbox.reader import HeldEpoch, Reader
-from edge.outbox.sequence import Row
+from edge.outbox.row import Row
 from edge.publish.delivery.window import Held, Key
 
 
-class Shelf:
+class RecordSource:
     """Both files, read only; what they hold is what the last `refresh` saw."""
 
     def __init__(self, state_dir: Path) -> None:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Container, Mapping
 
 from edge.contract.ranges import RangeSet
 from edge.publish.delivery.refused import Refusals
-from edge.publish.delivery.window import Held, Key, Window
+from edge.publish.delivery.window import Held, InFlightWindow, Key
 
 
 class Stream:
-    """Window, committed and skipped numbers of one stream; holds no connection and no file."""
+    """In-flight window, committed and skipped numbers of one stream; holds no connection and no file."""
 
     def __init__(self, name: str, limit: int, resend_after_s: float, jitter: Callable[[], float]) -> None:
         """Begin with nothing committed."""
         self.name = name
-        self.window = Window(limit, resend_after_s, jitter)
+        self.window = InFlightWindow(limit, resend_after_s, jitter)
         self.committed: dict[str, RangeSet] = {}
         self.suspects: set[Key] = set()
         self.refusals = Refusals(jitter)
@@ -77,7 +77,7 @@ class Stream:
         return done is not None and not done.missing(of.first, of.last)
 
     def commit(self, key: Key) -> None:
-        """Count one record as delivered, where the broker's word is all there is."""
+        """Count one record as delivered, where the broker's acknowledgement is all there is."""
         self.committed.setdefault(key[0], RangeSet()).add(key[1])
         self._finish(key)
 
@@ -134,9 +134,9 @@ class Stream:
         self.refusals.connect(fits)
         self._rebuild_all()
 
-    def lose_link(self, *, suspicious: bool, now_s: float) -> Key | None:
+    def lose_connection(self, *, suspicious: bool, now_s: float) -> Key | None:
         """Take back what was unacknowledged; return a record that is worth a report: it keeps ending connections."""
-        lost = self.window.lose_link()
+        lost = self.window.lose_connection()
         if not suspicious:
             return None
         if len(lost) > 1:
@@ -157,7 +157,7 @@ class Stream:
     def taken(self, key: Key) -> None:
         """Note that the broker took a message."""
         self.acked(key)
-        if self.refusals.take(key):
+        if self.refusals.note_taken(key):
             self._rebuild_all()
 
     def refused(self, key: Key, reason: str, now_s: float) -> bool:
@@ -177,14 +177,14 @@ class Stream:
         self.refusals.note_too_large(key, size)
         self._rebuild(key[0])
 
-    def doubts(self) -> dict[Key, int]:
+    def suspected(self) -> dict[Key, int]:
         """Return what is under suspicion, with how often it was alone in flight at the end of a connection."""
         return dict.fromkeys(self.suspects, 0) | self.refusals.times()
 
-    def restore_doubts(self, doubts: Mapping[Key, int], now_s: float) -> None:
+    def restore_suspects(self, suspected: Mapping[Key, int], now_s: float) -> None:
         """Take up the suspicions of an earlier process."""
-        self.suspects.update(key for key, times in doubts.items() if times == 0)
-        self.refusals.restore({key: times for key, times in doubts.items() if times > 0}, now_s)
+        self.suspects.update(key for key, times in suspected.items() if times == 0)
+        self.refusals.restore({key: times for key, times in suspected.items() if times > 0}, now_s)
         self._rebuild_all()
         self._settle()
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from edge.contract.delivery import Committed
 from edge.contract.ranges import RangeSet
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from edge.outbox.reader import HeldEpoch
 from edge.outbox.watermarks import Released
-from edge.publish.delivery.source import Shelf
+from edge.publish.delivery.source import RecordSource
 from edge.publish.delivery.stream import Stream
 from edge.publish.delivery.window import Key
-from edge.publish.log import Journal
+from edge.publish.log import StateLog
 
 
 class Watermark:
@@ -20,17 +20,19 @@ class Watermark:
     station under each number that both have: what the station has is released, whichever card has sent it.
     """
 
-    def __init__(self, shelf: Shelf, records: Stream, thumbnails: Stream, delivery: Delivery, journal: Journal) -> None:
+    def __init__(
+        self, source: RecordSource, records: Stream, thumbnails: Stream, delivery: DeliveryFile, log: StateLog
+    ) -> None:
         """Begin where `delivery.db` says that the last process ended."""
-        self._shelf, self._records, self._thumbnails = shelf, records, thumbnails
-        self._delivery, self._journal = delivery, journal
+        self._source, self._records, self._thumbnails = source, records, thumbnails
+        self._delivery, self._log = delivery, log
         self._station_db = delivery.station_db or ""
         self._unsaved = False
         released = delivery.released()
         records.set_committed({epoch: held.records for epoch, held in released.items()})
         thumbnails.set_committed({epoch: held.thumbnails for epoch, held in released.items()})
 
-    def take(self, message: Committed) -> None:
+    def apply(self, message: Committed) -> None:
         """Take in the releasing station's watermark.
 
         Another database has nothing but what it names. Of the same one, an epoch that is not named stays as it is.
@@ -42,7 +44,7 @@ class Watermark:
         if message.station_db != self._station_db:
             if self._station_db:
                 text = f"the station has another database ({message.station_db}): sending again"
-                self._journal.say("station", text)
+                self._log.report("station", text)
             self._station_db = message.station_db
             self._records.set_committed(records)
             self._thumbnails.set_committed(pictures)
@@ -54,15 +56,15 @@ class Watermark:
 
     def _look_beyond(self, records: dict[str, RangeSet], pictures: dict[str, RangeSet]) -> None:
         """Report a card that was copied or set back: the station has more of an epoch than was ever written here."""
-        last = self._shelf.last()
+        last = self._source.last()
         for epoch, ranges in records.items():
-            claimed = max(ranges.highest, pictures[epoch].highest)
-            if claimed > last.get(epoch, claimed):
-                self._delivery.note_restored(epoch, last[epoch], claimed)
-                self._journal.say(
+            station_has = max(ranges.highest, pictures[epoch].highest)
+            if station_has > last.get(epoch, station_has):
+                self._delivery.note_restored(epoch, last[epoch], station_has)
+                self._log.report(
                     f"restored {epoch}",
-                    f"mqtt: the station holds records of epoch {epoch[:8]} up to {claimed}, this card {last[epoch]}: a "
-                    "copied card, or an older copy put back? Nothing is lost by it",
+                    f"mqtt: the station holds records of epoch {epoch[:8]} up to {station_has}, this card "
+                    f"{last[epoch]}: a copied card, or an older copy put back? Nothing is lost by it",
                 )
 
     def confirmed(self, held: HeldEpoch) -> bool:
@@ -71,14 +73,14 @@ class Watermark:
         return committed is not None and not committed.missing(held.first_held, held.last)
 
     def commit(self, stream: Stream, key: Key) -> None:
-        """Count one record as delivered, where the broker's word is all there is."""
+        """Count one record as delivered, where the broker's acknowledgement is all there is."""
         stream.commit(key)
         self._unsaved = True
 
     def unreleased(self) -> int:
         """Return how many records are held that nobody else has."""
         count = 0
-        for held in self._shelf.epochs:
+        for held in self._source.epochs:
             committed = self._records.committed.get(held.epoch, RangeSet())
             below = sum(
                 min(last, held.last) - max(first, held.first_held) + 1
@@ -92,8 +94,8 @@ class Watermark:
         """Write the watermarks where capture's retention reads them; those of epochs that are gone are forgotten."""
         if not self._unsaved:
             return
-        held = self._shelf.last()
-        if self._shelf.epochs:  # until capture's file has been read, nobody knows what it holds
+        held = self._source.last()
+        if self._source.epochs:  # until capture's file has been read, nobody knows what it holds
             self._records.forget_epochs(held)
             self._thumbnails.forget_epochs(held)
         records, pictures, nothing = self._records.committed, self._thumbnails.committed, RangeSet()

@@ -45,7 +45,7 @@ class Held:
 
 
 @dataclass(slots=True)
-class Window:
+class InFlightWindow:
     """The in-flight window of one stream.
 
     jitter: returns a factor, about 0.5-1.5, so that a fleet does not resend in step.
@@ -122,7 +122,7 @@ class Window:
         """Take a record out of flight; it will be sent anew unless it is committed by then."""
         self.in_flight.pop(key, None)
 
-    def lose_link(self) -> list[Key]:
+    def lose_connection(self) -> list[Key]:
         """Take out of flight what the broker has not acknowledged on the connection that ended, and return it."""
         lost = [key for key, sent in self.in_flight.items() if not sent.acked]
         for key in lost:

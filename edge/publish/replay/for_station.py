@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from edge.contract.base import Scalar
 from edge.contract.delivery import Committed
 from edge.contract.ranges import RangeSet
-from edge.publish.delivery.window import Held, Key, Window
+from edge.publish.delivery.window import Held, InFlightWindow, Key
 
 LIMIT = 50
 """Records in flight; with their pictures twice as many messages."""
@@ -30,7 +30,7 @@ class Addressed:
     request: str
     station: str
     held: list[Held]
-    window: Window
+    window: InFlightWindow
     online: bool = False
     subscribed: bool = False
     station_db: str = ""
@@ -44,7 +44,7 @@ class Addressed:
         cls, request: str, station: str, held: list[Held], resend_after_s: float, jitter: Callable[[], float]
     ) -> Addressed:
         """Return the request before anything of it was sent."""
-        return cls(request, station, held, Window(LIMIT, resend_after_s, jitter))
+        return cls(request, station, held, InFlightWindow(LIMIT, resend_after_s, jitter))
 
     @property
     def done(self) -> bool:
@@ -104,15 +104,15 @@ class Addressed:
         self.left = None
         self.window.settle(self.stored)
 
-    def station_said(self, online: bool, now_s: float) -> None:
+    def note_availability(self, online: bool, now_s: float) -> None:
         """Take in the station's availability; when it comes back it may have missed all that is in flight."""
         if online and not self.online:
             self.window.hurry(now_s, GRACE_S)
         self.online = online
 
-    def lose_link(self) -> None:
+    def lose_connection(self) -> None:
         """Take back what was unanswered; station and subscriptions are to be asked for anew."""
-        self.window.lose_link()
+        self.window.lose_connection()
         self.pending.clear()
         self.online = self.subscribed = False
 

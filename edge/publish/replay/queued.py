@@ -46,7 +46,7 @@ class Replay:
         text = f"{self.acknowledged} of {self.records} records were sent again and acknowledged"
         return text, {"records": self.records, "acknowledged": self.acknowledged}
 
-    def lose_link(self) -> None:
+    def lose_connection(self) -> None:
         """Put what was not answered back to the front."""
         self.waiting.extendleft(sorted(set(self.pending.values()), reverse=True))
         self.pending.clear()

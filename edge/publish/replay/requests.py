@@ -1,4 +1,4 @@
-"""Everything that was asked for again: queued on the broker's word, or for a named station until it has all of it."""
+"""Everything that was asked for again: until the broker has acknowledged it, or until a named station has it all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from edge.contract.command import ReplayRequest
 from edge.contract.delivery import Committed
 from edge.contract.topics import DeviceTopics, station_availability
-from edge.publish.connection import Link
+from edge.publish.connection import Connection
 from edge.publish.delivery.window import Held, Key
 from edge.publish.replay.for_station import Addressed
 from edge.publish.replay.queued import Replay
@@ -57,11 +57,11 @@ class Replays:
             return True
         return any(replay.acked(mid, well=well) for replay in self._queued)
 
-    def station_said(self, station: str, online: bool, now_s: float) -> None:
+    def note_availability(self, station: str, online: bool, now_s: float) -> None:
         """Take in the availability of a station that a request is for."""
         for replay in self._addressed:
             if replay.station == station:
-                replay.station_said(online, now_s)
+                replay.note_availability(online, now_s)
 
     def committed(self, station: str, message: Committed) -> None:
         """Take in the watermark of a station that a request is for."""
@@ -69,17 +69,17 @@ class Replays:
             if replay.station == station:
                 replay.committed(message)
 
-    def lose_link(self) -> None:
+    def lose_connection(self) -> None:
         """Take back what was unanswered."""
         for replay in self._queued:
-            replay.lose_link()
+            replay.lose_connection()
         for addressed in self._addressed:
-            addressed.lose_link()
+            addressed.lose_connection()
 
-    def send(self, link: Link, send_again: SendAgain, now_s: float, *, taken: bool) -> int:
+    def send(self, connection: Connection, send_again: SendAgain, now_s: float, *, taken: bool) -> int:
         """Hand over what may go now and return how many messages that were. taken: there is somebody to take them."""
         sent = self._send_queued(send_again) if taken else 0
-        return sent + self._send_addressed(link, send_again, now_s)
+        return sent + self._send_addressed(connection, send_again, now_s)
 
     def _send_queued(self, send_again: SendAgain) -> int:
         """Send the next ones of the oldest request, a few at a time, so that live readings never queue behind it."""
@@ -95,12 +95,12 @@ class Replays:
             sent += len(mids)
         return sent
 
-    def _send_addressed(self, link: Link, send_again: SendAgain, now_s: float) -> int:
+    def _send_addressed(self, connection: Connection, send_again: SendAgain, now_s: float) -> int:
         """Send what a named station lacks, as far as its own watermark lets."""
         sent = 0
         for replay in self._addressed:
             if not replay.subscribed:  # the watermark first, so that what the station has is known when it is online
-                link.subscribe([self._topics.committed(replay.station), station_availability(replay.station)])
+                connection.subscribe([self._topics.committed(replay.station), station_availability(replay.station)])
                 replay.subscribed = True
             for key in replay.choose(now_s):
                 mids = send_again(key)

@@ -20,7 +20,7 @@ FILE = "capture.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Captured:
+class CaptureState:
     """The newest state of the capture process.
 
     problem: a sentence, "" while all is well. ended: how the last process ended, "" while one runs or was killed.
@@ -45,26 +45,26 @@ def capture_has_begun(state_dir: Path) -> bool:
     return outbox_path(state_dir).exists() or (capture_folder(state_dir) / FILE).exists()
 
 
-def read_captured(state_dir: Path) -> Captured:
+def read_capture_state(state_dir: Path) -> CaptureState:
     """Return what the file says; nothing where it is missing or a power cut has damaged it."""
     try:
         found: Any = jsontext.parse((capture_folder(state_dir) / FILE).read_bytes())
     except (OSError, MessageError):
-        return Captured()
+        return CaptureState()
     if not isinstance(found, dict):
-        return Captured()
-    return Captured(
-        camera=_take(found, "camera", dict[str, Scalar], {}),
-        model=_take(found, "model", Model | None, None),
-        config_sha256=_take(found, "config_sha256", str, ""),
-        last_fresh_frame_at=_take(found, "last_fresh_frame_at", datetime | None, None),
-        recovery=_take(found, "recovery", dict[str, int], {}),
-        problem=_take(found, "problem", str, ""),
-        ended=_take(found, "ended", str, ""),
+        return CaptureState()
+    return CaptureState(
+        camera=_field(found, "camera", dict[str, Scalar], {}),
+        model=_field(found, "model", Model | None, None),
+        config_sha256=_field(found, "config_sha256", str, ""),
+        last_fresh_frame_at=_field(found, "last_fresh_frame_at", datetime | None, None),
+        recovery=_field(found, "recovery", dict[str, int], {}),
+        problem=_field(found, "problem", str, ""),
+        ended=_field(found, "ended", str, ""),
     )
 
 
-def _take(found: dict[str, Any], key: str, kind: Any, default: Any) -> Any:
+def _field(found: dict[str, Any], key: str, kind: Any, default: Any) -> Any:
     try:
         return msgspec.convert(found.get(key, default), kind)
     except msgspec.ValidationError:

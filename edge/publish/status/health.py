@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from edge.config.tree import Config
 from edge.contract.status import Health
-from edge.publish.status.capture_status import Captured
+from edge.publish.status.capture_status import CaptureState
 from edge.publish.status.captures import find_in_captures
 from edge.publish.status.machine import Machine
 from edge.publish.status.summary import Glance
@@ -24,7 +24,7 @@ GRACE_S = 120.0
 class Backlog:
     """What delivery is about.
 
-    ends: see `edge.publish.reconnect.Ends.counts`.
+    connection_ends: see `edge.publish.reconnect.Reconnects.counts`.
     denied: a sentence on subscriptions that the broker refuses, "" where there are none.
     quarantined: how many records and thumbnails it does not take; refused: why, "" where there are none.
     """
@@ -36,7 +36,7 @@ class Backlog:
     quarantined: int
     last_record_at: datetime | None
     reconnects: int
-    ends: dict[str, int] = field(default_factory=dict)
+    connection_ends: dict[str, int] = field(default_factory=dict)
     denied: str = ""
     refused: str = ""
 
@@ -63,7 +63,7 @@ class Surroundings:
 def make_health(
     config: Config,
     machine: Machine,
-    captured: Captured,
+    capture: CaptureState,
     backlog: Backlog,
     around: Surroundings,
     glances: Sequence[Glance],
@@ -71,11 +71,11 @@ def make_health(
 ) -> Health:
     """Return the record of this moment. glances: the newest readings, oldest first."""
     age_s = None
-    if captured.last_fresh_frame_at is not None:
-        age_s = max(0.0, (now - captured.last_fresh_frame_at).total_seconds())
+    if capture.last_fresh_frame_at is not None:
+        age_s = max(0.0, (now - capture.last_fresh_frame_at).total_seconds())
     problems = (
         _machine_problems(config, machine)
-        | _program_problems(config, captured, around, age_s)
+        | _program_problems(config, capture, around, age_s)
         | find_in_captures(config, glances)
         | _delivery_problems(config, backlog)
     )
@@ -97,11 +97,11 @@ def make_health(
         in_flight=backlog.in_flight,
         quarantined=backlog.quarantined,
         last_record_at=backlog.last_record_at,
-        last_fresh_frame_at=captured.last_fresh_frame_at,
+        last_fresh_frame_at=capture.last_fresh_frame_at,
         last_fresh_frame_age_s=age_s,
-        recovery=captured.recovery,
+        recovery=capture.recovery,
         reconnects=backlog.reconnects,
-        connection_ends=backlog.ends,
+        connection_ends=backlog.connection_ends,
         longest_interval_s=_longest_interval_s(config),
     )
 
@@ -121,7 +121,9 @@ def _machine_problems(config: Config, machine: Machine) -> dict[str, str]:
     return found
 
 
-def _program_problems(config: Config, captured: Captured, around: Surroundings, age_s: float | None) -> dict[str, str]:
+def _program_problems(
+    config: Config, capture: CaptureState, around: Surroundings, age_s: float | None
+) -> dict[str, str]:
     """Return codes with advice on capture, clock, settings and station."""
     station, found = config.mqtt.station, {}
     settled = around.watched_s >= GRACE_S
@@ -130,14 +132,14 @@ def _program_problems(config: Config, captured: Captured, around: Surroundings, 
             "capture has never run here, no picture was ever taken: `systemctl enable --now cageclock-capture`"
         )
     elif around.capture_begun and not around.capture_running and settled:
-        last = f" It ended with: {captured.ended}." if captured.ended else ""
+        last = f" It ended with: {capture.ended}." if capture.ended else ""
         found["capture_not_running"] = (
             f"capture does not run, no picture is taken.{last} `systemctl status cageclock-capture` says why"
         )
     if age_s is not None and age_s > LATE_FACTOR * _longest_interval_s(config):
         found["camera_late"] = "no fresh frame for three intervals: is the camera's cable in place? `cageclock doctor`"
-    if captured.problem:
-        found["capture_problem"] = f"capture reports a problem: {captured.problem}"
+    if capture.problem:
+        found["capture_problem"] = f"capture reports a problem: {capture.problem}"
     if config.camera.px_per_mm is None:
         found["no_scale"] = (
             "camera.px_per_mm is not set, so that no age is ever given: measure it (firmware_config/README.md says "

@@ -19,7 +19,7 @@ from edge.contract import jsontext
 from edge.contract.reading import SCHEMA, Estimate, Outcome, Reading, Reason
 from edge.contract.status import Summary, Window
 from edge.errors import MessageError
-from edge.outbox.sequence import Row
+from edge.outbox.row import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 import edge
 from edge.bundle.trial import FILE
 from edge.camera.protocol import Shot
+from edge.capture.pending_events import PendingEvents
 from edge.capture.process import CaptureProcess
 from edge.capture.run import Capture
 from edge.config.load import load_config
@@ -41,8 +42,22 @@ WALKED = [
         "capture/model.py",
         "bundle/trial.py",
     ),
-    *("capture/archive.py", "capture/reference.py", "capture/freshness.py", "capture/ladder.py"),
-    *("vision/observe.py", "vision/locate.py", "vision/preprocess.py", "vision/estimate.py", "vision/age_head.py"),
+    *(
+        "capture/change_events.py",
+        "capture/clock_events.py",
+        "capture/archive.py",
+        "capture/reference.py",
+        "capture/freshness.py",
+        "capture/ladder.py",
+    ),
+    *(
+        "vision/observe.py",
+        "vision/acceptance.py",
+        "vision/locate.py",
+        "vision/preprocess.py",
+        "vision/estimate.py",
+        "vision/age_head.py",
+    ),
     *("vision/quality.py", "vision/image.py", "vision/model/runtime.py", "vision/model/golden.py"),
     *("vision/rehearsal.py", "contract/jsontext.py", "capture/status.py"),
 ]
@@ -97,7 +112,7 @@ class Faults:
     """
 
     def __init__(self, places: list[tuple[Place, type[Exception]]]) -> None:
-        self.files = files_named(*WALKED)
+        self.files = files_named(*WALKED) | {path for (path, _), _ in places}
         self.seen: dict[Place, None] = {}
         self.raised: list[Place] = []
         self._places, self._slot, self._armed = places, -1, None
@@ -202,6 +217,18 @@ def test_whatever_a_statement_raises_each_due_slot_has_a_record(step: int, tmp_p
     found = Counter(outcomes(settings))
     assert {"ok", "model_fault", "camera_fault"} <= set(found)
     assert found["ok"] >= slots // 2
+
+
+def test_an_error_before_a_slot_begins_costs_that_slot_and_not_the_one_before(tmp_path: Path) -> None:
+    """What is to be stored in front of a reading may fail: the reading that is found then is the last slot's."""
+    code_of = PendingEvents.append_all.__code__
+    first = min(line for _, _, line in code_of.co_lines() if line is not None and line > code_of.co_firstlineno)
+    nowhere, before = (code_of.co_filename, 10**6), (code_of.co_filename, first)
+    settings = tiny_settings(tmp_path)
+    code, faults = take(settings, 4, [(nowhere, KeyError), (before, KeyError)])
+    assert (code, len(faults.raised)) == (0, 1)
+    assert outcomes(settings) == ["ok"] * 3
+    assert accounted(settings) == 4
 
 
 @pytest.mark.parametrize("step", STEPS)

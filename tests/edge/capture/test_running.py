@@ -16,7 +16,7 @@ import pytest
 from edge.capture.ladder import COUNTERS
 from edge.contract import jsontext
 from edge.contract.reading import Reading
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from tests.edge.capture.running import ROOT, end, events, outcomes, records, run, start, write_settings
 from tests.harness.child import Child
 from tests.harness.waiting import wait_until
@@ -192,12 +192,12 @@ def test_slots_that_passed_while_it_was_down_are_counted(tmp_path: Path) -> None
     readings = [place for place, record in enumerate(found) if "monotonic_s" in record and "outcome" in record]
     assert len(readings) == 4
     times = [found[place]["monotonic_s"] for place in readings]
-    between = found[readings[1] + 1 : readings[2]]  # a busy machine makes other gaps within a run
-    (gap,) = [record for record in between if record.get("code") == "gap"]
+    between = found[readings[1] + 1 : readings[2]]  # a busy machine makes other gaps within a run, and at its start
+    gaps = [record for record in between if record.get("code") == "gap"]
     passed = int(times[2] + 1e-3) - int(times[1] + 1e-3) - 1  # whole seconds between; the first may be taken late
     assert passed >= 3
-    assert gap["detail"]["missed_slots"] in (passed - 1, passed)
-    assert gap["detail"]["same_boot"] is True
+    assert sum(gap["detail"]["missed_slots"] for gap in gaps) in (passed - 1, passed)
+    assert gaps[0]["detail"]["same_boot"] is True
 
 
 def test_a_request_gives_one_reading_that_names_it(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ def test_a_request_gives_one_reading_that_names_it(tmp_path: Path) -> None:
     process = start(settings)
     try:
         wait_for(settings, 1)
-        delivery = Delivery.open(tmp_path / "state", device_id="cage07")
+        delivery = DeliveryFile.open(tmp_path / "state", device_id="cage07")
         delivery.add_request("ask-1")
         wait_for(settings, 2)
     finally:

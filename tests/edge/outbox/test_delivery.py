@@ -12,9 +12,9 @@ from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
 from edge.contract.record import Event
-from edge.outbox.delivery import MAX_MB, MAX_QUARANTINED, Delivery
+from edge.outbox.delivery import MAX_MB, MAX_QUARANTINED, DeliveryFile
 from edge.outbox.reader import Reader
-from edge.outbox.sequence import Row
+from edge.outbox.row import Row
 from edge.outbox.watermarks import Released
 from edge.timing.clock import SteppedClock, SystemClock
 from tests.losses import Loss, read_losses
@@ -33,8 +33,8 @@ class Then(SystemClock):
         return datetime.now(UTC) - timedelta(days=self.days)
 
 
-def opened(folder, days_ago: float = 0.0) -> Delivery:
-    return Delivery.open(folder, device_id="cage07", clock=Then(days_ago))
+def opened(folder, days_ago: float = 0.0) -> DeliveryFile:
+    return DeliveryFile.open(folder, device_id="cage07", clock=Then(days_ago))
 
 
 def rows_of(folder) -> list[Row]:
@@ -210,12 +210,13 @@ def test_a_torn_journal_gives_no_number_twice(tmp_path):
     assert rows[-1].epoch != epoch
     begun = jsontext.decode(rows[-2].body, Event)
     assert (begun.code, begun.detail["reason"], begun.detail["before"]) == ("epoch_begun", "torn journal", epoch)
+    assert begun.detail["in_doubt"] == 1, "as the outbox says it: so many records at most are missing"
 
 
 def test_the_record_that_begins_an_epoch_of_publish_is_not_younger_than_the_event_behind_it(tmp_path):
     fill(tmp_path, 0, 1)
     clock = SteppedClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
-    delivery = Delivery.open(tmp_path, device_id="cage07", clock=clock)
+    delivery = DeliveryFile.open(tmp_path, device_id="cage07", clock=clock)
     began_s = clock.monotonic_s()
     clock.sleep_until(began_s + 60.0, lambda: False)
     delivery.event("watchdog", "a minute later")
@@ -241,10 +242,10 @@ def test_a_watermark_that_has_not_changed_is_not_written_again(tmp_path):
     delivery = opened(tmp_path)
     released = {f"{number:032x}": Released(RangeSet([(1, 3)]), RangeSet()) for number in range(3000)}
     delivery.set_released(released, "db-1")
-    before = delivery._connection.total_changes
+    before = delivery._file.connection.total_changes
     released[f"{7:032x}"] = Released(RangeSet([(1, 4)]), RangeSet())
     del released[f"{8:032x}"]
     delivery.set_released(released, "db-1")
-    assert delivery._connection.total_changes - before <= 3
+    assert delivery._file.connection.total_changes - before <= 3
     assert delivery.released() == released
     delivery.close()

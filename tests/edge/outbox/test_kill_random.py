@@ -26,7 +26,7 @@ settings = tree.Outbox(min_free_mb=0, reserve_mb=0)
 outbox = Outbox.open(Path(sys.argv[1]), settings, device_id="cage07", serial="1")
 while True:
     for _ in range(7):
-        epoch, seq = outbox.append_reading(make_reading(b"j" * 3000))
+        epoch, seq = outbox.append_reading(make_reading(b"j" * 3000)).key
         print(epoch, seq, flush=True)
     outbox.maintain()
 """

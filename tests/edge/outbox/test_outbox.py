@@ -19,9 +19,9 @@ from edge.contract.record import Event
 from edge.errors import DiskFull, OperatorError
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from edge.outbox.reader import Reader
-from edge.outbox.sequence import Row
+from edge.outbox.row import Row
 from edge.outbox.watermarks import Released
 from edge.timing.clock import SteppedClock
 from tests.losses import Loss, read_losses
@@ -51,7 +51,7 @@ def losses_of(folder: Path) -> list[Loss]:
 
 def test_what_was_appended_is_there_after_opening_again_with_its_picture_and_digest(tmp_path, reading):
     outbox = opened(tmp_path)
-    first, second = outbox.append_reading(reading()), outbox.append_reading(reading(None))
+    first, second = outbox.append_reading(reading()).key, outbox.append_reading(reading(None)).key
     assert (outbox.epoch, outbox.last_seq) == second == (first[0], 2)
     outbox.close()
     with_picture, without = rows_of(tmp_path)
@@ -77,7 +77,7 @@ def test_another_devices_outbox_is_refused(tmp_path):
 
 def test_a_cloned_card_begins_a_new_epoch_and_keeps_the_old_records(tmp_path, reading):
     outbox = opened(tmp_path)
-    epoch, _ = outbox.append_reading(reading())
+    epoch, _ = outbox.append_reading(reading()).key
     outbox.close()
     opened(tmp_path, serial="board-2").close()
     assert events_of(tmp_path) == [], "a start that appends nothing leaves nothing"
@@ -98,7 +98,7 @@ def test_each_start_writes_under_an_epoch_of_its_own_that_names_the_one_before(t
     for _ in range(4):
         opened(tmp_path).close()  # a start that never gets to a reading
         outbox = opened(tmp_path)
-        told += [outbox.append_reading(reading()), outbox.append_reading(reading())]
+        told += [outbox.append_reading(reading()).key, outbox.append_reading(reading()).key]
         boundaries.append((outbox.epoch, outbox.last_seq))
         outbox.close()
     assert len(set(told)) == 8
@@ -118,7 +118,10 @@ def test_an_epoch_begins_in_one_transaction_with_what_waited_for_its_first_readi
     outbox.append_reading(reading())
     outbox.close()
     outbox = opened(tmp_path)
-    waiting = [outbox._labels.event("gap", "nothing was captured", {}), outbox._labels.event("start", "again", {})]
+    waiting = [
+        outbox._file.labels.event("gap", "nothing was captured", {}),
+        outbox._file.labels.event("start", "again", {}),
+    ]
 
     def refused(epoch: str, seq: int):
         raise ValueError("no reading after all")
@@ -126,7 +129,7 @@ def test_an_epoch_begins_in_one_transaction_with_what_waited_for_its_first_readi
     with pytest.raises(ValueError, match="no reading after all"):
         outbox.append_reading(refused, waiting)
     assert len(rows_of(tmp_path)) == 1, "nothing of an epoch without its reading"
-    key = outbox.append_reading(reading(), waiting)
+    key = outbox.append_reading(reading(), waiting).key
     outbox.close()
     assert key == (outbox.epoch, 4)
     assert [event.code for event in events_of(tmp_path)] == ["epoch_begun", "gap", "start"]
@@ -140,7 +143,7 @@ def test_the_record_that_begins_an_epoch_has_the_time_of_the_start_not_of_the_fi
     outbox = Outbox.open(tmp_path, SMALL, device_id="cage07", serial="board-1", clock=clock)
     began_s = clock.monotonic_s()
     clock.sleep_until(began_s + 60.0, lambda: False)
-    waiting = [outbox._labels.event("start", "again", {})]
+    waiting = [outbox._file.labels.event("start", "again", {})]
     clock.sleep_until(began_s + 3600.0, lambda: False)
     outbox.append_reading(reading(), waiting)
     outbox.close()
@@ -160,7 +163,7 @@ def test_two_copies_of_a_card_never_write_one_number_twice(tmp_path, reading):
     told = []
     for name in ("card", "live", "closed", "card", "live"):
         outbox = opened(tmp_path / name)
-        told += [outbox.append_reading(reading()) for _ in range(3)]
+        told += [outbox.append_reading(reading()).key for _ in range(3)]
         outbox.close()
     assert len(set(told)) == len(told)
 
@@ -171,7 +174,7 @@ def test_the_ceiling_holds_with_thousands_of_starts_and_every_lost_number_is_nam
     settings = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
     for number in range(400):
         outbox = opened(tmp_path, settings)
-        epoch, seq = outbox.append_reading(reading(None, detail="x" * 100_000))
+        epoch, seq = outbox.append_reading(reading(None, detail="x" * 100_000)).key
         wanted[epoch] = seq
         if number % 10 == 9:
             outbox.maintain()
@@ -195,17 +198,17 @@ def test_a_request_is_offered_once_and_not_again_after_a_crash(tmp_path):
     outbox = opened(tmp_path)
     requests = Requests(tmp_path)
     assert not requests.waiting()
-    delivery = Delivery.open(tmp_path, device_id="cage07")
+    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
     delivery.add_request("r1")
     delivery.add_request("r1")
     delivery.add_request("r2")
     assert requests.waiting()
-    assert requests.take() == "r1"
+    assert requests.pop_oldest() == "r1"
     outbox.mark_taken("r1")
-    assert requests.take() == "r2"
-    assert requests.take() is None
+    assert requests.pop_oldest() == "r2"
+    assert requests.pop_oldest() is None
     after_a_crash = Requests(tmp_path)
-    assert after_a_crash.take() == "r2"
+    assert after_a_crash.pop_oldest() == "r2"
     assert not after_a_crash.waiting()
     delivery.close()
     outbox.close()
@@ -221,7 +224,7 @@ def _settle(outbox: Outbox) -> None:
 def test_a_file_that_is_no_database_is_set_aside_and_nothing_stops(tmp_path, reading):
     (tmp_path / "outbox.db").write_bytes(b"not a database" * 1000)
     outbox = opened(tmp_path)
-    assert outbox.append_reading(reading())[1] >= 1
+    assert outbox.append_reading(reading()).key[1] >= 1
     outbox.close()
     assert len(list(tmp_path.glob("outbox.db.damaged-*"))) >= 1
     assert events_of(tmp_path)[0].code == "database_set_aside"
@@ -264,7 +267,7 @@ def test_released_pictures_go_first_then_released_records_then_pictures_and_each
     for _ in range(90):
         outbox.append_reading(reading(b"j" * 100_000, detail="x" * 3000))
     epoch = outbox.epoch
-    delivery = Delivery.open(tmp_path, device_id="cage07")
+    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
     delivery.set_released({epoch: Released(RangeSet([(1, 50)]), RangeSet([(1, 50)]))}, "db-1")
     outbox.maintain()
     assert losses_of(tmp_path) == []
@@ -289,7 +292,7 @@ def test_released_records_go_after_their_days_and_only_from_the_front(tmp_path, 
     for _ in range(10):
         outbox.append_reading(reading(days_ago=30))
     outbox.append_reading(reading())
-    delivery = Delivery.open(tmp_path, device_id="cage07")
+    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
     held = RangeSet([(1, 4), (6, 11)])
     delivery.set_released({outbox.epoch: Released(held, RangeSet())}, "db-1")
     outbox.maintain()
@@ -308,7 +311,7 @@ def test_days_are_counted_by_the_outboxs_own_clock(tmp_path, reading):
     outbox = Outbox.open(tmp_path, SMALL, device_id="cage07", serial="board-1", clock=clock)
     for _ in range(3):
         outbox.append_reading(reading(days_ago=30))
-    delivery = Delivery.open(tmp_path, device_id="cage07")
+    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
     held = RangeSet([(1, 3)])
     delivery.set_released({outbox.epoch: Released(held, held)}, "db-1")
     outbox.maintain()
@@ -345,7 +348,7 @@ def step(name):
         os._exit(9)
 outbox = Outbox.open(Path(sys.argv[1]), tree.Outbox(reserve_mb=0), device_id="cage07", serial="s", step=step)
 for count in range(6):
-    print(*outbox.append_reading(make_reading()), flush=True)
+    print(*outbox.append_reading(make_reading()).key, flush=True)
 """
 
 

@@ -26,7 +26,7 @@ from edge.outbox import Outbox
 settings = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
 outbox = Outbox.open(Path(sys.argv[1]), settings, device_id="cage07", serial="s")
 for _ in sys.stdin:
-    print(*outbox.append_reading(make_reading()), flush=True)
+    print(*outbox.append_reading(make_reading()).key, flush=True)
 """
 
 

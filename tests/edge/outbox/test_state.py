@@ -16,7 +16,7 @@ from edge.config import tree
 from edge.contract import identity
 from edge.contract.ranges import RangeSet
 from edge.outbox import Outbox
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import Released
 from tests.losses import Loss, read_losses
@@ -41,7 +41,7 @@ class Life(RuleBasedStateMachine):
         self.old: set[tuple[str, int]] = set()
         self.promised: dict[str, Released] = {}
         self.heard: list[Loss] = []
-        self.delivery = Delivery.open(self.folder, device_id="cage07")
+        self.delivery = DeliveryFile.open(self.folder, device_id="cage07")
         self.open()
 
     def open(self) -> None:
@@ -53,7 +53,7 @@ class Life(RuleBasedStateMachine):
     def append(self, picture: int | None, body: int, old: bool) -> None:
         content = None if picture is None else b"j" * picture
         build = self.make_reading(content, days_ago=3 if old else 0, detail="x" * body)
-        key = self.outbox.append_reading(build)
+        key = self.outbox.append_reading(build).key
         assert key not in self.told
         assert key == (self.outbox.epoch, self.outbox.last_seq)
         assert key[0] not in self.earlier, "no two starts share an epoch"
@@ -121,7 +121,7 @@ class Life(RuleBasedStateMachine):
         self.delivery.close()
         shutil.rmtree(self.folder)
         self.folder = after
-        self.delivery = Delivery.open(self.folder, device_id="cage07")
+        self.delivery = DeliveryFile.open(self.folder, device_id="cage07")
         self.open()
 
     @invariant()

@@ -9,7 +9,7 @@ import pytest
 
 from edge.config import tree
 from edge.outbox import Outbox
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from tests.edge.outbox.conftest import make_reading
 from tests.edge.publish import lab
 from tests.harness.mosquitto import Mosquitto
@@ -59,8 +59,8 @@ def test_a_record_that_a_bad_network_swallows_is_kept_and_arrives_when_it_is_bet
             relay.narrow = False
             wait_until(lambda: set(logger.seqs()) == {1})
             assert publish.stop() == 0
-        delivery = Delivery.open(state, device_id=lab.DEVICE)
-        assert delivery.doubts() == {}
+        delivery = DeliveryFile.open(state, device_id=lab.DEVICE)
+        assert delivery.suspects() == {}
         delivery.close()
         relay.close()
         logger.close()
@@ -80,8 +80,8 @@ def test_a_broker_that_ends_the_connection_because_it_hears_nothing_says_nothing
             assert "stays on the device" not in publish.log()
             assert "another client" not in publish.log()
             assert publish.stop() == 0
-        delivery = Delivery.open(state, device_id=lab.DEVICE)
-        assert delivery.doubts() == {}
+        delivery = DeliveryFile.open(state, device_id=lab.DEVICE)
+        assert delivery.suspects() == {}
         delivery.close()
         relay.close()
         logger.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edge.config.tree import Mqtt
-from edge.publish.connection import Link
+from edge.publish.connection import Connection
 from tests.campaigns.backlog import FleetRig
 from tests.harness.mosquitto import Mosquitto
 from tests.harness.relay import Relay
@@ -128,7 +128,7 @@ def test_a_callback_that_raises_ends_the_connection_and_says_so(tmp_path: Path) 
         raise ZeroDivisionError(topic)
 
     with Mosquitto(tmp_path) as broker:
-        link = Link(Mqtt(host=broker.host, port=broker.port), "one", "will", fail, lambda mid, code: None)
+        link = Connection(Mqtt(host=broker.host, port=broker.port), "one", "will", fail, lambda mid, code: None)
 
         def turned(until: Callable[[], bool]) -> bool:
             link.turn(0.05)

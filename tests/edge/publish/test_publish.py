@@ -19,7 +19,7 @@ from edge.contract.record import Event, Lost
 from edge.contract.status import Health, Info, Summary
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
-from edge.outbox.delivery import Delivery
+from edge.outbox.delivery import DeliveryFile
 from edge.outbox.watermarks import Released, read_released
 from tests.edge.outbox.conftest import make_reading
 from tests.edge.publish import lab
@@ -55,7 +55,7 @@ def logger(broker):
 
 def test_every_reading_and_picture_arrives_and_is_released_by_the_stations_word(tmp_path, broker, outbox, logger):
     for _ in range(5):
-        epoch, _ = outbox.append_reading(make_reading())
+        epoch, _ = outbox.append_reading(make_reading()).key
     with Publish(tmp_path, broker.port) as publish:
         wait_until(lambda: set(logger.seqs()) == {1, 2, 3, 4, 5})
         outbox.append_reading(make_reading())
@@ -124,7 +124,7 @@ def test_a_logger_that_reads_no_info_and_names_one_epoch_at_a_time_has_a_hundred
     state.mkdir()
     for _ in range(100):
         opened = Outbox.open(state, tree.Outbox(reserve_mb=0, min_free_mb=0), device_id=lab.DEVICE, serial="s")
-        given.add(opened.append_reading(make_reading(None)))
+        given.add(opened.append_reading(make_reading(None)).key)
         opened.close()
     logger = Frugal(broker.port, commits=False)
     with Publish(tmp_path, broker.port):
@@ -200,7 +200,7 @@ def test_broker_and_publish_killed_in_turn_lose_nothing(tmp_path, broker, outbox
 
 
 def test_without_a_station_the_brokers_success_releases_but_no_matching_subscribers_does_not(tmp_path, broker, outbox):
-    epoch, _ = outbox.append_reading(make_reading(None))
+    epoch, _ = outbox.append_reading(make_reading(None)).key
     with Publish(tmp_path, broker.port, station=None) as publish:
         wait_until(lambda: "connected" in publish.log())
         time.sleep(7)
@@ -212,13 +212,13 @@ def test_without_a_station_the_brokers_success_releases_but_no_matching_subscrib
 
 
 def test_commands_are_queued_answered_and_refused_when_retained(tmp_path, broker, outbox, logger):
-    epoch, _ = outbox.append_reading(make_reading(None))
+    epoch, _ = outbox.append_reading(make_reading(None)).key
     with Publish(tmp_path, broker.port) as publish:
         wait_until(lambda: logger.seqs())
         logger.say("command/capture", b'{"id":"now-1"}')
         requests = Requests(publish.state_dir)
         wait_until(requests.waiting)
-        assert requests.take() == "now-1"
+        assert requests.pop_oldest() == "now-1"
         before = len(logger.seqs())
         logger.say("command/replay", json.dumps({"id": "r", "epoch": epoch, "first_seq": 1, "last_seq": 9}).encode())
         wait_until(lambda: len(logger.seqs()) > before)
@@ -323,7 +323,7 @@ def test_a_denied_topic_is_said_and_nothing_is_lost(tmp_path, outbox):
 
 def test_events_of_a_damaged_delivery_file_still_arrive_and_old_ones_go(tmp_path, broker, outbox, logger):
     state = tmp_path / "state"
-    delivery = Delivery.open(state, device_id=lab.DEVICE)
+    delivery = DeliveryFile.open(state, device_id=lab.DEVICE)
     for number in range(6):
         delivery.event("watchdog", f"event {number}")
     delivery.close()

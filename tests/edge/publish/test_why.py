@@ -17,7 +17,7 @@ from edge.config.load import parse_config
 from edge.config.tree import Mqtt, Tls
 from edge.doctor.broker import try_broker
 from edge.errors import NetworkError, OperatorError
-from edge.publish.connection import Link
+from edge.publish.connection import Connection
 from station.ingest import settings as station_settings
 from station.ingest.connection import Link as StationLink
 from tests.harness.certificates import Authority
@@ -41,7 +41,7 @@ def tls_broker(
 def of_device(mqtt: Mqtt) -> str:
     """Return what a device says of its first attempt."""
     try:
-        link = Link(mqtt, "cage07", "cageclock/v1/cage07/availability", lambda *_: None, lambda *_: None)
+        link = Connection(mqtt, "cage07", "cageclock/v1/cage07/availability", lambda *_: None, lambda *_: None)
     except NetworkError as error:
         return str(error)
     deadline = time.monotonic() + 60
@@ -183,20 +183,27 @@ def test_a_file_that_is_missing_or_wrong_is_named_on_both_sides(
 ) -> None:
     tls = make(tmp_path)
     with pytest.raises(OperatorError, match=words) as device:
-        Link(Mqtt(tls=tls), "a", "b", lambda *_: None, lambda *_: None)
+        Connection(Mqtt(tls=tls), "a", "b", lambda *_: None, lambda *_: None)
     assert str(device.value).startswith(f"mqtt.tls.{key}: ")
     given = station_settings.Tls(ca_file=tls.ca, cert_file=tls.certificate, key_file=tls.key)
     with pytest.raises(OperatorError, match=words) as station:
         StationLink(station_settings.Settings(name="lab1", data="/nowhere", tls=given))
     assert str(station.value).startswith(f"tls.{key}{'_file'}: ")
+    device_says, station_says = str(device.value).partition(": ")[2], str(station.value).partition(": ")[2]
+    assert device_says == station_says, "one wording: only the setting has another name"
+    assert device_says.endswith("; correct the path, the file or its rights")
 
 
 def test_a_read_error_that_passes_is_tried_again_and_a_missing_file_is_not(tmp_path: Path) -> None:
     """/proc/self/mem can be opened and gives EIO: what a card does that fails for a moment."""
     with pytest.raises(NetworkError, match=r"mqtt\.tls\.ca: /proc/self/mem: Input/output error"):
-        Link(Mqtt(tls=Tls(ca="/proc/self/mem")), "a", "b", lambda *_: None, lambda *_: None)
+        Connection(Mqtt(tls=Tls(ca="/proc/self/mem")), "a", "b", lambda *_: None, lambda *_: None)
+    with pytest.raises(NetworkError, match=r"tls\.ca_file: /proc/self/mem: Input/output error"):
+        StationLink(
+            station_settings.Settings(name="lab1", data="/nowhere", tls=station_settings.Tls(ca_file="/proc/self/mem"))
+        )
     with pytest.raises(NetworkError, match="Input/output error"):
-        Link(Mqtt(username="a", password_file="/proc/self/mem"), "a", "b", lambda *_: None, lambda *_: None)
+        Connection(Mqtt(username="a", password_file="/proc/self/mem"), "a", "b", lambda *_: None, lambda *_: None)
 
 
 def test_an_address_that_swallows_everything_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from edge.contract.reading import CameraState, Keypoint, Reason
+from edge.vision.acceptance import CURLED_BELOW_MM, HUDDLE_BELOW_MM, posture_reasons
 from edge.vision.frame import Frame
 from edge.vision.locate import Located
-from edge.vision.observe import CURLED_BELOW_MM, HUDDLE_BELOW_MM, _posture_reasons, without_phantoms
+from edge.vision.observe import without_phantoms
 
 SCALE = 2.0
 PICTURE = np.zeros((480, 640, 3), np.uint8)
@@ -35,14 +36,14 @@ def animal(x: float, *, length_mm: float = 80.0, likelihood: float = 0.95, parts
     ],
 )
 def test_a_posture_is_judged_by_its_keypoints(tiny_model, subject, expected) -> None:
-    assert _posture_reasons(subject, [subject], FRAME, tiny_model) == expected
+    assert posture_reasons(subject, [subject], FRAME, tiny_model) == expected
 
 
 @pytest.mark.parametrize(("beyond_mm", "expected"), [(-1.0, [Reason.HUDDLE]), (1.0, [])])
 def test_two_animals_nearer_than_a_body_width_huddle(tiny_model, beyond_mm, expected) -> None:
     one, other = animal(300), animal(300 + (HUDDLE_BELOW_MM + beyond_mm) * SCALE)
-    assert _posture_reasons(one, [one, other], FRAME, tiny_model) == expected
-    assert _posture_reasons(other, [one, other], FRAME, tiny_model) == expected
+    assert posture_reasons(one, [one, other], FRAME, tiny_model) == expected
+    assert posture_reasons(other, [one, other], FRAME, tiny_model) == expected
 
 
 def test_without_a_calibrated_scale_the_bundles_own_counts(tiny_model) -> None:
@@ -50,8 +51,8 @@ def test_without_a_calibrated_scale_the_bundles_own_counts(tiny_model) -> None:
     scale = tiny_model.manifest.parts.px_per_mm
     short = animal(300, length_mm=(CURLED_BELOW_MM - 1) * scale / SCALE)
     long = animal(300, length_mm=(CURLED_BELOW_MM + 1) * scale / SCALE)
-    assert _posture_reasons(short, [short], uncalibrated, tiny_model) == [Reason.CURLED]
-    assert _posture_reasons(long, [long], uncalibrated, tiny_model) == []
+    assert posture_reasons(short, [short], uncalibrated, tiny_model) == [Reason.CURLED]
+    assert posture_reasons(long, [long], uncalibrated, tiny_model) == []
 
 
 def test_a_centre_without_any_body_part_is_no_extra_animal() -> None:

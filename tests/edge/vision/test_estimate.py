@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from edge.contract.manifest import Band, Intervals, Validity
-from edge.vision.estimate import distribution_of, domain_score, estimate_age, interval_of, reject_reasons
+from edge.vision.acceptance import reject_reasons
+from edge.vision.estimate import distribution_of, domain_score, estimate_age, interval_of
 from training.age.calibrate import domain_scores, fit_domain
 
 

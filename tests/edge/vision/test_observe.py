@@ -9,12 +9,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge.config.tree import Quality
+from edge.config.tree import Camera, Quality
+from edge.contract import jsontext
+from edge.contract.bundle.bundle import Bundle
+from edge.contract.manifest import SMALL_WIDTH, Centres
 from edge.contract.reading import Light, Outcome, Reason
 from edge.footage.picture import read_image
 from edge.simulate import CageSetup, SceneFaults, SimulatedCage, create_population
+from edge.vision.locate import find_animals
 from edge.vision.observe import ObserveSettings, observe
-from edge.vision.preprocess import small_view
+from edge.vision.preprocess import locator_view, small_view
 from edge.vision.quality import judge_quality, measure_quality, reference_view, shift_against
 
 SHARED = Path(os.environ.get("CAGECLOCK_SHARED_DATA", Path(__file__).parents[4] / "shared/data"))
@@ -93,6 +97,25 @@ def test_out_of_domain_or_too_uncertain_gives_no_age(tiny_model, blob_frame, fie
     part = msgspec.structs.replace(getattr(tiny_model.manifest, field), **stricter)
     model = replace(tiny_model, manifest=msgspec.structs.replace(tiny_model.manifest, **{field: part}))
     assert reasons(observe([blob_frame((300, 200))], model, CAGE)) == {reason}
+
+
+@pytest.mark.parametrize("small_width", [64, 160, 500])
+def test_the_locator_sees_the_width_that_it_was_trained_at_whatever_the_devices_own(
+    tiny_model, blob_frame, small_width
+) -> None:
+    """`camera.small_width` is free for the quality gate: it must not give a locator pixels that it never learnt."""
+    frame = blob_frame((300, 200), (450, 380))
+    other = replace(frame, small=small_view(frame.main, small_width))
+    assert find_animals(other, tiny_model, 5) == find_animals(frame, tiny_model, 5)
+    trained = msgspec.structs.replace(tiny_model.manifest.centres, small_width=small_width)
+    assert locator_view(frame, trained).shape[1] == small_width
+    assert locator_view(other, trained) is other.small, "nothing is made twice where the widths are the same"
+
+
+def test_a_bundle_from_before_the_field_was_trained_at_the_default(tiny_bundle: Bundle) -> None:
+    centres = jsontext.parse(jsontext.encode(tiny_bundle.manifest.centres))
+    assert centres.pop("small_width") == SMALL_WIDTH == Camera(backend="simulated").small_width
+    assert jsontext.decode(jsontext.encode(centres), Centres) == tiny_bundle.manifest.centres
 
 
 def test_a_burst_is_one_measurement(tiny_model, blob_frame) -> None:

@@ -9,7 +9,7 @@ from edge.config import tree
 from edge.contract import identity
 from edge.outbox import Outbox
 from edge.outbox.reader import Reader
-from edge.outbox.recovery.page_salvage import carve
+from edge.outbox.recovery.page_salvage import read_pages
 from edge.outbox.recovery.wal import judge
 
 SETTINGS = tree.Outbox(max_mb=16, min_free_mb=0, reserve_mb=0)
@@ -42,14 +42,14 @@ def test_a_row_with_a_changed_letter_is_not_read(tmp_path, reading):
 
 def test_a_file_whose_schema_is_gone_still_yields_its_records(tmp_path, reading):
     outbox = opened(tmp_path)
-    told = [outbox.append_reading(reading(None, detail="x" * size)) for size in (0, 3000, 9000, 100_000)]
+    told = [outbox.append_reading(reading(None, detail="x" * size)).key for size in (0, 3000, 9000, 100_000)]
     outbox.close()
     path = tmp_path / "outbox.db"
     before = read_all(tmp_path)
     data = bytearray(path.read_bytes())
     data[100:200] = bytes(100)
     path.write_bytes(data)
-    assert carve(path).rows == before, "also what lies on several pages"
+    assert read_pages(path).rows == before, "also what lies on several pages"
     outbox = opened(tmp_path)
     outbox.close()
     assert set(told) <= set(read_all(tmp_path))
@@ -81,14 +81,14 @@ def test_a_journal_is_whole_or_torn_at_its_end_or_damaged_in_its_middle(tmp_path
 
 def test_a_file_of_a_version_without_seals_gets_them(tmp_path, reading):
     outbox = opened(tmp_path)
-    told = [outbox.append_reading(reading(None)) for _ in range(3)]
+    told = [outbox.append_reading(reading(None)).key for _ in range(3)]
     epoch = outbox.epoch
     outbox.close()
     with closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as connection:
         for table in ("meta", "epochs", "records"):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN seal")
     outbox = opened(tmp_path)
-    told.append(outbox.append_reading(reading(None)))
+    told.append(outbox.append_reading(reading(None)).key)
     assert outbox.epoch != epoch
     outbox.close()
     rows = read_all(tmp_path)
@@ -99,7 +99,7 @@ def test_a_file_of_a_version_without_seals_gets_them(tmp_path, reading):
 
 def test_a_replacement_that_a_power_cut_interrupted_is_finished(tmp_path, reading):
     outbox = opened(tmp_path)
-    told = outbox.append_reading(reading(None))
+    told = outbox.append_reading(reading(None)).key
     outbox.close()
     (tmp_path / "outbox.db").rename(tmp_path / "outbox.db.new")
     opened(tmp_path).close()

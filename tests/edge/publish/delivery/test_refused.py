@@ -38,7 +38,7 @@ def test_whatever_was_refused_is_due_again_within_a_day_and_on_a_connection_that
         now_s += pause_s
         refusals.wake(now_s)
         if what == "take":
-            refusals.take((EPOCH, seq))
+            refusals.note_taken((EPOCH, seq))
             refused.discard(seq)
         else:
             if what == "refuse":
@@ -102,20 +102,20 @@ def test_one_record_at_fault_is_reported_once_where_others_are_taken():
 def test_a_record_that_ends_connections_waits_while_the_others_go_and_a_restart_remembers_it():
     one = stream()
     choose(one, 3, 0.0)
-    one.lose_link(suspicious=True, now_s=0.0)
+    one.lose_connection(suspicious=True, now_s=0.0)
     now_s, gone = 1.0, set()
     for _ in range(20):
         now_s += 0.5
         for key in choose(one, 3, now_s):
             if key[1] == 1:
-                one.lose_link(suspicious=True, now_s=now_s)
+                one.lose_connection(suspicious=True, now_s=now_s)
                 one.connected(lambda _size: True)
             else:
                 one.taken(key)
                 gone.add(key[1])
     assert gone == {2, 3}
     again = stream()
-    again.restore_doubts(one.doubts(), now_s)
+    again.restore_suspects(one.suspected(), now_s)
     found = choose(again, 4, now_s)
     assert found == [(EPOCH, 2), (EPOCH, 3), (EPOCH, 4)]
     for key in found:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contract.ranges import RangeSet
-from edge.publish.delivery.window import Held, Window
+from edge.publish.delivery.window import Held, InFlightWindow
 
 EPOCH = "e" * 32
 steps = st.lists(
@@ -16,7 +16,7 @@ steps = st.lists(
 
 @given(limit=st.integers(1, 8), script=steps)
 def test_at_most_the_limit_is_in_flight_nothing_committed_is_sent_and_in_the_end_all_was_sent(limit, script):
-    window = Window(limit, 10.0, lambda: 1.0)
+    window = InFlightWindow(limit, 10.0, lambda: 1.0)
     last, now_s, online = 0, 0.0, True
     done = {EPOCH: RangeSet()}
     sent: set[int] = set()
@@ -42,7 +42,7 @@ def test_at_most_the_limit_is_in_flight_nothing_committed_is_sent_and_in_the_end
             done[EPOCH].add(sorted(sent)[number % len(sent)])
             window.settle(done)
         elif what == "lose":
-            window.lose_link()
+            window.lose_connection()
         elif what == "tick":
             now_s += number
         elif what == "station":
@@ -61,7 +61,7 @@ def test_at_most_the_limit_is_in_flight_nothing_committed_is_sent_and_in_the_end
 
 
 def test_what_is_acknowledged_but_not_committed_is_sent_again_later_and_later_and_only_to_a_station():
-    window = Window(5, 10.0, lambda: 1.0)
+    window = InFlightWindow(5, 10.0, lambda: 1.0)
     held, done, now_s, times = [Held(EPOCH, 1, 1)], {}, 0.0, []
     while now_s < 100:
         for key in window.choose(held, done, newest=None, station_online=True, now_s=now_s):
@@ -74,7 +74,7 @@ def test_what_is_acknowledged_but_not_committed_is_sent_again_later_and_later_an
 
 
 def test_a_watermark_that_went_back_opens_the_ring_again():
-    window = Window(5, 10.0, lambda: 1.0)
+    window = InFlightWindow(5, 10.0, lambda: 1.0)
     held = [Held(EPOCH, 1, 3)]
     full = {EPOCH: RangeSet([(1, 3)])}
     assert window.choose(held, full, newest=(EPOCH, 3), station_online=True, now_s=0) == []
@@ -82,7 +82,7 @@ def test_a_watermark_that_went_back_opens_the_ring_again():
 
 
 def test_what_was_appended_since_the_connection_goes_before_the_backlog_and_all_of_it_not_only_the_newest():
-    window = Window(4, 10.0, lambda: 1.0)
+    window = InFlightWindow(4, 10.0, lambda: 1.0)
     done = {EPOCH: RangeSet()}
     first = window.choose([Held(EPOCH, 1, 900)], done, newest=None, station_online=True, now_s=0)
     assert [seq for _, seq in first] == [1, 2, 3, 4]
@@ -103,7 +103,7 @@ def test_what_was_appended_since_the_connection_goes_before_the_backlog_and_all_
 
 
 def test_a_record_that_later_ones_have_overtaken_is_sent_again_soon():
-    window = Window(5, 100.0, lambda: 1.0)
+    window = InFlightWindow(5, 100.0, lambda: 1.0)
     held, done = [Held(EPOCH, 1, 4)], {EPOCH: RangeSet()}
     for key in window.choose(held, done, newest=None, station_online=True, now_s=0):
         window.sent(key, 0)
@@ -119,7 +119,7 @@ def test_a_record_that_later_ones_have_overtaken_is_sent_again_soon():
 def test_a_watermark_that_cannot_name_all_holes_stops_nothing(limit, every, backlog, fresh):
     """Only every so many records have a picture; what came since the connection goes first and cannot be confirmed."""
     last = backlog + fresh
-    window, stored = Window(limit, 2.0, lambda: 1.0), RangeSet()
+    window, stored = InFlightWindow(limit, 2.0, lambda: 1.0), RangeSet()
     for seq in range(1, last + 1):
         if seq % every:
             stored.add(seq)
@@ -141,7 +141,7 @@ def test_a_watermark_that_cannot_name_all_holes_stops_nothing(limit, every, back
 
 
 def test_what_no_watermark_can_confirm_leaves_room_for_what_it_waits_for():
-    window, done = Window(4, 2.0, lambda: 1.0), {EPOCH: RangeSet()}
+    window, done = InFlightWindow(4, 2.0, lambda: 1.0), {EPOCH: RangeSet()}
     held, above = [Held(EPOCH, 1, 100)], {EPOCH: 90}
 
     def turn() -> list[int]:

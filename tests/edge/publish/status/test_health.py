@@ -12,7 +12,7 @@ from edge.config.tree import Cage, Camera, Config, Mqtt
 from edge.contract import jsontext
 from edge.contract.reading import Outcome, Reason
 from edge.contract.status import Health
-from edge.publish.status.capture_status import Captured
+from edge.publish.status.capture_status import CaptureState
 from edge.publish.status.captures import find_in_captures
 from edge.publish.status.health import Backlog, Surroundings, make_health
 from edge.publish.status.machine import Machine
@@ -55,10 +55,10 @@ def health(
     around: Surroundings = WELL,
     glances: list[Glance] | None = None,
     machine: Machine = MACHINE,
-    captured: Captured | None = None,
+    capture: CaptureState | None = None,
 ) -> dict[str, str]:
     """Return the codes with their advice."""
-    made = make_health(config, machine, captured or Captured(), BACKLOG, around, glances or [], NOON)
+    made = make_health(config, machine, capture or CaptureState(), BACKLOG, around, glances or [], NOON)
     assert len(made.problems) == len(made.advice)
     jsontext.decode(jsontext.encode(made), Health)
     return dict(zip(made.problems, made.advice, strict=True))
@@ -144,7 +144,7 @@ def test_scale_storage_heat_and_captures_own_words_are_named() -> None:
     assert "85 C" in health(machine=replace(MACHINE, cpu_temperature_c=85.0))["hot"]
     assert "hot" in health(machine=replace(MACHINE, throttled=("soft_temperature_limit",)))
     assert "disk_low" in health(machine=replace(MACHINE, disk_free_bytes=5))
-    assert "no cable" in health(captured=Captured(problem="no cable"))["capture_problem"]
+    assert "no cable" in health(capture=CaptureState(problem="no cable"))["capture_problem"]
 
 
 def test_a_real_device_whose_captures_are_dark_says_so(tmp_path: Path) -> None:

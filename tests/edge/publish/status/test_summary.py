@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from edge.contract import identity, jsontext
 from edge.contract.reading import SCHEMA, Reading
 from edge.contract.schema_files import EXAMPLES, FOLDER
-from edge.outbox.sequence import new_row
+from edge.outbox.row import new_row
 from edge.publish.status.summary import Glance, Span, glance, look_over, summarise
 
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
