@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -164,14 +165,13 @@ class StartsRig(Rig):
     def differences(self, wire: Wire) -> list[str]:
         """Return what is not as it should be, in words."""
         verdict, stored, lost = self.judge(), self.stored(), self.lost()
-        found = [text for text in verdict.faults() if not text.endswith((" lost", "invented"))]
-        texts = [text for text in verdict.faults() if "invented" in text]
+        found = replace(verdict, lost=[], invented=[]).faults()  # losses are right here; of invented ones see below
         neither = self.given - stored - lost
         both = stored & lost
         invented = stored - self.given - self.held()
         found += [f"{len(neither)} numbers neither stored nor lost, as {min(neither)}"] if neither else []
         found += [f"{len(both)} numbers stored and lost, as {min(both)}"] if both else []
-        found += [f"{len(invented)} numbers invented: {texts}"] if invented else []
+        found += [f"{len(invented)} numbers invented, as {min(invented)}"] if invented else []
         found += [
             f"a message of {size} bytes at {kind}"
             for kind, size in wire.largest.items()
