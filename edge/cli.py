@@ -20,6 +20,7 @@ exit codes:
   4   the machine failed: camera, disk
   5   the network
   6   a payload breaks the contract
+  7   done, but for pictures, frames or videos that could not be read; each is named
   75  only a reboot can help the camera
   130 locate: Ctrl-C before the end
 """

@@ -68,7 +68,8 @@ def look_at(folder: Path, table: pd.DataFrame) -> tuple[dict[int, Look], list[Fi
 
 def unnamed_pictures(folder: Path, table: pd.DataFrame) -> list[Finding]:
     """Return a warning where pictures beside the named ones stand in no line of the table, with the first of them."""
-    folders = {(folder / str(name)).parent for name in table.picture if name}
+    outside = sorted({str(name) for name in table.picture if str(name).startswith(("../", "/")) or name == ".."})
+    folders = {(folder / str(name)).parent for name in table.picture if name and name not in outside}
     there = {
         path.relative_to(folder).as_posix()
         for one in sorted(folders)
@@ -77,13 +78,18 @@ def unnamed_pictures(folder: Path, table: pd.DataFrame) -> list[Finding]:
         if path.suffix.lower() in PICTURES and not path.name.startswith(".")
     }
     found = join(table.picture, there)
+    findings = []
+    if outside:
+        where = f"outside of the dataset's folder (first: {outside[0]})"
+        text = f"{len(outside)} pictures lie {where}: a copy of it lacks them"
+        findings.append(Finding(0, "picture", text, "warning"))
     if not found.second_only:
-        return []
+        return findings
     text = (
         f"{len(found.second_only)} pictures of the folder are in no line of the table (first: "
         f"{first_few(found.second_only)}); {len(found.matched)} are"
     )
-    return [Finding(0, "picture", text, "warning")]
+    return [*findings, Finding(0, "picture", text, "warning")]
 
 
 def _alike_name(path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from edge.contract.tables.columns import Columns, nearest, with_known_names
+from edge.contract.tables.columns import Columns, fold, nearest, with_known_names
 from edge.contract.tables.dates import Dates
 from edge.contract.tables.missing import describe_words
 from edge.contract.tables.names import describe_near
@@ -36,6 +37,14 @@ _RANGES = {
     "px_per_mm": (0.05, 100.0),
 }
 _CHOICES = {"sex": ("M", "F", "U", "O"), "light": ("white", "infrared")}
+_AGE = re.compile(r"(?:[a-z]+_)?(?:age|alter)(?:_in)?_?(?P<unit>days?|d|weeks?|wks?|w|months?|mo|m|years?|yrs?|y)?")
+_UNITS = {"w": ("weeks", 7.0), "m": ("months", 30.4), "y": ("years", 365.0)}
+_LIFESPAN_DAYS = {
+    "": 800, "AKR/J": 270, "SAMP8/TaHsd": 300, "SJL/J": 400, "A/J": 650, "FVB/NJ": 750, "NZO/HlLtJ": 500,
+}  # fmt: skip
+"""Median lifespans, days: Yuan et al., Aging Cell 8 (2009) 277-287, rounded; "" for what is not among them."""
+_EARLY = 0.12
+"""A study of ageing whose median age is less than this part of a lifespan has another unit, or young animals only."""
 _ALIASES = {"male": "M", "female": "F", "m": "M", "f": "F", "u": "U", "o": "O", "ir": "infrared", "": ""}
 
 
@@ -53,12 +62,16 @@ def read_animals(dataset: Path) -> tuple[pd.DataFrame, list[Finding]]:
     findings += _check_names(columns.table.names, path)
     lines = list(columns.table.lines)
     table = pd.DataFrame(index=lines)
+    refused: set[int] = set()
     for name in columns.table.names:
         names = columns.names(name)
         if not any(names.values):
             findings.append(Finding(0, name, "no value in any line; fill it or take the column out"))
         if name in DATES:
-            table[name] = _dates(columns.dates(name), name, lines, findings)
+            dates = columns.dates(name)
+            table[name] = _dates(dates, name, lines, findings)
+            cells = zip(lines, dates.values, dates.missing, strict=True)
+            refused |= {line for line, value, missing in cells if value is None and not missing}
         elif name in NUMBERS or name in EXTRA_NUMBERS or name.startswith(ITEM):
             table[name] = _numbers(columns, name, findings)
         else:
@@ -76,7 +89,9 @@ def read_animals(dataset: Path) -> tuple[pd.DataFrame, list[Finding]]:
                 findings.append(Finding(int(line), name, f"expected one of {', '.join(choices)}, got '{text}'"))
     for name in ("picture", "subject"):
         findings += [Finding(int(line), name, "is empty") for line in table.index[table[name] == ""]]
-    findings += _strains(table) + _ages(table)
+    findings += _not_labelled(table)
+    refused |= {finding.line for finding in findings if finding.column == "age_days"}
+    findings += _strains(table) + _in_other_units(table) + _ages(table, refused)
     lines = table.index
     table = complete(table)
     table.index = lines
@@ -97,6 +112,11 @@ def _check_names(names: tuple[str, ...], path: Path) -> list[Finding]:
                 findings.append(Finding(0, name, f"unknown; did you mean '{near}'?"))
     if "age_days" not in names and not {"date_of_birth", "captured_at"} <= set(names):
         text = "expected a column age_days, or date_of_birth and captured_at"
+        likely = next(((name, found) for name in names if (found := _AGE.fullmatch(fold(name)))), None)
+        if likely is not None:
+            unit, days = _UNITS.get((likely[1]["unit"] or "d")[0], ("", 1))
+            how = f"write its {unit} in days (1 of them is {days:g})" if unit else "if it is in days, do no more than"
+            text += f"; '{likely[0]}' is likely the age: {how}{' and' if unit else ''} name it age_days"
         findings.append(Finding(0, "age_days", text))
     return findings
 
@@ -155,8 +175,38 @@ def _strains(table: pd.DataFrame) -> list[Finding]:
     return findings
 
 
-def _ages(table: pd.DataFrame) -> list[Finding]:
-    """Fill age_days from the dates, and return what does not fit together."""
+def _not_labelled(table: pd.DataFrame) -> list[Finding]:
+    """Return body parts at (0, 0), which other tools write for what is not labelled; they are missing in the table."""
+    findings = []
+    for part in ("snout", "tail_base"):
+        x, y = f"{part}_x", f"{part}_y"
+        if {x, y} <= set(table):
+            lines = table.index[(table[x] == 0) & (table[y] == 0)]
+            text = "(0, 0) is what other tools write for a part that is not labelled; leave both cells empty"
+            findings += [Finding(int(line), x, text) for line in lines]
+            table.loc[lines, [x, y]] = np.nan
+    return findings
+
+
+def _in_other_units(table: pd.DataFrame) -> list[Finding]:
+    """Return a warning for each strain whose ages are those of mice that have only begun to live: weeks, or months?"""
+    findings = []
+    if "age_days" in table:
+        strains = table["strain"] if "strain" in table else pd.Series("", table.index)
+        for strain, ages in table["age_days"].dropna().groupby(strains):
+            lifespan, middle = _LIFESPAN_DAYS.get(str(strain), _LIFESPAN_DAYS[""]), float(ages.median())
+            if middle < _EARLY * lifespan:
+                of = f" of {strain}" if strain else ""
+                text = (
+                    f"the median{of} is {middle:.3g} days, and such mice live about {lifespan}: are these weeks or "
+                    "months? Write days (7 a week, 30.4 a month)"
+                )
+                findings.append(Finding(0, "age_days", text, "warning"))
+    return findings
+
+
+def _ages(table: pd.DataFrame, refused: set[int]) -> list[Finding]:
+    """Fill age_days from the dates, and return what does not fit together. refused: lines whose dates or age were."""
     findings: list[Finding] = []
     given = table["age_days"] if "age_days" in table else pd.Series(np.nan, table.index)
     if {"date_of_birth", "captured_at"} <= set(table):
@@ -171,7 +221,7 @@ def _ages(table: pd.DataFrame) -> list[Finding]:
             findings.append(Finding(int(line), "age_days", text))
         given = given.fillna(from_dates.where(from_dates >= 0))
     table["age_days"] = given
-    seen = {finding.line for finding in findings} | {0}
+    seen = {finding.line for finding in findings} | refused | {0}
     for line in table.index[given.isna()]:
         if line not in seen:
             findings.append(Finding(int(line), "age_days", "no age, and no dates to reckon it from"))

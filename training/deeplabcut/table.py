@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,8 @@ HEADERS = ("scorer", "individuals", "bodyparts", "coords")
 COORDS = ("x", "y", "likelihood")
 PROJECT_WIDE = "single"
 """The individual under which DeepLabCut keeps points that belong to no animal, such as the corners of the arena."""
+_COMMA = re.compile(r"^\s*(-?\d+),(\d+)\s*$")
+"""A decimal comma, which goes with semicolons between the cells."""
 Places = dict[tuple[str, str], dict[str, int]]
 """(individual, part) to its columns, counted from 0, by the name of the coordinate."""
 
@@ -113,10 +116,19 @@ def _rows(table: Path) -> list[tuple[int, list[str]]]:
     """Return the rows that hold anything, each with its line in the file, counted from 1."""
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            return [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
+            head = file.readline()
+            file.seek(0)
+            # A spreadsheet set to another country's ways writes semicolons. The first row is "scorer" and names.
+            separator = max(",;\t", key=head.count)
+            reader = csv.reader(file, delimiter=separator)
+            rows = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except (UnicodeDecodeError, csv.Error) as error:
         raise OperatorError(f"{table}: expected text (CSV, UTF-8), got {error}") from error
+    if rows and rows[0][1][0].strip().lower().startswith("sep="):
+        del rows[0]
+    if separator != ";":
+        return rows
+    return [(line, [_COMMA.sub(r"\1.\2", cell) for cell in row]) for line, row in rows]
 
 
 def _columns(headers: dict[str, list[str]], table: Path, config: Config | None) -> tuple[int, Places]:

@@ -9,6 +9,10 @@ from edge.contract.tables.cells import NEWLINE
 from edge.errors import OperatorError
 
 DELIMITERS = (",", ";", "\t")
+BAR = "|"
+"""Separates cells only where none of the others stands among the column names: people write it into names."""
+_BLANK = re.compile(r"[\s,;|\u200b\u2060\ufeff]*")
+"""A line of nothing else has no content: Python's white space holds no-break spaces, too."""
 NAMES = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _SEP = re.compile(r"^[\"']?sep=(\\t|[,;\t|])?[\"']?([,;\t|]*)\s*$", re.IGNORECASE)
 _NUMBER_WITH_COMMA = re.compile(r"^\s*[+\-\u2212]?[\d.\s'’]*\d,\d+(,\d{3})*(\s*\S{1,8})?\s*$")
@@ -33,7 +37,7 @@ def find_dialect(text: str, source: str) -> Dialect:
     lines = NEWLINE.split(text, maxsplit=_SAMPLE_LINES)[:_SAMPLE_LINES]
     skipped, declared = 0, None
     for number, line in enumerate(lines):
-        if line.strip(" ,;\t"):
+        if not _BLANK.fullmatch(line):
             found = _SEP.match(line.strip(" "))
             if found:
                 # sep=; with separators after it came through another program, which wrote its own.
@@ -43,7 +47,7 @@ def find_dialect(text: str, source: str) -> Dialect:
     body = "\n".join(lines[skipped:])
     quote = _quote(body)
     whole = re.sub(f"{quote}(?:[^{quote}]|{quote}{quote})*{quote}", "q", body)
-    sample = [line for line in whole.split("\n") if line.strip(" ,;\t")]
+    sample = [line for line in whole.split("\n") if not _BLANK.fullmatch(line)]
     there = [one for one in DELIMITERS if sample and one in sample[0].rstrip(" ")]
     if declared is not None:
         if sample and declared not in sample[0] and there:
@@ -52,6 +56,10 @@ def find_dialect(text: str, source: str) -> Dialect:
                 f"below have none and are separated by {NAMES[there[0]]}; take the line out or mend it"
             )
         return Dialect(declared, quote, skipped)
+    if not there:
+        if sample and BAR in sample[0]:
+            return Dialect(BAR, quote, skipped)
+        _refuse_blanks(sample, source)
     if len(there) < 2:
         return Dialect(there[0] if there else ",", quote, skipped)
     scores = sorted(((_score(sample, one), one) for one in there), reverse=True)
@@ -64,10 +72,20 @@ def find_dialect(text: str, source: str) -> Dialect:
     return Dialect(scores[0][1], quote, skipped)
 
 
+def _refuse_blanks(sample: list[str], source: str) -> None:
+    """Raise where blanks separate the cells: names and texts hold blanks, so that nobody can tell the cells apart."""
+    words = [len(line.split()) for line in sample]
+    if len(words) > 1 and words[0] > 1 and set(words) == {words[0]}:
+        raise OperatorError(
+            f"{source}: expected cells separated by commas, semicolons or tabs, got {words[0]} words in each line, "
+            f"'{sample[0].strip()[:60]}' first: are they separated by blanks? Save it as CSV"
+        )
+
+
 def _quote(body: str) -> str:
     """Return the single quotation mark where it stands around every column name, else the double one."""
     header = next((line.strip() for line in body.split("\n") if line.strip()), "")
-    if re.fullmatch(r"'[^']*'([,;\t]'[^']*')*", header):
+    if re.fullmatch(r"'[^']*'([,;\t|]'[^']*')*", header):
         return "'"
     return '"'
 

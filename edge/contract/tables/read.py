@@ -67,7 +67,7 @@ def read_table(path: Path, most_bytes: int = MOST_BYTES, *, controls: bool = Fal
 def parse_table(content: bytes, source: str, *, controls: bool = False) -> Table:
     """Return the table in a file's bytes; `source` is the file's name for messages.
 
-    Comma, semicolon or tab; any line ends; Excel's `sep=` line. Rows without content, and columns without name and
+    Comma, semicolon, tab or bar; any line ends; Excel's `sep=` line. Rows without content, and columns without name and
     content, are passed over.
 
     Raises:
@@ -88,12 +88,15 @@ def parse_table(content: bytes, source: str, *, controls: bool = False) -> Table
     width = max(index for index, cell in enumerate(header.cells) if cell) + 1
     _check_rows(body, header, width, text, dialect, source)
     names, kept = _names(header, body, width, source)
+    notes = [note] if note else []
+    if _only_counts(header, body):
+        notes.append("column 1 has no name and only counts the rows, as pandas and R write it; it is passed over")
     if not body:
         raise OperatorError(f"{source}: the table is empty: expected rows below the header, got column names only")
     whole = kept == list(range(width))
     cells = tuple(tuple(row.cells[:width]) if whole else tuple(row.cells[one] for one in kept) for row in body)
     lines = tuple(row.line for row in body)
-    return Table(source, names, cells, lines, dialect.delimiter, encoding, (note,) if note else ())
+    return Table(source, names, cells, lines, dialect.delimiter, encoding, tuple(notes))
 
 
 def _check_rows(body: list[Row], header: Row, width: int, text: str, dialect: Dialect, source: str) -> None:
@@ -116,6 +119,8 @@ def _check_rows(body: list[Row], header: Row, width: int, text: str, dialect: Di
         if len(row.cells) > width:
             extra = next((index for index in range(width, len(row.cells)) if row.cells[index]), None)
             if extra is not None:
+                if sum(len(one.cells) > extra and bool(one.cells[extra]) for one in body) > len(body) / 2:
+                    raise OperatorError(_nameless(header, extra, row, source))
                 hint = "; a number with a decimal comma needs quotation marks here" if dialect.delimiter == "," else ""
                 unnamed = f"{where}: expected {width} cells, got {_filled(row)} (cell {extra + 1}: "
                 raise OperatorError(f"{unnamed}'{row.cells[extra][:40]}'){hint}")
@@ -135,11 +140,8 @@ def _names(header: Row, body: list[Row], width: int, source: str) -> tuple[tuple
     names = [" ".join(cell.split()) for cell in header.cells[:width]]
     for index in (index for index, name in enumerate(names) if not name):
         for row in body:
-            if row.cells[index]:
-                raise OperatorError(
-                    f"{source}: line {header.line}: expected a name for column {index + 1}, which has values (line "
-                    f"{row.line}: '{row.cells[index][:40]}'), got none; name the column or take it out"
-                )
+            if row.cells[index] and not (index == 0 and _only_counts(header, body)):
+                raise OperatorError(_nameless(header, index, row, source))
     kept = [index for index, name in enumerate(names) if name]
     twice = [name for name, count in Counter(names[index] for index in kept).items() if count > 1]
     if twice:
@@ -147,6 +149,21 @@ def _names(header: Row, body: list[Row], width: int, source: str) -> tuple[tuple
             f"{source}: column '{twice[0]}' is there {names.count(twice[0])} times; rename all but one of them"
         )
     return tuple(names[index] for index in kept), kept
+
+
+def _only_counts(header: Row, body: list[Row]) -> bool:
+    """Return whether the first column has no name and counts the rows, from 0 or 1."""
+    cells = [row.cells[0] for row in body]
+    return not header.cells[0] and any(
+        cells == [str(number) for number in range(first, first + len(cells))] for first in (0, 1)
+    )
+
+
+def _nameless(header: Row, index: int, row: Row, source: str) -> str:
+    return (
+        f"{source}: line {header.line}: expected a name for column {index + 1}, which has values (line {row.line}: "
+        f"'{row.cells[index][:40]}'), got none; name the column or take it out"
+    )
 
 
 def _filled(row: Row) -> int:

@@ -9,7 +9,8 @@ from edge.contract.topics import DeviceTopics
 from edge.version import VERSION
 
 _OF_READING = (
-    "{% set e = value_json.animals[0].estimate if value_json.animals | length == 1 else none %}"
+    "{% set e = value_json.animals[0].estimate if value_json.accepted and value_json.animals | length == 1"
+    " else none %}"
     "{{ {'captured_at': value_json.captured_at, 'accepted': value_json.accepted,"
     " 'interval_low_days': e.interval_low_days if e else none,"
     " 'interval_high_days': e.interval_high_days if e else none,"

@@ -183,6 +183,68 @@ def test_what_could_be_read_two_ways_is_an_error_of_check(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("age_weeks", "'age_weeks' is likely the age: write its weeks in days (1 of them is 7) and name it age_days"),
+        ("Age (months)", "'Age (months)' is likely the age: write its months in days (1 of them is 30.4)"),
+        ("age", "'age' is likely the age: if it is in days, do no more than name it age_days"),
+        ("stage", "expected a column age_days, or date_of_birth and captured_at"),
+    ],
+)
+def test_a_column_that_is_likely_the_age_is_named(dataset: Path, name: str, hint: str) -> None:
+    rows = "".join(f"p{n:02d}.png,m{n},{20 + n}\n" for n in range(9))
+    _, found = looked_over(dataset, f"picture,subject,{name}\n{rows}")
+    [said] = [text for text in found if "expected a column age_days" in text]
+    assert said.endswith(hint) or f"{hint} and name it" in said
+    assert ("likely" in said) == (name != "stage")
+
+
+def test_weeks_and_months_among_days_are_warned_of(dataset: Path) -> None:
+    def ages(factor: float, strain: str = "C57BL/6J") -> list[str]:
+        rows = "".join(f"p{n:02d}.png,m{n},{(100 + 20 * n) / factor:.0f},{strain}\n" for n in range(30))
+        _, found = looked_over(dataset, f"picture,subject,age_days,strain\n{rows}")
+        return [text for text in found if "are these weeks or months?" in text]
+
+    assert ages(1) == []
+    assert ages(1, "AKR/J") == []
+    assert len(ages(7)) == len(ages(30.4)) == 1
+    assert "the median of C57BL/6J is 55.5 days, and such mice live about 800" in ages(7)[0]
+
+
+def test_a_body_part_at_the_corner_is_not_labelled(dataset: Path) -> None:
+    head = "picture,subject,age_days,snout_x,snout_y,tail_base_x,tail_base_y\n"
+    table, found = looked_over(dataset, f"{head}p00.png,m0,200,0,0,50,60\np01.png,m1,300,0,12,0,0\n")
+    errors = [text for text in found if "(0, 0)" in text]
+    assert [text.split(":")[1].strip() for text in errors] == [
+        "line 2, column 'snout_x'",
+        "line 3, column 'tail_base_x'",
+    ]
+    assert table[["snout_x", "snout_y"]].loc[2].isna().all()
+    assert (table.snout_x[3], table.snout_y[3]) == (0, 12), "one coordinate may be 0"
+
+
+def test_a_refused_date_is_one_error(dataset: Path) -> None:
+    """The age that cannot be reckoned from it is none of its own."""
+    head = "picture,subject,date_of_birth,captured_at\n"
+    rows = "p00.png,m0,2023-01-01,31.02.2024\np01.png,m1,2023-01-01,\np02.png,m2,01/02/2023,2024-05-05\n"
+    _, found = looked_over(dataset, head + rows)
+    errors = [text for text in found if text.startswith("error: line")]
+    assert [text.split(":")[1].strip() for text in sorted(errors) if "no age" in text] == ["line 3, column 'age_days'"]
+    assert len([text for text in errors if "column 'captured_at'" in text or "column 'date_of_birth'" in text]) == 2
+
+
+def test_pictures_outside_of_the_dataset_are_no_pictures_of_its_folder(dataset: Path) -> None:
+    inner = dataset / "inner"
+    inner.mkdir()
+    table = "picture,subject,age_days\n..\\p00.png,m0,200\n../p01.png,m1,300\n"
+    (inner / "animals.csv").write_text(table)
+    found = [str(finding) for finding in check(inner)]
+    assert [text for text in found if "in no line of the table" in text] == []
+    text = "warning: column 'picture': 2 pictures lie outside of the dataset's folder (first: ../p00.png): a copy of it"
+    assert [one for one in found if one.startswith(text)]
+
+
 def placed(scale: float = 4.0, count: int = 6, length_mm: float = 85.0) -> pd.DataFrame:
     """Return lines of animals that lie across a picture of 640 x 480, of one length, seen by one camera."""
     rows = []

@@ -104,6 +104,22 @@ def test_a_label_on_one_edge_is_a_label(tmp_path: Path) -> None:
     assert found.warnings == ()
 
 
+@pytest.mark.parametrize("first", ["", "sep=;\n"])
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_a_table_that_a_spreadsheet_saved_anew_is_the_same(tmp_path: Path, separator: str, first: str) -> None:
+    """With semicolons its numbers have commas, as where Excel is set to German."""
+    text = one_animal("10.5,20.25,30,40", "11,21,31.5,41")
+    project(tmp_path / "a", text)
+    spread = text.replace(",", separator)
+    if separator == ";":
+        spread = spread.replace(".", ",").replace(",png", ".png")
+    project(tmp_path / "b", first.replace(";", separator) + spread)
+    one, other = read_project(tmp_path / "a"), read_project(tmp_path / "b")
+    assert len(one.frames) == len(other.frames) == 2
+    for left, right in zip(one.frames, other.frames, strict=True):
+        np.testing.assert_array_equal(left.animals, right.animals)
+
+
 def test_rows_of_deleted_pictures_cost_only_themselves(tmp_path: Path) -> None:
     """DeepLabCut's users delete bad pictures and not their rows; an unlabelled row of one is nothing to speak of."""
     folder = project(tmp_path, one_animal("1,2,3,4", "1,2,3,4", "1,2,3,4", ",,,"))

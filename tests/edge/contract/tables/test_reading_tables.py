@@ -41,7 +41,7 @@ def cells_of(table: Table) -> list[list[str]]:
     return [list(table.names), *map(list, table.rows)]
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 def test_every_dialect_is_the_same_table(delimiter: str, line_end: str, encoding: str) -> None:
@@ -55,6 +55,43 @@ def test_every_dialect_is_the_same_table(delimiter: str, line_end: str, encoding
             assert cells_of(table) == ROWS
             assert table.lines == ((2, 3, 4) if not first else (3, 4, 5))
             assert bool(table.notes) == (encoding in ("cp1252", "mac_roman"))
+
+
+def test_bars_separate_only_where_nothing_else_does() -> None:
+    assert parse_table(b"subject|sex\nM1|F\n", "t.csv").delimiter == "|"
+    assert parse_table(b"subject,sex|gender\nM1,F|M\n", "t.csv").names == ("subject", "sex|gender")
+
+
+def test_cells_separated_by_blanks_are_refused_as_that() -> None:
+    """What they were is anybody's guess: texts hold blanks."""
+    text = refused("picture  subject   age_days\na.png    M1        100\nb.png    M2        200\n")
+    assert "got 3 words in each line, 'picture  subject   age_days' first: are they separated by blanks?" in text
+    assert parse_table(b"my note\none two three\nfour\n", "t.csv").names == ("my note",)
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u00a0 \u00a0", "\u2003;", "\u200b"])
+def test_lines_of_any_blanks_are_passed_over(blank: str) -> None:
+    """A spreadsheet writes no-break spaces; before the names they were taken for a table of one column."""
+    for text in (f"{blank}\nsubject;sex\nM1;F\n", f"subject;sex\n{blank}\nM1;F\n{blank}\n"):
+        table = parse_table(text.encode(), "t.csv")
+        assert cells_of(table) == [["subject", "sex"], ["M1", "F"]]
+
+
+def test_a_column_without_a_name_is_named_by_its_place() -> None:
+    text = refused("subject,sex\nM1,F,20\nM2,M,30\nM3,F,31\n")
+    assert "line 1: expected a name for column 3, which has values (line 2: '20'), got none" in text
+    assert "expected 2 cells, got 3" in refused("subject,sex\nM1,F\nM2,M,30\nM3,F\n"), "one row is wrong, not the names"
+    assert "expected a name for column 1" in refused(",subject\n7,M1\n9,M2\n")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_index_that_pandas_and_r_write_is_passed_over_and_noted(first: int) -> None:
+    rows = [["", "subject", "sex"], *[[str(n), f"M{n}", "F"] for n in range(first, first + 3)]]
+    table = parse_table(written(rows).encode(), "t.csv")
+    assert cells_of(table) == [row[1:] for row in rows]
+    assert table.notes == (
+        "column 1 has no name and only counts the rows, as pandas and R write it; it is passed over",
+    )
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)

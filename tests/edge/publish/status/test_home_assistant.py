@@ -37,9 +37,9 @@ def test_a_template_reads_a_field_that_its_topic_has(name: str) -> None:
     assert field in {one.name for one in msgspec.structs.fields(payload)}
 
 
-def rendered(template: str, example: str) -> str:
-    """Return what Home Assistant makes of a template and a stored message."""
-    values = json.loads((FOLDER / EXAMPLES / example).read_bytes())
+def rendered(template: str, example: str, **changes: object) -> str:
+    """Return what Home Assistant makes of a template and a stored message, with other values."""
+    values = json.loads((FOLDER / EXAMPLES / example).read_bytes()) | changes
     return jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(template).render(value_json=values)
 
 
@@ -51,6 +51,8 @@ def test_interval_and_spread_stand_beside_the_age_and_health_beside_the_problem(
     assert attributes["sd_days"] > 0
     nobody = json.loads(rendered(age["json_attributes_template"], "reading.v1.no-mouse.json"))
     assert nobody["interval_low_days"] is None
+    refused = json.loads(rendered(age["json_attributes_template"], "reading.v1.json", accepted=False))
+    assert refused["interval_low_days"] is refused["sd_days"] is None, "no interval of an age that is not given"
     assert ENTITIES["problem"]["json_attributes_topic"] == TOPICS.of("health")
     assert [key for key, one in ENTITIES.items() if one.get("entity_category") == "diagnostic"] == [
         "outcome",
