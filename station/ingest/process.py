@@ -11,9 +11,10 @@ from pathlib import Path
 from edge.contract import jsontext, topics
 from edge.contract.service.systemd_notify import notify
 from edge.errors import DatabaseDamaged, MessageError, NetworkError, OperatorError, StorageError
-from station.ingest.connection import STOP_S, Delivery, Link
+from station.ingest.connection import STOP_S, Link
 from station.ingest.running import RunningFile
 from station.ingest.settings import Settings
+from station.ingest.waiting import Delivery
 from station.store.message import STATES, Arrival, one_line
 from station.store.quota import is_worth_an_alarm
 from station.store.schema import BUSY_S
