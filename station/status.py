@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
+from edge.contract.times import FIRST_S, LAST_S
 from edge.errors import MessageError
 from station.printable import printable
 from station.registry.devices import Decision, Decisions, load_decisions
@@ -23,6 +24,23 @@ INTERVALS = 3
 LEAST_SILENCE = timedelta(minutes=10)
 UNKNOWN_INTERVAL_S = 4 * 3600.0
 _MOST_PROBLEMS = 40
+_SAME = "{0}.device = t.device AND {0}.epoch = t.epoch AND {0}.seq = t.seq"
+_NEWEST = (
+    f"SELECT t.at_s, t.outcome, t.time_basis, (SELECT received_at FROM records r WHERE {_SAME.format('r')}) "
+    "FROM timed_readings t WHERE t.device = ? AND"
+)
+_CLOCKS = (
+    f"t.clock_synced = 1 AND t.captured_s BETWEEN {FIRST_S} AND {LAST_S} "
+    f"AND NOT EXISTS (SELECT 1 FROM dated_ahead d WHERE {_SAME.format('d')}) ORDER BY t.captured_s DESC LIMIT 1",
+    "(t.epoch, t.seq) = (SELECT d.epoch, d.seq FROM dated_ahead d WHERE d.device = t.device "
+    "ORDER BY d.received_at DESC LIMIT 1)",
+    "t.clock_synced IS NOT 1 ORDER BY (t.time_basis = 'unsynchronised'), t.at_s DESC LIMIT 1",
+)
+"""The newest reading of a sound clock, of one that ran ahead, and of one that was not set: each has an index."""
+_AHEAD = (
+    "SELECT count(*), max(at_s) FROM (SELECT at_s FROM dated_ahead WHERE device = :device UNION ALL SELECT at_s "
+    "FROM timed_readings WHERE device = :device AND clock_synced IS NOT 1 AND time_basis = 'ahead')"
+)
 _GAPS = 60
 _FEWEST_GAPS = 10
 
@@ -78,7 +96,7 @@ class DeviceStatus:
 
 def load_status(connection: sqlite3.Connection, now: datetime | None = None) -> list[DeviceStatus]:
     """Return every device of which anything is known, in order."""
-    tables = ("accounts", "quarantine", "conflicts", "device_state", "records")
+    tables = ("accounts", "quarantine", "conflicts", "device_state", "totals")
     union = " UNION ".join(f"SELECT device FROM {table}" for table in tables)
     decisions, zones = load_decisions(connection), load_zones(connection)
     now = now or datetime.now(UTC)
@@ -104,8 +122,8 @@ def _status(
         availability=printed(_bytes(states.get("availability", b"-")).decode(errors="replace"))[:8],
         last_reading_at=last[0] if last else None,
         last_outcome=last[1] if last else None,
-        records=number("SELECT count(*) FROM records WHERE device = ?"),
-        thumbnails=number("SELECT count(*) FROM thumbnails WHERE device = ?"),
+        records=number("SELECT coalesce(max(records), 0) FROM totals WHERE device = ?"),
+        thumbnails=number("SELECT coalesce(max(thumbnails), 0) FROM totals WHERE device = ?"),
         holes=holes,
         lost=_lost(connection, device),
         conflicts=number("SELECT count(*) FROM conflicts WHERE device = ?"),
@@ -113,7 +131,7 @@ def _status(
         problems={},
         zone=zone,
         copied=count_copied(connection, device),
-        ahead=number("SELECT count(*) FROM timed_readings WHERE device = ? AND time_basis = 'ahead'"),
+        ahead=int(connection.execute(_AHEAD, {"device": device}).fetchone()[0]),
         unseen=sum(
             count_unseen(connection, device, epoch) for epoch in read_info(_bytes(states.get("info", b"{}"))).oldest
         ),
@@ -238,12 +256,8 @@ def _last_reading(connection: sqlite3.Connection, device: str) -> tuple[datetime
 
     Its time is the device's own; the station's, of when it came, where the device had none or its clock runs ahead.
     """
-    row = connection.execute(
-        "SELECT t.at_s, t.outcome, t.time_basis, r.received_at FROM timed_readings t "
-        "JOIN records r ON r.device = t.device AND r.epoch = t.epoch AND r.seq = t.seq "
-        "WHERE t.device = ? ORDER BY (t.time_basis = 'unsynchronised'), min(t.at_s, r.received_at) DESC LIMIT 1",
-        (device,),
-    ).fetchone()
+    newest = [row for clock in _CLOCKS if (row := connection.execute(f"{_NEWEST} {clock}", (device,)).fetchone())]
+    row = max(newest, key=lambda found: (found[2] != "unsynchronised", min(found[0], found[3])), default=None)
     if row is None:
         return None
     at_s, outcome, basis, received_s = row
@@ -255,9 +269,7 @@ def _last_reading(connection: sqlite3.Connection, device: str) -> tuple[datetime
 
 
 def _newest_date(connection: sqlite3.Connection, found: DeviceStatus) -> str:
-    (at_s,) = connection.execute(
-        "SELECT max(at_s) FROM timed_readings WHERE device = ? AND time_basis = 'ahead'", (found.device,)
-    ).fetchone()
+    _, at_s = connection.execute(_AHEAD, {"device": found.device}).fetchone()
     return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%d}"
 
 

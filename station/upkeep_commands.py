@@ -6,7 +6,7 @@ import argparse
 import time
 from contextlib import closing
 
-from edge.errors import OperatorError
+from edge.errors import DatabaseDamaged, OperatorError
 from station.printable import printable
 from station.store.schema import DATABASE, open_for_reading
 from station.store.store import Store
@@ -32,9 +32,16 @@ def reread(options: argparse.Namespace) -> int:
 
 
 def verify(options: argparse.Namespace) -> int:
-    """Look at every row and picture, repair what can be repaired; return 0 where nothing was wrong, else 1."""
-    if not (options.data / DATABASE).is_file():
-        raise OperatorError(f"{options.data}: expected a station's folder, found no {DATABASE}")
+    """Look at every row and picture, repair what can be repaired; return 0 where nothing was wrong, else 1.
+
+    Raises:
+        DatabaseDamaged: the file's pages themselves are damaged; no row is looked at then.
+    """
+    with closing(open_for_reading(options.data)) as connection:
+        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if said != "ok":
+        path = options.data / DATABASE
+        raise DatabaseDamaged(f"{path}: {said}; move it aside and start again: the devices send what they still hold")
     try:
         store = Store.open(options.data)
     except OperatorError as error:

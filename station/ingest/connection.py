@@ -1,4 +1,4 @@
-"""The station's connection to the broker; the station's only user of paho-mqtt.
+"""The station's connection to the broker.
 
 The session is a clean one: what the broker might queue for an absent station is neither needed (a device sends again
 until the station's database has committed) nor safe to lean on (a restart of the broker loses it, a limit truncates
@@ -8,54 +8,30 @@ it), and a flood of stale copies after an absence helps nobody.
 from __future__ import annotations
 
 import logging
-import queue
 import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.contract import topics
-from edge.contract.service.credential import read_password
-from edge.contract.service.tls import context_of_settings
 from edge.contract.unreachable import STATION_KEYS, why_unreachable
+from station.ingest.client import RECEIVE_MAXIMUM, connect_arguments, make_client
 from station.ingest.settings import Settings
+from station.ingest.subscriptions import Subscriptions
+from station.ingest.waiting import Delivery, Waiting
 from station.store.message import STATES
 
 LOG = logging.getLogger("station")
 T = TypeVar("T")
-RECEIVE_MAXIMUM = 500
-"""Messages that the broker may have on the way to the station."""
-MOST_WAITING_BYTES = 64 << 20
-"""Of messages that wait for the disk; beyond it the network thread waits too, and with it the sender."""
-NOTED_BYTES = 4 << 20
-"""A message over `max_payload_kb` is noted up to this size; what is larger the broker (MQTT 5) does not even send."""
 TAKEN_OVER = 0x8E
-ASK_AGAIN_S = 30.0
 GOODBYE_S, JOIN_S = 2.0, 5.0
 STOP_S = GOODBYE_S + JOIN_S
 LOGGED = tuple(f"{topics.ROOT}/+/{stream}" for stream in ("reading", "record"))
 """What the station must be granted before it says `online`: a device that hears it sends, and waits for the answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message as paho gave it, and what is needed to acknowledge it on the connection that brought it."""
-
-    topic: str
-    payload: bytes
-    properties: tuple[tuple[str, str], ...]
-    received_at: float
-    connection: int
-    message_id: int
-    qos: int
 
 
 class Link:
@@ -69,18 +45,15 @@ class Link:
             NetworkError: one of them cannot be read at the moment.
         """
         self._settings = settings
-        self._waiting: queue.Queue[Delivery] = queue.Queue(2 * RECEIVE_MAXIMUM)
-        self._waiting_bytes, self._room = 0, threading.Condition()
+        self._waiting = Waiting(2 * RECEIVE_MAXIMUM)
         self._stopping = threading.Event()
         self._connections = 0
         self._connected = self._accepted = self._online = False
         self._socket_error: OSError | None = None
         self._renewed = threading.Event()
         self._complaint = ""
-        self._denied: dict[str, str] = {}
-        self._asked: dict[int, list[str]] = {}
-        self._asking = threading.Lock()
-        self._said_denied, self._ask_at_s = "", 0.0
+        self._subscriptions = Subscriptions()
+        self._said_denied = ""
         self._availability = topics.station_availability(settings.name)
         self._client = self._make_client()
         self._thread = threading.Thread(target=self._loop, name="mqtt", daemon=True)
@@ -88,7 +61,7 @@ class Link:
     def start(self) -> None:
         """Connect in the background."""
         self._client.connect_async(
-            self._settings.host, self._settings.port, self._settings.keepalive_s, **self._connect_arguments()
+            self._settings.host, self._settings.port, self._settings.keepalive_s, **connect_arguments(self._settings)
         )
         self._thread.start()
 
@@ -113,38 +86,16 @@ class Link:
 
     def denied(self) -> str:
         """Return one sentence on the subscriptions that the broker refuses, "" while it refuses none."""
-        denied = dict(self._denied)  # the network thread writes it
-        if not denied:
-            return ""
-        listed = ", ".join(f"{topic} ({words})" for topic, words in sorted(denied.items()))
-        return (
-            f"the broker denies user {self._settings.username or 'anonymous'} the subscription to {listed}; give "
-            "it read access to them in the broker's access list. It is tried again; the devices keep what it misses"
-        )
+        return self._subscriptions.denied(self._settings.username)
 
     def ask_again(self) -> None:
         """Ask from time to time for what was denied: the access list may have been corrected."""
-        now_s = time.monotonic()
-        if self._denied and self._connected and now_s >= self._ask_at_s:
-            self._subscribe(self._client, list(self._denied))
+        if self._connected:
+            self._subscriptions.ask_again(self._client)
 
     def next_batch(self, most: int, timeout_s: float) -> list[Delivery]:
-        """Return what has arrived, at least one message unless the time runs out.
-
-        Nothing waits for a batch to fill: while one is committed the next one gathers.
-        """
-        batch: list[Delivery] = []
-        try:
-            batch.append(self._waiting.get(timeout=timeout_s))
-            while len(batch) < most:
-                batch.append(self._waiting.get_nowait())
-        except queue.Empty:
-            pass
-        if batch:
-            with self._room:
-                self._waiting_bytes -= sum(len(delivery.payload) for delivery in batch)
-                self._room.notify()
-        return batch
+        """Return what has arrived, at least one message unless the time runs out."""
+        return self._waiting.take(most, timeout_s)
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Tell the broker that a message is safe; one from an earlier connection is passed over.
@@ -176,22 +127,7 @@ class Link:
             self._thread.join(JOIN_S)
 
     def _make_client(self) -> mqtt.Client:
-        settings = self._settings
-        five = settings.mqtt_version == "5"
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"cageclock-station-{settings.name}",
-            protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
-            clean_session=None if five else True,
-            manual_ack=True,
-        )
-        if settings.username is not None:
-            client.username_pw_set(settings.username, read_password(settings.password_file, "password_file"))
-        if settings.tls is not None:
-            tls = settings.tls
-            client.tls_set_context(context_of_settings(tls.ca_file, tls.cert_file, tls.key_file, STATION_KEYS))
-        client.will_set(self._availability, b"offline", qos=1, retain=True)
-        client.reconnect_delay_set(1, 30)
+        client = make_client(self._settings, self._availability)
         client.on_log = self._guarded(self._on_log)
         client.on_connect = self._guarded(self._on_connect)
         client.on_connect_fail = self._guarded(self._on_connect_fail)
@@ -200,14 +136,6 @@ class Link:
         client.on_publish = self._guarded(self._on_publish)
         client.on_message = self._guarded(self._on_message)
         return client
-
-    def _connect_arguments(self) -> dict[str, Any]:
-        if self._settings.mqtt_version != "5":
-            return {}
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        properties.MaximumPacketSize = max(NOTED_BYTES, 2 * self._settings.max_payload_kb * 1024)
-        return {"clean_start": True, "properties": properties}
 
     def _loop(self) -> None:
         try:
@@ -247,17 +175,8 @@ class Link:
         self._accepted = True
         client.on_log = None  # each message would be logged; an accepted connection has no more to say
         self._connections += 1
-        self._denied.clear()
-        self._asked.clear()
         self._online = False
-        self._subscribe(client, [f"{topics.ROOT}/+/{suffix}" for suffix in (*topics.STREAMS, *STATES)])
-
-    def _subscribe(self, client: mqtt.Client, wanted: list[str]) -> None:
-        self._ask_at_s = time.monotonic() + ASK_AGAIN_S
-        with self._asking:  # the answer may come, on the network's thread, before `subscribe` has returned here
-            _, mid = client.subscribe([(topic, 1) for topic in wanted])
-            if mid is not None:
-                self._asked[mid] = wanted
+        self._subscriptions.ask(client, [f"{topics.ROOT}/+/{suffix}" for suffix in (*topics.STREAMS, *STATES)])
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: object) -> None:
         # paho calls this while it handles the error, and hands it on to nobody.
@@ -298,14 +217,8 @@ class Link:
     def _on_subscribe(
         self, client: mqtt.Client, _data: object, mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
-        with self._asking:
-            wanted = self._asked.pop(mid, [])
-        if not wanted:
+        if not self._subscriptions.answered(mid, codes):
             return  # the answer to an earlier connection's question
-        for topic, code in zip(wanted, codes, strict=False):
-            self._denied.pop(topic, None)
-            if code.is_failure:
-                self._denied[topic] = f"{code}, reason {code.value}"
         said = self._said_denied
         self._said_denied = self.denied()
         if self._said_denied and self._said_denied != said:
@@ -320,7 +233,7 @@ class Link:
         if first:
             LOG.info("connected to %s:%s as station %s", self._settings.host, self._settings.port, self._settings.name)
             self._renewed.set()
-        online = not any(topic in self._denied for topic in LOGGED)
+        online = self._subscriptions.granted(LOGGED)
         if first or online != self._online:
             # `offline` is said too: a restored broker may keep the `online` of an earlier connection.
             client.publish(self._availability, b"online" if online else b"offline", qos=1, retain=True)
@@ -343,17 +256,7 @@ class Link:
             LOG.warning("passed over a message: %s", error)
             client.ack(message.mid, message.qos)
             return
-        # A full queue holds the network thread, and with it the sender: back-pressure instead of memory.
-        with self._room:
-            while self._waiting_bytes > MOST_WAITING_BYTES and not self._stopping.is_set():
-                self._room.wait(0.5)
-            self._waiting_bytes += len(delivery.payload)
-        while not self._stopping.is_set():
-            try:
-                self._waiting.put(delivery, timeout=0.5)
-                return
-            except queue.Full:
-                continue
+        self._waiting.put(delivery, self._stopping.is_set)
 
     def _delivery(self, message: mqtt.MQTTMessage) -> Delivery:
         properties = getattr(message.properties, "UserProperty", None) or ()

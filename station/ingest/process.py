@@ -6,14 +6,14 @@ import logging
 import signal
 import threading
 import time
-from pathlib import Path
 
 from edge.contract import jsontext, topics
 from edge.contract.service.systemd_notify import notify
 from edge.errors import DatabaseDamaged, MessageError, NetworkError, OperatorError, StorageError
-from station.ingest.connection import STOP_S, Delivery, Link
-from station.ingest.running import RunningFile
+from station.ingest.connection import STOP_S, Link
+from station.ingest.opening import MAX_BACKOFF_S, PATIENCE_S, open_store, running_file
 from station.ingest.settings import Settings
+from station.ingest.waiting import Delivery
 from station.store.message import STATES, Arrival, one_line
 from station.store.quota import is_worth_an_alarm
 from station.store.schema import BUSY_S
@@ -25,8 +25,6 @@ BATCH = 500
 PROMISE_EVERY_S = 0.1
 PROMISE_AGAIN_S = 5.0
 REPORT_EVERY_S = 60.0
-PATIENCE_S = 1.0
-MAX_BACKOFF_S = 30.0
 WATCHDOG_S = 5.0
 VERIFY_EVERY_S, VERIFY_ASK_S, VERIFY_AGAIN_S = 1.0, 600.0, 7 * 86400.0
 """Between two parts of a pass over the database, between two looks whether one is due, and between two passes."""
@@ -52,46 +50,6 @@ def run(settings: Settings) -> int:
         return Process(settings, store, stop).run()
     finally:
         store.close()
-
-
-def running_file(settings: Settings) -> RunningFile:
-    """Return the file in which the process says how it is."""
-    return RunningFile(Path(settings.data), settings.name, f"{settings.host}:{settings.port}")
-
-
-def open_store(settings: Settings, stop: threading.Event) -> Store | None:
-    """Return the store as soon as it can be opened, None where the end is asked for before that.
-
-    A database that another program holds and a disk that is full or read-only are waited for: the devices keep their
-    readings meanwhile, and a unit that ended would lose nothing less.
-
-    Raises:
-        OperatorError: a path or a permission is wrong.
-        DatabaseDamaged: the database is damaged.
-    """
-    backoff_s, running = PATIENCE_S, running_file(settings)
-    while not stop.is_set():
-        try:
-            return Store.open(
-                Path(settings.data),
-                max_payload_bytes=settings.max_payload_kb * 1024,
-                limits=settings.quota,
-                progress=_waiting_ready,
-            )
-        except DatabaseDamaged:
-            raise  # only a person can put that right
-        except StorageError as error:
-            LOG.error("%s; trying again in %.0f s (the devices keep their readings)", error, backoff_s)
-            _waiting_ready(str(error))
-            running.note(connected=False, said=str(error))
-        stop.wait(backoff_s)
-        backoff_s = min(2 * backoff_s, MAX_BACKOFF_S)
-    return None
-
-
-def _waiting_ready(state: str) -> None:
-    """Tell systemd that all goes as it should though nothing is logged yet: to be started again would not help."""
-    notify(f"READY=1\nWATCHDOG=1\nSTATUS={one_line(state)}")
 
 
 class Process:

@@ -137,8 +137,8 @@ def read_info(body: bytes) -> Said:
         return Said()
     links = [link for one in _list(found.get("epochs"))[:MAX_EPOCHS_IN_INFO] if (link := _read_link(one)) is not None]
     oldest = [one for one in _list(found.get("oldest_held"))[:2] if isinstance(one, str) and identity.is_epoch(one)]
-    told = tuple(link for link in links if link.starts)
-    return Said(tuple(link.epoch for link in links), told, tuple(oldest))
+    ordered = tuple(link for link in links if link.starts)
+    return Said(tuple(link.epoch for link in links), ordered, tuple(oldest))
 
 
 def count_copied(connection: sqlite3.Connection, device: str) -> int:

@@ -10,30 +10,13 @@ from __future__ import annotations
 import sqlite3
 from typing import Final
 
-from edge.contract.times import FIRST_S, FIRST_YEAR, LAST_S, LAST_YEAR
+from edge.contract.times import FIRST_YEAR, LAST_YEAR
+from station.store.sound import AHEAD, AHEAD_S, SOUND_ANIMAL, SOUND_PLACE, SOUND_READING, SOUND_TIME
 
-MAX_DAYS: Final = 1e6
-AHEAD: Final = "ahead"
-AHEAD_S: Final = 86400.0
-"""`time_basis` of a row that is dated more than this after the station received it: the device's clock was wrong.
-
-A day, because that moves no age by more, and because the station's own clock may have been off by a zone.
-"""
-_TIMED = f"at_s BETWEEN {FIRST_S} AND {LAST_S} AND typeof(device) = 'text'"
-"""Numbers compare below texts and blobs, and NULL with nothing: none of them is between two numbers."""
-
-
-def _days(column: str) -> str:
-    return f"{column} BETWEEN {-MAX_DAYS} AND {MAX_DAYS}"
-
-
-_NO_ESTIMATE = "estimate_days IS NULL"
-_ESTIMATE = " AND ".join(_days(name) for name in ("estimate_days", "interval_low_days", "interval_high_days"))
-_ANIMAL = f"({_NO_ESTIMATE} OR ({_ESTIMATE})) AND (age_days IS NULL OR {_days('age_days')}) AND typeof(device) = 'text'"
 _SOUND: Final = {
-    "timed_readings": ("readings", f"{_TIMED} AND typeof(cage) = 'text' AND typeof(light) = 'text'"),
-    "animals": ("estimates", _ANIMAL),
-    "timed_events": ("events", f"{_TIMED} AND typeof(code) = 'text'"),
+    "timed_readings": ("readings", f"{SOUND_TIME.format('at_s')} AND {SOUND_PLACE}"),
+    "animals": ("estimates", SOUND_ANIMAL),
+    "timed_events": ("events", f"{SOUND_TIME.format('at_s')} AND typeof(code) = 'text'"),
     "losses": ("losses", "typeof(first_seq) = 'integer' AND typeof(last_seq) = 'integer' AND last_seq >= first_seq"),
 }
 """View or table -> what its rows are called, and which of them are sound."""
@@ -61,9 +44,15 @@ def count_hidden(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many rows are passed over, by kind, without the kinds that have none."""
     found = {}
     for name, (kind, sound) in _SOUND.items():
-        (number,) = connection.execute(f"SELECT count(*) FROM main.{name} WHERE ({sound}) IS NOT TRUE").fetchone()
+        queries = [f"SELECT count(*) FROM main.{name} WHERE ({sound}) IS NOT TRUE"]
+        if name == "timed_readings":  # each of the two has an index of its own, that holds few rows
+            queries = [
+                f"{queries[0]} AND clock_synced IS NOT 1",
+                f"SELECT count(*) FROM main.readings WHERE ({SOUND_READING}) IS NOT TRUE AND clock_synced = 1",
+            ]
+        number = sum(int(connection.execute(query).fetchone()[0]) for query in queries)
         if number:
-            found[kind] = int(number)
+            found[kind] = number
     return found
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from edge.errors import DatabaseDamaged, OperatorError
 from station.store.openable import why_not_open
 from station.store.readable_rows import hide_unsound_rows
-from station.store.tables import EPOCHS, TABLES, VERSION
+from station.store.tables import EPOCHS, SUMS, TABLES, VERSION
 from station.store.upgrade import SHOWN_AS_NEW, STEPS, Progress, bring_up_to_date, show_half_moved
 
 DATABASE = "station.db"
@@ -43,7 +43,7 @@ def open_for_writing(data: Path, progress: Progress = lambda _: None) -> sqlite3
     except sqlite3.OperationalError as error:
         connection.close()
         raise why_not_open(data, error) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         connection.close()
         raise DatabaseDamaged(
             f"{data / DATABASE}: {error}; move it aside and start again: the devices still hold their last days"
@@ -77,7 +77,7 @@ def open_for_reading(data: Path) -> sqlite3.Connection:
         if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
             raise DatabaseDamaged(f"{path}: {error}") from error
         return _read_where_nothing_may_be_written(path, data)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: of the names of its tables
         raise DatabaseDamaged(f"{path}: {error}") from error
 
 
@@ -133,6 +133,6 @@ def _create_or_check(connection: sqlite3.Connection, data: Path, progress: Progr
     # One transaction: a crash in the middle leaves an empty file, not half a database.
     identity = secrets.token_hex(16)
     connection.executescript(
-        f"BEGIN IMMEDIATE;{TABLES}{EPOCHS};INSERT INTO meta VALUES ('station_db', '{identity}');"
+        f"BEGIN IMMEDIATE;{TABLES}{EPOCHS}{SUMS};INSERT INTO meta VALUES ('station_db', '{identity}');"
         f"PRAGMA user_version={VERSION};COMMIT;"
     )

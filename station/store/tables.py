@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-VERSION = 5
+from station.store.sound import AHEAD_S, SOUND_ANIMAL, SOUND_READING
+
+VERSION = 6
+
+_COUNTED = """
+CREATE TRIGGER {0}_{1} AFTER {1} ON {0} BEGIN
+    INSERT INTO totals (device, {0}) VALUES ({2}.device, {3}) ON CONFLICT DO UPDATE SET {0} = {0} + {3};
+END;"""
 
 RECORDS = """
 -- Every record once. Never updated, never deleted. body: what the device stored, byte for byte, as
@@ -146,3 +153,38 @@ CREATE VIEW timed_events AS
     FROM events v LEFT JOIN best_correction c ON c.device = v.device AND c.of_boot_id = v.boot_id
     LEFT JOIN epochs e ON e.device = v.device AND e.epoch = v.epoch;
 """
+
+SUMS = f"""
+-- How many records and thumbnails of each device there are: counting them would read the whole table.
+CREATE TABLE totals (
+    device TEXT PRIMARY KEY, records INTEGER NOT NULL DEFAULT 0, thumbnails INTEGER NOT NULL DEFAULT 0
+) WITHOUT ROWID;
+{_COUNTED.format("records", "INSERT", "NEW", 1)}{_COUNTED.format("records", "DELETE", "OLD", -1)}
+{_COUNTED.format("thumbnails", "INSERT", "NEW", 1)}{_COUNTED.format("thumbnails", "DELETE", "OLD", -1)}
+
+-- Readings that a clock that was set dated long after they came.
+CREATE TABLE dated_ahead (
+    device TEXT NOT NULL, epoch TEXT NOT NULL, seq INTEGER NOT NULL, at_s REAL NOT NULL, received_at REAL NOT NULL,
+    PRIMARY KEY (device, epoch, seq)
+) WITHOUT ROWID;
+CREATE TRIGGER readings_INSERT AFTER INSERT ON readings WHEN NEW.clock_synced = 1 AND NEW.captured_s - {AHEAD_S} > (
+    SELECT received_at FROM records WHERE device = NEW.device AND epoch = NEW.epoch AND seq = NEW.seq) BEGIN
+    INSERT OR IGNORE INTO dated_ahead SELECT device, epoch, seq, NEW.captured_s, received_at FROM records
+        WHERE device = NEW.device AND epoch = NEW.epoch AND seq = NEW.seq;
+END;
+CREATE TRIGGER readings_DELETE AFTER DELETE ON readings BEGIN
+    DELETE FROM dated_ahead WHERE device = OLD.device AND epoch = OLD.epoch AND seq = OLD.seq;
+END;
+
+-- The few rows that are looked for among the many.
+CREATE INDEX readings_not_synchronised ON readings (device) WHERE clock_synced IS NOT 1;
+CREATE INDEX readings_unsound ON readings (device) WHERE ({SOUND_READING}) IS NOT TRUE;
+CREATE INDEX animals_unsound ON animals (device) WHERE ({SOUND_ANIMAL}) IS NOT TRUE;
+"""
+
+DATED_AHEAD = f"""
+SELECT r.device, r.epoch, r.seq, r.captured_s AS at_s, k.received_at FROM readings r JOIN records k
+    ON k.device = r.device AND k.epoch = r.epoch AND k.seq = r.seq
+    WHERE r.clock_synced = 1 AND r.captured_s - {AHEAD_S} > k.received_at
+"""
+"""What the table `dated_ahead` holds."""

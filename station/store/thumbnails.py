@@ -56,6 +56,7 @@ class Album:
             if is_there(self._data / stored[1], stored[2]):
                 taken.known += 1
             else:  # deleted, or cut off: sent again it is there again
+                self._forget(key)
                 self._keep_picture(arrival, picture, picture.captured_at or datetime.fromtimestamp(0, UTC))
                 taken.stored += 1
             return
@@ -86,7 +87,7 @@ class Album:
         if new:
             self.made.append(path)
         self._connection.execute(
-            "INSERT OR REPLACE INTO thumbnails VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO thumbnails VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 arrival.device,
                 picture.epoch,
@@ -113,7 +114,7 @@ class Album:
             if is_of_the_machine(error):
                 raise
             jpeg = b""
-        self._connection.execute("DELETE FROM thumbnails WHERE device = ? AND epoch = ? AND seq = ?", key)
+        self._forget(key)
         self._mismatch(arrival, head.epoch, head.seq, earlier[1], jpeg, expected, taken)
         right = self._aside.find_conflict(*key, "thumbnail", expected)
         if right is None:
@@ -125,6 +126,10 @@ class Album:
             taken.alarms.append(f"PICTURES {arrival.device}: {trouble.what}; it stays in the table conflicts")
             return
         self._aside.release_conflict(*key, "thumbnail", expected, len(right))
+
+    def _forget(self, key: tuple[str, str, int]) -> None:
+        """Strike a picture's row; one that is replaced would be counted twice."""
+        self._connection.execute("DELETE FROM thumbnails WHERE device = ? AND epoch = ? AND seq = ?", key)
 
     def _mismatch(
         self, arrival: Arrival, epoch: str, seq: int, digest: str, jpeg: bytes, expected: str | None, taken: Taken

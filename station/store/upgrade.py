@@ -10,7 +10,7 @@ from contextlib import suppress
 from edge.contract.ranges import RangeSet
 from station.store.account import less, read_ranges
 from station.store.record_rows import INSERT, record_row
-from station.store.tables import EPOCHS, RECORDS
+from station.store.tables import DATED_AHEAD, EPOCHS, RECORDS, SUMS
 
 Step = Callable[[sqlite3.Connection], None]
 Progress = Callable[[str], None]
@@ -82,7 +82,7 @@ def _run(statements: str) -> Step:
     """Return a step of plain statements."""
 
     def step(connection: sqlite3.Connection) -> None:
-        for statement in statements.split(";"):
+        for statement in split_statements(f"{statements};"):
             connection.execute(statement)
 
     return step
@@ -130,6 +130,31 @@ _PICTURED = (
 )
 
 
+def _add_sums(connection: sqlite3.Connection) -> None:
+    """Count what is there; what is moved later is counted by the triggers."""
+    for statement in split_statements(SUMS):
+        connection.execute(statement)
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (OLD_RECORDS,)).fetchone()
+    records = OLD_RECORDS if there else "records"
+    connection.execute(f"INSERT INTO dated_ahead {DATED_AHEAD.replace('records', records)}")
+    connection.execute("INSERT INTO totals (device, records) SELECT device, count(*) FROM records GROUP BY device")
+    connection.execute(
+        "INSERT INTO totals (device, thumbnails) SELECT device, count(*) FROM thumbnails WHERE true GROUP BY device "
+        "ON CONFLICT DO UPDATE SET thumbnails = excluded.thumbnails"
+    )
+
+
+def split_statements(text: str) -> list[str]:
+    """Return the statements of a script; a trigger has semicolons of its own."""
+    found, statement = [], ""
+    for part in text.split(";")[:-1]:
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            found.append(statement)
+            statement = ""
+    return found
+
+
 STEPS: dict[int, Step] = {
     1: _run(
         "ALTER TABLE subjects ADD COLUMN date_of_arrival TEXT; ALTER TABLE subjects ADD COLUMN date_of_departure TEXT;"
@@ -137,6 +162,7 @@ STEPS: dict[int, Step] = {
     2: _run("DROP VIEW timed_readings; DROP VIEW timed_events; DROP VIEW best_correction;" + EPOCHS),
     3: _tell_losses_apart,
     4: _run(f"ALTER TABLE records RENAME TO {OLD_RECORDS};{RECORDS}"),
+    5: _add_sums,
 }
 """From each version to the next."""
 
@@ -146,5 +172,9 @@ SHOWN_AS_NEW = {
     "0 AS before_last, '' AS reason, 0 AS settled WHERE 0;",
     3: "CREATE TEMP VIEW accounts AS SELECT *, '[]' AS lost, '[]' AS lost_thumbnails FROM main.accounts;",
     4: "CREATE TEMP VIEW records AS SELECT 0 AS id, *, 0 AS seal FROM main.records;",
+    5: f"CREATE TEMP VIEW dated_ahead AS {DATED_AHEAD};"
+    "CREATE TEMP VIEW totals AS SELECT device, sum(records) AS records, sum(thumbnails) AS thumbnails FROM ("
+    "SELECT device, count(*) AS records, 0 AS thumbnails FROM records GROUP BY device "
+    "UNION ALL SELECT device, 0, count(*) FROM thumbnails GROUP BY device) GROUP BY device;",
 }
 """What lets the reading commands read an older version that only `open_for_writing` may bring up to date."""

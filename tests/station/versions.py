@@ -47,8 +47,23 @@ PRAGMA user_version=4;
 """
 
 
+_SUMS_5 = """
+DROP INDEX readings_not_synchronised; DROP INDEX readings_unsound; DROP INDEX animals_unsound;
+DROP TRIGGER records_INSERT; DROP TRIGGER records_DELETE;
+DROP TRIGGER readings_INSERT; DROP TRIGGER readings_DELETE; DROP TABLE dated_ahead;
+DROP TRIGGER thumbnails_INSERT; DROP TRIGGER thumbnails_DELETE; DROP TABLE totals;
+PRAGMA user_version=5;
+"""
+
+
+def as_version_5(connection: sqlite3.Connection) -> None:
+    """Make an open database of this version what version 5 left behind: nothing was counted."""
+    connection.executescript(_SUMS_5)
+
+
 def as_version_4(connection: sqlite3.Connection) -> None:
     """Make an open database of this version what version 4 left behind: bodies as they came."""
+    as_version_5(connection)
     connection.create_function("unpacked", 1, unpack_body)
     connection.executescript(_RECORDS_4)
 

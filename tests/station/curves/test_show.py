@@ -13,7 +13,8 @@ from PIL import Image
 
 from edge.contract.reading import Outcome, Reason
 from station.curves.curve import Capture, Curve, Sighting, gather
-from station.curves.figure import DPI, draw_png, layout_for, page_files, pages, size_in
+from station.curves.figure import DPI, draw_png, page_files, pages, size_in
+from station.curves.layout import layout_for
 from station.registry.subjects import import_subjects
 from station.store.schema import open_for_reading
 from station.store.store import Store

@@ -76,13 +76,25 @@ def wanted(store: Store) -> tuple[RangeSet, RangeSet]:
 
 
 def content(data: Path) -> list[list[tuple[Any, ...]]]:
-    tables = ("records", "readings", "animals", "events", "clock_corrections", "losses", "thumbnails", "accounts")
+    tables = (
+        "records",
+        "readings",
+        "animals",
+        "events",
+        "clock_corrections",
+        "losses",
+        "thumbnails",
+        "accounts",
+        "totals",
+    )
     with closing(open_for_reading(data)) as connection:
-        return [[tuple(row)[1 if of == "records" else 0 :] for row in rows(connection, of)] for of in tables]
+        return [
+            [tuple(row)[1 if of == "records" else 0 :] for row in rows(connection, of)] for of in (*tables, "totals")
+        ]
 
 
 def rows(connection: sqlite3.Connection, table: str) -> list[Any]:
-    return connection.execute(f"SELECT * FROM {table} ORDER BY device, epoch").fetchall()
+    return connection.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
 
 
 def test_a_sound_database_passes_and_status_says_when(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

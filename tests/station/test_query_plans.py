@@ -1,0 +1,80 @@
+"""No command reads every record, and `status` reads no table whole that grows with the readings."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from station.curves.read import load_curves
+from station.export.write import export
+from station.status import load_status
+from station.store.readable_rows import count_hidden
+from station.store.schema import open_for_reading
+from station.store.store import Store
+from tests.station import samples
+from tests.station.samples import arrival, picture_arrival
+
+GROWING = {"records", "readings", "animals", "thumbnails", "r", "a", "t"}
+"""Tables with a row for each reading, and what the queries call them."""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    jpeg = samples.picture(1)
+    with closing(Store.open(tmp_path)) as store:
+        store.take([arrival(samples.reading(seq, thumbnail=jpeg if seq == 1 else None), seq) for seq in range(1, 200)])
+        store.take([picture_arrival(jpeg), arrival(samples.reading(200, synced=False, boot="boot-2"), 200)])
+        store.take([arrival(samples.event(201), 201), arrival(samples.lost(300, 310), 202)])
+    return tmp_path
+
+
+def scans(connection: sqlite3.Connection, statements: list[str]) -> list[str]:
+    """Return the steps of the plans that read a table from its beginning to its end."""
+    found = []
+    for statement in statements:
+        if statement.startswith(("SELECT", "WITH")):
+            rows = connection.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall()
+            found += [f"{row[3]}: {statement[:200]}" for row in rows if row[3].startswith("SCAN")]
+    return found
+
+
+def statements_of(connection: sqlite3.Connection, work: object) -> list[str]:
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    work()  # type: ignore[operator]
+    connection.set_trace_callback(None)
+    return statements
+
+
+def test_status_reads_none_of_the_large_tables_whole(data: Path) -> None:
+    with closing(open_for_reading(data)) as connection:
+        statements = statements_of(connection, lambda: (load_status(connection), count_hidden(connection)))
+        assert len(statements) > 15
+        for step in scans(connection, statements):
+            words = step.partition(":")[0].removeprefix("SCAN ").removeprefix("main.").split()
+            small = any(name in step for name in ("readings_not_synchronised", "readings_unsound", "animals_unsound"))
+            assert words[0] not in GROWING or small, step
+
+
+def test_no_command_reads_every_record(data: Path, tmp_path: Path) -> None:
+    with closing(open_for_reading(data)) as connection:
+        statements = statements_of(connection, lambda: load_status(connection))
+        statements += statements_of(connection, lambda: load_curves(connection, "day"))
+        statements += statements_of(connection, lambda: export(connection, tmp_path / "out"))
+        for step in scans(connection, statements):
+            assert not step.startswith(("SCAN records", "SCAN main.records")), step
+
+
+def test_the_totals_are_the_counts(data: Path) -> None:
+    with closing(Store.open(data)) as store:
+        jpeg = samples.picture(1)
+        for file in (data / "thumbnails").rglob("*.jpg"):
+            file.unlink()
+        store.take([picture_arrival(jpeg), arrival(samples.event(201), 201), arrival(samples.event(203), 203)])
+    with closing(sqlite3.connect(data / "station.db")) as connection:
+        totals = connection.execute("SELECT device, records, thumbnails FROM totals").fetchall()
+        counts = [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("records", "thumbnails")
+        ]
+    assert totals == [("cage-1", *counts)] == [("cage-1", 203, 1)]
