@@ -1,6 +1,7 @@
 """`cageclock-station provision` writes a whole card, mounted or as an image, and refuses what it does not know."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -403,3 +404,17 @@ def test_the_script_of_the_first_run_is_sound_shell(lab: Path, tmp_path: Path) -
     done = subprocess.run(["bash", "-n", str(card / "firstrun.sh")], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "@{" not in (card / "firstrun.sh").read_text()
+
+
+def test_the_example_of_a_lab_is_right_with_and_without_its_optional_keys(tmp_path: Path) -> None:
+    from station.provision.lab import load_lab
+
+    text = (cards.ROOT / "firmware_config/lab.yaml").read_text()
+    path = tmp_path / "lab.yaml"
+    path.write_text(text)
+    assert load_lab(path).camera == "imx708_noir"
+    path.write_text(re.sub(r"^# (\w+: )", r"\1", text, flags=re.MULTILINE))
+    whole = load_lab(path)
+    assert whole.wifi is not None
+    assert (whole.wifi.country, whole.infrared_gpio, whole.leds) == ("CH", 17, "off")
+    assert whole.trusted_keys == ("lab.pub",)
