@@ -183,28 +183,39 @@ def keep_older_state(work: FirstBoot) -> str:
 
 def install_packages(work: FirstBoot) -> str:
     """Install what is Debian's: from the card, else from the archive."""
-    debs = work.files("debs")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "-qy", "-o", "Dpkg::Use-Pty=0", "--no-install-recommends", "install"]
-    if debs and missing(work):
-        # No list of an archive is asked for: the packages bring their own dependencies, or it is said here.
-        done = subprocess.run(
-            [*install, "--no-download", *map(str, debs)], capture_output=True, text=True, env=environment
-        )
-        if done.returncode != 0 or missing(work):
+    debs = newer(work.files("debs"))
+    if debs:
+        done = subprocess.run([*install, *map(str, debs)], capture_output=True, text=True, env=environment)
+        if done.returncode != 0:
             said = last_line(done.stderr + done.stdout)
             advice = "collect the packages on a Pi of the same release (docs/provision.md) and provision the card again"
             raise Failed(f"the card's packages do not install: {said}", advice)
-        return f"{len(debs)} from the card"
-    if not missing(work):
-        return "all there"
+    came = f"{len(debs)} from the card" if debs else "none from the card"
     names = missing(work)
+    if not names:
+        return f"{came}, all that are needed are there"
     for command in (["apt-get", "-q", "update"], [*install, *names]):
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         if done.returncode != 0:
             said = last_line(done.stderr + done.stdout)
             raise NotYet(f"{', '.join(names)} come from the archive, which this device must reach once ({said})")
-    return f"{', '.join(names)} from the archive"
+    return f"{came}, {', '.join(names)} from the archive"
+
+
+def newer(debs: list[Path]) -> list[Path]:
+    """Return those packages of the card that are not installed, or in an older version: apt refuses to go back."""
+    found = []
+    for path in debs:
+        name, version = call(["dpkg-deb", "-W", "--showformat=${Package} ${Version}", str(path)]).split()
+        there = call(["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}", name], tolerant=True).split()
+        if there[:1] == ["installed"]:
+            compared = subprocess.run(["dpkg", "--compare-versions", version, "gt", there[1]])
+            if compared.returncode != 0:
+                continue
+        found.append(path)
+    return found
 
 
 def missing(work: FirstBoot) -> list[str]:
