@@ -11,9 +11,8 @@ from station.provision.debs import read_debs
 from tests.station.provision import cards
 from tests.station.provision.archive import digest, make_key, write_lists
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("gpg") is None or shutil.which("gpgv") is None, reason="gpg signs the archive of the test"
-)
+no_gpg = shutil.which("gpg") is None or shutil.which("gpgv") is None
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(no_gpg, reason="gpg signs the archive of the test")]
 
 
 @pytest.fixture(scope="module")

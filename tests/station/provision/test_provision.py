@@ -137,11 +137,15 @@ def test_a_card_that_has_booted_keeps_its_report_and_gets_no_key_again(lab: Path
 def test_a_card_with_other_content_starts_its_report_anew(lab: Path, tmp_path: Path) -> None:
     card = cards.mounted(tmp_path / "boot", cards.trixie())
     provision(lab, card)
-    (card / "first-boot.txt").write_text("result: OK\r\ncard: another\r\n")
+    first = json.loads((card / "cageclock/card.json").read_text())["instance"]
+    (card / "first-boot.txt").write_text(f"result: OK\r\ncard: {first}\r\n")
     (lab.parent / "cage.yaml").write_text("schedule: {interval_light_s: 1200}\n")
     (card / "cageclock/wheels/old-1.0-py3-none-any.whl").write_text("stale")
     provision(lab, card)
     assert "NOT STARTED" in (card / "first-boot.txt").read_text()
+    second = json.loads((card / "cageclock/card.json").read_text())["instance"]
+    assert second != first, "cloud-init works once for each instance"
+    assert second in (card / "cmdline.txt").read_text()
     assert not (card / "cageclock/wheels/old-1.0-py3-none-any.whl").exists()
 
 
