@@ -3,7 +3,8 @@
 
 Run by the system's own Python (3.11 or later) with its standard library alone: nothing else is installed yet.
 
-    first_boot.py begin    once, from cloud-init or firstrun.sh: puts the unit in place that does the rest
+    first_boot.py begin    once, from cloud-init: puts the unit in place that does the rest, and starts it
+    first_boot.py prepare  the same from firstrun.sh, which restarts the machine at its end: nothing is started
     first_boot.py run      by that unit, at every boot until it is done; each step may be done again
 
 Ends with 0 when the device measures, 75 when something has to be waited for (the unit tries again), 2 when a person
@@ -78,20 +79,20 @@ class FirstBoot:
 
 def main(arguments: list[str]) -> int:
     """Run one of the two commands and return the exit code."""
-    if arguments == ["begin"]:
+    if arguments in (["begin"], ["prepare"]):
         try:
-            return begin()
+            return begin(start_now=arguments == ["begin"])
         except Failed as error:
             work = FirstBoot({}, [f"  begin: FAILED: {error}"])
             report(work, "FAILED", error.advice)
             return 2
     if arguments == ["run"]:
         return run()
-    print(f"usage: {sys.argv[0]} begin | run", file=sys.stderr)
+    print(f"usage: {sys.argv[0]} begin | prepare | run", file=sys.stderr)
     return 2
 
 
-def begin() -> int:
+def begin(*, start_now: bool) -> int:
     """Put this program and its unit in place: a power cut in the middle is made good at the next boot."""
     HOME.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(BOOT / "cageclock/first_boot.py", HOME / "first_boot.py")
@@ -102,7 +103,7 @@ def begin() -> int:
     work.lines.append(f"  card: {check_card(work)}")
     report(work, "BEGUN", "wait some minutes; if it stays like this, restart the device")
     call(["systemctl", "enable", UNIT])
-    if running():
+    if start_now and running():
         call(["systemctl", "daemon-reload"])
         call(["systemctl", "start", "--no-block", UNIT])
     return 0
@@ -249,13 +250,16 @@ def write_system_files(work: FirstBoot) -> str:
 def install_program(work: FirstBoot) -> str:
     """Make the environment and install the program from the card's wheels, without a network."""
     wheels = work.folder / "wheels"
-    if not (PREFIX / "bin/pip").exists():
-        call(["/usr/bin/python3", "-m", "venv", "--system-site-packages", str(PREFIX)])
+    whole = PREFIX / ".whole"
+    if not whole.exists():
+        # A power cut in the middle leaves an environment that looks whole.
+        call(["/usr/bin/python3", "-m", "venv", "--clear", "--system-site-packages", str(PREFIX)])
     pip = [str(PREFIX / "bin/pip"), "--disable-pip-version-check", "-q", "install", "--no-index", "--no-cache-dir"]
     own = next(path for path in work.files("wheels") if path.name.startswith("cageclock-"))
     call([*pip, "--find-links", str(wheels), f"{own}[edge]"])
     # The same version may have other content.
     call([*pip, "--no-deps", "--force-reinstall", str(own)])
+    whole.touch()
     where = call([str(PREFIX / "bin/python"), "-c", "import numpy; print(numpy.__file__)"]).strip()
     if work.card["picamera"] and where.startswith(str(PREFIX)):
         raise Failed(f"numpy comes from {where} and hides the system's, which picamera2 was built with",
