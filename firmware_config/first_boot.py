@@ -3,7 +3,8 @@
 
 Run by the system's own Python (3.11 or later) with its standard library alone: nothing else is installed yet.
 
-    first_boot.py begin    once, from cloud-init or firstrun.sh: puts the unit in place that does the rest
+    first_boot.py begin    once, from cloud-init: puts the unit in place that does the rest, and starts it
+    first_boot.py prepare  the same from firstrun.sh, which restarts the machine at its end: nothing is started
     first_boot.py run      by that unit, at every boot until it is done; each step may be done again
 
 Ends with 0 when the device measures, 75 when something has to be waited for (the unit tries again), 2 when a person
@@ -78,20 +79,20 @@ class FirstBoot:
 
 def main(arguments: list[str]) -> int:
     """Run one of the two commands and return the exit code."""
-    if arguments == ["begin"]:
+    if arguments in (["begin"], ["prepare"]):
         try:
-            return begin()
+            return begin(start_now=arguments == ["begin"])
         except Failed as error:
             work = FirstBoot({}, [f"  begin: FAILED: {error}"])
             report(work, "FAILED", error.advice)
             return 2
     if arguments == ["run"]:
         return run()
-    print(f"usage: {sys.argv[0]} begin | run", file=sys.stderr)
+    print(f"usage: {sys.argv[0]} begin | prepare | run", file=sys.stderr)
     return 2
 
 
-def begin() -> int:
+def begin(*, start_now: bool) -> int:
     """Put this program and its unit in place: a power cut in the middle is made good at the next boot."""
     HOME.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(BOOT / "cageclock/first_boot.py", HOME / "first_boot.py")
@@ -102,7 +103,7 @@ def begin() -> int:
     work.lines.append(f"  card: {check_card(work)}")
     report(work, "BEGUN", "wait some minutes; if it stays like this, restart the device")
     call(["systemctl", "enable", UNIT])
-    if running():
+    if start_now and running():
         call(["systemctl", "daemon-reload"])
         call(["systemctl", "start", "--no-block", UNIT])
     return 0
@@ -183,28 +184,39 @@ def keep_older_state(work: FirstBoot) -> str:
 
 def install_packages(work: FirstBoot) -> str:
     """Install what is Debian's: from the card, else from the archive."""
-    debs = work.files("debs")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "-qy", "-o", "Dpkg::Use-Pty=0", "--no-install-recommends", "install"]
-    if debs and missing(work):
-        # No list of an archive is asked for: the packages bring their own dependencies, or it is said here.
-        done = subprocess.run(
-            [*install, "--no-download", *map(str, debs)], capture_output=True, text=True, env=environment
-        )
-        if done.returncode != 0 or missing(work):
+    debs = newer(work.files("debs"))
+    if debs:
+        done = subprocess.run([*install, *map(str, debs)], capture_output=True, text=True, env=environment)
+        if done.returncode != 0:
             said = last_line(done.stderr + done.stdout)
             advice = "collect the packages on a Pi of the same release (docs/provision.md) and provision the card again"
             raise Failed(f"the card's packages do not install: {said}", advice)
-        return f"{len(debs)} from the card"
-    if not missing(work):
-        return "all there"
+    came = f"{len(debs)} from the card" if debs else "none from the card"
     names = missing(work)
+    if not names:
+        return f"{came}, all that are needed are there"
     for command in (["apt-get", "-q", "update"], [*install, *names]):
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
         if done.returncode != 0:
             said = last_line(done.stderr + done.stdout)
             raise NotYet(f"{', '.join(names)} come from the archive, which this device must reach once ({said})")
-    return f"{', '.join(names)} from the archive"
+    return f"{came}, {', '.join(names)} from the archive"
+
+
+def newer(debs: list[Path]) -> list[Path]:
+    """Return those packages of the card that are not installed, or in an older version: apt refuses to go back."""
+    found = []
+    for path in debs:
+        name, version = call(["dpkg-deb", "-W", "--showformat=${Package} ${Version}", str(path)]).split()
+        there = call(["dpkg-query", "-W", "-f=${db:Status-Status} ${Version}", name], tolerant=True).split()
+        if there[:1] == ["installed"]:
+            compared = subprocess.run(["dpkg", "--compare-versions", version, "gt", there[1]])
+            if compared.returncode != 0:
+                continue
+        found.append(path)
+    return found
 
 
 def missing(work: FirstBoot) -> list[str]:
@@ -238,13 +250,16 @@ def write_system_files(work: FirstBoot) -> str:
 def install_program(work: FirstBoot) -> str:
     """Make the environment and install the program from the card's wheels, without a network."""
     wheels = work.folder / "wheels"
-    if not (PREFIX / "bin/pip").exists():
-        call(["/usr/bin/python3", "-m", "venv", "--system-site-packages", str(PREFIX)])
+    whole = PREFIX / ".whole"
+    if not whole.exists():
+        # A power cut in the middle leaves an environment that looks whole.
+        call(["/usr/bin/python3", "-m", "venv", "--clear", "--system-site-packages", str(PREFIX)])
     pip = [str(PREFIX / "bin/pip"), "--disable-pip-version-check", "-q", "install", "--no-index", "--no-cache-dir"]
     own = next(path for path in work.files("wheels") if path.name.startswith("cageclock-"))
     call([*pip, "--find-links", str(wheels), f"{own}[edge]"])
     # The same version may have other content.
     call([*pip, "--no-deps", "--force-reinstall", str(own)])
+    whole.touch()
     where = call([str(PREFIX / "bin/python"), "-c", "import numpy; print(numpy.__file__)"]).strip()
     if work.card["picamera"] and where.startswith(str(PREFIX)):
         raise Failed(f"numpy comes from {where} and hides the system's, which picamera2 was built with",

@@ -45,7 +45,7 @@ systemctl enable ssh
 # Times on the device are UTC; the room's time is a setting (light_cycle.zone).
 ln -sf /usr/share/zoneinfo/Etc/UTC /etc/localtime
 @{wifi}
-/usr/bin/python3 "${boot}/cageclock/first_boot.py" begin
+/usr/bin/python3 "${boot}/cageclock/first_boot.py" prepare
 
 # It holds the Wi-Fi's key, and has done its work.
 rm -f "${boot}/firstrun.sh"

@@ -14,9 +14,13 @@ from edge.version import VERSION
 from station.cli import main
 from station.provision.command import open_card
 from tests.station.provision import cards
+from tests.station.provision.archive import make_deb, make_key, write_lists
 
 HERE = Path(__file__).parent
-NEEDED = ("unshare", "chroot", "dpkg", "apt-mark", "systemctl", "systemd-sysusers", "useradd", "ip")
+NEEDED = (
+    *("gpg", "gpgv", "gpgconf", "dpkg-deb", "dpkg", "apt-mark", "systemctl", "systemd-sysusers", "useradd"),
+    *("unshare", "chroot", "ip"),
+)
 
 
 def missing() -> str:
@@ -70,7 +74,14 @@ def steps(card: Path) -> dict[str, str]:
 
 def test_a_card_without_cloud_init_becomes_a_device_without_any_network(tmp_path: Path, wheels: Path) -> None:
     """The script of the first run, then the unit: program from the card's wheels, units, settings, keys, check."""
-    lab = cards.lab(tmp_path / "lab", extra=cards.WIFI + "time_server: ntp.lab\n", camera="none")
+    debs = tmp_path / "debs"
+    debs.mkdir()
+    for name, needs in (("cageclock-one", ()), ("cageclock-two", ("cageclock-one",))):
+        make_deb(debs, name, *needs)
+    keyring = make_key(tmp_path / "gpg", "archive")
+    write_lists(debs, tmp_path / "gpg", "archive")
+    extra = f"time_server: ntp.lab\ndebs: {debs}\ndebs_keyring: {keyring}\n"
+    lab = cards.lab(tmp_path / "lab", extra=cards.WIFI + extra, camera="none")
     (lab.parent / "cage.yaml").write_text("camera: {backend: simulated, width: 640, height: 480, px_per_mm: 2.667}\n")
     shutil.rmtree(lab.parent / "wheels")
     (lab.parent / "wheels").symlink_to(wheels)
@@ -80,10 +91,12 @@ def test_a_card_without_cloud_init_becomes_a_device_without_any_network(tmp_path
     assert main(["provision", "--lab", str(lab), *options]) == 0
     script = tmp_path / "boot/test.sh"
     script.write_text(
-        "set -e\nsh -c 'bash /boot/firmware/firstrun.sh'\ntest ! -e /boot/firmware/firstrun.sh\n"
+        "set -e\nrm -rf /var/lib/apt/lists/*\n"
+        "sh -c 'bash /boot/firmware/firstrun.sh'\ntest ! -e /boot/firmware/firstrun.sh\n"
         "systemctl is-enabled cageclock-first-boot.service\n"
         "$(sed -n 's/^ExecStart=//p' /etc/systemd/system/cageclock-first-boot.service)\n"
         "systemctl is-enabled cageclock-capture cageclock-publish cageclock-bundle.path\n"
+        "dpkg-query -W cageclock-one cageclock-two\n"
         "echo name $(cat /etc/hostname)\nstat -c '%n %a %U' /etc/cageclock/*\n"
         "echo ssh $(cat /home/anna/.ssh/authorized_keys)\n"
         "echo wifi $(stat -c %a /etc/NetworkManager/system-connections/cageclock.nmconnection)\n"
@@ -94,6 +107,7 @@ def test_a_card_without_cloud_init_becomes_a_device_without_any_network(tmp_path
     said = boot(card, tmp_path / "work", "bash", "/boot/firmware/test.sh")
     done = steps(card)
     assert "result: OK" in (card / "first-boot.txt").read_text(), (card / "first-boot.txt").read_text()
+    assert done["packages"] == "2 from the card, all that are needed are there"
     assert done["program"] == f"cageclock {VERSION}"
     assert "ok (device cage-07" in done["check"]
     assert said.count("enabled\n") == 4

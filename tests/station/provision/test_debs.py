@@ -1,8 +1,6 @@
 """Debian packages are believed as far as the archive's signature reaches: InRelease, Packages, package."""
 
-import hashlib
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,66 +9,18 @@ from edge.errors import OperatorError
 from station.cli import main
 from station.provision.debs import read_debs
 from tests.station.provision import cards
+from tests.station.provision.archive import digest, make_key, write_lists
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("gpg") is None or shutil.which("gpgv") is None, reason="gpg signs the archive of the test"
-)
-
-
-def digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def sign(home: Path, name: str, release: Path, out: Path) -> None:
-    """Sign a Release as an archive does: inline."""
-    command = [
-        "gpg",
-        "--homedir",
-        str(home),
-        "--batch",
-        "--yes",
-        "-u",
-        name,
-        "--clearsign",
-        "-o",
-        str(out),
-        str(release),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-
-
-def write_lists(folder: Path, home: Path, name: str) -> None:
-    """Packages and InRelease of an archive that holds the folder's packages."""
-    text = "".join(f"Package: {path.stem}\nSHA256: {digest(path)}\n\n" for path in sorted(folder.glob("*.deb")))
-    packages = folder / "lab_main_binary-arm64_Packages"
-    packages.write_text(text)
-    release = home / "Release"
-    release.write_text(f"Origin: lab\nSHA256:\n {digest(packages)} {len(text)} main/binary-arm64/Packages\n")
-    sign(home, name, release, folder / "lab_InRelease")
+no_gpg = shutil.which("gpg") is None or shutil.which("gpgv") is None
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(no_gpg, reason="gpg signs the archive of the test")]
 
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A keyring home with two archives' keys: `archive`, which is trusted, and `stranger`."""
     home = tmp_path_factory.mktemp("gpg")
-    home.chmod(0o700)
     for name in ("archive", "stranger"):
-        command = [
-            "gpg",
-            "--homedir",
-            str(home),
-            "--batch",
-            "--passphrase",
-            "",
-            "--quick-gen-key",
-            name,
-            "ed25519",
-            "sign",
-        ]
-        subprocess.run(command, check=True, capture_output=True)
-    for name in ("archive", "stranger"):
-        done = subprocess.run(["gpg", "--homedir", str(home), "--export", name], check=True, capture_output=True)
-        (home / f"{name}.gpg").write_bytes(done.stdout)
+        make_key(home, name)
     return home
 
 

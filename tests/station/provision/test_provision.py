@@ -1,6 +1,7 @@
 """`cageclock-station provision` writes a whole card, mounted or as an image, and refuses what it does not know."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -136,11 +137,15 @@ def test_a_card_that_has_booted_keeps_its_report_and_gets_no_key_again(lab: Path
 def test_a_card_with_other_content_starts_its_report_anew(lab: Path, tmp_path: Path) -> None:
     card = cards.mounted(tmp_path / "boot", cards.trixie())
     provision(lab, card)
-    (card / "first-boot.txt").write_text("result: OK\r\ncard: another\r\n")
+    first = json.loads((card / "cageclock/card.json").read_text())["instance"]
+    (card / "first-boot.txt").write_text(f"result: OK\r\ncard: {first}\r\n")
     (lab.parent / "cage.yaml").write_text("schedule: {interval_light_s: 1200}\n")
     (card / "cageclock/wheels/old-1.0-py3-none-any.whl").write_text("stale")
     provision(lab, card)
     assert "NOT STARTED" in (card / "first-boot.txt").read_text()
+    second = json.loads((card / "cageclock/card.json").read_text())["instance"]
+    assert second != first, "cloud-init works once for each instance"
+    assert second in (card / "cmdline.txt").read_text()
     assert not (card / "cageclock/wheels/old-1.0-py3-none-any.whl").exists()
 
 
@@ -403,3 +408,17 @@ def test_the_script_of_the_first_run_is_sound_shell(lab: Path, tmp_path: Path) -
     done = subprocess.run(["bash", "-n", str(card / "firstrun.sh")], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "@{" not in (card / "firstrun.sh").read_text()
+
+
+def test_the_example_of_a_lab_is_right_with_and_without_its_optional_keys(tmp_path: Path) -> None:
+    from station.provision.lab import load_lab
+
+    text = (cards.ROOT / "firmware_config/lab.yaml").read_text()
+    path = tmp_path / "lab.yaml"
+    path.write_text(text)
+    assert load_lab(path).camera == "imx708_noir"
+    path.write_text(re.sub(r"^# (\w+: )", r"\1", text, flags=re.MULTILINE))
+    whole = load_lab(path)
+    assert whole.wifi is not None
+    assert (whole.wifi.country, whole.infrared_gpio, whole.leds) == ("CH", 17, "off")
+    assert whole.trusted_keys == ("lab.pub",)
