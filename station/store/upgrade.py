@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -15,14 +16,31 @@ from station.store.tables import DATED_AHEAD, EPOCHS, RECORDS, SUMS
 Step = Callable[[sqlite3.Connection], None]
 Progress = Callable[[str], None]
 """Takes a sentence on how far it is, after each part."""
+SAY_EVERY_S = 5.0
 OLD_RECORDS = "records_of_version_4"
 _NEXT = f"SELECT * FROM {OLD_RECORDS} ORDER BY device, epoch, seq LIMIT 2000"
 
 
-def bring_up_to_date(connection: sqlite3.Connection, progress: Progress) -> None:
-    """Take each step in a transaction of its own: what is killed in the middle goes on next time."""
-    _take_steps(connection)
-    _move_records(connection, progress)
+def bring_up_to_date(connection: sqlite3.Connection, progress: Progress, say_every_s: float = SAY_EVERY_S) -> None:
+    """Take each step in a transaction of its own: what is killed in the middle goes on next time.
+
+    A step over millions of rows takes minutes, in which whoever waits must hear that it goes on.
+    """
+    said_s = time.monotonic()
+
+    def go_on() -> int:
+        nonlocal said_s
+        if time.monotonic() - said_s >= say_every_s:
+            said_s = time.monotonic()
+            progress("bringing the database up to date")
+        return 0
+
+    connection.set_progress_handler(go_on, 100_000)
+    try:
+        _take_steps(connection)
+        _move_records(connection, progress)
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def _take_steps(connection: sqlite3.Connection) -> None:

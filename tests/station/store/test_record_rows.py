@@ -19,7 +19,7 @@ from station.store.body import pack_body, unpack_body
 from station.store.record_rows import COLUMNS, RecordRow, read_body
 from station.store.schema import open_for_reading
 from station.store.store import Store
-from station.store.upgrade import OLD_RECORDS
+from station.store.upgrade import OLD_RECORDS, bring_up_to_date
 from tests.harness.child import REPOSITORY
 from tests.station import samples
 from tests.station.samples import arrival
@@ -105,7 +105,7 @@ def test_an_upgrade_that_is_killed_again_and_again_loses_and_doubles_nothing(old
     ):
         kills += 1
         assert rows(older) == before, "a reader sees what is moved and what is not"
-    assert kills == 4
+    assert kills >= 4  # on a busy machine also in the middle of a part
     with closing(Store.open(older)) as store:
         assert store.take([arrival(samples.reading(1), 1)]).known == 1
     assert rows(older) == before
@@ -113,6 +113,16 @@ def test_an_upgrade_that_is_killed_again_and_again_loses_and_doubles_nothing(old
         assert not connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (OLD_RECORDS,)).fetchone()
         found = connection.execute(f"SELECT {COLUMNS} FROM records").fetchall()
     assert all(read_body(RecordRow(*row)) for row in found)
+
+
+def test_a_step_that_takes_long_says_that_it_goes_on(older: Path) -> None:
+    """Without a word systemd would end it, at each start anew."""
+    said: list[str] = []
+    with closing(sqlite3.connect(older / "station.db", isolation_level=None)) as connection:
+        bring_up_to_date(connection, said.append, 0.0)
+    parts = [text for text in said if "records moved" in text]
+    assert len(parts) == 4
+    assert len(said) > len(parts)
 
 
 def test_a_database_of_version_4_can_be_read_before_anything_has_written_to_it(older: Path) -> None:
