@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
+from edge.contract.service.credential import secret_path
 from edge.contract.service.systemd_notify import notify
 from edge.errors import NetworkError, OperatorError
 from station.page.accounts import count_users
 from station.page.app import STATIC, make_app, make_page
 from station.page.database import page_database
 from station.page.settings import LOOPBACK, PageSettings
+from station.page.watch import Watch
 
 LOG = logging.getLogger("station.page")
 STOP_S = 5
@@ -35,7 +41,8 @@ def serve(settings: PageSettings) -> int:
     with page_database(data) as connection:
         first = count_users(connection) == 0
     listening = _listen(settings)
-    server = uvicorn.Server(
+    server = _Server(
+        page.watch,
         uvicorn.Config(
             make_app(page),
             log_level="warning",
@@ -45,10 +52,10 @@ def serve(settings: PageSettings) -> int:
             timeout_keep_alive=30,
             proxy_headers=settings.public_url is not None and settings.tls is None,
             forwarded_allow_ips="127.0.0.1",
-            ssl_certfile=settings.tls.cert_file if settings.tls else None,
-            ssl_keyfile=settings.tls.key_file if settings.tls else None,
+            ssl_certfile=secret_path(settings.tls.cert_file, "tls.cert_file") if settings.tls else None,
+            ssl_keyfile=secret_path(settings.tls.key_file, "tls.key_file") if settings.tls else None,
             h11_max_incomplete_event_size=64 * 1024,
-        )
+        ),
     )
     LOG.info("the page is at %s", settings.url)
     if settings.token:
@@ -63,6 +70,29 @@ def serve(settings: PageSettings) -> int:
         notify("STOPPING=1")
         listening.close()
     return 0
+
+
+class _Server(uvicorn.Server):
+    """A server that ends well when it is asked to, and does not wait for browsers that listen to the live updates."""
+
+    def __init__(self, watch: Watch, config: uvicorn.Config) -> None:
+        """Keep whose listeners are to be let go."""
+        super().__init__(config)
+        self._watch = watch
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Hear the signals while it serves; uvicorn's own way would end the process by the signal once more."""
+        before = {number: signal.signal(number, self._asked) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _asked(self, number: int, frame: FrameType | None) -> None:
+        self._watch.let_go()
+        self.handle_exit(number, frame)
 
 
 def check_files() -> None:

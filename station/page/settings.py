@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from edge.contract.base import Struct
+from edge.contract.service.credential import secret_path
 from edge.errors import OperatorError
 from station.ingest.settings import Port, read_file
 
@@ -16,7 +17,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class PageTls(Struct, frozen=True, kw_only=True):
-    """The page's own certificate and key, PEM."""
+    """The page's own certificate and key, PEM; `credential:NAME` means one that systemd hands to the unit."""
 
     cert_file: str
     key_file: str
@@ -87,6 +88,9 @@ def _check(settings: PageSettings, where: str) -> None:
         )
     if settings.token and (settings.host not in LOOPBACK or settings.public_url is not None):
         raise OperatorError(f"{where}: token: only for a page that this machine alone reaches, without public_url")
-    for file in (settings.tls.cert_file, settings.tls.key_file) if settings.tls else ():
-        if not Path(file).is_file():
-            raise OperatorError(f"{where}: tls: {file}: expected a PEM file, found none")
+    for key, place in (
+        (("cert_file", settings.tls.cert_file), ("key_file", settings.tls.key_file)) if settings.tls else ()
+    ):
+        file = secret_path(place, f"tls.{key}")
+        if not file.is_file():
+            raise OperatorError(f"{where}: tls.{key}: {file}: expected a PEM file, found none")

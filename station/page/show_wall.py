@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
@@ -18,6 +19,7 @@ from station.page.pictures import read_picture
 from station.page.read import find_picture, load_table, log
 from station.page.roles import Role
 from station.page.wall import Card, count_needs, sort_by_need
+from station.page.watch import GONE
 from station.page.web import Page, Visit
 
 BEAT_S = 20.0
@@ -108,6 +110,8 @@ async def _events(visit: Visit, queue: asyncio.Queue[int], since: int) -> AsyncI
                         return
                 yield ": still here\n\n"
                 continue
+            if version == GONE:
+                return
             if version > since:
                 text = await run_in_threadpool(_news, visit, since)
                 yield f"id: {version}\nevent: wall\ndata: {text}\n\n"
@@ -130,8 +134,6 @@ def _news(visit: Visit, since: int) -> str:
 
 
 def _signed_in(page: Page, request: Request) -> Visit | None:
-    from starlette.datastructures import FormData
-
     visit = Visit(page, request, None, FormData())
     token = request.cookies.get(page.cookie)
     if token:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,8 @@ AGE_DAYS = 10.0
 AGES_A_LOOK = 20
 """Ages worked out between two looks, so that a first look at many cages is not kept waiting for them."""
 MOST_LISTENERS = 500
+GONE = -1
+"""In place of a version: the page stops."""
 
 
 class Watch:
@@ -91,6 +94,12 @@ class Watch:
         """Tell a queue nothing any more."""
         with self._lock:
             self._listeners.pop(queue, None)
+
+    def let_go(self) -> None:
+        """End all streams: the page stops. Called by a signal, so without the lock that its own thread may hold."""
+        for queue, loop in list(self._listeners.items()):
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(queue.put_nowait, GONE)
 
     def _run(self) -> None:
         while not self._stop.is_set():

@@ -47,15 +47,23 @@ def jpeg(cage: int, seq: int, epoch: str, device: str) -> bytes:
 
 
 def fill(
-    data: Path, cages: int, *, days: int = 3, a_day: int = 2, names: Sequence[tuple[str, str]] = (), silent: int = 0
+    data: Path,
+    cages: int,
+    *,
+    days: int = 3,
+    a_day: int = 2,
+    names: Sequence[tuple[str, str]] = (),
+    silent: int = 0,
+    first: int = 1,
 ) -> None:
     """Make a lab of so many cages, each with its animal in the table, `days` long up to now.
 
     names: (animal, cage) of the first ones in place of M1 in cage-1 and so on. silent: so many sent nothing for days.
+    first: the number of the first cage that is new.
     """
     store = Store.open(data)
     rows = ["subject\tstrain\tsex\tdate_of_birth\tcage"]
-    for number in range(1, cages + 1):
+    for number in range(first, cages + 1):
         name, cage = names[number - 1] if number <= len(names) else (f"M{number}", f"cage-{number}")
         device = f"cage-{number}"
         _fill_cage(store, device, cage, number, days, a_day, behind_days=4 if number <= silent else 0)
