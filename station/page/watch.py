@@ -46,7 +46,7 @@ class Watch:
         self.trouble = ""
         self.version = 0
         self._status: dict[str, DeviceStatus] | None = None
-        self._status_due_s = 0.0
+        self._status_due_s = self._soon_s = 0.0
         self._ages: dict[str, tuple[object, tuple[Age, ...]]] = {}
         self._listeners: dict[asyncio.Queue[int], asyncio.AbstractEventLoop] = {}
         self._changed: dict[str, int] = {}
@@ -144,14 +144,16 @@ class Watch:
         self._bring_status()
 
     def _bring_status(self) -> None:
-        if time.monotonic() < self._status_due_s:
-            return
         began_s = time.monotonic()
+        new = self._status is not None and any(name not in self._status for name in self.cards)
+        if began_s < (self._soon_s if new else self._status_due_s):
+            return
         self._status_due_s = began_s + STATUS_EVERY_S
         with log(self._data) as connection:
             found = load_status(connection, datetime.now(UTC))
         took_s = time.monotonic() - began_s
         self._status_due_s = max(self._status_due_s, time.monotonic() + STATUS_SHARE * took_s)
+        self._soon_s = time.monotonic() + took_s  # a cage that has just appeared need not wait as long
         self._status = {status.device: status for status in found}
         cards = {
             name: make_card(card.newest, self._status.get(name), card.animals, card.ages, card.zone)

@@ -73,7 +73,12 @@ class Chart {
     this.box.replaceChildren();
     const at = Array.from(columns.at);
     const band = { fill: `${colour("estimate")}22`, series: [3, 2] };
-    const line = (label, name, more) => ({ label, stroke: colour(name), width: 1.5, points: { show: at.length < 8 }, spanGaps: false, ...more });
+    // Days without an estimate are bridged unless they are many for this animal: a hole that means something stays one.
+    const seen = at.filter((_, n) => !Number.isNaN(columns.age[n]));
+    const steps = seen.slice(1).map((one, n) => one - seen[n]).sort((a, b) => a - b);
+    const longest = Math.max(14 * DAY_S, 3 * (steps[steps.length >> 1] || 0));
+    const gaps = (plot, _, __, ___, found) => found.filter(([from, to]) => plot.posToVal(to, "x", true) - plot.posToVal(from, "x", true) > longest);
+    const line = (label, name, more) => ({ label, stroke: colour(name), width: 1.5, points: { show: seen.length < 8 }, gaps, ...more });
     const t = this.texts;
     const axis = { stroke: colour("ink"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") } };
     const common = {
@@ -96,9 +101,9 @@ class Chart {
         line("", "estimate", { width: 0, points: { show: false } }),
         line(t.light, "light", { width: 1.2 }),
         line(t.dark, "dark", { width: 1.2, dash: [2, 3] }),
-        line(t.estimate, "estimate", { width: 2.5 })],
+        line(t.estimate, "estimate", { width: 2.5, points: { show: false } })],
       axes: [{ ...axis, values: dates, space: 60 }, { ...axis, label: t.weeks, labelSize: 18, size: 46 }],
-      hooks: { setSelect: [sync], draw: [(plot) => this.drawMarks(plot, head.marks), (plot) => this.drawReadings(plot)] },
+      hooks: { setSelect: [sync], draw: [(plot) => this.drawMarks(plot, head.marks), (plot) => this.drawDays(plot), (plot) => this.drawReadings(plot)] },
     }, [at, ...["true", "low", "high", "light", "dark", "age"].map((name) => inWeeks(columns[name]))], this.box);
     this.counts = new uPlot({
       ...common, height: 110, scales: fromZero,
@@ -150,6 +155,27 @@ class Chart {
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
       ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
       ctx.beginPath(); ctx.moveTo(x, bbox.top); ctx.lineTo(x, bbox.top + bbox.height); ctx.stroke();
+    }
+    ctx.restore();
+  }
+
+  // With few days each is a mark of its own: a circle for the light phase, a square for the dark one.
+  drawDays(plot) {
+    const { at, light, dark, age } = this.days.columns;
+    if (this.readings || age.filter((one) => !Number.isNaN(one)).length > 150) return;
+    const { ctx, bbox } = plot;
+    const size = 3.5 * devicePixelRatio;
+    ctx.save();
+    ctx.beginPath(); ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height); ctx.clip();
+    for (const [values, name] of [[light, "light"], [dark, "dark"]]) {
+      ctx.fillStyle = colour(name);
+      values.forEach((value, n) => {
+        if (Number.isNaN(value)) return;
+        const [x, y] = [plot.valToPos(at[n], "x", true), plot.valToPos(value / 7, "y", true)];
+        ctx.beginPath();
+        if (name === "dark") ctx.rect(x - size, y - size, 2 * size, 2 * size); else ctx.arc(x, y, size, 0, 7);
+        ctx.fill();
+      });
     }
     ctx.restore();
   }

@@ -240,8 +240,8 @@ def test_a_lab_that_grows_from_one_cage_to_five_hundred_has_its_wall(tmp_path: P
             if before:
                 fill(data, cages, days=1, a_day=1, first=before + 1)
             # The browser that is open gets them by itself.
-            wait_until(lambda number=cages: tab.locator(".card").count() == number)  # type: ignore[misc]
-            wait_until(lambda: "being checked" not in tab.locator("#summary").inner_text())
+            wait_until(lambda number=cages: tab.locator(".card").count() == number, 4 * LIMIT_S)  # type: ignore[misc]
+            wait_until(lambda: "being checked" not in tab.locator("#summary").inner_text(), 4 * LIMIT_S)
             tab.goto(f"{page.url}/")
             assert tab.locator(".card img").count() == cages
             size = tab.evaluate("performance.getEntriesByType('navigation')[0].encodedBodySize")
