@@ -36,6 +36,7 @@ test-busy: broker card-tools test-env oldest-env
 # What the tests need from the system, looked for before anything is installed.
 broker:
 	@sh tools/mosquitto.sh
+	@sh tools/chromium.sh
 
 quick: test-env check
 	@.venv/bin/python -m pytest -q -n 2 --quick $(PYTEST_ARGS)
@@ -49,7 +50,7 @@ docs: test-env
 
 dist: release-env
 	@rm -rf dist build/dist-env
-	@.venv/bin/python -m build -q --outdir dist .
+	@CAGECLOCK_PAGE_ASSETS=required .venv/bin/python -m build -q --outdir dist .
 	@sh tools/sbom.sh
 	@cd dist && sha256sum *.whl *.tar.gz sbom.cdx.json > SHA256SUMS && cat SHA256SUMS
 

@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_devices(commands)
     _add_upkeep(commands)
     _add_cards(commands)
+    _add_serve(commands)
     add_version(parser)
     return parser
 
@@ -186,6 +187,34 @@ def _add_cards(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
     provision.add_commands(commands, _EXIT_CODES)
     scale.add_commands(commands, _EXIT_CODES)
+
+
+def _add_serve(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "the lab's page: the wall of cages, curves, data entry (needs the extra `page`)"
+    parser = commands.add_parser("serve", help=text, description=text, epilog=_EXIT_CODES)
+    parser.add_argument("--config", type=Path, help="page.yaml; the flags below win over it")
+    parser.add_argument("--data", help="the station's folder")
+    parser.add_argument("--host", help="where to listen (default 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="the port (default 8642)")
+    parser.add_argument("--public-url", help="the address that people type: behind a proxy, or by a name")
+    parser.add_argument(
+        "--token",
+        action="store_true",
+        default=None,
+        help="print an address that signs whoever opens it in as admin; only on this machine",
+    )
+    parser.set_defaults(command=_serve)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from station.page.settings import load_page_settings
+
+    try:
+        from station.page.serve import serve
+    except ModuleNotFoundError as error:
+        raise OperatorError(f"serve: {error.name} is not installed: pip install 'cageclock[page]'") from error
+    flags = {key: value for key, value in vars(options).items() if key not in ("command", "config")}
+    return serve(load_page_settings(options.config, flags))
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -34,6 +34,10 @@ fi
 [ -x .venv/bin/python ] || { rm -rf .venv; "$python" -m venv .venv; }
 echo "cageclock: installing what '$extra' needs into .venv (once; a few minutes for dev, which brings TensorFlow) ..." >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools -e ".[$extra]"
+if [ "$extra" = dev ]; then
+    # What only the tests take from npm packages; a machine without a registry is told by the tests that need it.
+    .venv/bin/python tools/page_assets.py --tests || true
+fi
 touch "$stamp"
 case $extra in
 bench) touch .venv/.ready-dev .venv/.ready-quick .venv/.ready-demo ;;

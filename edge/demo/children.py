@@ -20,6 +20,7 @@ class Children:
         """Each child's output goes to `<logs>/<name>.log`."""
         self._logs = logs
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._optional: set[str] = set()
 
     def __enter__(self) -> Children:
         """Make the folder of logs."""
@@ -33,8 +34,20 @@ class Children:
         for name in reversed(tuple(self._running)):
             self.stop(name)
 
-    def start(self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        """Start one child. Ctrl-C in the terminal reaches only the demo itself, which then ends its children."""
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        optional: bool = False,
+    ) -> None:
+        """Start one child. Ctrl-C in the terminal reaches only the demo itself, which then ends its children.
+
+        optional: the demo goes on without it where it ends.
+        """
+        if optional:
+            self._optional.add(name)
         with (self._logs / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 command,
@@ -59,7 +72,16 @@ class Children:
     def check(self, *names: str) -> None:
         """Raise if one of the children (all by default) has ended badly."""
         for name in names or tuple(self._running):
-            self.finished(name)
+            if name not in self._optional:
+                self.finished(name)
+
+    def runs(self, name: str) -> bool:
+        """Return whether a child runs."""
+        return name in self._running and self._running[name].poll() is None
+
+    def log(self, name: str) -> str:
+        """Return what a child has written so far."""
+        return (self._logs / f"{name}.log").read_text(errors="replace")
 
     def stop(self, name: str, patience_s: float = 10.0) -> None:
         """End one child: SIGTERM, then SIGKILL once patience is over."""

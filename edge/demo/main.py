@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -18,6 +19,7 @@ from edge.demo import lab, verdict
 from edge.demo.broker import Broker, start_broker
 from edge.demo.children import Children
 from edge.demo.lab import DemoCage
+from edge.demo.page import start_page
 from edge.demo.subscriber import Subscriber
 from edge.demo.table import Table
 from edge.errors import OperatorError
@@ -75,6 +77,10 @@ def _live(children: Children, out: Path, cages: int, captures: int, seed: int, c
 
     station = out / "station"
     _start_station(children, broker, station)
+    page = start_page(children, station)
+    if page is not None:
+        print(f"page            {page.address} (follows by itself)\n", flush=True)
+    stays = page is not None and sys.stdin.isatty()
     subscriber = Subscriber(broker)
     try:
         for cage in built:
@@ -83,11 +89,20 @@ def _live(children: Children, out: Path, cages: int, captures: int, seed: int, c
         _watch_until_logged(children, built, subscriber, table, true_age)
     finally:
         subscriber.stop()
-    for cage in built:
-        children.stop(f"{cage.device_id}-publish")
-    children.stop("station")
     elapsed_s = time.monotonic() - started
-    return _close(out, station, built, elapsed_s, true_age)
+    if not stays:
+        for cage in built:
+            children.stop(f"{cage.device_id}-publish")
+        children.stop("station")
+    code = _close(out, station, built, elapsed_s, true_age)
+    if page is not None and stays:
+        print(f"\nCtrl-C ends the demo; until then its cages are at\n{page.address}", flush=True)
+        with suppress(KeyboardInterrupt):
+            while page.runs():
+                time.sleep(0.5)
+    elif page is not None:
+        print(f"page            cageclock-station serve --token --data {station}", flush=True)
+    return code
 
 
 def _start_station(children: Children, broker: Broker, data: Path) -> None:

@@ -65,7 +65,7 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
     Raises:
         OperatorError: the file cannot be read, or a setting is unknown, missing, of the wrong type or out of range.
     """
-    values = _read(path) if path is not None else {}
+    values = read_file(path) if path is not None else {}
     tls = {key.removeprefix("tls_"): value for key, value in flags.items() if key.startswith("tls_") and value}
     values |= {key: value for key, value in flags.items() if value is not None and not key.startswith("tls_")}
     if tls:
@@ -86,7 +86,12 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
     return settings
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Any]:
+    """Return the settings of a YAML file as they stand there.
+
+    Raises:
+        OperatorError: the file cannot be read, or is no list of settings.
+    """
     try:
         found = yaml.load(path.read_text(), Loader=_Once)
     except (OSError, UnicodeDecodeError) as error:

@@ -10,8 +10,16 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import NamedTuple
 
-from station.registry.lifetime import AFTER_DEATH, AFTER_DEPARTURE, BEFORE_ARRIVAL, BEFORE_BIRTH, Lifetime, lifetime
-from station.registry.subject import Subject
+from station.registry.lifetime import (
+    AFTER_DEATH,
+    AFTER_DEPARTURE,
+    BEFORE_ARRIVAL,
+    BEFORE_BIRTH,
+    Lifetime,
+    days_s,
+    lifetime,
+)
+from station.registry.subject import Stay, Subject
 from station.registry.zones import Zones
 
 NOT_TOLD_APART, NOT_IN_TABLE = "not_told_apart", "not_in_table"
@@ -80,7 +88,7 @@ class Owners:
         if sight.time_basis == AHEAD:
             return Whose(None, CLOCK_AHEAD)
         listed = self.listed(sight.device, sight.cage)
-        living = [name for name in listed if not self._outside(name, sight)]
+        living = [name for name in listed if not self._away(name, sight)]
         if sight.named is not None:
             return self._named(sight.named, sight, living)
         if sight.expected != 1 or sight.found > 1:
@@ -92,7 +100,7 @@ class Owners:
             return Whose(living[0])
         if living:
             return Whose(None, SEVERAL_ANIMALS, tuple(living))
-        return Whose(None, self._outside(listed[0], sight) if len(listed) == 1 else NO_ANIMAL_THEN, listed)
+        return Whose(None, self._away(listed[0], sight) if len(listed) == 1 else NO_ANIMAL_THEN, listed)
 
     def listed(self, device: str, cage: str) -> tuple[str, ...]:
         """Return the animals that the table has in a cage, at whatever time."""
@@ -101,10 +109,14 @@ class Owners:
             self._listed[place] = tuple(
                 subject.subject
                 for subject in self._subjects
-                if (subject.cage == cage or (subject.cage is None and subject.device == device))
-                and subject.device in (None, device)
+                if _is_here(subject.cage, subject.device, device, cage)
+                or any(_is_here(stay.cage, stay.device, device, cage) for stay in subject.stays)
             )
         return self._listed[place]
+
+    def lives_in(self, name: str, device: str, cage: str, at_s: float) -> bool:
+        """Return whether the table has an animal in a cage at a time."""
+        return name in self.listed(device, cage) and not self._away(name, Sight(device, cage, at_s, "", 1, 1))
 
     def lifetime(self, name: str, device: str) -> Lifetime | None:
         """Return an animal's bounds in the room of a device, None of an animal that is not in the table."""
@@ -120,10 +132,28 @@ class Owners:
         bounds = self.lifetime(name, sight.device)
         return bounds.outside(sight.at_s) if bounds is not None else ""
 
+    def _away(self, name: str, sight: Sight) -> str:
+        """Return why an animal was not in a cage of its own at the time, "" where it was: its dates and its moves."""
+        reason = self._outside(name, sight)
+        subject = self._by_name.get(name)
+        if reason or subject is None or not subject.stays:
+            return reason
+        zone, earlier, later = self._zones.of(sight.device), False, False
+        homes = [*subject.stays, Stay(subject.cage, subject.device, subject.stays[-1].until, "")]
+        for home in homes:
+            if not _is_here(home.cage, home.device, sight.device, sight.cage):
+                continue
+            begins, ends = days_s(home.since, home.until, zone)
+            if begins <= sight.at_s < ends:
+                return ""
+            earlier, later = earlier or ends <= sight.at_s, later or sight.at_s < begins
+        return AFTER_DEPARTURE if earlier else BEFORE_ARRIVAL if later else ""
+
     def _named(self, name: str, sight: Sight, living: Sequence[str]) -> Whose:
         outside = self._outside(name, sight)
         if sight.method != _BY_SETTINGS:
             return Whose(None, outside, (name,)) if outside else Whose(name)
+        outside = self._away(name, sight)  # the settings may still name one that has moved
         others = [other for other in living if other != name]
         if not outside:
             # Two that the lab itself has in one cage at once; or a name of the settings that the table contradicts.
@@ -134,3 +164,8 @@ class Owners:
         if len(others) == 1:
             return Whose(others[0])  # the settings still name the animal before
         return Whose(None, SEVERAL_ANIMALS, tuple(others)) if others else Whose(None, outside, (name,))
+
+
+def _is_here(home_cage: str | None, home_device: str | None, device: str, cage: str) -> bool:
+    """Return whether a home of the table is this cage before this device."""
+    return (home_cage == cage or (home_cage is None and home_device == device)) and home_device in (None, device)

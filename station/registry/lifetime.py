@@ -83,6 +83,11 @@ def lifetime(dates: Mapping[str, str | None], zone: tzinfo) -> Lifetime:
     )
 
 
+def days_s(first: str | None, last: str | None, zone: tzinfo) -> tuple[float, float]:
+    """Return the bounds (Unix seconds, half open) of whole days; infinite where a day is not known."""
+    return _begins_s(day_of(first), zone, -inf), _ends_s(day_of(last), zone)
+
+
 def midnight(day: date, zone: tzinfo) -> datetime:
     """Return the instant (UTC) at which a day begins in a zone."""
     return datetime.combine(day, time(), zone).astimezone(UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from station.printable import from_cell, has_control_characters, printable
 from station.registry.lifetime import DATES, wrong_date
@@ -16,9 +17,21 @@ CLEAR = "(clear)"
 """The cell that empties what is known; an empty cell or an absent column keeps it."""
 
 
+class Stay(NamedTuple):
+    """A cage in which an animal lived before: from a day to a day of its room, both its own; None: from the first."""
+
+    cage: str | None
+    device: str | None
+    since: str | None
+    until: str
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One animal. strain by MGI nomenclature; dates as YYYY-MM-DD; cage and device as its readings name them."""
+    """One animal. strain by MGI nomenclature; dates as YYYY-MM-DD; cage and device as its readings name them.
+
+    stays: where it lived before, oldest first; the last one ends on the day that it came into its present cage.
+    """
 
     subject: str
     strain: str | None = None
@@ -31,9 +44,14 @@ class Subject:
     date_of_death: str | None = None
     arm: str | None = None
     notes: str | None = None
+    stays: tuple[Stay, ...] = ()
+
+    def cells(self) -> tuple[str | None, ...]:
+        """Return the values of `COLUMNS`."""
+        return tuple(getattr(self, column) for column in COLUMNS)
 
 
-COLUMNS = tuple(field.name for field in fields(Subject))
+COLUMNS = tuple(field.name for field in fields(Subject) if field.name != "stays")
 
 Cells = Mapping[str, str]
 """One row of a file: column to text, trimmed."""

@@ -7,7 +7,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -17,6 +17,7 @@ from edge.contract.tables.missing import read_names
 from edge.contract.tables.read import read_table
 from edge.errors import OperatorError
 from station.printable import as_cell, printable
+from station.registry.housing import load_stays
 from station.registry.lifetime import DATES
 from station.registry.merge import Imported, plan_import
 from station.registry.subject import CLEAR, COLUMNS, Cells, Row, Subject, row_of
@@ -116,7 +117,8 @@ def import_subjects(path: Path, data: Path, *, dry_run: bool = False) -> Importe
             found, merged = plan_import(path, table.rows, table.refused, load_subjects(connection))
             marks = ", ".join("?" * len(COLUMNS))
             connection.executemany(
-                f"INSERT OR REPLACE INTO subjects ({', '.join(COLUMNS)}) VALUES ({marks})", map(astuple, merged)
+                f"INSERT OR REPLACE INTO subjects ({', '.join(COLUMNS)}) VALUES ({marks})",
+                [subject.cells() for subject in merged],
             )
             connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
@@ -127,7 +129,8 @@ def import_subjects(path: Path, data: Path, *, dry_run: bool = False) -> Importe
 def load_subjects(connection: sqlite3.Connection) -> list[Subject]:
     """Return every animal of the lab's table."""
     found = connection.execute(f"SELECT {', '.join(COLUMNS)} FROM subjects ORDER BY subject").fetchall()
-    return [Subject(*row) for row in found]
+    stays = load_stays(connection)
+    return [replace(Subject(*row), stays=stays.get(row[0], ())) for row in found]
 
 
 def write_subjects(connection: sqlite3.Connection, target: TextIO) -> None:
@@ -135,7 +138,7 @@ def write_subjects(connection: sqlite3.Connection, target: TextIO) -> None:
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow(COLUMNS)
     for subject in load_subjects(connection):
-        writer.writerow(None if value is None else as_cell(printable(value)) for value in astuple(subject))
+        writer.writerow(None if value is None else as_cell(printable(value)) for value in subject.cells())
 
 
 def _known(data: Path) -> list[Subject]:

@@ -30,6 +30,7 @@ KEPT_FILES = {
     "/.hypothesis/": "the data base of Hypothesis",
     ".ttf": "matplotlib keeps the fonts that it has drawn with",
 }
+KEPT_CHILDREN = {"chromium --type=": "a browser starts and ends its own helpers; the browser itself has no type"}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,11 @@ class Held:
             for number, target in later.files.items()
             if number > 2 and self.files.get(number) != target and not any(part in target for part in KEPT_FILES)
         ]
-        return lines + [f"process {pid}: {line}" for pid, line in later.children.items() if pid not in self.children]
+        return lines + [
+            f"process {pid}: {line}"
+            for pid, line in later.children.items()
+            if pid not in self.children and not any(part in line for part in KEPT_CHILDREN)
+        ]
 
 
 def left_since(before: Held, patience_s: float = PATIENCE_S) -> list[str]:
