@@ -1,5 +1,5 @@
 # Two commands do everything: `make demo` and `make test`. Both set up what they need first.
-.PHONY: help campaigns demo test test-busy quick broker card-tools docs dist test-rig test-rig-camera test-trixie check unit bench demo-env \
+.PHONY: help campaigns demo test test-busy quick packages docs dist test-rig test-rig-camera test-trixie check unit bench demo-env \
 	test-env bench-env release-env oldest-env clean train-report \
 	train-report-full
 
@@ -27,16 +27,15 @@ demo: demo-env
 WORKERS ?= 2
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test: broker card-tools test-env oldest-env check
+test: packages test-env oldest-env check
 	@.venv/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
-test-busy: broker card-tools test-env oldest-env
+test-busy: packages test-env oldest-env
 	@sh tools/busy.sh 8 .venv/bin/python -m pytest $(PARALLEL) $(PYTEST_ARGS)
 
 # What the tests need from the system, looked for before anything is installed.
-broker:
-	@sh tools/mosquitto.sh
-	@sh tools/chromium.sh
+packages:
+	@sh tools/system_packages.sh
 
 quick: test-env check
 	@.venv/bin/python -m pytest -q -n 2 --quick $(PYTEST_ARGS)
@@ -54,9 +53,6 @@ dist: release-env
 	@sh tools/sbom.sh
 	@cd dist && sha256sum *.whl *.tar.gz sbom.cdx.json > SHA256SUMS && cat SHA256SUMS
 
-card-tools:
-	@sh tools/card_tools.sh
-
 test-rig: test-env
 	@bash tests/rig/build.sh container
 	@CAGECLOCK_RIG=1 .venv/bin/python -m pytest tests/rig/test_container.py $(PYTEST_ARGS)
@@ -69,7 +65,7 @@ test-trixie:
 	@bash tests/rig/trixie.sh $(or $(TRIXIE),quick)
 
 campaigns: test-env
-	@sh tools/mosquitto.sh
+	@sh tools/system_packages.sh
 	@.venv/bin/python -m pytest -q -s tests/campaigns
 
 check: test-env
@@ -85,7 +81,7 @@ train-report-full: test-env
 	@.venv/bin/python -m training.cli train-report --profile full --out runs/full $(REPORT_ARGS)
 
 bench: bench-env oldest-env
-	@sh tools/mosquitto.sh
+	@sh tools/system_packages.sh
 	@.venv/bin/python -m benchmarks
 
 demo-env:

@@ -109,7 +109,7 @@ def find_mosquitto() -> str:
     """Return the path of mosquitto; skip the test, with the reason, on a machine without it."""
     found = shutil.which("mosquitto") or next((place for place in _PLACES if Path(place).is_file()), None)
     if found is None:
-        pytest.skip("mosquitto is not installed; apt-get install mosquitto, or tools/mosquitto.sh")
+        pytest.skip("mosquitto is not installed; apt-get install mosquitto, or tools/system_packages.sh")
     return found
 
 
