@@ -155,6 +155,26 @@ def test_cloud_inits_own_stages_take_the_card_and_a_wrong_system_is_said_on_it(t
     assert "advice: " in text
 
 
+def test_what_another_device_had_not_sent_is_kept_aside_under_its_own_name(tmp_path: Path) -> None:
+    """A spare card takes over a name: readings of the device before must not go out under it."""
+    lab = cards.lab(tmp_path / "lab")
+    card = cards.mounted(tmp_path / "boot", cards.trixie())
+    assert main(["provision", "--lab", str(lab), "--device", "cage-07", "--card", str(card)]) == 0
+    (card / "test.sh").write_text(
+        "cd /boot/firmware/cageclock\nmkdir -p /var/lib/cageclock/capture\n"
+        "step() { /usr/bin/python3 -B -c 'import first_boot as b; w = b.FirstBoot({}); b.check_card(w); "
+        "print(b.keep_older_state(w))'; }\n"
+        "echo rows > /var/lib/cageclock/capture/outbox.db\n"
+        "echo cage-07 > /var/lib/cageclock/device; echo same $(step)\n"
+        "echo cage-01 > /var/lib/cageclock/device; echo other $(step)\n"
+        "cat /var/lib/cageclock.cage-01.*/capture/outbox.db; test -e /var/lib/cageclock || echo gone\n"
+    )
+    said = boot(card, tmp_path / "work", "bash", "/boot/firmware/test.sh").splitlines()
+    assert said[0] == "same nothing of another device"
+    assert said[1].startswith("other this card was cage-01 before: what it had not sent is kept in /var/lib/cageclock.")
+    assert said[2:] == ["rows", "gone"]
+
+
 def test_a_card_that_was_pulled_out_early_is_named_file_by_file(tmp_path: Path) -> None:
     lab = cards.lab(tmp_path / "lab")
     card = cards.mounted(tmp_path / "boot", cards.trixie())
