@@ -27,6 +27,7 @@ from station.cli import main as station
 from station.ingest.connection import Link
 from station.ingest.process import Process
 from station.ingest.settings import Settings
+from station.ingest.waiting import MOST_WAITING_BYTES
 from station.store.quota import Limits
 from station.store.store import Store
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
@@ -242,16 +243,20 @@ class Way:
         self._link: Link = self._process._link
         self.acknowledged: list[int] = []
         self._link._client.ack = lambda mid, _qos: self.acknowledged.append(mid)  # the socket, which is not there
-        self.sent = 0
+        self.sent = self._waiting_bytes = 0
 
     def send(self, topic: str, payload: bytes, properties: list[tuple[str, str]]) -> None:
         self.sent += 1
+        self._waiting_bytes += len(payload)
         message = mqtt.MQTTMessage(self.sent, topic.encode("utf-8", "surrogatepass"))
         message.payload, message.qos = payload, 1
         message.properties = SimpleNamespace(UserProperty=properties) if properties else None
         self._link._client.on_message(self._link._client, None, message)
+        if self._waiting_bytes > MOST_WAITING_BYTES // 2:
+            self.take()  # on one thread nobody else would make room
 
     def take(self) -> None:
+        self._waiting_bytes = 0
         batch = self._link.next_batch(500, 0.01)
         if batch:
             self._process._take(batch)
