@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,18 @@ def test_the_wheel_brings_the_units_along(installed: Path, tmp_path: Path) -> No
     assert done.returncode == 0, done.stderr
     unit = tmp_path / "card/etc/systemd/system/cageclock-capture.service"
     assert unit.read_text() == (ROOT / "systemd/cageclock-capture.service").read_text()
+
+
+def test_the_wheel_carries_the_page_with_what_the_browser_gets_from_others(installed: Path) -> None:
+    """`cageclock-station serve` needs no npm and no registry."""
+    (wheel,) = installed.parents[1].glob("cageclock-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    page = ROOT / "station/page"
+    wanted = {f"station/page/templates/{path.name}" for path in (page / "templates").iterdir()}
+    wanted |= {f"station/page/static/{path.name}" for path in (page / "static").iterdir() if path.is_file()}
+    wanted |= {f"station/page/static/vendor/{name}" for name in ("uplot.js", "uplot.css", "htmx.js", "uplot.LICENSE")}
+    assert wanted | {"station/page/texts.yaml"} <= names
 
 
 def test_the_device_carries_neither_training_nor_station_dependencies(installed: Path) -> None:
