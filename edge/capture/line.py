@@ -23,7 +23,9 @@ def _what(reading: Reading) -> str:
         name = f"{animal.subject}: " if animal.subject else ""
         if animal.accepted and animal.estimate is not None:
             of = animal.estimate
-            parts.append(f"{name}{of.age_days:.0f} d ({of.interval_low_days:.0f}-{of.interval_high_days:.0f})")
+            ends = (of.interval_low_days, of.interval_high_days)
+            interval = "no interval" if None in ends else f"{ends[0]:.0f}-{ends[1]:.0f}"
+            parts.append(f"{name}{of.age_days:.0f} d ({interval})")
         else:
             parts.append(f"{name}no age ({', '.join(animal.reject_reasons) or 'not looked at'})")
     if not parts and reading.detail:

@@ -138,13 +138,14 @@ class Intervals(Struct, frozen=True, kw_only=True):
     """Calibrated for one unit of reporting.
 
     `animals` is the number of exchangeable units: cages where animals live together, animals where each lives alone.
-    Bands are looked up by predicted age, the last one is open (`below_days` 1e9).
+    Bands are looked up by predicted age, the last one is open (`below_days` 1e9). None: so few units cannot give this
+    coverage ((units + 1) * coverage is more than units), and the device reports no interval.
     """
 
     unit: Literal["reading", "day", "week"]
     coverage: Fraction
     animals: Units
-    bands: Annotated[tuple[Band, ...], msgspec.Meta(min_length=1, max_length=100)]
+    bands: Annotated[tuple[Band, ...], msgspec.Meta(max_length=100)]
 
 
 class Domain(Struct, frozen=True, kw_only=True, omit_defaults=True):

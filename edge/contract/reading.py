@@ -91,15 +91,15 @@ class Estimate(Struct, frozen=True, kw_only=True):
 
     distribution: probability of each age bin of the bundle; sums to 1.
     embedding: the model's features, before the head.
-    interval: calibrated for one reading at `coverage`.
+    interval: calibrated for one reading at `coverage`; all three None where the bundle's animals were too few for one.
     domain_score: distance of the embedding from the training data; above 1 is out of domain.
     """
 
     age_days: Days
     sd_days: NotNegative
-    interval_low_days: Days
-    interval_high_days: Days
-    coverage: Fraction
+    interval_low_days: Days | None
+    interval_high_days: Days | None
+    coverage: Fraction | None
     domain_score: NotNegative
     distribution: Vector
     embedding: Vector

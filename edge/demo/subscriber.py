@@ -89,7 +89,8 @@ class Subscriber:
             estimate = reading.animals[0].estimate if len(reading.animals) == 1 else None
             if reading.age_days is not None and estimate is not None:
                 seen.age_days = reading.age_days
-                seen.interval_days = (estimate.interval_low_days, estimate.interval_high_days)
+                low, high = estimate.interval_low_days, estimate.interval_high_days
+                seen.interval_days = None if low is None or high is None else (low, high)
 
     def _take_committed(self, device_id: str, payload: bytes) -> None:
         committed = jsontext.decode(payload, Committed)

@@ -40,7 +40,7 @@ def judge(
 ) -> Verdict:
     """Return the verdict over the devices' outboxes and the station's keys (device, epoch, seq)."""
     kept: set[tuple[str, str, int]] = set()
-    ages: list[tuple[float, float, float, float]] = []
+    ages: list[tuple[float, float, float | None, float | None]] = []
     outcomes: dict[str, int] = {}
     captures = accepted = size = 0
     for cage in cages:
@@ -67,7 +67,7 @@ def judge(
         accepted=accepted,
         errors=tuple(abs(age - truth) for age, truth, _, _ in ages),
         constant_errors=tuple(abs(middle - truth) for _, truth, _, _ in ages),
-        covered=sum(low <= truth <= high for _, truth, low, high in ages),
+        covered=sum(low is not None and high is not None and low <= truth <= high for _, truth, low, high in ages),
         outbox_bytes=size,
         outcomes=outcomes,
     )

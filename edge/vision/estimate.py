@@ -34,7 +34,12 @@ def domain_score(embedding: Vector, model: LoadedModel) -> float:
 
 
 def interval_of(age_days: float, intervals: Intervals) -> tuple[float, float]:
-    """Return the calibrated (low, high), days, for a predicted age; bands are looked up by the prediction."""
+    """Return the calibrated (low, high), days, for a predicted age; bands are looked up by the prediction.
+
+    NaN, NaN where there are no bands: the animals were too few for this coverage.
+    """
+    if not intervals.bands:
+        return float("nan"), float("nan")
     band = next((band for band in intervals.bands if age_days < band.below_days), intervals.bands[-1])
     return age_days - band.low_days, age_days + band.high_days
 
@@ -45,13 +50,13 @@ def estimate_age(embedding: Vector, model: LoadedModel) -> Estimate:
     age_days = float(probabilities @ model.bin_centres)
     spread = float(np.sqrt(max(0.0, float(probabilities @ (model.bin_centres - age_days) ** 2))))
     intervals = next(entry for entry in model.manifest.intervals if entry.unit == "reading")
-    low, high = interval_of(age_days, intervals)
+    low, high = interval_of(age_days, intervals) if intervals.bands else (None, None)
     return Estimate(
         age_days=round(age_days, 2),
         sd_days=round(spread, 2),
-        interval_low_days=round(low, 2),
-        interval_high_days=round(high, 2),
-        coverage=intervals.coverage,
+        interval_low_days=None if low is None else round(low, 2),
+        interval_high_days=None if high is None else round(high, 2),
+        coverage=intervals.coverage if intervals.bands else None,
         domain_score=round(domain_score(embedding, model), 4),
         distribution=_rounded(probabilities),
         embedding=_rounded(embedding),

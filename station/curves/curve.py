@@ -19,14 +19,17 @@ DAYS_A_WEEK = 7.0
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One estimate of one animal in one reading. Ages are days; at is UTC, corrected where the clock was wrong."""
+    """One estimate of one animal in one reading. Ages are days; at is UTC, corrected where the clock was wrong.
+
+    low_days, high_days: None where the model's animals were too few for an interval.
+    """
 
     at: datetime
     light: str
     accepted: bool
     age_days: float
-    low_days: float
-    high_days: float
+    low_days: float | None
+    high_days: float | None
     model_sha256: str | None
 
 
@@ -209,6 +212,11 @@ def silences(captures: Sequence[Capture]) -> list[Mark]:
     ]
 
 
+def _median_of_known(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None
+
+
 def rejuvenations(windows: Sequence[Window], marks: Sequence[Mark]) -> list[Mark]:
     """Return a mark where the estimate falls so far that the intervals do not touch: animals do not grow younger.
 
@@ -268,8 +276,8 @@ def _window(
         ends=end_of(begins, by),
         middle=middle,
         age_days=median(sighting.age_days for sighting in seen) if seen else None,
-        low_days=median(sighting.low_days for sighting in seen) if seen else None,
-        high_days=median(sighting.high_days for sighting in seen) if seen else None,
+        low_days=_median_of_known(sighting.low_days for sighting in seen),
+        high_days=_median_of_known(sighting.high_days for sighting in seen),
         readings=dict(Counter(sighting.light for sighting in seen)),
         captures=dict(Counter(capture.light for capture in due)),
         chronological_days=age_on(middle, born, zone) if born is not None else None,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from math import nan
 from typing import Any
 
 from station.curves.curve import DAYS_A_WEEK, By, Curve, Mark, age_on
@@ -104,8 +105,11 @@ def _curve(axes: Any, curve: Curve, place: Place) -> None:
         return
     for stretch in _stretches(drawn, curve.marks):
         xs = [place(window.middle) for window in stretch]
-        lows = [(window.low_days or 0.0) / DAYS_A_WEEK for window in stretch]
-        highs = [(window.high_days or 0.0) / DAYS_A_WEEK for window in stretch]
+        # Where there is no interval, no band is drawn.
+        lows, highs = (
+            [nan if end is None else end / DAYS_A_WEEK for end in ends]
+            for ends in ([window.low_days for window in stretch], [window.high_days for window in stretch])
+        )
         ages = [(window.age_days or 0.0) / DAYS_A_WEEK for window in stretch]
         axes.fill_between(xs, lows, highs, color=CURVE, alpha=0.11, linewidth=0, zorder=1)
         axes.plot(xs, ages, color=CURVE, linewidth=1.8, marker="o", markersize=3.4, zorder=3)

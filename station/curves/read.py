@@ -276,10 +276,13 @@ def _sight(row: sqlite3.Row, *, named: bool) -> Sight:
 
 
 def _sighting(row: sqlite3.Row, model: str | None) -> Sighting:
-    """Return an estimate; ages begin at 0, also where an interval was put symmetrically around a young one."""
+    """Return an estimate; ages begin at 0, also where an interval was put symmetrically around a young one.
+
+    Without an interval there is none: an age alone is no interval of width 0.
+    """
     age = max(0.0, row["estimate_days"])
     low, high = (
-        age if row[name] is None else max(0.0, row[name]) for name in ("interval_low_days", "interval_high_days")
+        None if row[name] is None else max(0.0, row[name]) for name in ("interval_low_days", "interval_high_days")
     )
     return Sighting(_time(row["at_s"]), row["light"], bool(row["accepted"]), age, low, high, model)
 

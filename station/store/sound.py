@@ -23,7 +23,9 @@ def _days(column: str) -> str:
     return f"{column} BETWEEN {-MAX_DAYS} AND {MAX_DAYS}"
 
 
-_ESTIMATE = " AND ".join(_days(name) for name in ("estimate_days", "interval_low_days", "interval_high_days"))
+_INTERVAL = " AND ".join(f"({name} IS NULL OR {_days(name)})" for name in ("interval_low_days", "interval_high_days"))
+"""A bundle whose animals were too few for an interval gives none."""
+_ESTIMATE = f"{_days('estimate_days')} AND {_INTERVAL}"
 SOUND_ANIMAL: Final = (
     f"(estimate_days IS NULL OR ({_ESTIMATE})) AND (age_days IS NULL OR {_days('age_days')}) "
     "AND typeof(device) = 'text'"

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from edge.contract.manifest import Age, Band, Domain, Intervals
 from training.age.aggregates import UNITS, aggregates
 from training.age.fit import distributions
+from training.few_units import COVERAGE, can_give
 from training.losses.ageing import crps
 
 Floats = NDArray[np.float64]
-COVERAGE = 0.9
 BAND_EDGES_DAYS = (240.0, 480.0, 1e9)
 _LEAST_IN_A_BAND = 20
 _LEAST_REAL = 40
@@ -42,7 +42,8 @@ def fit_intervals(
     The exchangeable unit is the cage where animals live together, for cage mates share light, lens, bedding and litter,
     and with them their errors; where each lives alone it is the animal. Each unit gives one signed score a band and
     unit of reporting: of a random one of its animals, a random aggregate (subsampling once: Dunn, Wasserman and
-    Ramdas, 2023). Quantiles: the ceil(0.95 (n + 1))-th of n scores on each side (Vovk et al., 2005), each weighted by
+    Ramdas, 2023). Fewer than 9 units cannot give 90%, and then there are no bands (`training.few_units`).
+    Quantiles: the ceil(0.95 (n + 1))-th of n scores on each side (Vovk et al., 2005), each weighted by
     the share of its unit's aggregates that fall in the band, or a band's few strays from its neighbours would count as
     much as what belongs there (weighted conformal: Tibshirani et al., 2019; the new unit with the mean weight). A band
     of an effective size below 20 units takes one score of every unit, whatever its band.
@@ -67,11 +68,11 @@ def fit_intervals(
         band = np.searchsorted(np.array(BAND_EDGES_DAYS[:-1]), means.predicted, side="right")
         anywhere = _one_each(np.arange(len(errors)), owners, chances, rng)
         bands = []
-        for number, edge in enumerate(BAND_EDGES_DAYS):
+        for number, edge in enumerate(BAND_EDGES_DAYS if can_give(len(anywhere[0])) else ()):
             chosen, weights = _one_each(np.flatnonzero(band == number), owners, chances, rng)
             if weights.sum() ** 2 < _LEAST_IN_A_BAND * (weights**2).sum() or not len(chosen):
                 chosen, weights = anywhere
-            low, high = _upper(-errors[chosen], weights), _upper(errors[chosen], weights)
+            low, high = _half_widths(errors[chosen], weights)
             bands.append(Band(below_days=edge, low_days=low, high_days=high))
         found.append(Intervals(unit=unit, coverage=COVERAGE, animals=count, bands=tuple(bands)))
     return tuple(found)
@@ -168,13 +169,24 @@ def _one_each(
     return np.array(chosen, np.intp), np.array(weights)
 
 
-def _upper(errors: Floats, weights: Floats) -> float:
-    """Return the conformal upper quantile for one side of a 90% interval, never below zero.
+def _half_widths(errors: Floats, weights: Floats) -> tuple[float, float]:
+    """Return by how much the truth may lie below and above a prediction: exact conformal quantiles, days, not below 0.
 
-    With fewer than 19 errors no finite interval has the coverage; the largest error is returned then.
+    Each side by its own 95% quantile where the errors (n,) allow it, from 19 of one weight on; with fewer both by the
+    90% quantile of the absolute error, from 9 on (Vovk et al., 2005). Always the error of some unit, never a value
+    between two.
     """
-    order = np.argsort(errors)
+    sides = [_quantile(-errors, weights, (1 + COVERAGE) / 2), _quantile(errors, weights, (1 + COVERAGE) / 2)]
+    if not np.isfinite(sides).all():
+        sides = [_quantile(np.abs(errors), weights, COVERAGE)] * 2
+    low, high = (round(max(0.0, side), 2) for side in sides)
+    return low, high
+
+
+def _quantile(scores: Floats, weights: Floats, level: float) -> float:
+    """Return the least score that, with one more unit of the mean weight infinitely far off, `level` do not exceed."""
+    order = np.argsort(scores)
     reached = np.cumsum(weights[order])
-    wanted = (reached[-1] + weights.mean()) * (1 + COVERAGE) / 2
-    rank = min(len(errors) - 1, int(np.searchsorted(reached, wanted * (1 - 1e-9))))
-    return round(max(0.0, float(errors[order[rank]])), 2)
+    wanted = (reached[-1] + weights.mean()) * level
+    rank = int(np.searchsorted(reached, wanted * (1 - 1e-9)))
+    return float(scores[order[rank]]) if rank < len(scores) else float("inf")

@@ -70,7 +70,7 @@ def metrics_of(scored: Scored, train_median: float, intervals: tuple[Intervals, 
     constant = np.abs(train_median - scored.truth)
     reading = next(entry for entry in intervals if entry.unit == "reading")
     bounds = np.array([interval_of(float(age), reading) for age in scored.int8])
-    covered = (bounds[:, 0] <= scored.truth) & (scored.truth <= bounds[:, 1])
+    covered = np.where(np.isnan(bounds[:, 0]), np.nan, (bounds[:, 0] <= scored.truth) & (scored.truth <= bounds[:, 1]))
     per_animal = [covered[scored.animals == animal].mean() for animal in np.unique(scored.animals)]
     gap = scored.int8 - scored.truth
     found = {

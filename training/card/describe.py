@@ -25,7 +25,7 @@ def figure_table(figures: list[Figure]) -> str:
         error = f"{one.mae_days:.1f}" + (
             f" ({one.mae_interval[0]:.1f}-{one.mae_interval[1]:.1f})" if one.mae_interval else ""
         )
-        covered = f"{one.coverage:.1%}" + (
+        covered = (f"{one.coverage:.1%}" if one.coverage == one.coverage else "no interval") + (
             f" ({one.coverage_interval[0]:.1%}-{one.coverage_interval[1]:.1%})" if one.coverage_interval else ""
         )
         lines.append(f"| {one.group} | {one.animals} | {one.cages} | {one.readings} | {error} | {covered} |")

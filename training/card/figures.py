@@ -60,6 +60,7 @@ def spread_between_cages(predictions: pd.DataFrame) -> tuple[float, float, int] 
 def _figure(group: str, rows: pd.DataFrame, cages: NDArray[np.int32], seed: int) -> Figure:
     errors = (rows["predicted_days"] - rows["age_days"]).abs().to_numpy(np.float64)
     inside = rows["age_days"].between(rows["low_90_days"], rows["high_90_days"]).to_numpy(np.float64)
+    none = bool(rows["low_90_days"].isna().any())  # a bundle whose cages are too few for an interval
     return Figure(
         group=group,
         animals=int(rows["subject"].nunique()),
@@ -67,8 +68,8 @@ def _figure(group: str, rows: pd.DataFrame, cages: NDArray[np.int32], seed: int)
         readings=len(rows),
         mae_days=float(errors.mean()),
         mae_interval=_bootstrap(errors, cages, seed),
-        coverage=float(inside.mean()),
-        coverage_interval=_bootstrap(inside, cages, seed),
+        coverage=float("nan") if none else float(inside.mean()),
+        coverage_interval=None if none else _bootstrap(inside, cages, seed),
     )
 
 

@@ -21,6 +21,7 @@ from training.card.describe import (
 )
 from training.card.evidence import Evidence
 from training.card.figures import FEWEST_CAGES, figures_of, spread_between_cages
+from training.few_units import in_words
 
 _WORTH_KNOWING = ("age_days", "subject", "sex", "strain", "cage", "light", "captured_at", "weight_g")
 
@@ -96,7 +97,6 @@ def _input_answers(found: Evidence) -> dict[str, str]:
 def _method_answers(found: Evidence) -> dict[str, str]:
     training, intervals = found.calibration.training, found.calibration.intervals
     units = min(entry.animals for entry in intervals)
-    few = "**Fewer than 19 units: 90% cannot be promised.** " if units < 19 else ""
     return {
         "specification": "Networks (int8, TFLite), head, temperature, intervals and domain stand in the bundle's "
         f"signed manifest and its parts. Recorded in training: {listed(training)}.",
@@ -107,7 +107,7 @@ def _method_answers(found: Evidence) -> dict[str, str]:
         f"{counts(found)}. No animal and no cage mate is on two sides; nothing was fitted on the test animals.",
         "recalibration": "On the calibration animals: temperature (Guo et al., 2017), 90% intervals (split conformal, "
         f"{units} exchangeable units: cages, or animals where each lives alone) and the domain's threshold. "
-        f"{few}{real_units(training)}",
+        f"{in_words(intervals, 'units')} {real_units(training)}",
         "calculation": "By the int8 network as on the device, once for each held-out picture; raw, without correction "
         "for regression to the mean.",
         "clusters": "Cages are never divided; intervals of figures draw whole cages. The model has no term for a cage "

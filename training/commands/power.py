@@ -56,6 +56,11 @@ def _add_errors_and_design(command: argparse.ArgumentParser) -> None:
     command.add_argument("--until-days", type=_between(0, 2000), default=650.0, help="at the end (default %(default)s)")
     command.add_argument("--missed", type=_between(-1e-9, 1), default=0.15, help="share of days without a reading")
     command.add_argument("--dropout", type=_between(-1e-9, 1), default=0.2, help="share of animals that leave early")
+    command.add_argument(
+        "--day-correlation",
+        type=_between(-1e-9, 0.99),
+        help="of an animal's errors on neighbouring reading days (default: as measured with --report, else 0)",
+    )
     command.add_argument("--per-cage", type=positive, default=1, help="animals a cage; with more, the cage is the unit")
     command.add_argument("--cage-sd", type=_between(-1e-9, 1), default=0.0, help="SD of cages' rates")
 
@@ -90,6 +95,9 @@ def _power(options: argparse.Namespace) -> int:
     for row in found["table"]:
         animals = row["animals_per_arm"] or "more than 2000"
         print(f"{row['readings']:4} days with a reading: {animals} animals an arm")
+    print(f"days correlated at {found['day_correlation']:.2f} ({found['day_correlation_from']}); animals an arm if at")
+    for correlation, animals in found["sensitivity"].items():
+        print(f"{correlation:>4}: {animals or 'more than 2000'}")
     options.figures.add(_enough(found["table"], "animals_per_arm"))
     if found["power_simulated"] is not None:
         # Two digits: more are the luck of the simulated studies.
@@ -154,4 +162,5 @@ def _design(options: argparse.Namespace) -> Design:
         per_cage=options.per_cage,
         cage_rate_sd=options.cage_sd,
         cage_unit=options.per_cage > 1,
+        day_correlation=options.day_correlation,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +17,17 @@ from edge.contract.tables.join import first_few
 from edge.contract.tables.names import describe_near, natural
 from edge.errors import OperatorError
 from training.features.column import read_feature
+from training.features.kinds import kinds_of, words_of
 from training.features.read import read_columns, require_columns, say_missing
 
 LEAST_ANIMALS = 5
 MOST_LEVELS = 60
-_AGE = re.compile(r"^(ages?|age(at|in|group|s|w|wk|wks|weeks?|d|days?|m|mo|months?|y|years?)\w*|dob|birth\w*|born)$")
+_AGE = re.compile(
+    r"^((test|exam|scan|video|photo|image|capture|sample|animal|mouse|subject|chronological|true|real|actual|current)?"
+    r"age(s?\d*|(at|in|group|s|w|wk|wks|weeks?|d|days?|m|mo|months?|y|years?)\w*)|dob|birth\w*|born)$"
+)
+DISGUISE = 0.98
+"""Rank correlation with the target above which a column is taken for the target itself under another name."""
 _ID = frozenset({"id", "ids", "index", "unnamed", "rfid", "uuid", "eartag", "filename", "file", "path", "row"})
 
 
@@ -30,6 +36,7 @@ class FeatureTable:
     """Features (n rows; float64 columns, or text columns in `categories`), target float64 (n,), animals (n,) as text.
 
     lines: int (n,), the line of each row in the file. left_out: column to reason. warnings: sentences for people.
+    kinds: what a feature is that knows more than looks (`training.features.kinds`), by its name.
     """
 
     features: pd.DataFrame
@@ -40,12 +47,20 @@ class FeatureTable:
     name: str
     left_out: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    kinds: dict[str, str] = field(default_factory=dict)
+
+    def without(self, names: Collection[str]) -> FeatureTable | None:
+        """Return the table without some of its features; None where none is left."""
+        rest = [name for name in self.features if name not in names]
+        categories = tuple(name for name in self.categories if name not in names)
+        return replace(self, features=self.features[rest], categories=categories, kinds={}) if rest else None
 
 
 def prepare(path: Path, target: str, group: str, drop: Sequence[str] = (), keep: Sequence[str] = ()) -> FeatureTable:
     """Return the table ready to fit.
 
-    Columns that name an age or a birth (where the target is one), dates and identifiers are left out unless in `keep`.
+    Columns that name an age or a birth (where the target is one), dates, identifiers, and columns that rank the lines
+    as the target does are left out unless in `keep`.
 
     Raises:
         OperatorError: what is wrong, with file, line and column.
@@ -81,6 +96,7 @@ def prepare(path: Path, target: str, group: str, drop: Sequence[str] = (), keep:
             warnings += describe_near(columns.names(name).values, "cage")
         column, reason = read_feature(columns, name, used, kept=name in keep, warnings=warnings, words=words)
         reason = reason or _unfit(column, name, animals, target, kept=name in keep)
+        reason = reason or _disguised(column, truth, kept=name in keep)
         if reason:
             left_out[name] = reason
             continue
@@ -92,7 +108,11 @@ def prepare(path: Path, target: str, group: str, drop: Sequence[str] = (), keep:
         raise OperatorError(f"{path}: expected columns to learn from, besides target and animal none is left{why}")
     warnings += say_missing({name: counts.items() for name, counts in words.items()})
     warnings += [f"column '{name}' is left out: {reason}" for name, reason in left_out.items()]
-    warnings += _suspects(features, truth, categories)
+    warnings += _given_away(features, truth)
+    kinds = kinds_of(features)
+    warnings += [
+        f"column '{name}' is {kind}, not a look: the report has the figure without it" for name, kind in kinds.items()
+    ]
     if count < 30:
         warnings.append(f"{count} animals are few: expect figures that change much with the seed")
     return FeatureTable(
@@ -104,6 +124,7 @@ def prepare(path: Path, target: str, group: str, drop: Sequence[str] = (), keep:
         name=target,
         left_out=left_out,
         warnings=tuple(warnings),
+        kinds=kinds,
     )
 
 
@@ -136,7 +157,7 @@ def _unfit(column: pd.Series, name: str, animals: pd.Series, target: str, *, kep
     else:
         whole = bool((column.dropna() % 1 == 0).all())
         running = whole and len(column) > 20 and column.notna().all() and bool((column.diff().dropna() == 1).all())
-        if not kept and (running or (whole and _words(name) & _ID)):
+        if not kept and (running or (whole and set(words_of(name)) & _ID)):
             return "a running number or identifier"
     if column.nunique() <= 1 and not (column.isna().any() and column.notna().any() and column.dtype != object):
         return "constant"
@@ -145,26 +166,34 @@ def _unfit(column: pd.Series, name: str, animals: pd.Series, target: str, *, kep
     return ""
 
 
-def _suspects(columns: dict[str, pd.Series], truth: pd.Series, categories: Sequence[str]) -> list[str]:
-    """Return warnings of columns that alone nearly give the target: an age in disguise, perhaps."""
-    found = []
-    for name, column in columns.items():
-        there = column.notna()
-        if name in categories or there.sum() < 10 or min(column[there].nunique(), truth[there].nunique()) < 2:
-            continue
-        r = column.corr(truth, method="spearman")
-        if abs(r) > 0.98:
-            found.append(f"column '{name}' alone nearly gives the target (rank correlation {r:.3f}): is it a leak?")
-    return found
+def _rank_correlation(column: pd.Series, truth: pd.Series) -> float:
+    """Return the rank correlation of a column with the target, 0 where it is none of numbers or has too few of them."""
+    there = column.notna()
+    if column.dtype == object or there.sum() < 10 or min(column[there].nunique(), truth[there].nunique()) < 3:
+        return 0.0
+    return float(column.corr(truth, method="spearman"))
 
 
-def _words(name: str) -> set[str]:
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return {word.lower() for word in re.split(r"[^A-Za-z0-9]+", spaced) if word}
+def _disguised(column: pd.Series, truth: pd.Series, *, kept: bool) -> str:
+    """Return why a column counts as the target under another name; "" where it does not, or is to be kept."""
+    r = 0.0 if kept else _rank_correlation(column, truth)
+    if abs(r) <= DISGUISE:
+        return ""
+    return f"it ranks the lines as the target does (rank correlation {r:.3f}), the target in disguise; --keep uses it"
+
+
+def _given_away(columns: dict[str, pd.Series], truth: pd.Series) -> list[str]:
+    """Return warnings of columns that were kept although they alone nearly give the target."""
+    found = {name: _rank_correlation(column, truth) for name, column in columns.items()}
+    return [
+        f"column '{name}' alone nearly gives the target (rank correlation {r:.3f}), and was kept"
+        for name, r in found.items()
+        if abs(r) > DISGUISE
+    ]
 
 
 def _looks_like_age(name: str) -> bool:
-    return any(_AGE.match(word) for word in _words(name))
+    return any(_AGE.match(word) for word in words_of(name))
 
 
 def _names_animals(column: pd.Series, animals: pd.Series) -> bool:

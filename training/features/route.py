@@ -40,6 +40,7 @@ def fit_features(table: FeatureTable, out: Path, seed: int, *, weigh: bool = Fal
     finalists = tuple(dict.fromkeys(by_animal.chosen))
     by_row = validate_rows(table, seed, weigh=weigh, names=finalists)
     report = figures(table, by_animal, by_row)
+    report |= {"kinds": table.kinds, "without_kinds": without_kinds(table, seed, finalists, weigh=weigh)}
     everything = np.arange(len(table.target))
     final = best_of(choose(table, everything, seed, finalists, weigh=weigh)) if len(finalists) > 1 else finalists[0]
     report |= {
@@ -87,6 +88,28 @@ def figures(table: FeatureTable, by_animal: Validated, by_row: Validated) -> dic
     }
 
 
+def without_kinds(
+    table: FeatureTable, seed: int, names: tuple[str, ...], *, weigh: bool
+) -> dict[str, float | None] | None:
+    """Return the error without scores by people, weight, batch and tester: all together, and each kind by itself.
+
+    None where there is no such column. An error is None where nothing is left without them.
+    """
+    if not table.kinds:
+        return None
+    found: dict[str, float | None] = {}
+    every = sorted(set(table.kinds.values()))
+    for kind in ["all of these", *(every if len(every) > 1 else [])]:
+        gone = [name for name, one in table.kinds.items() if kind in (one, "all of these")]
+        rest = table.without(gone)
+        if rest is None:
+            found[kind] = None
+            continue
+        judged = validate(rest, seed, weigh=weigh, names=names, what=f"folds without {kind}")
+        found[kind] = float(np.abs(judged.predicted - rest.target).mean())
+    return found
+
+
 def predictions(table: FeatureTable, found: Validated) -> pd.DataFrame:
     """Return one row a reading with what a model that never saw the animal predicted."""
     return pd.DataFrame(
@@ -126,10 +149,23 @@ def markdown(report: dict[str, Any]) -> str:
     """Return the report for people."""
     lines = [f"# {report['target']} from features", "", "| figure | value | what it says |", "| --- | ---: | --- |"]
     lines += [f"| {name} | {report[name]:.4g} | {text} |" for name, text in _SAYS.items()]
+    lines += _kinds_in_words(report)
     lines += ["", f"Model kept: **{report['model']}**; chosen in the folds: {', '.join(report['chosen_per_fold'])}."]
     lines += ["", "All figures come from raw predictions; no correction that needs the true age was applied.", ""]
     lines += [f"- warning: {text}" for text in report["warnings"]]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _kinds_in_words(report: dict[str, Any]) -> list[str]:
+    """Return which columns know more than looks, and the error without them."""
+    if not report.get("kinds"):
+        return []
+    named = ", ".join(f"`{name}` is {kind}" for name, kind in report["kinds"].items())
+    lines = ["", f"Not all columns are looks: {named}.", ""]
+    for kind, mae in report["without_kinds"].items():
+        text = "nothing is left to learn from" if mae is None else f"mae {mae:.4g} instead of {report['mae']:.4g}"
+        lines.append(f"- without {kind}: {text}")
+    return lines
 
 
 def _endless(report: dict[str, Any]) -> list[str]:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.few_units import in_words
 from training.report.intervals import by_animal, effective_count, share_interval
 from training.report.material import Floats, Material, age_band, bands_in_order
 from training.report.plots import BLUE, GREY, RED, axes, bars, png
-from training.report.section import Picture, Section, Table, between, bracketed, percent, weeks
+from training.report.section import Picture, Section, Table, absent, between, bracketed, percent, weeks
 
 KEY, TITLE = "calibration", "Can its uncertainty be believed?"
 LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
@@ -20,6 +21,9 @@ PIT_BINS = 10
 def section(material: Material) -> Section:
     """Return coverage and width of the 90% intervals, and the distribution's PIT, on the test readings."""
     predictions = material.predictions
+    reliance = in_words(material.calibration.intervals)
+    if predictions["low_90_days"].isna().all():
+        return absent(KEY, TITLE, reliance.rstrip("."))
     age, animals = predictions["age_days"].to_numpy(float), predictions["animal"].to_numpy()
     covered = ((predictions["low_90_days"] <= age) & (age <= predictions["high_90_days"])).to_numpy()
     width = (predictions["high_90_days"] - predictions["low_90_days"]).to_numpy(float)
@@ -44,7 +48,7 @@ def section(material: Material) -> Section:
         TITLE,
         f"The 90% intervals hold {percent(whole['coverage_90'])} of an animal's readings"
         f"{bracketed(between(ends, 0, '%'))} and are {weeks(whole['width_90_days'])} "
-        "weeks wide on average.",
+        f"weeks wide on average. {reliance}",
         (
             "Coverage is averaged over animals, each counting once, for the animal is what is exchangeable. Intervals "
             "are looked up by the predicted age, the only one that a device knows; by true age they may cover less "

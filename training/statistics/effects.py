@@ -23,6 +23,7 @@ Scale = Literal["days", "sd", "odds", "hazard"]
 FEW_EVENTS = 10
 """Events a parameter below which a Cox or logistic model is warned of (Peduzzi et al., 1995)."""
 FEW_CAGES = 20
+SANDWICH_LIMIT = "lifelines leaves entry times out of them: 0-8% off"
 LEAST_FREEDOM = 4
 """Satterthwaite's degrees of freedom below which even bias-reduced errors are rough (Tipton, 2015)."""
 
@@ -199,6 +200,8 @@ def cox(
         arguments["cluster_col"] = "_cage"
         remarks += _few_cages(clusters)
     name = "Cox" + (", left-truncated" if entry is not None else "") + (", errors by cage" if "_cage" in table else "")
+    if entry is not None and clusters is not None:
+        name += f" ({SANDWICH_LIMIT})"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge.errors import OperatorError
+from training.statistics.day_correlation import Fit, day_correlation
 
 Floats = NDArray[np.float64]
 BAND_DAYS = 100.0
@@ -23,6 +24,7 @@ class ErrorModel:
 
     knots, curve: mean prediction by age band. animal_sd: between animals of one age. rate_sd: of animals' slopes.
     day_sd: between days of an animal, 0 where no animal has several readings a day (then it is part of reading_sd).
+    day_correlation: of an animal's errors on two days that lie day_spacing days apart (see `correlation`).
     pool: standardised reading-level residuals as measured, from which noise is drawn. first, last: ages that were seen.
     """
 
@@ -36,6 +38,8 @@ class ErrorModel:
     animals: int
     readings: int
     days_separable: bool
+    day_correlation: float = 0.0
+    day_spacing: float = 1.0
 
     def mean(self, age_days: Floats) -> Floats:
         """Return the mean prediction at these ages, straight on beyond the outermost bands."""
@@ -49,6 +53,10 @@ class ErrorModel:
         """Return by how much the mean prediction rises a day of true age between two ages (1 is unshrunk)."""
         ages = np.linspace(low_days, high_days, 101)
         return float(np.polyfit(ages, self.mean(ages), 1)[0])
+
+    def correlation(self, apart_days: float) -> float:
+        """Return the correlation of an animal's errors on two days so far apart: it decays exponentially."""
+        return float(self.day_correlation ** (apart_days / self.day_spacing)) if self.day_correlation > 0 else 0.0
 
     def noise(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
         """Return reading-level errors, days, drawn from the measured ones."""
@@ -91,11 +99,16 @@ def fit_errors(readings: pd.DataFrame, source: str = "predictions") -> ErrorMode
     separable = len(several) >= 10
     reading = float(((several["size"] - 1) * several["var"]).sum() / (several["size"] - 1).sum()) if separable else 0.0
     lines = _lines(days[days["subject"].isin(repeated)])
-    about = lines["residual"].sum() / lines["freedom"].sum()  # variance of an animal-day about the animal's line
+    fits = [Fit(one["x"], one["left"]) for _, one in lines.iterrows()]
+    correlation, spacing = day_correlation(fits)
+    # The variance of an animal-day about the animal's line: days that go together lie nearer to it than they scatter.
+    kept = [one.expected(correlation, spacing) for one in fits]
+    about = lines["residual"].sum() / sum(own for own, _, _ in kept)
     per_day = float(days["size"].mean())
     day = max(0.0, about - reading / per_day) if separable else 0.0
     reading = reading if separable else about
-    rate = _variance_beyond(lines["slope"].to_numpy(), (about / lines["sxx"]).to_numpy())
+    wider = np.array([widening for _, _, widening in kept])
+    rate = _variance_beyond(lines["slope"].to_numpy(), (about / lines["sxx"]).to_numpy() * wider)
     level = max(0.0, float(lines["level"].var(ddof=1) - (about / lines["days"]).mean()))
     pool = np.concatenate(lines["standardised"].to_list())
     return ErrorModel(
@@ -104,6 +117,8 @@ def fit_errors(readings: pd.DataFrame, source: str = "predictions") -> ErrorMode
         animals=len(counts),
         readings=len(table),
         days_separable=separable,
+        day_correlation=correlation,
+        day_spacing=spacing,
     )
 
 
@@ -137,6 +152,8 @@ def _lines(days: pd.DataFrame) -> pd.DataFrame:
         leverage = 1 / len(x) + centred**2 / sxx
         rows.append(
             {
+                "x": x,
+                "left": left,
                 "level": y.mean(),
                 "slope": slope,
                 "sxx": sxx,

@@ -12,12 +12,15 @@ import pandas as pd
 from scipy import stats
 
 from edge.errors import OperatorError
+from training.statistics.day_correlation import widening
 from training.statistics.errors import ErrorModel
 from training.statistics.slopes import ratio
 from training.statistics.studies import Design, simulate
 
 READINGS = (4, 8, 12, 24, 52)
 MOST_ANIMALS = 2000
+SENSITIVITY = (0.0, 0.3, 0.5, 0.7, 0.9)
+"""Correlations of neighbouring reading days for which the animals needed are shown."""
 
 
 def from_figures(sem: float, icc: float, rate_sd: float, shrinkage: float) -> ErrorModel:
@@ -42,6 +45,7 @@ def power(errors: ErrorModel, design: Design, change: float) -> float:
     share = np.repeat([1 - design.dropout, design.dropout], 400) / 400
     pictures = max(1, design.readings_a_day) if errors.days_separable else 1
     noise = errors.day_sd**2 + errors.reading_sd**2 / pictures
+    noise *= widening(design.readings, design.correlation(errors))
     shrunk = errors.slope(design.first_days, design.last_days)
     units = design.animals / (design.per_cage if design.cage_unit else 1)
     if units < 2:
@@ -118,12 +122,24 @@ def plan_study(
         "slope_of_looks": errors.slope(design.first_days, design.last_days),
         "slope_by_age": slope_by_age(errors) if errors.animals else {},
         "errors": errors.figures(),
+        "day_correlation": design.correlation(errors),
+        "day_correlation_from": _source(errors, design),
+        "sensitivity": {
+            f"{r:g}": animals_needed(errors, replace(design, day_correlation=r), change, wanted) for r in SENSITIVITY
+        },
         "table": rows,
     }
     pd.DataFrame(rows).to_csv(out / "power.csv", index=False)
     (out / "power.json").write_text(json.dumps(figures, indent=1, default=float) + "\n")
     _draw(out / "power.png", errors, design, change, wanted, rows)
     return figures
+
+
+def _source(errors: ErrorModel, design: Design) -> str:
+    """Return where the correlation of days comes from."""
+    if design.day_correlation is not None:
+        return "as asked"
+    return "measured on the repeated readings" if errors.animals else "assumed: no readings were given"
 
 
 def slope_by_age(errors: ErrorModel) -> dict[str, float]:

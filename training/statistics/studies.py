@@ -22,6 +22,7 @@ class Design:
     animals, per_cage: of an arm, in a cage. readings: animal-days, evenly from first_days to last_days of age, each of
     readings_a_day pictures. missed: share of animal-days without an accepted reading. dropout: share of animals that
     leave at a random time. cage_rate_sd: spread of cages' ageing rates. cage_unit: the cage is the experimental unit.
+    day_correlation: of an animal's errors on neighbouring reading days, None: as measured.
     """
 
     animals: int = 40
@@ -35,6 +36,13 @@ class Design:
     cage_rate_sd: float = 0.0
     cage_unit: bool = False
     straight: bool = True
+    day_correlation: float | None = None
+
+    def correlation(self, errors: ErrorModel) -> float:
+        """Return the correlation of an animal's errors on neighbouring reading days: what is asked, else measured."""
+        if self.day_correlation is not None:
+            return self.day_correlation
+        return errors.correlation((self.last_days - self.first_days) / (self.readings - 1))
 
 
 def draw_arm(
@@ -63,11 +71,23 @@ def draw_arm(
     per_day = max(1, design.readings_a_day) if errors.days_separable else 1
     noise = rng.normal(0, 1, shape) * errors.day_sd
     noise += sum(errors.noise(rng, shape) for _ in range(per_day)) / per_day
+    noise = _correlated(noise, design.correlation(errors))
     values = mean + animal + own * (times - middle) + noise
     leaves = rng.uniform(design.first_days, design.last_days, (*shape[:2], 1))
     gone = (rng.random((*shape[:2], 1)) < design.dropout) & (times > leaves)
     values[gone | (rng.random(shape) < design.missed)] = np.nan
     return times, values
+
+
+def _correlated(noise: Floats, correlation: float) -> Floats:
+    """Return the same noise, its last axis correlated from day to day with the same variance (AR 1)."""
+    if not correlation > 0:
+        return noise
+    fresh = float(np.sqrt(1 - correlation**2))
+    found = noise.copy()
+    for day in range(1, noise.shape[-1]):
+        found[..., day] = correlation * found[..., day - 1] + fresh * noise[..., day]
+    return found
 
 
 def slopes_of(times: Floats, values: Floats, design: Design) -> Slopes:

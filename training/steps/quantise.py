@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,6 +13,7 @@ import numpy as np
 from edge.contract.base import Scalar
 from edge.contract.manifest import AGE, Validity
 from training.crops.split import Split, split_by_group
+from training.few_units import LEAST, can_give, chance_of_poor_coverage, in_words
 from training.networks.int8 import import_backend
 from training.networks.shapes import age_spec
 from training.run import AGE_SPEC, CALIBRATION, Calibration, Run, check_seed
@@ -71,11 +74,20 @@ def quantise_and_calibrate(run: Run, seed: int = 1, also: Run | None = None) -> 
             max_sd_days=220.0,
             min_px_per_mm=3.9,
         ),
-        training={**_provenance(data, split, seed), **counted, **fitted, **rounding},
+        training={**_provenance(data, split, seed), **counted, **fitted, **rounding, **_reliance(counted)},
     )
+    print(in_words(calibration.intervals), file=sys.stderr)
     run.write_bytes(AGE, result.content)
     run.write_struct(AGE_SPEC, spec)
     run.write_struct(CALIBRATION, calibration)
+
+
+def _reliance(counted: Mapping[str, int]) -> dict[str, Scalar]:
+    """Return how far the intervals can be relied on, for the manifest; a sentence where there are none."""
+    cages = counted["interval_cages"]
+    if not can_give(cages):
+        return {"intervals": f"none: {cages} cages cannot give 90%, {LEAST} are the least"}
+    return {"interval_chance_below_80": round(chance_of_poor_coverage(cages), 4)}
 
 
 def _provenance(data: AgeData, split: Split, seed: int) -> dict[str, Scalar]:

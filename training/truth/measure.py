@@ -133,7 +133,7 @@ def _intervals(readings: Readings, predicted: Floats, calibration: Calibration, 
         predicted[rows], readings.appearance[rows], readings.white[rows], readings.animal[rows], readings.day[rows]
     )
     found = coverage_of(model, animals, seed)
-    for entry in calibration.intervals[:2]:
+    for entry in (one for one in calibration.intervals[:2] if one.bands):
         estimates, truth = predicted[rows], readings.age_days[rows]
         owner = readings.animal[rows]
         if entry.unit == "day":

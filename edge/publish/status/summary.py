@@ -9,7 +9,7 @@ may claim. It is therefore wider than that, never narrower on average.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -27,9 +27,9 @@ class Span:
     """An accepted estimate without its distribution and embedding: a summary looks at up to 5,000 readings at once."""
 
     age_days: float
-    interval_low_days: float
-    interval_high_days: float
-    coverage: float
+    interval_low_days: float | None
+    interval_high_days: float | None
+    coverage: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,12 @@ def glance(reading: Reading) -> Glance:
 
 def _span(of: Estimate) -> Span:
     return Span(of.age_days, of.interval_low_days, of.interval_high_days, of.coverage)
+
+
+def _of_known(figure: Callable[[list[float]], float], values: Iterable[float | None]) -> float | None:
+    """Return a figure of the values that there are; None where there is none (a bundle without intervals)."""
+    known = [value for value in values if value is not None]
+    return figure(known) if known else None
 
 
 def look_over(rows: Iterable[Row]) -> list[Glance]:
@@ -112,9 +118,9 @@ def _window(
         begins_at=end - span,
         ends_at=end,
         age_days=median(one.age_days for one in estimates) if estimates else None,
-        interval_low_days=median(one.interval_low_days for one in estimates) if estimates else None,
-        interval_high_days=median(one.interval_high_days for one in estimates) if estimates else None,
-        coverage=min(one.coverage for one in estimates) if estimates else None,
+        interval_low_days=_of_known(median, (one.interval_low_days for one in estimates)),
+        interval_high_days=_of_known(median, (one.interval_high_days for one in estimates)),
+        coverage=_of_known(min, (one.coverage for one in estimates)),
         readings=len(estimates),
         captures=len(inside),
         readings_by_light=_count(light for light, _ in hits),

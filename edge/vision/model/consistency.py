@@ -110,6 +110,8 @@ def _of_intervals(entries: Sequence[Intervals]) -> Iterator[str]:
         field = f"intervals[{number}]"
         if not 0 < entry.coverage < 1:
             yield f"{field}.coverage: expected more than 0 and less than 1, got {entry.coverage:g}"
+        if not entry.bands:
+            continue  # too few animals for this coverage: no interval
         edges = [band.below_days for band in entry.bands]
         yield from _of_rising(f"{field}.bands.below_days", edges)
         if edges[-1] != OPEN_DAYS:

@@ -36,8 +36,8 @@ class GoldenEstimate(Struct, frozen=True, kw_only=True):
 
     age_days: Number
     sd_days: Number
-    interval_low_days: Number
-    interval_high_days: Number
+    interval_low_days: Number | None
+    interval_high_days: Number | None
     domain_score: Annotated[float, msgspec.Meta(ge=0.0, le=1e12)]
 
 
@@ -102,7 +102,7 @@ def improper(estimate: Estimate, model: LoadedModel) -> str | None:
     """Return what is no proper number in an estimate, None where all of it is one."""
     numbers = {name: getattr(estimate, name) for name in (*_FIELDS, "domain_score")}
     for name, value in numbers.items():
-        if not math.isfinite(value):
+        if value is not None and not math.isfinite(value):
             return f"{name}: expected a finite number, got {value}"
     shares = np.array(estimate.distribution)
     if not np.isfinite(shares).all() or shares.min() < 0 or abs(float(shares.sum()) - 1) > 1e-2:
@@ -110,8 +110,8 @@ def improper(estimate: Estimate, model: LoadedModel) -> str | None:
     first, last = float(model.bin_centres[0]), float(model.bin_centres[-1])
     if not first - 0.1 <= estimate.age_days <= last + 0.1:
         return f"age_days: expected {first:g} to {last:g}, the bundle's bins, got {estimate.age_days:g}"
-    if not estimate.interval_low_days <= estimate.age_days <= estimate.interval_high_days:
-        low, high = estimate.interval_low_days, estimate.interval_high_days
+    low, high = estimate.interval_low_days, estimate.interval_high_days
+    if low is not None and high is not None and not low <= estimate.age_days <= high:
         return f"interval: expected one around {estimate.age_days:g} days, got {low:g} to {high:g}"
     if estimate.sd_days < 0 or estimate.domain_score < 0:
         return f"expected no negative spread or score, got {estimate.sd_days:g} and {estimate.domain_score:g}"
@@ -127,10 +127,17 @@ def _try(embedding: Embedding, model: LoadedModel) -> tuple[Estimate | None, str
     return estimate, improper(estimate, model)
 
 
+def _number(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
+
+
 def _difference(found: Estimate, right: GoldenEstimate) -> str | None:
     for name in _FIELDS:
-        if abs(getattr(found, name) - getattr(right, name)) > AGE_TOLERANCE_DAYS:
-            return f"{name}: expected {getattr(right, name):g}, got {getattr(found, name):g}"
+        is_, wanted = getattr(found, name), getattr(right, name)
+        if is_ is None and wanted is None:
+            continue
+        if is_ is None or wanted is None or abs(is_ - wanted) > AGE_TOLERANCE_DAYS:
+            return f"{name}: expected {_number(wanted)}, got {_number(is_)}"
     if abs(found.domain_score - right.domain_score) > SCORE_TOLERANCE * max(1.0, right.domain_score):
         return f"domain_score: expected {right.domain_score:g}, got {found.domain_score:g}"
     return None

@@ -9,6 +9,7 @@ import pytest
 from edge.contract.manifest import Band, Intervals, Validity
 from edge.vision.acceptance import reject_reasons
 from edge.vision.estimate import distribution_of, domain_score, estimate_age, interval_of
+from edge.vision.model.head_check import improper
 from training.age.calibrate import domain_scores, fit_domain
 
 
@@ -61,6 +62,16 @@ def test_age_spread_interval_and_coverage_follow_from_the_distribution(hand_work
     assert (found.age_days, found.sd_days) == (150.0, 86.6)
     assert (found.interval_low_days, found.interval_high_days, found.coverage) == (120.0, 200.0, 0.9)
     assert found.distribution == (0.75, 0.25)
+
+
+def test_without_bands_there_is_an_age_and_no_interval(hand_worked) -> None:
+    """A bundle of too few animals gives its age, and neither interval nor coverage; the golden check agrees with it."""
+    none = (Intervals(unit="reading", coverage=0.9, animals=6, bands=()),)
+    few = replace(hand_worked, manifest=msgspec.structs.replace(hand_worked.manifest, intervals=none))
+    found = estimate_age(embedding(few, 2 * np.log(3)), few)
+    assert found.age_days == 150.0
+    assert (found.interval_low_days, found.interval_high_days, found.coverage) == (None, None, None)
+    assert improper(found, few) is None
 
 
 def test_the_domain_score_is_the_whitened_distance_over_its_threshold(hand_worked) -> None:

@@ -16,6 +16,7 @@ from station.curves.curve import (
     fit_trend,
     gather,
     model_changes,
+    rejuvenations,
     silences,
 )
 
@@ -53,6 +54,17 @@ def test_more_readings_of_one_animal_do_not_narrow_the_interval() -> None:
     few = gather([sighting(START)], [], "day", None)[0]
     many = gather([sighting(START + timedelta(minutes=i)) for i in range(100)], [], "day", None)[0]
     assert (many.low_days, many.high_days) == (few.low_days, few.high_days)
+
+
+def test_estimates_without_an_interval_make_a_curve_without_one() -> None:
+    """A model whose animals were too few for an interval gives none: no width of 0, and nothing that looks younger."""
+    bare = [
+        Sighting(START + timedelta(days=day), "dark", True, age, None, None, "a" * 64)
+        for day, age in ((0, 300.0), (1, 290.0))
+    ]
+    windows = gather(bare, [], "day", None)
+    assert [(one.age_days, one.low_days, one.high_days) for one in windows] == [(300, None, None), (290, None, None)]
+    assert rejuvenations(windows, []) == []
 
 
 def test_a_window_without_accepted_reading_is_there_with_its_captures() -> None:

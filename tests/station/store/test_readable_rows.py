@@ -69,6 +69,13 @@ def test_a_correction_that_moves_a_reading_far_away_costs_that_reading(
     assert "passed over: 1 readings" in read_all(data, capsys)["show"]
 
 
+def test_an_estimate_without_an_interval_is_no_unsound_one(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model of too few animals gives an age alone: it is shown and exported as the others are."""
+    edit(data, "UPDATE animals SET interval_low_days = NULL, interval_high_days = NULL, coverage = NULL WHERE seq = 5")
+    assert not any("passed over" in text for text in read_all(data, capsys).values())
+    assert len((data.parent / "out" / "animals.csv").read_text().splitlines()) == 1 + 8
+
+
 @pytest.mark.parametrize("value", ["1e300", "'old'", "x'ff'", "-1e300", "9e999"])
 @pytest.mark.parametrize("column", ["estimate_days", "interval_low_days", "interval_high_days", "age_days"])
 def test_an_age_that_is_none_is_passed_over_and_counted(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from edge.errors import OperatorError
 from edge.vision.estimate import interval_of
@@ -15,6 +16,7 @@ from tests.training.small_animals import small_animals, small_crops
 from training.age.aggregates import aggregates, count_real
 from training.age.calibrate import domain_scores, fit_domain, fit_intervals
 from training.age.repeated_readings import Readings, further_animals
+from training.few_units import chance_of_poor_coverage, in_words
 from training.locator.likelihood import fit_likelihood
 from training.run import Run
 
@@ -47,6 +49,41 @@ def test_a_week_is_narrower_than_a_reading_but_not_by_the_square_root_of_its_num
     reading = by_unit["reading"].low_days + by_unit["reading"].high_days
     week = by_unit["week"].low_days + by_unit["week"].high_days
     assert reading / np.sqrt(12) < week < reading
+
+
+@pytest.mark.parametrize(("units", "poor"), [(9, 0.134), (10, 0.107), (19, 0.083)])
+def test_few_units_cover_what_is_said_and_how_often_too_little(units: int, poor: float) -> None:
+    """Over 250 calibrations the mean coverage is 90% or more; how often it is below 80% is what the report says."""
+    rng, found = np.random.default_rng([5, units]), []
+    for _ in range(250):
+        truth = rng.uniform(250, 470, units)
+        error = rng.normal(0, 60, units)
+        made = fit_intervals(truth - error, truth.astype(np.float32), np.arange(units, dtype=np.int32))[0]
+        low, high = interval_of(0.0, made)
+        found.append(norm.cdf(high / 60) - norm.cdf(low / 60))
+    assert chance_of_poor_coverage(units) == pytest.approx(poor, abs=0.001)
+    assert np.mean(found) >= 0.89
+    assert np.mean(np.array(found) < 0.8) == pytest.approx(poor, abs=0.06)
+
+
+@pytest.mark.parametrize("units", [2, 6, 8])
+def test_a_level_that_so_few_units_cannot_give_is_not_published(units: int) -> None:
+    """(n + 1) * 0.9 is more than n: the entry has its level and units, and no band; the words say how many more."""
+    truth = np.linspace(250, 470, units)
+    made = fit_intervals(truth + 10, truth.astype(np.float32), np.arange(units, dtype=np.int32))
+    assert [(one.unit, one.coverage, one.animals, one.bands) for one in made] == [
+        (unit, 0.9, units, ()) for unit in ("reading", "day", "week")
+    ]
+    assert f"{units} calibration cages cannot give one, 9 are the least. It takes {9 - units} more" in in_words(made)
+    assert np.isnan(interval_of(300.0, made[0])).all()
+
+
+def test_a_half_width_is_the_error_of_some_unit() -> None:
+    """Exact conformal quantiles: of nine units the largest absolute error on both sides, nothing interpolated."""
+    truth = np.linspace(250, 470, 9)
+    errors = np.array([1.0, -2, 3, -4, 5, -6, 7, -8, 9])
+    [band, *_] = fit_intervals(truth - errors, truth.astype(np.float32), np.arange(9, dtype=np.int32))[0].bands
+    assert band.low_days == band.high_days == pytest.approx(9.0, abs=0.01)
 
 
 def colony(

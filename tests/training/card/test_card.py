@@ -104,7 +104,7 @@ def test_the_card_is_filled_from_the_runs_files(tmp_path: Path) -> None:
     assert "captured_at 100%" in answer(card, "11")
     assert "96 x 64 px" in answer(card, "9b")
     assert "taken from elsewhere" in answer(card, "7")
-    assert "Fewer than 19 units" in answer(card, "12f")
+    assert "6 calibration units cannot give one, 9 are the least" in answer(card, "12f")
     assert "Of 6 animals for the intervals 2 have a real day" in answer(card, "12f")
     assert "sex F 50.0, sex M 70.0" in answer(card, "14")
     assert "| mae_days | 60 |" in answer(card, "23a")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from tests.training.conftest import command
 from training.features.folds import group_folds
 from training.features.prepare import FeatureTable, prepare
 from training.features.read import read_table
-from training.features.route import figures, fit_features
+from training.features.route import figures, fit_features, without_kinds
 from training.features.validate import Validated, cross_conformal, quantile_by_animal, validate, validate_rows
 from training.run import Run
 
@@ -152,10 +153,57 @@ def test_columns_that_give_the_age_away_are_left_out_and_named(tmp_path: Path) -
     assert "AgeGroup" not in dropped.left_out
 
 
-def test_a_leak_under_another_name_is_warned_of(tmp_path: Path) -> None:
-    table = animals().assign(sessions=lambda one: one.age_weeks * 2 + 1)
+@pytest.mark.parametrize("slope", [2.0, -1.0])
+def test_the_target_in_disguise_is_left_out_and_can_be_kept(tmp_path: Path, slope: float) -> None:
+    """Whatever its name, a column that ranks the lines as the target does is the target; an honest one stays."""
+    table = animals().assign(sessions=lambda one: np.exp(slope * one.age_weeks / 50))
     ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse")
-    assert any("'sessions' alone nearly gives the target" in text for text in ready.warnings)
+    assert "the target in disguise" in ready.left_out["sessions"]
+    assert "sessions" not in ready.features
+    assert "grey" in ready.features
+    kept = prepare(tmp_path / "t.csv", "age_weeks", "mouse", keep=["sessions"])
+    assert "sessions" in kept.features
+    assert any("'sessions' alone nearly gives the target" in text for text in kept.warnings)
+
+
+@pytest.mark.parametrize("name", ["testage3", "TestAge", "age3", "ageattest", "mouse_age_2", "trueage"])
+def test_a_name_that_says_age_in_any_dress_is_left_out(tmp_path: Path, name: str) -> None:
+    """Noise enough that ranks tell nothing, so that the name alone decides."""
+    table = animals().assign(**{name: lambda one: one.age_weeks + np.random.default_rng(1).normal(0, 30, len(one))})
+    ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse")
+    assert ready.left_out[name].startswith("its name says age")
+    assert name in prepare(tmp_path / "t.csv", "age_weeks", "mouse", keep=[name]).features
+
+
+@pytest.mark.parametrize("name", ["image", "stage", "cage_no", "average", "percentage", "dosage2", "agent"])
+def test_a_word_that_only_holds_age_is_used(tmp_path: Path, name: str) -> None:
+    table = animals().rename(columns={"grey": name})
+    assert name in prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse").features
+
+
+def test_what_knows_more_than_looks_is_named_and_the_figure_without_it_shown(tmp_path: Path) -> None:
+    """Weight and a person's score carry the age here, the look nothing: without them the error is that of guessing."""
+    rng = np.random.default_rng(4)
+    age = animals(count=24, rows=2).age_weeks
+    table = animals(count=24, rows=2)[["mouse", "age_weeks", "noise"]].assign(
+        BodyWeight_g=age + rng.normal(0, 12, len(age)),
+        frailty_score=age + rng.normal(0, 12, len(age)),
+        tester=rng.choice(["Ann", "Bo"], len(age)),
+        batch_no=rng.integers(1, 3, len(age)),
+    )
+    ready = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse")
+    assert ready.kinds == {
+        "BodyWeight_g": "a weight", "frailty_score": "a score by people", "tester": "a tester", "batch_no": "a batch",
+    }  # fmt: skip
+    assert any("'tester' is a tester, not a look" in text for text in ready.warnings)
+    known = replace(ready, kinds={"BodyWeight_g": "a weight", "frailty_score": "a score by people"})
+    judged = validate(known, 1, weigh=False, names=("ridge-30",))
+    guess = np.abs(judged.constant - known.target).mean()
+    mae = without_kinds(known, 1, ("ridge-30",), weigh=False)
+    assert np.abs(judged.predicted - known.target).mean() < 0.5 * guess
+    assert mae["all of these"] > 0.9 * guess
+    assert mae["a weight"] < 0.7 * mae["all of these"]
+    assert without_kinds(known.without(["tester", "batch_no", "noise"]), 1, ("ridge-30",), weigh=False) is None
 
 
 def test_tables_of_all_dialects_are_the_same_table(tmp_path: Path) -> None:
@@ -286,8 +334,13 @@ def test_a_file_that_is_no_table_is_refused(tmp_path: Path, content: bytes, said
 def test_a_run_leaves_report_predictions_and_model(tmp_path: Path) -> None:
     import joblib
 
-    table = prepare(written(tmp_path / "t.csv", animals(count=24, rows=2)), "age_weeks", "mouse")
+    known = animals(count=24, rows=2).assign(weight_g=np.random.default_rng(9).normal(30, 3, 48))
+    table = prepare(written(tmp_path / "t.csv", known), "age_weeks", "mouse")
     report = fit_features(table, tmp_path / "run", 1)
+    assert "`weight_g` is a weight" in (tmp_path / "run" / "report.md").read_text()
+    assert f"- without all of these: mae {report['without_kinds']['all of these']:.4g} instead of" in (
+        (tmp_path / "run" / "report.md").read_text()
+    )
     kept = json.loads((tmp_path / "run" / "report.json").read_text())
     assert {"mae", "rmse", "r2", "r", "mae_constant", "mae_row_split", "mae_group_split"} <= kept.keys()
     assert {"leakage_index", "coverage_90", "width_90", "gap_slope", "model", "folds", "seed"} <= kept.keys()

@@ -165,6 +165,23 @@ def test_the_probability_below_the_truth_is_even_where_the_distribution_is_right
     assert np.histogram(pit, 10, (0, 1))[0][[0, 9]].min() > 450, "a bowl"
 
 
+def test_too_few_cages_for_an_interval_are_said_with_how_many_more_it_takes() -> None:
+    """30 animals leave 6 to calibrate: no interval, three more are the least; with 60 the luck of 12 is said."""
+    age, animal = ages(30, 4), np.repeat(np.arange(30), 4)
+    few = made_up(age, animal, age + np.random.default_rng(2).normal(0, 50, len(age)))
+    assert few.predictions["low_90_days"].isna().all()
+    said = coverage.section(few).missing or ""
+    assert said.startswith(
+        "No 90% interval is given: 6 calibration cages cannot give one, 9 are the least. It takes 3 more"
+    )
+    age, animal = ages(60, 4), np.repeat(np.arange(60), 4)
+    summary = coverage.section(made_up(age, animal, age + np.random.default_rng(2).normal(0, 50, len(age)))).summary
+    assert (
+        "rest on 12 calibration cages: the chance that they truly cover less than 80% of future animals is 7%"
+        in summary
+    )
+
+
 def test_intervals_cover_what_they_say_and_too_sure_distributions_show() -> None:
     draws = [AGE + np.random.default_rng(seed).normal(0, 60, len(AGE)) for seed in range(8)]
     covered = [coverage.section(made_up(AGE, ANIMAL, looks)).figures["intervals"]["coverage_90"] for looks in draws]

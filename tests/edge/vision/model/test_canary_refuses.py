@@ -75,10 +75,16 @@ OUT_OF_RANGE = {
         "age.output.scale: expected at least 1e-12",
         "got 0.0",
     ),
-    "no bands": (
-        {"intervals": (Intervals(unit="reading", coverage=0.9, animals=1, bands=()),)},
-        "intervals[0].bands: expected 1 to 100 entries",
-        "got 0",
+    "bands without an open end": (
+        {
+            "intervals": (
+                Intervals(
+                    unit="reading", coverage=0.9, animals=9, bands=(Band(below_days=9e8, low_days=1.0, high_days=1.0),)
+                ),
+            )
+        },
+        "intervals[0].bands: expected the last one to be open",
+        "got 9e+08",
     ),
     "no interval for a reading": (
         {
