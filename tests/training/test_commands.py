@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge.contract.bundle.bundle import read_bundle
-from edge.contract.bundle.envelope import new_key_pair
+from edge.contract.bundle.keys import new_key_pair
 from edge.contract.manifest import CARD, Parts
 from edge.errors import BundleError
 from edge.vision.model.golden import NAMES, check_golden

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.bundle.bundle import Bundle, write_bundle
-from edge.contract.bundle.envelope import new_key_pair
+from edge.contract.bundle.keys import new_key_pair
 from edge.contract.manifest import (
     AGE,
     CARD,
