@@ -77,15 +77,14 @@ class Authority:
         left = [key for key in signed if key.id not in self.revoked]
         counted = f"{self.name} takes {role.threshold} of its keys, got {_listed(left)}"
         named = [name for name in opened.signatures if name in self.revoked]
-        if gone:
-            return f"revoked key: {_listed(gone)} signed it and is revoked; {counted}; have it signed by others"
+        if gone or named:
+            who = _listed(gone) if gone else ", ".join(named)
+            return f"revoked key: {who} signed it and is revoked; {counted}; have it signed by others"
         if left:
             return f"threshold: {counted}; have another key's holder sign it"
         for name, other in self.others.items():
             if other.without(self.revoked).holds(opened):
                 return f"channel: it is signed for channel {name!r}, this device keeps to {self.name}"
-        if named:
-            return f"revoked key: {', '.join(named)} is revoked; {counted}"
         names = ", ".join(opened.signatures) or "none"
         return f"signature: {counted} (it names these keys: {names})"
 
