@@ -267,6 +267,7 @@ def test_a_release_key_is_stolen_on_monday(lab: Lab, tmp_path: Path, capsys) -> 
     (lab / "gina.key").write_bytes(private)
     (lab / "gina.pub").write_bytes(public)
     assert lab.keys("rotate", "--channel", lab.channel(2, "dora", "fritz", "gina"), by=("clara", "ben")) == 0
+    assert not lab.newest().floors["study"].reset, "a floor is taken back once"
     fresh = lab.built("fresh", model_version="fresh")
     assert lab.sign(fresh, "gina", "fritz") == 0
     for one in (device, away):
