@@ -5,6 +5,7 @@
     │   ├── ConfigError                a key of the configuration file
     │   └── UnreadablePicture          a stored picture, a video, or one of its frames
     ├── BundleError                3   whoever sent the model bundle
+    │   └── BundleRevoked              it is revoked: not even a copy in memory runs on
     ├── DeviceError                4   the machine itself
     │   ├── CameraError
     │   │   ├── CameraTimeout          no frame within the bounded wait
@@ -75,6 +76,10 @@ class BundleError(CageclockError):
     """A model bundle that must not be used, and why."""
 
     exit_code = 3
+
+
+class BundleRevoked(BundleError):
+    """A bundle whose digest the lab's trust statement revokes."""
 
 
 class DeviceError(CageclockError):

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edge.contract.bundle.bundle import write_bundle
-from edge.contract.bundle.envelope import new_key_pair
+from edge.contract.bundle.keys import new_key_pair
 from edge.contract.manifest import (
     AGE,
     CARD,

@@ -15,6 +15,8 @@ cageclock-train quantise --out RUN            int8, calibrated
 cageclock-train evaluate --out RUN            the report
 cageclock-train card-template --out FILE      the model card's questions, for people to answer
 cageclock-train bundle --out RUN --key KEY    sign and pack
+cageclock-train bundle build|sign|verify|inspect|diff   ... or step by step, several people signing in turn
+cageclock-train keys create|init|show|rotate|revoke|sign   who may sign models for the lab's devices
 cageclock-train associate --predictions P --out RUN   the age gap against phenotypes, genotype, treatment, survival
 cageclock-train power --predictions P --out RUN       animals and readings that a study needs
 cageclock-train demo-bundle --out RUN         all of these
@@ -33,7 +35,19 @@ from pathlib import Path
 from edge.contract.service.arguments import with_file_names
 from edge.errors import CageclockError, OperatorError
 from edge.version import add_version
-from training.commands import age, associate, bundle, dataset, finetune, locator, power, suggest, train_report, truth
+from training.commands import (
+    age,
+    associate,
+    bundle,
+    dataset,
+    finetune,
+    keys,
+    locator,
+    power,
+    suggest,
+    train_report,
+    truth,
+)
 from training.commands.figures import Figures
 
 
@@ -67,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         "--figures", type=Path, metavar="FILE", help="write the command's figures there too: JSON, numbers by name"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (bundle, locator, suggest, dataset, finetune, age, associate, power, truth, train_report):
+    for group in (bundle, keys, locator, suggest, dataset, finetune, age, associate, power, truth, train_report):
         group.add(commands)
     add_version(parser)
     return parser

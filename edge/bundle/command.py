@@ -6,18 +6,22 @@ import argparse
 import os
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-from edge.bundle.history import Entry, read_history
+from edge.bundle.history import Entry, History, read_history
 from edge.bundle.inbox import Inbox
 from edge.bundle.install import FileChanges, Installer
+from edge.bundle.rules import check_revoked
 from edge.bundle.selected import trusted_keys
 from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
 from edge.bundle.trial import BAD_ENDS, Trials, read_trials
+from edge.bundle.trust_store import judge_time, read_trust
 from edge.config.load import load_config
 from edge.config.tree import Config
 from edge.contract.bundle.bundle import read_bundle
 from edge.errors import BundleError, CageclockError, OperatorError
+from edge.timing.clock import SystemClock
 
 
 def install(options: argparse.Namespace) -> int:
@@ -83,9 +87,38 @@ def show(options: argparse.Namespace) -> int:
     for channel, release in sorted(history.floors.items()):
         kept = " (the device keeps to it)" if channel == (config.bundle.channel or history.channel) else ""
         print(f"channel   {channel}: the highest release was {release}{kept}")
+    for line in _trust_lines(config, history):
+        print(line)
     for entry in history.entries[-options.last :]:
         print(f"{entry.at.isoformat(timespec='seconds')}  {_sentence(entry)}")
     return 0
+
+
+def _trust_lines(config: Config, history: History) -> Iterator[str]:
+    """Yield what the device goes by where trust statements rule, and how it tells the time for their expiry."""
+    trust = read_trust(config)
+    if trust is None or config.bundle.channel is None:
+        return
+    newest, channel = trust.newest, config.bundle.channel
+    at, note = judge_time(history, newest, SystemClock())
+    state = "expired, nothing is installed" if at >= newest.expires_at else "in force"
+    yield f"trust     statement {newest.version} of {newest.lab}, until {newest.expires_at.date()}: {state}"
+    if note:
+        yield f"trust     {note}"
+    role = newest.channels.get(channel)
+    if role is None:
+        yield f"trust     it has no channel {channel!r}: nothing is installed"
+    else:
+        named = ", ".join(f"{key.name} ({key.id})" for key in role.without(newest.revoked_keys).keys)
+        yield f"trust     channel {channel} takes {role.threshold} signatures of: {named or 'nobody'}"
+    revoked = f"{len(newest.revoked_keys)} keys and {len(newest.revoked_bundles)} bundles"
+    yield f"trust     revoked: {revoked}"
+    slot = Slots(Path(config.state_dir)).target(ACTIVE)
+    if slot is not None:
+        try:
+            check_revoked(newest, read_bundle(slot, trust.authority(channel)))
+        except BundleError as error:
+            yield f"trust     the active bundle would not be let in today: {error}"
 
 
 def _open(path: Path) -> int:
@@ -135,6 +168,8 @@ def _trial_state(config: Config, trials: Trials, slot: Path) -> str:
 def _sentence(entry: Entry) -> str:
     if entry.result == "floor reset":
         return f"channel {entry.channel}: a bundle has to be above release {entry.release} now: {entry.reason}"
+    if entry.result == "trust updated":
+        return entry.reason
     what = entry.file
     if entry.name is not None:
         what += f" ({entry.name} {entry.model_version}, release {entry.release} of {entry.channel})"

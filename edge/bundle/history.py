@@ -17,6 +17,7 @@ from edge.bundle.slots import FOLDER, write_durably
 from edge.contract import jsontext
 from edge.contract.base import Struct
 from edge.contract.bundle.bundle import Bundle
+from edge.contract.bundle.statement import Statement
 from edge.errors import BundleError, MessageError
 
 NAME = "history.json"
@@ -30,7 +31,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     A refused file that is no bundle has only its name and the reason.
 
     waiting: it could not be taken for a reason that is not the file's, and lies in the inbox still. floor reset: by
-    hand, with the channel and its new floor as `release`.
+    hand, with the channel and its new floor as `release`. trust updated: newer trust statements are in force.
 
     number: counts all attempts from 1, so that capture reports each of them once; 0 is from before they were counted.
     by: who decided; capture reports its own trial's verdict itself.
@@ -40,7 +41,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     at: datetime
     number: int = 0
     by: Literal["person", "trial"] = "person"
-    result: Literal["installed", "active already", "refused", "rolled back", "waiting", "floor reset"]
+    result: Literal["installed", "active already", "refused", "rolled back", "waiting", "floor reset", "trust updated"]
     file: str
     reason: str = ""
     sha256: str | None = None
@@ -59,6 +60,8 @@ class History(Struct, frozen=True, kw_only=True):
     refused: digests that were once active and rolled back or condemned by their trial; they are not installed again.
     renamed: digests of files, as earlier versions named bundles, and what the same bundles are named now.
     channel: of the newest bundle that became the active one; where the settings name none, the device keeps to it.
+    trust_version: of the newest trust statement whose floors and revocations were carried out; an older one never
+    counts again. trusted_at: the latest time that was known for sure.
     """
 
     schema: Literal["cageclock/installs/1"] = "cageclock/installs/1"
@@ -67,6 +70,8 @@ class History(Struct, frozen=True, kw_only=True):
     refused: tuple[str, ...] = ()
     renamed: dict[str, str] = msgspec.field(default_factory=dict)
     channel: str | None = None
+    trust_version: int = 0
+    trusted_at: datetime | None = None
     entries: tuple[Entry, ...] = ()
 
     def adding(self, entry: Entry) -> History:
@@ -85,6 +90,18 @@ class History(Struct, frozen=True, kw_only=True):
         """Return the history with a channel's floor as a person set it."""
         floor_of = {name: sha256 for name, sha256 in self.floor_of.items() if name != channel}
         return msgspec.structs.replace(self, floors=self.floors | {channel: release}, floor_of=floor_of)
+
+    def at_time(self, now: datetime) -> History:
+        """Return the history with the latest time that was known for sure."""
+        return msgspec.structs.replace(self, trusted_at=now)
+
+    def obeying(self, statement: Statement) -> History:
+        """Return the history with a new trust statement carried out: the floors that it takes back, its version."""
+        history = self
+        for channel, floor in statement.floors.items():
+            if floor.reset and history.floors.get(channel, 0) >= floor.release:
+                history = history.reset(channel, floor.release - 1)
+        return msgspec.structs.replace(history, trust_version=statement.version)
 
     def adding_waiting(self, file: str, reason: str) -> History:
         """Return the history with the reason why a file waits, the same where that is its newest entry already."""

@@ -22,6 +22,8 @@ from edge.config.tree import Config
 from edge.errors import BundleError, CageclockError, OperatorError
 
 FOLDER = "inbox"
+KINDS = ("*.bundle", "*.trust.json")
+"""What is taken from it: bundles, and trust statements by themselves. The path unit watches for the same."""
 INBOX_S = 60.0
 """After so long a run ends, whatever still waits; the path unit starts the next one."""
 WORST_S = INBOX_S + LIMIT_S + 20.0
@@ -50,7 +52,7 @@ class Inbox:
         self.trouble: CageclockError | None = None
 
     def run(self) -> None:
-        """Take every `*.bundle`, oldest first, and wait for those that are still being written.
+        """Take every bundle and file of trust statements, oldest first, and wait for what is still being written.
 
         Afterwards `entries` holds the result of each, and `trouble` what kept the rest from being taken. What is
         waited for is printed once, with the reason and for how long, and again where the run ends without it.
@@ -123,7 +125,8 @@ def _say(text: str) -> None:
 
 def waiting(config: Config) -> list[Path]:
     """Return what waits in the inbox, the oldest first."""
-    return sorted((Path(config.state_dir) / FOLDER).glob("*.bundle"), key=_age_of)
+    inbox = Path(config.state_dir) / FOLDER
+    return sorted((path for kind in KINDS for path in inbox.glob(kind)), key=_age_of)
 
 
 def _note(config: Config, path: Path, error: CageclockError) -> None:

@@ -11,21 +11,30 @@ import msgspec
 
 from edge.bundle.canary import Verdict, ask_canary
 from edge.bundle.history import Entry, History, entry_of, now, printable, read_history, refusal, write_history
+from edge.bundle.learning import Learning
 from edge.bundle.rules import check_channel, check_release, check_target
-from edge.bundle.selected import trusted_keys
 from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
 from edge.bundle.trial import Trials, read_trials
 from edge.bundle.verdict import displaces, settle
 from edge.config.tree import Config
-from edge.contract.bundle.bundle import Bundle, check_signature, read_bundle, unverified_sha256
+from edge.contract.bundle.bundle import Bundle, Trusted, check_signature, read_bundle, read_chain, unverified_sha256
+from edge.contract.bundle.envelope import open_envelope
+from edge.contract.bundle.roles import Authority
+from edge.contract.bundle.trust import CHAIN_BEGINS, MAX_CHAIN_BYTES, is_chain
 from edge.errors import BundleError, CageclockError, DeviceError, OperatorError
 from edge.outbox.lock import WriterLock
+from edge.timing.clock import Clock, SystemClock
 
 
 class Installer:
     """The one writer of a device's `bundles` folder. Use as a context manager: it holds the writer's lock."""
 
-    def __init__(self, config: Config, canary: Callable[[Path, Sequence[bytes]], Verdict] = ask_canary) -> None:
+    def __init__(
+        self,
+        config: Config,
+        canary: Callable[[Path, Sequence[bytes]], Verdict] = ask_canary,
+        clock: Clock | None = None,
+    ) -> None:
         """Check the settings. canary: tries a bundle file, trusted keys given, before it is activated.
 
         Raises:
@@ -36,7 +45,7 @@ class Installer:
                 f"bundle.path: the settings name {config.bundle.path}, so an installed bundle would not be used; "
                 "remove bundle.path first"
             )
-        self._keys = trusted_keys(config)
+        self._learning = Learning(config, clock or SystemClock())
         self._canary = canary
         self._channel, self._groups = config.bundle.channel, config.bundle.target_groups
         self._state_dir = Path(config.state_dir)
@@ -65,14 +74,20 @@ class Installer:
     def install(self, file: str, source: int) -> Entry:
         """Install the open file and return the result; a refusal is an entry too and changes nothing else.
 
+        The file may hold trust statements by themselves as well, which are taken where they follow from those held.
+
         Raises:
-            BundleError: the history is damaged.
+            BundleError: the history, or what is held of trust statements, is damaged.
             DeviceError: the card failed or is full; the active bundle is what it was.
             FileChanges: it was written to while it was copied.
         """
         history, _ = self._settled()
         file = printable(file)
         try:
+            if is_chain(os.pread(source, CHAIN_BEGINS, 0)):
+                chain = os.pread(source, MAX_CHAIN_BYTES + 1, 0)
+                return self._note(*self._learning.learn_by_itself(history, file, chain))
+            history = self._learning.learn(history, read_chain(source))
             return self._install(history, file, source)
         except BundleError as error:
             return self._note(history, refusal(file, str(error)))
@@ -83,7 +98,9 @@ class Installer:
         except (CageclockError, FileChanges):
             raise
         except Exception as error:  # noqa: BLE001 - whatever a file makes our code raise, it must not stop the next one
-            return self._note(history, refusal(file, f"it cannot be read: {type(error).__name__}: {error}"))
+            return self._note(
+                read_history(self._state_dir), refusal(file, f"it cannot be read: {type(error).__name__}: {error}")
+            )
 
     def refuse(self, file: str, reason: str) -> Entry:
         """Note that a file was refused without a look into it.
@@ -115,7 +132,8 @@ class Installer:
             return settled
         if previous is None:
             raise OperatorError(f"{self._slots.folder}: there is no previous bundle to go back to; install one")
-        bundle = self._examined(previous)
+        bundle = self._examined(previous, self._learning.keys)
+        self._learning.check_revoked(bundle)
         reason = self._trials().reason(bundle.sha256)
         if reason is not None:
             raise BundleError(f"{previous}: it failed its trial on this device: {reason}; install another")
@@ -164,48 +182,51 @@ class Installer:
                 adopted = adopted.adopting(bundle)
             if adopted is not history:
                 write_history(self._state_dir, adopted)
-            return settle(self._state_dir, self._slots, self._keys, adopted, self._trials())
+            settled, entry = settle(self._state_dir, self._slots, self._learning.keys, adopted, self._trials())
+            return self._learning.begin(settled, self._trials()), entry
         except OSError as error:
             raise DeviceError(f"{self._slots.folder}: {error.strerror}; the active bundle is unchanged") from error
 
     def _install(self, history: History, file: str, source: int) -> Entry:
         before = os.fstat(source)
-        check_signature(source, self._keys)  # what nobody has signed is not even copied
+        may_sign = self._learning.may_sign(self._channel)
+        check_signature(source, may_sign)  # what nobody has signed is not even copied
         candidate = self._slots.copy_in(source)
         try:
             if _version(os.fstat(source)) != _version(before):
                 raise FileChanges(file)
-            bundle = read_bundle(candidate, self._keys)
+            bundle = read_bundle(candidate, may_sign)
             if not history.refuses(bundle) and self._is_active(bundle):
                 return self._note(self._bound(history, bundle), entry_of("active already", file, bundle))
             channel = self._channel or self._present_channel(history)
             check_channel(bundle.manifest, channel, by_settings=self._channel is not None)
+            note = self._learning.check(history, bundle)
             check_release(history, bundle)
             check_target(bundle.manifest, self._groups)
-            self._examined(candidate)
+            self._examined(candidate, may_sign)
             slot = self._slots.keep(candidate, bundle)
         except BundleError as error:
             # The copy's hidden name means nothing to the reader.
             raise BundleError(str(error).replace(f"{candidate}: ", "")) from error
         finally:
             candidate.unlink(missing_ok=True)
-        return self._switch(history, file, bundle, slot)
+        return self._switch(history, file, bundle, slot, note)
 
-    def _switch(self, history: History, file: str, bundle: Bundle, slot: Path) -> Entry:
+    def _switch(self, history: History, file: str, bundle: Bundle, slot: Path, note: str) -> Entry:
         """Make a slot the active one: the floor first, so that a number never comes twice with another content."""
         history = self._bound(history, bundle).raised(bundle)
         write_history(self._state_dir, history)
         before = self._slots.target(ACTIVE)
-        displace = displaces(self._slots, self._keys, self._trials())
+        displace = displaces(self._slots, self._learning.keys, self._trials())
         self._slots.activate(slot, displace=displace)
         try:
-            read_bundle(self._slots.folder / ACTIVE, self._keys)
+            read_bundle(self._slots.folder / ACTIVE, self._learning.keys)
         except BundleError:
             if before is not None:
                 self._slots.activate(before, displace=False)  # what was written cannot be read back: the card
             raise
         self._slots.sweep()
-        return self._note(history, entry_of("installed", file, bundle))
+        return self._note(history, entry_of("installed", file, bundle, note))
 
     def _bound(self, history: History, bundle: Bundle) -> History:
         return msgspec.structs.replace(history, channel=bundle.manifest.channel)
@@ -220,14 +241,15 @@ class Installer:
         ran = (entry for entry in reversed(history.entries) if entry.result in ("installed", "rolled back"))
         return next((entry.channel for entry in ran), None)
 
-    def _examined(self, path: Path) -> Bundle:
+    def _examined(self, path: Path, trusted: Trusted) -> Bundle:
         """Return the bundle once the canary has met its golden outputs.
 
         Raises:
             BundleError: it has not.
         """
-        bundle = read_bundle(path, self._keys)
-        verdict = self._canary(path, self._keys)
+        bundle = read_bundle(path, trusted)
+        keys = trusted.pems(open_envelope(bundle.envelope)) if isinstance(trusted, Authority) else trusted
+        verdict = self._canary(path, keys)
         if verdict.problems:
             raise BundleError("; ".join(verdict.problems))
         return bundle
@@ -239,7 +261,7 @@ class Installer:
     def _read(self, link: str) -> Bundle | None:
         slot = self._slots.target(link)
         try:
-            return None if slot is None else read_bundle(slot, self._keys)
+            return None if slot is None else read_bundle(slot, self._learning.keys)
         except BundleError:
             return None
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
 from edge.bundle.history import History
 from edge.contract.bundle.bundle import Bundle
+from edge.contract.bundle.statement import Statement
 from edge.contract.manifest import Manifest
 from edge.errors import BundleError
 
@@ -61,6 +63,40 @@ def check_release(history: History, bundle: Bundle) -> None:
         raise BundleError(
             f"release: expected at most {most} on channel {manifest.channel!r}, got {manifest.release}; a number so "
             "far ahead would use up the channel: sign a lower one, or set the floor with `cageclock bundle reset-floor`"
+        )
+
+
+def check_trust(statement: Statement, bundle: Bundle, now: datetime, note: str) -> None:
+    """Refuse what the lab's newest trust statement does not let in. now, note: from `trust_store.judge_time`.
+
+    Raises:
+        BundleError: the statement has expired, it revokes the bundle, or its release is below the channel's floor.
+    """
+    version, channel = statement.version, bundle.manifest.channel
+    check_revoked(statement, bundle)
+    floor = statement.floors.get(channel)
+    if floor is not None and bundle.manifest.release < floor.release:
+        raise BundleError(
+            f"release: trust statement {version} lets in {floor.release} or more on channel {channel!r}, got "
+            f"{bundle.manifest.release}; sign a new release"
+        )
+    if now >= statement.expires_at:
+        raise BundleError(
+            f"expired: trust statement {version} held until {statement.expires_at.isoformat(timespec='seconds')}; send "
+            f"a newer trust.json; what is installed goes on{'; ' + note if note else ''}"
+        )
+
+
+def check_revoked(statement: Statement, bundle: Bundle) -> None:
+    """Refuse a bundle whose digest is revoked.
+
+    Raises:
+        BundleError: it is.
+    """
+    if bundle.sha256 in statement.revoked_bundles:
+        raise BundleError(
+            f"revoked bundle: trust statement {statement.version} revokes sha256 {bundle.sha256[:12]}; "
+            "sign a new release"
         )
 
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from edge.config.tree import Config
 from edge.contract.bundle.demo import DEMO_BUNDLE
-from edge.errors import BundleError, OperatorError
+from edge.errors import BundleError, BundleRevoked, OperatorError
 
 if TYPE_CHECKING:
-    from edge.contract.bundle.bundle import Bundle
+    from edge.contract.bundle.bundle import Bundle, Trusted
     from edge.vision.model.loaded import LoadedModel
 
 ACTIVE = "bundles/active.bundle"
 PREVIOUS = "bundles/previous.bundle"
+TRUST = "bundles/trust.json"
 
 
 def bundle_path(config: Config) -> Path:
@@ -26,16 +27,15 @@ def bundle_path(config: Config) -> Path:
     return active if active.is_symlink() or active.exists() else DEMO_BUNDLE
 
 
-def trusted_keys(config: Config) -> list[bytes]:
-    """Return the public keys (PEM) that may sign a bundle.
+def trusted_keys(config: Config) -> Trusted:
+    """Return whose signatures vouch for the bundle that runs: public keys (PEM), or the rule of trust statements.
 
     Raises:
         OperatorError: a key file cannot be read.
     """
-    from edge.contract.bundle.keys import read_trusted_keys
+    from edge.bundle.trust_store import trusted_to_run
 
-    named = config.bundle.trusted_keys
-    return read_trusted_keys(None if named is None else [Path(name) for name in named])
+    return trusted_to_run(config)
 
 
 def load(config: Config, path: Path | None = None) -> LoadedModel:
@@ -55,13 +55,17 @@ def read(config: Config, path: Path) -> Bundle:
 
     Raises:
         OperatorError: there is no such file, or no key file at the path in the settings.
-        BundleError: it must not be used, or cannot be read.
+        BundleError: it must not be used, or cannot be read; of these BundleRevoked: its digest is revoked.
     """
+    from edge.bundle.trust_store import revoked_bundles
     from edge.contract.bundle.bundle import read_bundle
 
     if not path.is_file():
         raise OperatorError(f"bundle.path: there is no model bundle at {path}; copy one there or correct the path")
     try:
-        return read_bundle(path, trusted_keys(config))
+        bundle = read_bundle(path, trusted_keys(config))
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
+    if bundle.sha256 in revoked_bundles(config):
+        raise BundleRevoked(f"{path}: revoked bundle: the lab's trust statement revokes {bundle.sha256[:12]}")
+    return bundle

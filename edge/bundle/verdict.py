@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -10,12 +9,12 @@ import msgspec
 from edge.bundle.history import Entry, History, entry_of, write_history
 from edge.bundle.slots import ACTIVE, PREVIOUS, Slots
 from edge.bundle.trial import Trials
-from edge.contract.bundle.bundle import Bundle, read_bundle
+from edge.contract.bundle.bundle import Bundle, Trusted, read_bundle
 from edge.errors import BundleError
 
 
 def settle(
-    state_dir: Path, slots: Slots, keys: Sequence[bytes], history: History, trials: Trials
+    state_dir: Path, slots: Slots, keys: Trusted, history: History, trials: Trials
 ) -> tuple[History, Entry | None]:
     """Carry out capture's verdict on the active bundle; return the history and what was done, None without a verdict.
 
@@ -50,7 +49,7 @@ def settle(
     return history, entry
 
 
-def displaces(slots: Slots, keys: Sequence[bytes], trials: Trials) -> bool:
+def displaces(slots: Slots, keys: Trusted, trials: Trials) -> bool:
     """Return whether a new bundle makes the active one the previous one.
 
     Not where the active one is condemned, nor where it has still to prove itself and the previous one has done so: what
@@ -62,7 +61,7 @@ def displaces(slots: Slots, keys: Sequence[bytes], trials: Trials) -> bool:
     return active.sha256 in trials.good or previous is None or previous.sha256 not in trials.good
 
 
-def _read(slot: Path | None, keys: Sequence[bytes]) -> Bundle | None:
+def _read(slot: Path | None, keys: Trusted) -> Bundle | None:
     try:
         return None if slot is None else read_bundle(slot, keys)
     except BundleError:

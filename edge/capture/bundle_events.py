@@ -25,6 +25,7 @@ _CODES: dict[str, EventCode] = {
     "rolled back": "bundle_rolled_back",
     "waiting": "bundle_refused",
     "floor reset": "config_changed",
+    "trust updated": "config_changed",
 }
 
 
@@ -90,6 +91,8 @@ def _sentence(entry: Entry) -> str:
         what = f"bundle {entry.name} {entry.model_version}, release {entry.release} of {entry.channel}"
     if entry.result == "floor reset":
         return f"the lowest release of channel {entry.channel} was set to {entry.release} by hand: {entry.reason}"
+    if entry.result == "trust updated":
+        return entry.reason
     ended = {
         "rolled back": "runs again",
         "installed": "was installed",

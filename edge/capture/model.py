@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge.bundle.selected import ACTIVE, PREVIOUS, bundle_path, read
+from edge.bundle.selected import ACTIVE, PREVIOUS, TRUST, bundle_path, read
 from edge.bundle.trial import Trial
 from edge.config.tree import Config
-from edge.errors import BundleError, OperatorError, describe_error
+from edge.errors import BundleError, BundleRevoked, OperatorError, describe_error
 
 if TYPE_CHECKING:
     from edge.contract.bundle.bundle import Bundle
@@ -27,7 +27,8 @@ def golden_of(bundle: Bundle) -> Bundle:
 
 
 class ModelSource:
-    """Loads the model when it is first needed, and anew when another file stands where the settings or the link point.
+    """Loads the model when it is first needed, and anew when another file stands where the settings or the link point,
+    or new trust statements came.
 
     There is always a working one, as long as there ever was: where the new file cannot be loaded, the model in memory
     goes on, and after a start the bundle before it. An installed bundle is on trial first (`edge.bundle.trial`); a
@@ -41,7 +42,7 @@ class ModelSource:
         self._model: LoadedModel | None = None
         self._golden: Bundle | None = None
         self._installed = False
-        self._tried: tuple[str, int, int] | None = None
+        self._tried: tuple[str, int, int, int] | None = None
         self._ever_tried = False
         self.problem: OperatorError | BundleError | None = None
         self.file_sha256 = ""
@@ -58,6 +59,8 @@ class ModelSource:
                 self._load(path, installed=path == self._state_dir / ACTIVE)
                 self.problem = None
             except Exception as error:  # noqa: BLE001 - whatever a bundle makes the loader raise
+                if isinstance(error, BundleRevoked):
+                    self._model = None
                 if isinstance(error, OperatorError | BundleError):
                     self.problem = error
                 else:  # memory that was short, for example: tried again with the next capture
@@ -164,10 +167,14 @@ class ModelSource:
         self._golden = golden_of(bundle)
         return model
 
-    def _fingerprint(self) -> tuple[str, int, int] | None:
-        path = bundle_path(self._config)
+    def _fingerprint(self) -> tuple[str, int, int, int] | None:
+        path, trust = bundle_path(self._config), self._state_dir / TRUST
+        try:
+            learned_ns = trust.stat().st_mtime_ns
+        except OSError:
+            learned_ns = 0
         try:
             state = path.stat()
         except OSError:
             return None
-        return str(path.resolve()), state.st_mtime_ns, state.st_size
+        return str(path.resolve()), state.st_mtime_ns, state.st_size, learned_ns

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from edge.config.faultscript import parse_script
-from edge.config.tree import Camera, Config, LightCycle, Mqtt, PicameraSettings, Schedule, ZeitgeberWindow
+from edge.config.tree import Bundle, Camera, Config, LightCycle, Mqtt, PicameraSettings, Schedule, ZeitgeberWindow
 from edge.config.zone import zone_of
 from edge.contract.address import wrong_host, wrong_topic_prefix
 from edge.contract.topics import check_device, check_name
@@ -41,6 +41,7 @@ def contradictions(config: Config) -> list[ConfigError]:
         lambda: _check_certificate(config.mqtt),
         lambda: _check_address(config.mqtt),
         lambda: _check_prefix(config.mqtt),
+        lambda: _check_channel(config.bundle),
     ]
     if not PurePosixPath(config.state_dir).is_absolute():
         found = [ConfigError("state_dir", "an absolute path such as /var/lib/cageclock", repr(config.state_dir))]
@@ -60,6 +61,11 @@ def _check_cage(config: Config) -> None:
     nest = config.cage.nest_box
     if nest is not None and not (nest[0] < nest[2] and nest[1] < nest[3]):
         raise ConfigError("cage.nest_box", "[x0, y0, x1, y1] with x0 below x1 and y0 below y1", str(list(nest)))
+
+
+def _check_channel(bundle: Bundle) -> None:
+    if bundle.trust is not None and bundle.channel is None:
+        raise ConfigError("bundle.channel", "the channel of bundle.trust that this device keeps to", "none")
 
 
 def _check_zone(config: Config) -> None:

@@ -111,6 +111,7 @@ mqtt:
 bundle:
   # path: null                        # a bundle file; null: the active one, else the demo's (simulated mice only)
   # trusted_keys: null                # PEM files; null: only the demo bundle's own key
+  # trust: null                       # the lab's trust.json, in place of keys; needs `channel`
   # threads: 1
   # channel: null                     # whose bundles are installed; null: the active one's channel, at first any
   # target_groups: []                 # the groups that this device belongs to; bundles for `any` fit every device

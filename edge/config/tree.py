@@ -198,6 +198,8 @@ class Bundle(Struct, frozen=True, kw_only=True):
     """Where the model is. path: a bundle file; None means the active slot under `<state_dir>/bundles`.
 
     trusted_keys: Ed25519 public keys (PEM files) that may sign bundles; None trusts only the demo bundle's own key.
+    trust: the lab's trust statements (a trust.json), whose root keys say who may sign for `channel`; then new bundles
+    need as many signatures as the channel takes, and `trusted_keys` vouches only for what is installed already.
     channel: the only one whose bundles are installed; None keeps to the channel of the bundle that is active, and takes
     the first one on a device that has none.
     target_groups: the groups of devices that this one belongs to; a bundle for another group is refused.
@@ -207,6 +209,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
 
     path: str | None = None
     trusted_keys: tuple[str, ...] | None = None
+    trust: str | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=8)] = 1
     channel: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
     target_groups: tuple[Name, ...] = ()

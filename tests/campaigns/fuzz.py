@@ -31,7 +31,8 @@ def decoders() -> dict[str, tuple[Decoder, list[bytes]]]:
     """Return name -> (what is done with one input, inputs to begin with)."""
     from edge.config.load import parse_config
     from edge.contract import identity, jsontext
-    from edge.contract.bundle.envelope import new_key_pair, sign, verify
+    from edge.contract.bundle.envelope import sign, verify
+    from edge.contract.bundle.keys import new_key_pair
     from edge.contract.command import CaptureRequest, ReplayRequest
     from edge.contract.delivery import Committed
     from edge.contract.manifest import Manifest

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge.contract.bundle.bundle import read_bundle
-from edge.contract.bundle.envelope import new_key_pair
+from edge.contract.bundle.keys import new_key_pair
 from edge.contract.manifest import CARD, Parts
 from edge.errors import BundleError
 from edge.vision.model.golden import NAMES, check_golden
@@ -131,3 +132,16 @@ def test_another_seed_than_that_of_the_training_is_refused(run: Path) -> None:
         done = command(step, "--out", run, "--seed", 2)
         assert done.returncode == 2
         assert f"--seed: expected 1, by which `{before}` divided the animals, got 2" in done.stderr
+
+
+def test_the_same_run_built_again_elsewhere_is_the_same_bundle(run: Path, tmp_path: Path) -> None:
+    """Byte for byte, unsigned; with a signature it is the one that the run's own key signed before."""
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied)
+    first, again = (command("bundle", "build", "--out", one, "--file", one / "b") for one in (run, copied))
+    assert (first.returncode, again.returncode) == (0, 0), first.stderr + again.stderr
+    assert (run / "b").read_bytes() == (copied / "b").read_bytes()
+    signed = command("bundle", "sign", copied / "b", "--key", copied / "key.pem")
+    assert signed.returncode == 0, signed.stderr
+    assert (copied / "b").read_bytes() == (run / "cageclock-demo.bundle").read_bytes()
+    (run / "b").unlink()

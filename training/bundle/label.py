@@ -11,10 +11,13 @@ OWN_NOTICE: Final = "figures of the animals in this dataset; another colony, str
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """Name, version, release, notice and channel of a bundle, as its manifest will hold them."""
+    """Name, version, release, notice and channel of a bundle, as its manifest will hold them.
+
+    release: None where it is counted when the bundle is signed.
+    """
 
     name: str
     model_version: str
-    release: int
+    release: int | None
     notice: str = NOTICE
     channel: str = "demo"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edge.errors import OperatorError
+from training.commands import bundle_files
 from training.commands.age import run_evaluate, run_quantise
-from training.commands.options import positive, quiet, run_command
+from training.commands.options import named_key, positive, quiet, run_command
 from training.run import DATA, Run
 
 
@@ -20,14 +23,16 @@ def add(commands: Any) -> None:
     simulate.add_argument("--repeats", type=positive, default=1, help="photographs a day (default %(default)s)")
     simulate.add_argument("--workers", type=positive, default=2, help="processes (default %(default)s)")
 
-    bundle = run_command(commands, "bundle", _bundle, "sign and pack")
-    bundle.add_argument(
-        "--locator",
-        type=Path,
-        metavar="RUN_OR_BUNDLE",
-        help="where the locator comes from, if not from this run; a bundle's public key lies beside it as .pub",
-    )
+    bundle = commands.add_parser("bundle", help="pack and sign", description="Pack and sign a run, or: an action.")
+    bundle.set_defaults(run=_bundle)
+    _build_options(bundle, required=False)
     _bundle_options(bundle)
+    actions = bundle.add_subparsers(title="actions")
+    build = actions.add_parser("build", help="pack a run, unsigned", description="Pack a run; people sign it in turn.")
+    build.set_defaults(run=_build)
+    _build_options(build, required=True)
+    _label_options(build)
+    bundle_files.add(actions)
     template = commands.add_parser("card-template", help="write the questions of the model card, to be answered")
     template.add_argument("--out", type=Path, required=True, metavar="FILE", help="YAML to write; none is overwritten")
     template.set_defaults(run=_template)
@@ -51,12 +56,30 @@ def add(commands: Any) -> None:
     _bundle_options(demo)
 
 
+def _build_options(command: argparse.ArgumentParser, *, required: bool) -> None:
+    command.add_argument("--out", type=Path, required=required, metavar="RUN", help="the run's folder")
+    command.add_argument("--seed", type=int, default=1, help="as the steps before (default %(default)s)")
+    command.add_argument(
+        "--locator",
+        type=Path,
+        metavar="RUN_OR_BUNDLE",
+        help="where the locator comes from, if not from this run; a bundle's public key lies beside it as .pub",
+    )
+
+
 def _bundle_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
+    command.add_argument("--key", type=Path, help="private signing key (default: RUN/key.pem, made where missing)")
+    command.add_argument("--passphrase-file", type=Path, metavar="FILE", help="of the key, where nobody sits there")
+    command.add_argument("--release", type=positive, help="a number above all before (default: counted in the ledger)")
+    command.add_argument("--ledger", type=Path, metavar="FILE", help="releases by channel (default: RUN/releases.json)")
+    _label_options(command)
+
+
+def _label_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", help="default cageclock-demo; own-animals where the run holds your own")
     command.add_argument("--model-version", default="0.1.0", help="for people (default %(default)s)")
-    command.add_argument("--release", type=positive, default=1, help="a counter that only rises (default %(default)s)")
     command.add_argument("--file", type=Path, help="bundle to write (default RUN/<name>.bundle)")
+    command.add_argument("--channel", help="of the devices (default: demo; own where the run holds your own)")
     command.add_argument("--card-answers", type=Path, metavar="FILE", help="answers for the model card (YAML)")
 
 
@@ -81,14 +104,33 @@ def _simulate(options: argparse.Namespace) -> int:
 
 
 def _bundle(options: argparse.Namespace) -> int:
+    return _packed(options, sign=True)
+
+
+def _build(options: argparse.Namespace) -> int:
+    return _packed(options, sign=False)
+
+
+def _packed(options: argparse.Namespace, *, sign: bool) -> int:
+    if options.out is None:
+        raise OperatorError("bundle: expected --out RUN, or an action: build, sign, verify, inspect, diff")
+    named = named_key(options.key) if sign else None
     quiet()
+    from training.bundle.pack import OWN_KEY
     from training.steps.bundle import Given, bundle, label_of
 
     run = Run(options.out)
-    label = label_of(run, options.name, options.model_version, options.release)
+    label = label_of(run, options.name, options.model_version, getattr(options, "release", None))
+    label = replace(label, channel=options.channel or label.channel)
     path = options.file or run.path(f"{label.name}.bundle")
-    given = Given(getattr(options, "locator", None), options.card_answers)
-    sha256 = bundle(run, path, label, options.key or run.path("key.pem"), options.seed, given)
+    given = Given(
+        getattr(options, "locator", None),
+        options.card_answers,
+        getattr(options, "passphrase_file", None),
+        getattr(options, "ledger", None),
+    )
+    key = (named or run.path(OWN_KEY)) if sign else None
+    sha256 = bundle(run, path, label, key, options.seed, given)
     print(f"{path}: {path.stat().st_size} bytes, sha256 {sha256}")
     options.figures.add({"bundle bytes": path.stat().st_size})
     return 0

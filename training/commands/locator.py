@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
-from training.commands.options import passed_over, positive, quiet, run_command, scale
+from training.commands.options import named_key, passed_over, positive, quiet, run_command, scale
 from training.run import Run
 
 PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1000)}
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
     locator.add_argument("--centre-steps", type=positive, help="steps of the first stage (default 800; simulated 900)")
     locator.add_argument("--px-per-mm", type=scale, default=1.3, help="scale of its images (default %(default)s)")
     locator.add_argument("--age-from", type=Path, help="bundle whose age model is packed in (default: the demo's)")
-    locator.add_argument("--key", type=Path, help="private signing key, made where it is missing (default RUN/key.pem)")
+    locator.add_argument("--key", type=Path, help="private signing key (default: RUN/key.pem, made where missing)")
     locator.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
     report = run_command(commands, "locator-report", _report, "cross-validate a project: errors, calibration, suspects")
@@ -102,7 +102,7 @@ def _from_project(options: argparse.Namespace) -> dict[str, float]:
         steps=options.steps or 2500,
         centre_steps=options.centre_steps or 800,
         age_from=options.age_from,
-        key=options.key or run.path("key.pem"),
+        key=named_key(options.key) or run.path("key.pem"),
         seed=options.seed,
         again=options.again,
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge.errors import EXIT_PASSED_OVER
+from edge.errors import EXIT_PASSED_OVER, OperatorError
 from edge.footage.faults import Faults
 
 
@@ -49,6 +49,17 @@ def passed_over(faults: Faults) -> int:
     for line in faults.lines():
         print(f"cageclock-train: passed over: {line}", file=sys.stderr)
     return EXIT_PASSED_OVER if faults else 0
+
+
+def named_key(path: Path | None) -> Path | None:
+    """Return the private key that a person named, None where nobody did; a misspelt path makes no new key.
+
+    Raises:
+        OperatorError: there is no such file.
+    """
+    if path is not None and not path.is_file():
+        raise OperatorError(f"{path}: there is no such key; correct the path, or `cageclock-train keys create {path}`")
+    return path
 
 
 def quiet() -> None:

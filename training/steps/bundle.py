@@ -10,6 +10,7 @@ from edge.contract.manifest import AGE
 from edge.errors import OperatorError
 from training.age.data import age_data
 from training.bundle.label import OWN_NOTICE, Label
+from training.bundle.ledger import NAME as LEDGER
 from training.bundle.pack import pack_run, signing_key
 from training.crops.split import split_by_group
 from training.crops.table import TRUTH
@@ -20,10 +21,15 @@ from training.run import CALIBRATION, CROP_TABLE, EVALUATED, REPORT, Calibration
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a person gives beside the run: where its locator comes from, and the answers for the card."""
+    """What a person gives beside the run: where its locator comes from, the answers for the card, how it is signed.
+
+    ledger: counts the releases; None for the run's own.
+    """
 
     locator: Path | None = None
     answers: Path | None = None
+    passphrase_file: Path | None = None
+    ledger: Path | None = None
 
 
 def is_simulated(run: Run) -> bool:
@@ -37,15 +43,15 @@ def is_simulated(run: Run) -> bool:
         return any(name.startswith(TRUTH) for name in next(csv.reader(file), []))
 
 
-def label_of(run: Run, name: str | None, model_version: str, release: int) -> Label:
+def label_of(run: Run, name: str | None, model_version: str, release: int | None) -> Label:
     """Return the label: notice, channel and, where none is given, the name follow from whose animals the run holds."""
     if is_simulated(run):
         return Label(name or "cageclock-demo", model_version, release)
     return Label(name or "own-animals", model_version, release, OWN_NOTICE, "own")
 
 
-def bundle(run: Run, out: Path, label: Label, key: Path, seed: int = 1, given: Given | None = None) -> str:
-    """Sign and write the run's bundle; return its SHA-256.
+def bundle(run: Run, out: Path, label: Label, key: Path | None, seed: int = 1, given: Given | None = None) -> str:
+    """Sign and write the run's bundle; return its SHA-256. key: None leaves it for `bundle sign`.
 
     Raises:
         OperatorError: a step before this one is missing or of another network, or the card lacks required answers.
@@ -68,7 +74,8 @@ def bundle(run: Run, out: Path, label: Label, key: Path, seed: int = 1, given: G
     card = make_card(run, label, metrics, calibration, samples.origin, given.answers, seed)
     if card.unanswered:
         print("model card: not answered: " + ", ".join(f"{item.key} ({item.number})" for item in card.unanswered))
-    return pack_run(run, out, label, inputs, metrics, card.text, signing_key(key))
+    pem = None if key is None else signing_key(key, given.passphrase_file)
+    return pack_run(run, out, label, inputs, metrics, card.text, pem, given.ledger or run.path(LEDGER))
 
 
 def _check_report_is_current(run: Run) -> None:

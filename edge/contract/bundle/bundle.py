@@ -17,18 +17,38 @@ from edge.contract.bundle.container import (
     ENVELOPE,
     MAX_BYTES,
     ORDER,
+    TRUST,
     check_size,
     container_bytes,
     pack,
     read_end,
     read_envelope,
     read_part,
+    read_trust,
 )
-from edge.contract.bundle.envelope import sign, signed_bytes, verify
+from edge.contract.bundle.envelope import Opened, add_signature, sign, signed_bytes, verify
+from edge.contract.bundle.roles import Authority
+from edge.contract.bundle.trust import split_chain
 from edge.contract.manifest import Manifest, Part
 from edge.errors import BundleError, MessageError
 
-__all__ = ["MAX_BYTES", "ORDER", "Bundle", "check_signature", "read_bundle", "unverified_sha256", "write_bundle"]
+__all__ = [
+    "MAX_BYTES",
+    "ORDER",
+    "Bundle",
+    "Trusted",
+    "bundle_bytes",
+    "check_signature",
+    "read_bundle",
+    "read_chain",
+    "read_unverified",
+    "signed_again",
+    "unverified_sha256",
+    "write_bundle",
+]
+
+Trusted = Sequence[bytes] | Authority
+"""Public keys (PEM) of which one suffices, or the rule of a trust statement."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,32 +57,67 @@ class Bundle:
 
     sha256: of the signed bytes of the manifest, which hold the digest of every part; it names the bundle everywhere.
     file_sha256: of the whole file, by which earlier versions named it; only to recognise what they wrote.
+    envelope: the manifest with its signatures. chain: the trust statements that travel in the file, if any do.
     """
 
     manifest: Manifest
     files: Mapping[str, bytes]
     sha256: str
     file_sha256: str = ""
+    envelope: bytes = b""
+    chain: bytes | None = None
 
 
 def write_bundle(path: Path, manifest: Manifest, files: Mapping[str, bytes], signing_key_pem: bytes) -> str:
-    """Write the bundle and return its identity; the manifest's `files` is filled in here.
+    """Write the bundle with one signature and return its identity; the manifest's `files` is filled in here.
 
     Raises:
         BundleError: a part is missing or too large.
         OperatorError: the key is no Ed25519 private key.
+    """
+    body = manifest_bytes(manifest, files)
+    path.write_bytes(bundle_bytes(sign(body, signing_key_pem), files))
+    return hashlib.sha256(body).hexdigest()
+
+
+def manifest_bytes(manifest: Manifest, files: Mapping[str, bytes]) -> bytes:
+    """Return the bytes to be signed: the manifest with the digest of every part.
+
+    Raises:
+        BundleError: a part is missing.
     """
     if set(files) != set(ORDER):
         raise BundleError(f"bundle: expected the parts {', '.join(ORDER)}, got {', '.join(sorted(files))}")
     parts = tuple(
         Part(name=name, sha256=hashlib.sha256(files[name]).hexdigest(), bytes=len(files[name])) for name in ORDER
     )
-    body = jsontext.encode(msgspec.structs.replace(manifest, files=parts))
-    path.write_bytes(pack([(ENVELOPE, sign(body, signing_key_pem)), *((name, files[name]) for name in ORDER)]))
-    return hashlib.sha256(body).hexdigest()
+    return jsontext.encode(msgspec.structs.replace(manifest, files=parts))
 
 
-def read_bundle(path: Path, trusted_public_keys: Sequence[bytes]) -> Bundle:
+def bundle_bytes(envelope: bytes, files: Mapping[str, bytes], chain: bytes | None = None) -> bytes:
+    """Return the bytes of a bundle file. chain: trust statements to travel in it.
+
+    Raises:
+        BundleError: a part is too large.
+    """
+    trust = [] if chain is None else [(TRUST, chain)]
+    return pack([(ENVELOPE, envelope), *trust, *((name, files[name]) for name in ORDER)])
+
+
+def signed_again(
+    bundle: Bundle, private_pem: bytes, passphrase: bytes | None = None, chain: bytes | None = None
+) -> bytes:
+    """Return the bytes of a bundle file with one more signature, and with newer trust statements where given.
+
+    Raises:
+        BundleError: it holds as many signatures as it can.
+        OperatorError: the key cannot be used.
+    """
+    envelope = add_signature(bundle.envelope, private_pem, passphrase=passphrase)
+    return bundle_bytes(envelope, bundle.files, bundle.chain if chain is None else chain)
+
+
+def read_bundle(path: Path, trusted: Trusted) -> Bundle:
     """Return the bundle of a file.
 
     Before the signature holds, one header and at most 4 MB behind it are read, and compared with the one form that they
@@ -75,7 +130,7 @@ def read_bundle(path: Path, trusted_public_keys: Sequence[bytes]) -> Bundle:
     """
     try:
         with _open(path) as file:
-            return _read(file, trusted_public_keys)
+            return _read(file, trusted)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
     except OSError as error:
@@ -84,8 +139,33 @@ def read_bundle(path: Path, trusted_public_keys: Sequence[bytes]) -> Bundle:
         ) from error
 
 
-def check_signature(handle: int, trusted_public_keys: Sequence[bytes]) -> None:
-    """Refuse an open file of which no trusted key signed the envelope, before anything is done for it.
+def read_unverified(path: Path) -> Bundle:
+    """Return what a file holds, whoever signed it: to show it to a person, or to sign it; never to run it.
+
+    Its form, its manifest's rules and the digests of its parts are checked, and no part is looked into.
+
+    Raises:
+        BundleError: it cannot be read, or is no bundle.
+    """
+    return read_bundle(path, _Anybody("anybody", ()))
+
+
+def read_chain(handle: int) -> bytes | None:
+    """Return the trust statements in an open bundle file, by their form alone; None where there are none.
+
+    Raises:
+        BundleError: no bundle.
+        OSError: it cannot be read.
+    """
+    _check_length(os.fstat(handle).st_size)
+    with os.fdopen(os.dup(handle), "rb") as file:
+        file.seek(0)
+        read_envelope(file)
+        return read_trust(file)
+
+
+def check_signature(handle: int, trusted: Trusted) -> None:
+    """Refuse an open file whose envelope is not signed by those who may, before anything is done for it.
 
     Raises:
         BundleError: too large, no bundle, or not signed by a trusted key.
@@ -94,7 +174,7 @@ def check_signature(handle: int, trusted_public_keys: Sequence[bytes]) -> None:
     _check_length(os.fstat(handle).st_size)
     with os.fdopen(os.dup(handle), "rb") as file:
         file.seek(0)  # the position is shared with the handle's: whoever reads on begins at the beginning, too
-        verify(read_envelope(file), trusted_public_keys)
+        verify(read_envelope(file), trusted)
 
 
 def unverified_sha256(path: Path) -> str | None:
@@ -117,11 +197,21 @@ def _open(path: Path) -> BufferedReader:
     return os.fdopen(handle, "rb")
 
 
-def _read(file: BufferedReader, keys: Sequence[bytes]) -> Bundle:
+class _Anybody(Authority):
+    """Takes what nobody has signed, too."""
+
+    def verify(self, opened: Opened) -> bytes:
+        return opened.body
+
+
+def _read(file: BufferedReader, trusted: Trusted) -> Bundle:
     length = os.fstat(file.fileno()).st_size
     _check_length(length)
     envelope = read_envelope(file)
-    body = verify(envelope, keys)
+    chain = read_trust(file)
+    body = verify(envelope, trusted)
+    if chain is not None:
+        split_chain(chain)
     try:
         manifest = jsontext.decode(body, Manifest)
     except MessageError as error:
@@ -130,7 +220,7 @@ def _read(file: BufferedReader, keys: Sequence[bytes]) -> Bundle:
         raise BundleError(f"manifest: expected the parts {', '.join(ORDER)} in this order")
     for part in manifest.files:
         check_size(part.name, part.bytes)
-    sizes = [len(envelope), *(part.bytes for part in manifest.files)]
+    sizes = [len(envelope), *(() if chain is None else (len(chain),)), *(part.bytes for part in manifest.files)]
     if length != container_bytes(sizes):
         raise BundleError(f"expected {container_bytes(sizes)} bytes by the signed manifest, got {length}")
     files = {}
@@ -142,7 +232,7 @@ def _read(file: BufferedReader, keys: Sequence[bytes]) -> Bundle:
     read_end(file, sizes)
     file.seek(0)
     whole = hashlib.file_digest(file, "sha256").hexdigest()
-    return Bundle(manifest, files, hashlib.sha256(body).hexdigest(), whole)
+    return Bundle(manifest, files, hashlib.sha256(body).hexdigest(), whole, envelope, chain)
 
 
 def _check_length(length: int) -> None:

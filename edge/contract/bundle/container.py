@@ -12,16 +12,19 @@ import os
 from collections.abc import Sequence
 from typing import BinaryIO, Final, Literal
 
+from edge.contract.bundle.trust import CHAIN_BEGINS, is_chain
 from edge.contract.manifest import AGE, CARD, CENTRES, GOLDEN_INPUTS, GOLDEN_OUTPUTS, PARTS
 from edge.errors import BundleError
 
 ENVELOPE: Final = "envelope.json"
+TRUST: Final = "trust.json"
+"""May stand behind the envelope: the chain of trust statements, which is signed by itself and no part of the model."""
 ORDER: Final = (CENTRES, PARTS, AGE, GOLDEN_INPUTS, GOLDEN_OUTPUTS, CARD)
 MAX_BYTES: Final = 64_000_000
 BLOCK: Final = 512
 RECORD: Final = 10_240
 """As tar's own blocking factor, so that any `tar` lists a bundle without a word."""
-_CAPS = {ENVELOPE: 4_000_000, CENTRES: 16_000_000, PARTS: 16_000_000, AGE: 32_000_000}
+_CAPS = {ENVELOPE: 4_000_000, TRUST: 4_000_000, CENTRES: 16_000_000, PARTS: 16_000_000, AGE: 32_000_000}
 _OTHER_CAP = 4_000_000
 _SIZE = slice(124, 136)
 _CHECKSUM = slice(148, 156)
@@ -44,12 +47,14 @@ def container_bytes(sizes: Sequence[int]) -> int:
 
 
 def pack(parts: Sequence[tuple[str, bytes]]) -> bytes:
-    """Return the container of the envelope and the parts, in the fixed order.
+    """Return the container of the envelope, trust statements if there are any, and the parts, in the fixed order.
 
     Raises:
         BundleError: other parts, or one above its cap.
     """
-    if tuple(name for name, _ in parts) != (ENVELOPE, *ORDER):
+    if tuple(name for name, _ in parts if name != TRUST) != (ENVELOPE, *ORDER) or TRUST in {
+        name for at, (name, _) in enumerate(parts) if at != 1
+    }:
         raise BundleError(f"bundle: expected {', '.join((ENVELOPE, *ORDER))}, got {', '.join(n for n, _ in parts)}")
     for name, content in parts:
         check_size(name, len(content))
@@ -85,6 +90,21 @@ def read_envelope(file: BinaryIO) -> bytes:
     return _content(file, ENVELOPE, size)
 
 
+def read_trust(file: BinaryIO) -> bytes | None:
+    """Return the trust statements behind the envelope, None where there are none; the position is behind them.
+
+    Raises:
+        BundleError: they are above their cap or cut short.
+    """
+    at = file.tell()
+    size = _size_of(TRUST, file.read(BLOCK))
+    if size is None:
+        file.seek(at)
+        return None
+    check_size(TRUST, size)
+    return _content(file, TRUST, size)
+
+
 def read_part(file: BinaryIO, name: str, size: int) -> bytes:
     """Return the next part, whose size is known from the signed manifest.
 
@@ -111,25 +131,33 @@ def read_end(file: BinaryIO, sizes: Sequence[int]) -> None:
 def how_far(handle: int) -> HowFar:
     """Return whether an open file is a whole container, the beginning of one, or neither, by its headers alone.
 
-    Zeros in the place of a header are a beginning too: some programs set a file's length before they write it. Reads at
-    most seven blocks and leaves the file's position alone. Says nothing of the contents.
+    A list of trust statements is judged likewise, by its beginning and its end. Zeros in the place of a header are a
+    beginning too: some programs set a file's length before they write it. Reads at most eight blocks and leaves the
+    file's position alone. Says nothing of the contents.
     """
     length, offset, sizes = os.fstat(handle).st_size, 0, []
+    if is_chain(os.pread(handle, CHAIN_BEGINS, 0)):
+        return "whole" if os.pread(handle, 3, max(0, length - 3)) == b"\n]\n" else "unfinished"
     if length > MAX_BYTES:
         return "foreign"
-    for name in (ENVELOPE, *ORDER):
+    for name in (ENVELOPE, TRUST, *ORDER):
         raw = os.pread(handle, BLOCK, offset)
         size = _size_of(name, raw)
+        if size is None and name == TRUST and not (_is_begun(TRUST, raw) or not raw.strip(b"\0")):
+            continue
         if size is None:
-            begun = header(name, 0)[: min(len(raw), _SIZE.start)]
-            cut = len(raw) < BLOCK and raw.startswith(begun)
-            return "unfinished" if cut or not raw.strip(b"\0") else "foreign"
+            return "unfinished" if _is_begun(name, raw) or not raw.strip(b"\0") else "foreign"
         if size > _CAPS.get(name, _OTHER_CAP):
             return "foreign"
         sizes.append(size)
         offset += BLOCK + size + _padding(size)
     whole = container_bytes(sizes)
     return "whole" if length == whole else "unfinished" if length < whole else "foreign"
+
+
+def _is_begun(name: str, raw: bytes) -> bool:
+    """Return whether a header of this part is cut off by the end of the file."""
+    return len(raw) < BLOCK and raw.startswith(header(name, 0)[: min(len(raw), _SIZE.start)])
 
 
 def _size_of(name: str, raw: bytes) -> int | None:

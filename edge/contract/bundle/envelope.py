@@ -1,151 +1,161 @@
-"""A DSSE envelope with Ed25519 over the exact bytes of the manifest.
+"""A DSSE envelope with Ed25519 signatures over exact bytes: those of a manifest, or of a trust statement.
 
 DSSE (Dead Simple Signing Envelope, secure-systems-lab, v1.0.2) signs `PAE(type, body)`, so that no canonical form of
-JSON is needed: `DSSEv1 <len type> <type> <len body> <body>`. The envelope itself is JSON that any DSSE tool reads; here
-it has one fixed form and is taken apart by position, because no parser may see what nobody has signed.
+JSON is needed: `DSSEv1 <len type> <type> <len body> <body>`. The type is signed too, so that what was signed as one
+kind never passes for another. The envelope itself is JSON that any DSSE tool reads; here it has one fixed form, its
+signatures in the order of their keys' names, and is taken apart by position, because no parser may see what nobody has
+signed.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
+from edge.contract.bundle.keys import ID_LENGTH, key_id, open_private, open_public
 from edge.contract.manifest import PAYLOAD_TYPE
-from edge.errors import BundleError, OperatorError
+from edge.errors import BundleError
 
-_BEGIN = b'{"payloadType":"%s","payload":"' % PAYLOAD_TYPE.encode()
-_BEFORE_ID, _BEFORE_SIGNATURE, _END = b'","signatures":[{"keyid":"', b'","sig":"', b'"}]}'
-_ID_LENGTH, _SIGNATURE_LENGTH = 16, 88
-_HEXADECIMAL = re.compile("[0-9a-f]{16}")
-_EXPECTED = "expected a DSSE envelope with one signature, in the form in which it is written"
+if TYPE_CHECKING:
+    from edge.contract.bundle.roles import Authority
 
-
-def new_key_pair() -> tuple[bytes, bytes]:
-    """Return a fresh Ed25519 key pair as PEM: (private, public)."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-    key = Ed25519PrivateKey.generate()
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return private, key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+MAX_SIGNATURES: Final = 16
+_BETWEEN, _BEFORE_ID, _BEFORE_SIGNATURE, _CLOSE, _END = b'","signatures":[', b'{"keyid":"', b'","sig":"', b'"}', b"]}"
+_SIGNATURE_LENGTH = 88
+_ENTRY = len(_BEFORE_ID) + ID_LENGTH + len(_BEFORE_SIGNATURE) + _SIGNATURE_LENGTH + len(_CLOSE)
+_HEXADECIMAL = re.compile(b"[0-9a-f]{16}")
+_EXPECTED = "expected a DSSE envelope in the form in which it is written"
 
 
-def sign(body: bytes, private_pem: bytes) -> bytes:
-    """Return the envelope of a manifest's bytes.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What an envelope holds, verified by nobody yet. signatures: by the name of the key that each claims."""
+
+    kind: str
+    body: bytes
+    signatures: Mapping[str, bytes]
+
+    def signed_by(self, key: Any) -> bool:
+        """Return whether this Ed25519 public key signed the body as this kind."""
+        from cryptography.exceptions import InvalidSignature
+
+        signature = self.signatures.get(key_id(key))
+        if signature is None:
+            return False
+        try:
+            key.verify(signature, _pre_authentication(self.body, self.kind))
+        except InvalidSignature:
+            return False
+        return True
+
+
+def sign(body: bytes, private_pem: bytes, kind: str = PAYLOAD_TYPE, passphrase: bytes | None = None) -> bytes:
+    """Return the envelope of these bytes with one signature.
 
     Raises:
-        OperatorError: the key is not an Ed25519 private key in PEM.
+        OperatorError: the key is not an Ed25519 private key in PEM, or the passphrase is wrong.
     """
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    return add_signature(enclose(body, {}, kind), private_pem, kind, passphrase)
 
+
+def add_signature(
+    envelope: bytes, private_pem: bytes, kind: str = PAYLOAD_TYPE, passphrase: bytes | None = None
+) -> bytes:
+    """Return the envelope with one more signature; the same where this key has signed it already.
+
+    Raises:
+        BundleError: not an envelope, or full.
+        OperatorError: as `sign`.
+    """
+    found = open_envelope(envelope, kind)
+    key = open_private(private_pem, passphrase)
+    signature = key.sign(_pre_authentication(found.body, kind))
+    return enclose(found.body, {**found.signatures, key_id(key.public_key()): signature}, kind)
+
+
+def enclose(body: bytes, signatures: Mapping[str, bytes], kind: str = PAYLOAD_TYPE) -> bytes:
+    """Return the envelope: DSSE's JSON in one fixed form, without a blank. signatures: by the names of their keys.
+
+    Raises:
+        BundleError: more than MAX_SIGNATURES.
+    """
+    if len(signatures) > MAX_SIGNATURES:
+        raise BundleError(f"envelope: expected at most {MAX_SIGNATURES} signatures, got {len(signatures)}")
+    entries = (
+        b"".join((_BEFORE_ID, name.encode(), _BEFORE_SIGNATURE, base64.b64encode(signatures[name]), _CLOSE))
+        for name in sorted(signatures)
+    )
+    return b"".join((_begin(kind), base64.b64encode(body), _BETWEEN, b",".join(entries), _END))
+
+
+def open_envelope(envelope: bytes, kind: str = PAYLOAD_TYPE) -> Opened:
+    """Return what an envelope of this kind holds, unverified.
+
+    The places of all follow from the payload's end and the length, so that nothing has to be parsed; what was found
+    must make the same envelope again.
+
+    Raises:
+        BundleError: not an envelope, or in another form than `enclose` writes.
+    """
+    begin = _begin(kind)
+    end = envelope.find(b'"', len(begin))
+    entries = envelope[end + len(_BETWEEN) : -len(_END)] if end > 0 else b""
+    count, rest = divmod(len(entries) + 1, _ENTRY + 1) if entries else (0, 0)
+    if not envelope.startswith(begin) or end < 0 or rest or count > MAX_SIGNATURES:
+        raise BundleError(f"envelope: {_EXPECTED}, of at most {MAX_SIGNATURES} signatures, got another form")
     try:
-        key = serialization.load_pem_private_key(private_pem, None)
-    except (ValueError, TypeError) as error:
-        raise OperatorError(f"signing key: expected an Ed25519 private key in PEM, got {error}") from error
-    if not isinstance(key, Ed25519PrivateKey):
-        raise OperatorError(f"signing key: expected Ed25519, got {type(key).__name__}")
-    signature = key.sign(_pre_authentication(body))
-    return _enclose(body, _key_id(key.public_key()), signature)
+        body = base64.b64decode(envelope[len(begin) : end], validate=True)
+        signatures = dict(_entry(entries[at * (_ENTRY + 1) :][:_ENTRY]) for at in range(count))
+    except ValueError as error:  # binascii's errors are of this kind
+        raise BundleError(f"envelope: {_EXPECTED}, got other bytes") from error
+    if enclose(body, signatures, kind) != envelope:
+        raise BundleError(f"envelope: {_EXPECTED}, got another form")
+    return Opened(kind, body, signatures)
 
 
 def signed_bytes(envelope: bytes) -> bytes:
-    """Return the bytes that an envelope's signature is over, unverified.
+    """Return the bytes that a bundle's signatures are over, unverified.
 
     Raises:
         BundleError: not an envelope.
     """
-    return _open(envelope)[0]
+    return open_envelope(envelope).body
 
 
-def verify(envelope: bytes, trusted_pems: Sequence[bytes]) -> bytes:
-    """Return the signed bytes, once the trusted key that the envelope names has signed them.
+def verify(envelope: bytes, trusted: Sequence[bytes] | Authority) -> bytes:
+    """Return the manifest's bytes, once whom it takes has signed them. trusted: keys (PEM) of which one suffices.
 
     Raises:
-        BundleError: not an envelope, or no trusted key signed it.
+        BundleError: not an envelope, or not signed by those who may.
         OperatorError: a trusted key is not an Ed25519 public key in PEM.
     """
-    from cryptography.exceptions import InvalidSignature
-
-    body, key_id, signature = _open(envelope)
-    keys = [_public_key(pem) for pem in trusted_pems]
-    for key in keys:
-        if _key_id(key) != key_id:
-            continue
-        try:
-            key.verify(signature, _pre_authentication(body))
-        except InvalidSignature:
-            continue
-        return body
+    if not isinstance(trusted, Sequence):
+        return trusted.verify(open_envelope(envelope))
+    keys = [open_public(pem) for pem in trusted]
+    found = open_envelope(envelope)
+    if any(found.signed_by(key) for key in keys):
+        return found.body
+    names = ", ".join(f"key {name}" for name in found.signatures) or "no key"
     raise BundleError(
-        f"signature: none of {len(keys)} trusted keys signed this bundle (it names key {key_id}); "
-        "see bundle.trusted_keys"
+        f"signature: none of {len(keys)} trusted keys signed this bundle (it names {names}); see bundle.trusted_keys"
     )
 
 
-def _public_key(pem: bytes) -> Any:
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-    try:
-        key = serialization.load_pem_public_key(pem)
-    except ValueError as error:
-        raise OperatorError(f"trusted key: expected an Ed25519 public key in PEM, got {error}") from error
-    if not isinstance(key, Ed25519PublicKey):
-        raise OperatorError(f"trusted key: expected Ed25519, got {type(key).__name__}")
-    return key
+def _entry(entry: bytes) -> tuple[str, bytes]:
+    name = entry[len(_BEFORE_ID) :][:ID_LENGTH]
+    if _HEXADECIMAL.fullmatch(name) is None:
+        raise ValueError("no name of a key")
+    signature = entry[len(_BEFORE_ID) + ID_LENGTH + len(_BEFORE_SIGNATURE) :][:_SIGNATURE_LENGTH]
+    return name.decode(), base64.b64decode(signature, validate=True)
 
 
-def _enclose(body: bytes, key_id: str, signature: bytes) -> bytes:
-    """Return the envelope: DSSE's JSON in one fixed form, without a blank, for one signature."""
-    return b"".join(
-        (
-            _BEGIN,
-            base64.b64encode(body),
-            _BEFORE_ID,
-            key_id.encode(),
-            _BEFORE_SIGNATURE,
-            base64.b64encode(signature),
-            _END,
-        )
-    )
+def _begin(kind: str) -> bytes:
+    return b'{"payloadType":"%s","payload":"' % kind.encode()
 
 
-def _open(envelope: bytes) -> tuple[bytes, str, bytes]:
-    """Return the signed bytes, the name of the key and the signature.
-
-    The places of all three follow from the length, so that nothing has to be parsed; what was found must make the same
-    envelope again.
-    """
-    at = len(envelope) - len(_BEFORE_ID) - _ID_LENGTH - len(_BEFORE_SIGNATURE) - _SIGNATURE_LENGTH - len(_END)
-    id_at = at + len(_BEFORE_ID)
-    signature_at = id_at + _ID_LENGTH + len(_BEFORE_SIGNATURE)
-    try:
-        body = base64.b64decode(envelope[len(_BEGIN) : max(at, 0)], validate=True)
-        key_id = envelope[id_at : id_at + _ID_LENGTH].decode("ascii")
-        signature = base64.b64decode(envelope[signature_at : signature_at + _SIGNATURE_LENGTH], validate=True)
-    except ValueError as error:  # binascii's and Unicode's errors are of this kind
-        raise BundleError(f"envelope: {_EXPECTED}, got other bytes") from error
-    if at < len(_BEGIN) or _HEXADECIMAL.fullmatch(key_id) is None or _enclose(body, key_id, signature) != envelope:
-        raise BundleError(f"envelope: {_EXPECTED}, got another form")
-    return body, key_id, signature
-
-
-def _pre_authentication(body: bytes) -> bytes:
-    kind = PAYLOAD_TYPE.encode()
-    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(body), body)
-
-
-def _key_id(key: Any) -> str:
-    """Return the name of a public key in envelopes: the first half of its digest, 16 hexadecimal digits."""
-    from cryptography.hazmat.primitives import serialization
-
-    raw = key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-    return hashlib.sha256(raw).hexdigest()[:_ID_LENGTH]
+def _pre_authentication(body: bytes, kind: str) -> bytes:
+    name = kind.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(name), name, len(body), body)

@@ -8,7 +8,7 @@ from edge.bundle.slots import ACTIVE, Slots
 from edge.cli import main
 from edge.contract import jsontext
 from edge.contract.bundle.bundle import Bundle, read_bundle, write_bundle
-from edge.contract.bundle.envelope import new_key_pair
+from edge.contract.bundle.keys import new_key_pair
 from edge.contract.manifest import GOLDEN_OUTPUTS
 from edge.vision.model.golden import GoldenOutputs
 from tests.edge.capture.running import write_settings

@@ -13,7 +13,7 @@ from edge.bundle.rules import MOST_AHEAD, MOST_FIRST
 from edge.bundle.slots import ACTIVE, PREVIOUS
 from edge.config.load import load_config
 from edge.contract.bundle.bundle import Bundle
-from edge.contract.bundle.envelope import new_key_pair
+from edge.contract.bundle.keys import new_key_pair
 from tests.edge.bundle.device import PUBLIC, Device
 
 

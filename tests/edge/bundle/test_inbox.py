@@ -255,7 +255,7 @@ def test_a_full_disk_keeps_its_last_space_and_the_file(tmp_path: Path, device: D
 
 
 def test_what_nobody_signed_is_not_even_copied(device: Device, tiny_bundle: Bundle) -> None:
-    from edge.contract.bundle.envelope import new_key_pair
+    from edge.contract.bundle.keys import new_key_pair
 
     path = device.make(1, key=new_key_pair()[0])
     with Installer(load_config(device.settings)) as installer, path.open("rb") as file:

@@ -11,7 +11,7 @@ from edge.bundle.canary import ask_canary
 from edge.bundle.history import read_history
 from edge.bundle.slots import ACTIVE, PREVIOUS
 from edge.contract.bundle.bundle import Bundle
-from edge.contract.bundle.envelope import new_key_pair
+from edge.contract.bundle.keys import new_key_pair
 from edge.contract.manifest import GOLDEN_OUTPUTS, Budget
 from edge.vision.model.runtime import runtime_name
 from tests.edge.bundle.device import PUBLIC, Device, golden_of_another

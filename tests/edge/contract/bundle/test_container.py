@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from edge.contract import jsontext
 from edge.contract.bundle.bundle import ORDER, Bundle, read_bundle, unverified_sha256, write_bundle
 from edge.contract.bundle.container import container_bytes, header, how_far, pack
-from edge.contract.bundle.envelope import new_key_pair, verify
-from edge.contract.bundle.keys import read_signing_key, read_trusted_keys, write_key_pair
+from edge.contract.bundle.envelope import verify
+from edge.contract.bundle.keys import new_key_pair, read_signing_key, read_trusted_keys, write_key_pair
 from edge.contract.manifest import PAYLOAD_TYPE
 from edge.errors import BundleError, OperatorError
 from edge.vision.model.golden import check_golden

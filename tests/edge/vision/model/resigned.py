@@ -9,7 +9,8 @@ import msgspec
 
 from edge.contract import jsontext
 from edge.contract.bundle.bundle import Bundle, write_bundle
-from edge.contract.bundle.envelope import new_key_pair, sign, verify
+from edge.contract.bundle.envelope import sign, verify
+from edge.contract.bundle.keys import new_key_pair
 from edge.contract.manifest import Manifest
 
 PRIVATE, PUBLIC = new_key_pair()
