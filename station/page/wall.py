@@ -93,12 +93,18 @@ def ages_of(curves: Sequence[Curve]) -> list[Age]:
                 curve.name,
                 curve.named,
                 median(one.age_days for one in seen) if seen else None,
-                median(one.low_days for one in seen) if seen else None,
-                median(one.high_days for one in seen) if seen else None,
+                _median([one.low_days for one in seen]),
+                _median([one.high_days for one in seen]),
                 len(seen),
             )
         )
     return sorted(found, key=lambda age: not age.named)
+
+
+def _median(ends: Sequence[float | None]) -> float | None:
+    """Return the middle of an interval's ends; None where no reading has one, as of too few calibration cages."""
+    known = [end for end in ends if end is not None]
+    return median(known) if known else None
 
 
 def count_needs(cards: Iterable[Card]) -> Mapping[str, int]:
