@@ -24,10 +24,10 @@ import numpy as np
 from edge.camera.protocol import Shot
 from edge.capture.clockwatch import ClockWatch
 from edge.capture.event_writer import EventWriter
-from edge.capture.ladder import RecoveryState
 from edge.capture.process import CaptureProcess
 from edge.capture.reading import EXIF_BYTES, Composer, Result
 from edge.capture.slot import begin_slot
+from edge.capture.take_frames import RecoveryState
 from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.base import Scalar

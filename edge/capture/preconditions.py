@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from edge.camera.pictures import open_pictures
-from edge.capture.ladder import worst_slot_s
+from edge.capture.take_frames import worst_slot_s
 from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.contract.service.systemd_notify import watchdog_limit_s

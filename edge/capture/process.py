@@ -15,7 +15,6 @@ from edge.capture.clockwatch import ClockWatch
 from edge.capture.event_writer import EventWriter
 from edge.capture.frame_observer import FrameObserver
 from edge.capture.freshness import Freshness
-from edge.capture.ladder import Ladder, RecoveryState, exit_code_after
 from edge.capture.model import ModelSource
 from edge.capture.problem import Problem, warn
 from edge.capture.reading import Composer, Result, TakenSlot
@@ -23,6 +22,7 @@ from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
 from edge.capture.start_events import append_changes
 from edge.capture.status import CaptureStatus, ProcessState
+from edge.capture.take_frames import Ladder, RecoveryState, exit_code_after
 from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.contract.reading import Light, Outcome, Reading

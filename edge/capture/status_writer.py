@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from edge.capture.clockwatch import ClockWatch, Offset
-from edge.capture.ladder import COUNTERS, RecoveryState
 from edge.capture.process import CaptureProcess
 from edge.capture.status import CaptureStatus, UnsyncedLabels, UsableReadings, write_status
+from edge.capture.take_frames import COUNTERS, RecoveryState
 from edge.timing.clock import Clock
 from edge.timing.schedule import Tally
 from edge.version import VERSION

@@ -17,7 +17,7 @@ import msgspec
 from edge.contract import jsontext
 from edge.contract.base import MAX_SEQ, Struct
 from edge.contract.command import CaptureRequest, ReplayRequest, Result
-from edge.contract.delivery import Committed
+from edge.contract.committed import Committed
 from edge.contract.manifest import Manifest
 from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost, LostRanges

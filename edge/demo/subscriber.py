@@ -12,7 +12,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.contract import identity, jsontext, topics
-from edge.contract.delivery import Committed
+from edge.contract.committed import Committed
 from edge.contract.reading import Reading
 from edge.demo.broker import Broker
 from edge.errors import MessageError

@@ -42,7 +42,7 @@ def read_released(path: Path) -> dict[str, Released]:
 
 
 def read_check_request(path: Path) -> str:
-    """Return publish's newest request to check the outbox, "" for none; see `DeliveryFile.request_check`."""
+    """Return publish's newest request to check the outbox, "" for none; see `PublishFile.request_check`."""
     found = _read(path, "SELECT value FROM meta WHERE key = 'outbox_doubt'")
     return str(found[0][0]) if found else ""
 

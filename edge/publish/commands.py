@@ -8,7 +8,7 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.command import CaptureRequest, ReplayRequest, Result
 from edge.errors import MessageError
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.row import Row
 from edge.publish.delivery.sender import Sender
 
@@ -18,7 +18,7 @@ MAX_BYTES = 4096
 class Commands:
     """Acts on commands; `answer` publishes a result."""
 
-    def __init__(self, delivery: DeliveryFile, sender: Sender, answer: Callable[[Result], None]) -> None:
+    def __init__(self, delivery: PublishFile, sender: Sender, answer: Callable[[Result], None]) -> None:
         """Requests left by an earlier process are still open."""
         self._delivery, self._sender, self._answer = delivery, sender, answer
         self._open = delivery.requests()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from edge.config.tree import Config
 from edge.contract.base import Scalar
-from edge.contract.delivery import Committed, read_committed
+from edge.contract.committed import Committed, read_committed
 from edge.contract.record import EventCode
 from edge.contract.topics import ROOT, DeviceTopics, station_availability
 from edge.errors import MessageError, NetworkError, OperatorError, StorageError
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.publish.answers import Answers
 from edge.publish.commands import Commands
 from edge.publish.connection import Connection
@@ -42,7 +42,7 @@ REFUSED = (
 class Publisher:
     """Everything between the outbox and the broker."""
 
-    def __init__(self, config: Config, delivery: DeliveryFile) -> None:
+    def __init__(self, config: Config, delivery: PublishFile) -> None:
         """Nothing is connected before the first cycle."""
         self._config, self._delivery = config, delivery
         state_dir = Path(config.state_dir)

@@ -13,7 +13,7 @@ from edge.config.tree import Config
 from edge.contract.service.systemd_notify import notify, watchdog_limit_s
 from edge.errors import DeviceError, DiskFull, OperatorError
 from edge.host.memory import over_ceiling
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.publish.budget import check_watchdog
 from edge.publish.publisher import Publisher
 
@@ -68,7 +68,7 @@ def _publish(config: Config, state_dir: Path, stop: list[int], shows: bool) -> N
         delivery.close()
 
 
-def _open_delivery(state_dir: Path, device_id: str, stop: list[int]) -> DeliveryFile | None:
+def _open_delivery(state_dir: Path, device_id: str, stop: list[int]) -> PublishFile | None:
     """Return publish's file, waiting while the disk is full for it; None if the end came first.
 
     Ending instead would be one line a restart, and systemd gives up a unit that ends again and again.
@@ -76,7 +76,7 @@ def _open_delivery(state_dir: Path, device_id: str, stop: list[int]) -> Delivery
     is_reported = False
     while not stop:
         try:
-            return DeliveryFile.open(state_dir, device_id=device_id)
+            return PublishFile.open(state_dir, device_id=device_id)
         except DiskFull as error:
             if not is_reported:
                 is_reported = True

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 from edge.contract.base import MAX_SEQ
-from edge.contract.delivery import CommittedEpoch
+from edge.contract.committed import CommittedEpoch
 from edge.contract.ranges import RangeSet
 
 

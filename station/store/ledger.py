@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from heapq import nlargest
 
 from edge.contract import jsontext
-from edge.contract.delivery import MAX_HOLES, MAX_MESSAGE_BYTES, Committed
+from edge.contract.committed import MAX_HOLES, MAX_MESSAGE_BYTES, Committed
 from station.store.account import Account, read_account
 from station.store.quota import Limits, OverQuota
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from edge.contract.delivery import Committed
+from edge.contract.committed import Committed
 from edge.errors import CageclockError, DatabaseDamaged, DiskFull, OperatorError, StorageError
 from station.store import schema
 from station.store.chain import read_info

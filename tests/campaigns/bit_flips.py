@@ -20,7 +20,7 @@ from edge.contract.ranges import RangeSet
 from edge.contract.record import EVENT_SCHEMA, Event
 from edge.errors import CageclockError, StorageError
 from edge.outbox import Outbox
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import Released, read_released
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
@@ -73,7 +73,7 @@ def _fill(folder: Path, chance: random.Random) -> Original:
     shown = {row.thumbnail: reader.picture(row.thumbnail) for row in rows.values() if row.thumbnail is not None}
     reader.close()
     released = {epochs[0].epoch: Released(RangeSet([(1, 9)]), RangeSet([(1, 9)]))}
-    delivery = DeliveryFile.open(live, device_id=DEVICE)
+    delivery = PublishFile.open(live, device_id=DEVICE)
     delivery.set_released(released, "db-1")
     delivery.close()
     if chance.random() < 0.5:

@@ -23,7 +23,7 @@ from edge.config.state_folder import DELIVERY, OUTBOX
 from edge.contract.reading import Reading, Thumbnail
 from edge.contract.record import Event
 from edge.outbox import Outbox
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.watermarks import read_released
 from station.store.chain import REPAIRED, count_copied
 from tests.campaigns.synthetic import DEVICE, make_event, plain_reading
@@ -112,7 +112,7 @@ class Card:
         event: Event = make_event(chance)
         text = f"{self.name} {len(self.written)} {event.text}"
         if kind == "own":
-            delivery = DeliveryFile.open(self.state, device_id=self.rig.device)
+            delivery = PublishFile.open(self.state, device_id=self.rig.device)
             delivery.event("watchdog", text)
             delivery.close()
         else:

@@ -34,7 +34,7 @@ def decoders() -> dict[str, tuple[Decoder, list[bytes]]]:
     from edge.contract.bundle.envelope import sign, verify
     from edge.contract.bundle.keys import new_key_pair
     from edge.contract.command import CaptureRequest, ReplayRequest
-    from edge.contract.delivery import Committed
+    from edge.contract.committed import Committed
     from edge.contract.manifest import Manifest
     from edge.contract.ranges import RangeSet
     from edge.errors import BundleError, ConfigError, MessageError

@@ -13,7 +13,7 @@ from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
 from edge.contract.record import CLOCK_SCHEMA, Event
 from edge.errors import StorageError
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import Released
 from tests.campaigns.campaign import Line
@@ -48,7 +48,7 @@ class Station:
         held: dict[str, RangeSet] = {}
         for epoch, seq in self.records:
             held.setdefault(epoch, RangeSet()).add(seq)
-        delivery = DeliveryFile.open(self._state_dir, device_id=DEVICE)
+        delivery = PublishFile.open(self._state_dir, device_id=DEVICE)
         pictures = {epoch: ranges if chance.random() < 0.8 else RangeSet() for epoch, ranges in held.items()}
         delivery.set_released({epoch: Released(held[epoch], pictures[epoch]) for epoch in held}, "db-1")
         delivery.close()

@@ -16,7 +16,7 @@ from edge.config import tree
 from edge.contract import identity
 from edge.contract.ranges import RangeSet
 from edge.outbox import Outbox
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import Released
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
@@ -139,7 +139,7 @@ def _release(here: Path, outbox: Outbox, life: Life) -> None:
     life.released[outbox.epoch] = Released(
         RangeSet([(1, max(1, outbox.last_seq))]), RangeSet([(1, outbox.last_seq or 1)])
     )
-    delivery = DeliveryFile.open(here, device_id="cage07")
+    delivery = PublishFile.open(here, device_id="cage07")
     delivery.set_released(life.released, "db-1")
     delivery.close()
 

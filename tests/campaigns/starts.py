@@ -29,7 +29,7 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config.tree import Outbox as OutboxSettings
-from edge.contract.delivery import MAX_MESSAGE_BYTES
+from edge.contract.committed import MAX_MESSAGE_BYTES
 from edge.contract.reading import Reading, Thumbnail
 from edge.contract.record import MAX_RANGES
 from edge.contract.status import MAX_EPOCHS_IN_INFO

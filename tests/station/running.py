@@ -9,7 +9,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge.contract import jsontext, topics
-from edge.contract.delivery import Committed
+from edge.contract.committed import Committed
 from station.store.message import Arrival
 from tests.harness.child import REPOSITORY, Child, python
 

@@ -8,7 +8,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.contract import jsontext
-from edge.contract.delivery import Committed, CommittedEpoch
+from edge.contract.committed import Committed, CommittedEpoch
 from tests.campaigns.backlog import LATE, FleetRig, catch_up, released, replay_to_a_late_station, settle
 from tests.campaigns.campaign import Line
 from tests.campaigns.synthetic import DEVICE

@@ -20,7 +20,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.contract import identity, jsontext
-from edge.contract.delivery import read_committed
+from edge.contract.committed import read_committed
 from edge.errors import MessageError
 from station.store.message import STATES, Arrival
 from station.store.store import Store

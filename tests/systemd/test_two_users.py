@@ -21,7 +21,7 @@ from edge.outbox.lock import WriterLock
 ROOT = Path(__file__).parents[2]
 OPEN = {
     "capture": "Outbox.open(state, tree.Outbox(reserve_mb=1, min_free_mb=0), device_id='cage07', serial='s')",
-    "publish": "DeliveryFile.open(state, device_id='cage07')",
+    "publish": "PublishFile.open(state, device_id='cage07')",
 }
 FOLDER = {"capture": "outbox.db", "publish": "delivery.db"}
 OTHER = {"capture": "publish", "publish": "capture"}
@@ -31,7 +31,7 @@ from pathlib import Path
 from edge.config import tree
 from edge.errors import StorageError
 from edge.outbox import Outbox
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import read_released
 from edge.config.state_folder import capture_folder, delivery_path, outbox_path, publish_folder

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from edge.bundle.inbox import WORST_S
-from edge.capture.ladder import worst_slot_s
+from edge.capture.take_frames import worst_slot_s
 from edge.capture.watchdog import IDLE_TICK_S
 from edge.config.example import EXAMPLE
 from edge.config.load import parse_config

@@ -7,9 +7,9 @@ from functools import partial
 
 from edge.config.tree import Config
 from edge.contract.command import ReplayRequest
-from edge.contract.delivery import Committed
+from edge.contract.committed import Committed
 from edge.contract.topics import DeviceTopics
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.publish.connection import Connection
 from edge.publish.delivery.access import Access
 from edge.publish.delivery.latest import Latest, properties_of
@@ -36,7 +36,7 @@ _GRACE_S = 2.0
 class Sender:
     """Both streams of one device over whatever connection there is."""
 
-    def __init__(self, config: Config, delivery: DeliveryFile, source: RecordSource, log: StateLog) -> None:
+    def __init__(self, config: Config, delivery: PublishFile, source: RecordSource, log: StateLog) -> None:
         """Begin where `delivery.db` says that the last process ended."""
         mqtt = config.mqtt
         self._source = source

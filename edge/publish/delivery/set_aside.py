@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from edge.outbox.delivery import DeliveryFile, Suspects
+from edge.outbox.publish_file import PublishFile, Suspects
 from edge.publish.delivery.source import RecordSource
 from edge.publish.delivery.stream import Stream
 from edge.publish.delivery.window import Key
@@ -17,7 +17,7 @@ class SetAside:
     """Kept in `delivery.db`, so that a restart does not send again at once what ended connections."""
 
     def __init__(
-        self, source: RecordSource, records: Stream, thumbnails: Stream, delivery: DeliveryFile, log: StateLog
+        self, source: RecordSource, records: Stream, thumbnails: Stream, delivery: PublishFile, log: StateLog
     ) -> None:
         """Begin where `delivery.db` says that the last process ended."""
         self._source, self._thumbnails, self._delivery, self._log = source, thumbnails, delivery, log

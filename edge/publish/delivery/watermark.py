@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from edge.contract.delivery import Committed
+from edge.contract.committed import Committed
 from edge.contract.ranges import RangeSet
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.reader import HeldEpoch
 from edge.outbox.watermarks import Released
 from edge.publish.delivery.source import RecordSource
@@ -21,7 +21,7 @@ class Watermark:
     """
 
     def __init__(
-        self, source: RecordSource, records: Stream, thumbnails: Stream, delivery: DeliveryFile, log: StateLog
+        self, source: RecordSource, records: Stream, thumbnails: Stream, delivery: PublishFile, log: StateLog
     ) -> None:
         """Begin where `delivery.db` says that the last process ended."""
         self._source, self._records, self._thumbnails = source, records, thumbnails

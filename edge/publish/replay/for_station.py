@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from edge.contract.base import Scalar
-from edge.contract.delivery import Committed
+from edge.contract.committed import Committed
 from edge.contract.ranges import RangeSet
 from edge.publish.delivery.window import Held, InFlightWindow, Key
 

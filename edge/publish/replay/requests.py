@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.contract.command import ReplayRequest
-from edge.contract.delivery import Committed
+from edge.contract.committed import Committed
 from edge.contract.topics import DeviceTopics, station_availability
 from edge.publish.connection import Connection
 from edge.publish.delivery.window import Held, Key

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from edge.config.tree import Config
 from edge.contract.status import Health
+from edge.publish.status.capture_findings import find_in_captures
 from edge.publish.status.capture_status import CaptureState
-from edge.publish.status.captures import find_in_captures
 from edge.publish.status.machine import Machine
 from edge.publish.status.summary import Glance
 

@@ -12,7 +12,7 @@ from edge.camera.picamera import PiCamera
 from edge.camera.protocol import Shot
 from edge.camera.tuning import VARIABLE, find_tuning_file
 from edge.capture.freshness import Freshness
-from edge.capture.ladder import Ladder, RecoveryState
+from edge.capture.take_frames import Ladder, RecoveryState
 from edge.config.tree import Camera, Controls, PicameraSettings
 from edge.contract.reading import Light
 from edge.errors import CameraBusy, CameraError, CameraMissing, CameraTimeout, FrameRefused, OperatorError

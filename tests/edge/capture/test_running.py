@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture.ladder import COUNTERS
+from edge.capture.take_frames import COUNTERS
 from edge.contract import jsontext
 from edge.contract.reading import Reading
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from tests.edge.capture.running import ROOT, end, events, outcomes, records, run, start, write_settings
 from tests.harness.child import Child
 from tests.harness.waiting import wait_until
@@ -205,7 +205,7 @@ def test_a_request_gives_one_reading_that_names_it(tmp_path: Path) -> None:
     process = start(settings)
     try:
         wait_for(settings, 1)
-        delivery = DeliveryFile.open(tmp_path / "state", device_id="cage07")
+        delivery = PublishFile.open(tmp_path / "state", device_id="cage07")
         delivery.add_request("ask-1")
         wait_for(settings, 2)
     finally:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.contract.delivery import Committed, CommittedEpoch
+from edge.contract.committed import Committed, CommittedEpoch
 from edge.contract.jsontext import MAX_DEPTH, decode, encode, parse
 from edge.errors import MessageError
 

@@ -19,7 +19,7 @@ from edge.contract.record import Event
 from edge.errors import DiskFull, OperatorError
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.reader import Reader
 from edge.outbox.row import Row
 from edge.outbox.watermarks import Released
@@ -198,7 +198,7 @@ def test_a_request_is_offered_once_and_not_again_after_a_crash(tmp_path):
     outbox = opened(tmp_path)
     requests = Requests(tmp_path)
     assert not requests.waiting()
-    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
     delivery.add_request("r1")
     delivery.add_request("r1")
     delivery.add_request("r2")
@@ -267,7 +267,7 @@ def test_released_pictures_go_first_then_released_records_then_pictures_and_each
     for _ in range(90):
         outbox.append_reading(reading(b"j" * 100_000, detail="x" * 3000))
     epoch = outbox.epoch
-    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
     delivery.set_released({epoch: Released(RangeSet([(1, 50)]), RangeSet([(1, 50)]))}, "db-1")
     outbox.maintain()
     assert losses_of(tmp_path) == []
@@ -292,7 +292,7 @@ def test_released_records_go_after_their_days_and_only_from_the_front(tmp_path, 
     for _ in range(10):
         outbox.append_reading(reading(days_ago=30))
     outbox.append_reading(reading())
-    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
     held = RangeSet([(1, 4), (6, 11)])
     delivery.set_released({outbox.epoch: Released(held, RangeSet())}, "db-1")
     outbox.maintain()
@@ -311,7 +311,7 @@ def test_days_are_counted_by_the_outboxs_own_clock(tmp_path, reading):
     outbox = Outbox.open(tmp_path, SMALL, device_id="cage07", serial="board-1", clock=clock)
     for _ in range(3):
         outbox.append_reading(reading(days_ago=30))
-    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
     held = RangeSet([(1, 3)])
     delivery.set_released({outbox.epoch: Released(held, held)}, "db-1")
     outbox.maintain()

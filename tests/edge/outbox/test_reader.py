@@ -121,6 +121,6 @@ def test_a_publisher_of_another_user_that_reads_while_capture_rests_does_not_loc
 
 
 def test_the_publishers_side_loads_neither_numpy_nor_the_image_library():
-    code = "import edge.outbox.reader, edge.outbox.delivery, sys; print(*sys.modules)"
+    code = "import edge.outbox.reader, edge.outbox.publish_file, sys; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"numpy", "PIL"} & {name.split(".")[0] for name in loaded}

@@ -16,7 +16,7 @@ from edge.config import tree
 from edge.contract import identity
 from edge.contract.ranges import RangeSet
 from edge.outbox import Outbox
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.reader import Reader
 from edge.outbox.watermarks import Released
 from tests.losses import Loss, read_losses
@@ -41,7 +41,7 @@ class Life(RuleBasedStateMachine):
         self.old: set[tuple[str, int]] = set()
         self.promised: dict[str, Released] = {}
         self.heard: list[Loss] = []
-        self.delivery = DeliveryFile.open(self.folder, device_id="cage07")
+        self.delivery = PublishFile.open(self.folder, device_id="cage07")
         self.open()
 
     def open(self) -> None:
@@ -121,7 +121,7 @@ class Life(RuleBasedStateMachine):
         self.delivery.close()
         shutil.rmtree(self.folder)
         self.folder = after
-        self.delivery = DeliveryFile.open(self.folder, device_id="cage07")
+        self.delivery = PublishFile.open(self.folder, device_id="cage07")
         self.open()
 
     @invariant()

@@ -11,7 +11,7 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge.contract import identity, jsontext
-from edge.contract.delivery import Committed, CommittedEpoch
+from edge.contract.committed import Committed, CommittedEpoch
 from edge.contract.ranges import RangeSet
 from tests.harness.child import Child, python
 from tests.harness.waiting import LIMIT_S

@@ -9,7 +9,7 @@ import pytest
 
 from edge.config import tree
 from edge.outbox import Outbox
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from tests.edge.outbox.conftest import make_reading
 from tests.edge.publish import lab
 from tests.harness.mosquitto import Mosquitto
@@ -59,7 +59,7 @@ def test_a_record_that_a_bad_network_swallows_is_kept_and_arrives_when_it_is_bet
             relay.narrow = False
             wait_until(lambda: set(logger.seqs()) == {1})
             assert publish.stop() == 0
-        delivery = DeliveryFile.open(state, device_id=lab.DEVICE)
+        delivery = PublishFile.open(state, device_id=lab.DEVICE)
         assert delivery.suspects() == {}
         delivery.close()
         relay.close()
@@ -80,7 +80,7 @@ def test_a_broker_that_ends_the_connection_because_it_hears_nothing_says_nothing
             assert "stays on the device" not in publish.log()
             assert "another client" not in publish.log()
             assert publish.stop() == 0
-        delivery = DeliveryFile.open(state, device_id=lab.DEVICE)
+        delivery = PublishFile.open(state, device_id=lab.DEVICE)
         assert delivery.suspects() == {}
         delivery.close()
         relay.close()

@@ -13,13 +13,13 @@ import yaml
 
 from edge.config import tree
 from edge.contract import identity, jsontext
-from edge.contract.delivery import Committed, CommittedEpoch
+from edge.contract.committed import Committed, CommittedEpoch
 from edge.contract.ranges import RangeSet
 from edge.contract.record import Event, Lost
 from edge.contract.status import Health, Info, Summary
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.watermarks import Released, read_released
 from tests.edge.outbox.conftest import make_reading
 from tests.edge.publish import lab
@@ -323,7 +323,7 @@ def test_a_denied_topic_is_said_and_nothing_is_lost(tmp_path, outbox):
 
 def test_events_of_a_damaged_delivery_file_still_arrive_and_old_ones_go(tmp_path, broker, outbox, logger):
     state = tmp_path / "state"
-    delivery = DeliveryFile.open(state, device_id=lab.DEVICE)
+    delivery = PublishFile.open(state, device_id=lab.DEVICE)
     for number in range(6):
         delivery.event("watchdog", f"event {number}")
     delivery.close()

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from edge.contract import jsontext
-from edge.contract.delivery import MAX_MESSAGE_BYTES
+from edge.contract.committed import MAX_MESSAGE_BYTES
 from edge.contract.record import Event, LostRanges
 from station.cli import main
 from station.curves.read import load_curves

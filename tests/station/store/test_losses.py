@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge.contract.delivery import MAX_HOLES, CommittedEpoch
+from edge.contract.committed import MAX_HOLES, CommittedEpoch
 from edge.contract.ranges import RangeSet
 from station.status import load_status
 from station.store.schema import open_for_reading

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge.contract.delivery import CommittedEpoch
+from edge.contract.committed import CommittedEpoch
 from edge.errors import OperatorError, StorageError
 from station.store.openable import why_not_open
 from station.store.quota import describe_quotas

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.contract import identity, jsontext
-from edge.contract.delivery import CommittedEpoch
+from edge.contract.committed import CommittedEpoch
 from edge.errors import DatabaseDamaged, OperatorError, StorageError
 from station.store.body import unpack_body
 from station.store.message import Arrival

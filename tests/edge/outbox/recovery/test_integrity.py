@@ -11,7 +11,7 @@ import pytest
 from edge.config import tree
 from edge.contract.ranges import RangeSet
 from edge.outbox import Outbox
-from edge.outbox.delivery import DeliveryFile
+from edge.outbox.publish_file import PublishFile
 from edge.outbox.reader import Reader
 from tests.harness.waiting import wait_until
 from tests.losses import read_losses
@@ -132,7 +132,7 @@ def test_every_number_of_a_file_with_broken_pages_is_saved_or_named_as_lost(tmp_
 
 
 def test_publishs_file_is_replaced_when_a_page_of_it_rots(tmp_path):
-    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
     for number in range(200):
         delivery.event("watchdog", f"{number} " + "x" * 500)
     delivery.close()
@@ -141,7 +141,7 @@ def test_publishs_file_is_replaced_when_a_page_of_it_rots(tmp_path):
     middle = len(data) // 2 // 4096 * 4096
     data[middle : middle + 8192] = b"\xff" * 8192
     path.write_bytes(data)
-    delivery = DeliveryFile.open(tmp_path, device_id="cage07")
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
     delivery.add_request("r1")
     delivery.close()
     assert list(tmp_path.glob("delivery.db.damaged-*"))

@@ -12,8 +12,8 @@ from edge.config.tree import Cage, Camera, Config, Mqtt
 from edge.contract import jsontext
 from edge.contract.reading import Outcome, Reason
 from edge.contract.status import Health
+from edge.publish.status.capture_findings import find_in_captures
 from edge.publish.status.capture_status import CaptureState
-from edge.publish.status.captures import find_in_captures
 from edge.publish.status.health import Backlog, Surroundings, make_health
 from edge.publish.status.machine import Machine
 from edge.publish.status.summary import Glance, Span

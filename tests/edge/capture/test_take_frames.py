@@ -7,7 +7,7 @@ import pytest
 
 from edge.camera.protocol import Shot
 from edge.capture.freshness import Freshness
-from edge.capture.ladder import FAILED_SLOTS, RESTARTS, Ladder, RecoveryState, exit_code_after, worst_slot_s
+from edge.capture.take_frames import FAILED_SLOTS, RESTARTS, Ladder, RecoveryState, exit_code_after, worst_slot_s
 from edge.config.load import parse_config
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState, Light

@@ -54,7 +54,7 @@ def _take_over(connection: sqlite3.Connection, released: Mapping[str, Released])
     replace_watermarks(connection, encode_watermarks(released))
 
 
-class DeliveryFile:
+class PublishFile:
     """Publish's file; capture only reads it. What it loses in a power cut is sent or asked for again."""
 
     def __init__(self, state_dir: Path, device_id: str, clock: Clock) -> None:
@@ -77,7 +77,7 @@ class DeliveryFile:
             raise
 
     @classmethod
-    def open(cls, state_dir: Path, *, device_id: str, clock: Clock | None = None) -> DeliveryFile:
+    def open(cls, state_dir: Path, *, device_id: str, clock: Clock | None = None) -> PublishFile:
         """Return the file of a state directory, its only writer until `close`.
 
         Raises:

@@ -12,7 +12,7 @@ from edge.config import tree
 from edge.contract import jsontext
 from edge.contract.ranges import RangeSet
 from edge.contract.record import Event
-from edge.outbox.delivery import MAX_MB, MAX_QUARANTINED, DeliveryFile
+from edge.outbox.publish_file import MAX_MB, MAX_QUARANTINED, PublishFile
 from edge.outbox.reader import Reader
 from edge.outbox.row import Row
 from edge.outbox.watermarks import Released
@@ -33,8 +33,8 @@ class Then(SystemClock):
         return datetime.now(UTC) - timedelta(days=self.days)
 
 
-def opened(folder, days_ago: float = 0.0) -> DeliveryFile:
-    return DeliveryFile.open(folder, device_id="cage07", clock=Then(days_ago))
+def opened(folder, days_ago: float = 0.0) -> PublishFile:
+    return PublishFile.open(folder, device_id="cage07", clock=Then(days_ago))
 
 
 def rows_of(folder) -> list[Row]:
@@ -216,7 +216,7 @@ def test_a_torn_journal_gives_no_number_twice(tmp_path):
 def test_the_record_that_begins_an_epoch_of_publish_is_not_younger_than_the_event_behind_it(tmp_path):
     fill(tmp_path, 0, 1)
     clock = SteppedClock(datetime(2026, 1, 5, 12, tzinfo=UTC))
-    delivery = DeliveryFile.open(tmp_path, device_id="cage07", clock=clock)
+    delivery = PublishFile.open(tmp_path, device_id="cage07", clock=clock)
     began_s = clock.monotonic_s()
     clock.sleep_until(began_s + 60.0, lambda: False)
     delivery.event("watchdog", "a minute later")
