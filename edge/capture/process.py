@@ -22,7 +22,7 @@ from edge.capture.reference import Reference
 from edge.capture.slot import Slot, begin_slot
 from edge.capture.start_events import append_changes
 from edge.capture.status import CaptureStatus, ProcessState
-from edge.capture.take_frames import Ladder, RecoveryState, exit_code_after
+from edge.capture.take_frames import FrameTaker, RecoveryState, exit_code_after
 from edge.config.state_folder import capture_folder
 from edge.config.tree import Config
 from edge.contract.reading import Light, Outcome, Reading
@@ -74,7 +74,7 @@ class CaptureProcess:
         self.unreadable = 0
         """Slots whose stored picture could not be read."""
         state_dir = Path(config.state_dir)
-        self._ladder = Ladder(camera, recovery, Freshness())
+        self._ladder = FrameTaker(camera, recovery, Freshness())
         self._composer = Composer(config, config_sha256)
         self._reference = Reference(capture_folder(state_dir))
         archive = Archive(capture_folder(state_dir), config.archive)

@@ -43,7 +43,7 @@ class RecoveryState:
         self.counters[counter] = self.counters.get(counter, 0) + 1
 
 
-class Ladder:
+class FrameTaker:
     """Takes the frames of one slot, recovering the camera as far as needed."""
 
     def __init__(self, camera: Camera, recovery: RecoveryState, freshness: Freshness) -> None:

@@ -21,7 +21,8 @@ from edge.contract.committed import Committed
 from edge.contract.manifest import Manifest
 from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost, LostRanges
-from edge.contract.status import Health, Info, Summary
+from edge.contract.status import Health, Info
+from edge.contract.summary import Summary
 from edge.contract.topics import ROOT
 
 FOLDER = Path(__file__).parent / "schemas"

@@ -1,4 +1,4 @@
-"""What a device says of itself, retained: info, health, summaries."""
+"""What a device says of itself, retained: info and health."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import msgspec
 from edge.contract.base import (
     Count,
     Counters,
-    Days,
     Detail,
     Epoch,
     Fraction,
@@ -24,7 +23,6 @@ from edge.contract.reading import Model, Words
 
 INFO_SCHEMA: Final = "cageclock/info/1"
 HEALTH_SCHEMA: Final = "cageclock/health/1"
-SUMMARY_SCHEMA: Final = "cageclock/summary/1"
 MAX_EPOCHS_IN_INFO: Final = 64
 Advice = Annotated[tuple[Text, ...], msgspec.Meta(max_length=64)]
 
@@ -102,34 +100,3 @@ class Health(Struct, frozen=True, kw_only=True):
     reconnects: Count
     connection_ends: Counters = msgspec.field(default_factory=dict)
     longest_interval_s: NotNegative | msgspec.UnsetType = msgspec.UNSET
-
-
-class Window(Struct, frozen=True, kw_only=True):
-    """A day's or week's estimate from accepted readings. Raw means: no correction for regression to the mean.
-
-    readings: accepted ones; `captures`: all due slots, so that coverage can be seen, by light phase.
-    """
-
-    kind: Literal["day", "week"]
-    begins_at: datetime
-    ends_at: datetime
-    age_days: Days | None
-    interval_low_days: Days | None
-    interval_high_days: Days | None
-    coverage: Fraction | None
-    readings: Count
-    captures: Count
-    readings_by_light: Counters
-    captures_by_light: Counters
-
-
-class Summary(Struct, frozen=True, kw_only=True):
-    """The newest day and week of one subject, or of a cage where no animal is named."""
-
-    schema: Literal["cageclock/summary/1"] = SUMMARY_SCHEMA
-    device_id: Name
-    cage_id: Name
-    subject: Name | None
-    identity_method: Name
-    model_sha256: Name | None
-    windows: Annotated[tuple[Window, ...], msgspec.Meta(max_length=64)]

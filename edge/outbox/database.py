@@ -126,7 +126,7 @@ def writing(connection: sqlite3.Connection, path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def translating(path: Path) -> Iterator[None]:
     """Run the body outside a transaction.
 
     Raises:

@@ -11,7 +11,7 @@ from edge.contract.reading import Reading
 from edge.contract.record import Event
 from edge.errors import DatabaseDamaged, DiskFull, MessageError, OperatorError, StorageError
 from edge.outbox.capture_requests import TAKEN, note_taken
-from edge.outbox.database import reading, writing
+from edge.outbox.database import translating, writing
 from edge.outbox.full_disk import FullDisk
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
@@ -154,7 +154,7 @@ class Outbox:
         The status file is written after a record: a kill between the two must not have a slot taken or reported twice.
         """
         try:
-            with reading(self._file.path):
+            with translating(self._file.path):
                 return read_newest(self._file.connection, most)
         except (StorageError, MessageError):
             return []
@@ -168,7 +168,7 @@ class Outbox:
         """Look after space, integrity and epochs; called between captures, never before the first reading."""
         try:
             try:
-                with reading(self._file.path):
+                with translating(self._file.path):
                     self._maintain()
             finally:  # after a rollback memory may be ahead of the file
                 self._file.reload()

@@ -14,7 +14,7 @@ from edge.config.state_folder import delivery_path
 from edge.contract.base import Scalar
 from edge.contract.record import EventCode
 from edge.errors import DatabaseDamaged
-from edge.outbox.database import reading
+from edge.outbox.database import translating
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
 from edge.outbox.record_file import Key, Owner, RecordFile
@@ -226,7 +226,7 @@ class PublishFile:
         bounded = msgspec.structs.replace(settings, max_mb=MAX_MB, min_free_mb=0)
         retention = Retention(self._path, bounded, self._file.sequence, self._clock, lambda _sha: None)
         try:
-            with reading(self._path):
+            with translating(self._path):
                 for _done in retention.tidy(self.released(), self._labels.losses, self._file.append):
                     pass
             with self._file.changing():

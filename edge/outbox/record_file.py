@@ -16,7 +16,7 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.record import ClockCorrection, Event, Lost, LostRanges
 from edge.errors import DatabaseDamaged, DiskFull, StorageError
-from edge.outbox.database import close_writer, open_writer, reading, writing
+from edge.outbox.database import close_writer, open_writer, translating, writing
 from edge.outbox.label import Labels
 from edge.outbox.recovery import replace
 from edge.outbox.recovery.integrity import Saved, look_through
@@ -143,13 +143,13 @@ class RecordFile:
 
     def holds(self, epoch: str, seq: int) -> bool:
         """Return whether a record is there: the damage may have shown only after its commit, and then it was saved."""
-        with reading(self.path):
+        with translating(self.path):
             found = self.connection.execute("SELECT 1 FROM records WHERE epoch = ? AND seq = ?", (epoch, seq))
             return found.fetchone() is not None
 
     def reload(self) -> None:
         """Read where the file stands: after a rollback memory may be ahead of it."""
-        with reading(self.path):
+        with translating(self.path):
             self.sequence.reload()
         self._is_behind = False
 
@@ -189,7 +189,7 @@ class RecordFile:
             self._owner.make_room()
             self._connect(self.path)
         if self._owner.checked_whole:
-            with reading(self.path):
+            with translating(self.path):
                 finding = look_through(self.connection)
             if finding:
                 raise DatabaseDamaged(finding)
@@ -197,7 +197,7 @@ class RecordFile:
     def _connect(self, path: Path) -> None:
         self.connection = open_writer(path, SCHEMA + self._owner.tables)
         self._is_open = True
-        with reading(self.path):
+        with translating(self.path):
             add_checksums(self.connection)
             self._owner.upgrade(self.connection)
             self.sequence = Sequence(self.connection, self._epoch)

@@ -18,7 +18,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.contract import jsontext
 from edge.contract.bundle.demo import DEMO_BUNDLE
-from edge.contract.status import Health, Info, Summary
+from edge.contract.status import Health, Info
+from edge.contract.summary import Summary
 from station.store.body import unpack_body
 from station.store.picture import read_exif_identity
 from tests.harness.mosquitto import Mosquitto

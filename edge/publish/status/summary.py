@@ -17,7 +17,7 @@ from typing import Literal
 
 from edge.contract import jsontext
 from edge.contract.reading import SCHEMA, Estimate, Outcome, Reading, Reason
-from edge.contract.status import Summary, Window
+from edge.contract.summary import Summary, Window
 from edge.errors import MessageError
 from edge.outbox.row import Row
 

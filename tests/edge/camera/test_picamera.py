@@ -12,7 +12,7 @@ from edge.camera.picamera import PiCamera
 from edge.camera.protocol import Shot
 from edge.camera.tuning import VARIABLE, find_tuning_file
 from edge.capture.freshness import Freshness
-from edge.capture.take_frames import Ladder, RecoveryState
+from edge.capture.take_frames import FrameTaker, RecoveryState
 from edge.config.tree import Camera, Controls, PicameraSettings
 from edge.contract.reading import Light
 from edge.errors import CameraBusy, CameraError, CameraMissing, CameraTimeout, FrameRefused, OperatorError
@@ -146,7 +146,7 @@ def test_a_frame_without_a_timestamp_is_no_measurement(script: Any) -> None:
 def test_an_identical_frame_is_refused_and_the_next_taken(script: Any) -> None:
     camera = opened(settings())
     recovery, freshness = RecoveryState(), Freshness()
-    ladder = Ladder(camera, recovery, freshness)
+    ladder = FrameTaker(camera, recovery, freshness)
     ladder.take_frames(shot, 1)
     camera.capture(shot())  # controls are locked: one request a capture from here on
     freshness.checked(camera.capture(shot()))
@@ -184,7 +184,7 @@ def test_a_size_that_the_camera_changes_is_refused(script: Any) -> None:
 def test_the_ladder_recovers_from_a_stuck_camera(script: Any) -> None:
     camera = PiCamera(settings(), CLOCK)
     recovery = RecoveryState()
-    ladder = Ladder(camera, recovery, Freshness())
+    ladder = FrameTaker(camera, recovery, Freshness())
     ladder.take_frames(shot, 1)
     # The capture, the wait for the controls after the flush, and the capture behind it.
     script.faults = dict.fromkeys(range(script.requests + 1, script.requests + 4), "timeout")

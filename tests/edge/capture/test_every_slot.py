@@ -48,7 +48,7 @@ WALKED = [
         "capture/archive.py",
         "capture/reference.py",
         "capture/freshness.py",
-        "capture/ladder.py",
+        "capture/take_frames.py",
     ),
     *(
         "vision/observe.py",

@@ -7,7 +7,7 @@ import pytest
 
 from edge.camera.protocol import Shot
 from edge.capture.freshness import Freshness
-from edge.capture.take_frames import FAILED_SLOTS, RESTARTS, Ladder, RecoveryState, exit_code_after, worst_slot_s
+from edge.capture.take_frames import FAILED_SLOTS, RESTARTS, FrameTaker, RecoveryState, exit_code_after, worst_slot_s
 from edge.config.load import parse_config
 from edge.contract.base import Scalar
 from edge.contract.reading import CameraState, Light
@@ -58,7 +58,7 @@ def frame(number: int, triggered_at_s: float = 0.0, exposed_at_s: float = 0.0, s
 
 def climb(camera: ScriptedCamera, count: int = 1) -> RecoveryState:
     recovery = RecoveryState()
-    Ladder(camera, recovery, Freshness()).take_frames(lambda: Shot(10.0, Light.LIGHT), count)
+    FrameTaker(camera, recovery, Freshness()).take_frames(lambda: Shot(10.0, Light.LIGHT), count)
     return recovery
 
 
@@ -81,7 +81,7 @@ def test_the_third_failure_is_the_slots() -> None:
     camera = ScriptedCamera(CameraTimeout, CameraTimeout, CameraTimeout)
     recovery = RecoveryState()
     with pytest.raises(CameraTimeout):
-        Ladder(camera, recovery, Freshness()).take_frames(lambda: Shot(0.0, Light.LIGHT), 1)
+        FrameTaker(camera, recovery, Freshness()).take_frames(lambda: Shot(0.0, Light.LIGHT), 1)
     assert (recovery.counters["failed_slots"], recovery.failed_in_a_row) == (1, 1)
 
 
@@ -100,7 +100,7 @@ def test_a_burst_is_taken_whole_or_anew() -> None:
 def test_the_end_of_a_replay_is_no_fault() -> None:
     recovery = RecoveryState()
     with pytest.raises(EndOfReplay):
-        Ladder(ScriptedCamera(EndOfReplay), recovery, Freshness()).take_frames(lambda: Shot(0.0, Light.LIGHT), 1)
+        FrameTaker(ScriptedCamera(EndOfReplay), recovery, Freshness()).take_frames(lambda: Shot(0.0, Light.LIGHT), 1)
     assert recovery.failed_in_a_row == 0
 
 
@@ -121,7 +121,7 @@ def test_failed_slots_end_the_process_and_failed_processes_ask_for_a_reboot() ->
 
 def test_one_fresh_frame_climbs_down_all_the_way() -> None:
     recovery = RecoveryState(failed_in_a_row=1, restarts_in_a_row=2)
-    Ladder(ScriptedCamera(), recovery, Freshness()).take_frames(lambda: Shot(0.0, Light.LIGHT), 1)
+    FrameTaker(ScriptedCamera(), recovery, Freshness()).take_frames(lambda: Shot(0.0, Light.LIGHT), 1)
     assert (recovery.failed_in_a_row, recovery.restarts_in_a_row) == (0, 0)
 
 

@@ -16,7 +16,8 @@ from edge.contract import identity, jsontext
 from edge.contract.committed import Committed, CommittedEpoch
 from edge.contract.ranges import RangeSet
 from edge.contract.record import Event, Lost
-from edge.contract.status import Health, Info, Summary
+from edge.contract.status import Health, Info
+from edge.contract.summary import Summary
 from edge.outbox import Outbox
 from edge.outbox.capture_requests import Requests
 from edge.outbox.publish_file import PublishFile
