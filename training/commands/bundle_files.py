@@ -79,7 +79,7 @@ def _sign(options: argparse.Namespace) -> int:
     trust = None if options.trust is None else read_chain_file(options.trust)
     book = options.ledger or options.key.parent / ledger.NAME
     if open_envelope(bundle.envelope).signatures:
-        ledger.note(book, bundle.manifest, bundle.files)
+        ledger.note(book, bundle)
     else:
         manifest = ledger.count(book, bundle.manifest, bundle.files)
         envelope = enclose(manifest_bytes(manifest, bundle.files), {})
