@@ -90,7 +90,7 @@ def _sign(options: argparse.Namespace) -> int:
     signed = read_unverified(options.file)
     manifest, count = signed.manifest, len(open_envelope(signed.envelope).signatures)
     print(
-        f"{options.file}: release {manifest.release} of {manifest.channel}, sha256 {signed.sha256}, {count} signatures"
+        f"{options.file}: release {manifest.release} of {manifest.channel}, signatures: {count}, sha256 {signed.sha256}"
     )
     if trust is not None:
         print(_outcome(options.file, trust.newest, trust.authority(manifest.channel)))
