@@ -64,11 +64,12 @@ class Tensor(Struct, frozen=True, kw_only=True):
     zero_point: Annotated[int, msgspec.Meta(ge=-128, le=255)]
 
 
-class Centres(Struct, frozen=True, kw_only=True):
+class Centres(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Stage one of the locator: the whole small view to one heatmap of animals' centres.
 
     The small view is the main stream in grey, reduced to `small_width`: what the network was trained on, whatever the
-    width of the device's own small view. Manifests before this field were all trained at the default.
+    width of the device's own small view. Manifests before this field were all trained at the default, which is
+    not written, so that the manifest of an older bundle is the same bytes again.
     The view is resized to width x height; the heatmap is a logit map at `stride`; `threshold` is on the sigmoid of the
     dequantised logit; peaks nearer than `min_distance_px` (of the resized view) are one animal.
     """

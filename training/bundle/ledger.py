@@ -12,7 +12,7 @@ import msgspec
 
 from edge.contract import jsontext
 from edge.contract.base import Sequence, Sha256, Struct
-from edge.contract.bundle.bundle import manifest_bytes
+from edge.contract.bundle.bundle import Bundle, manifest_bytes
 from edge.contract.manifest import Label, Manifest
 from edge.errors import MessageError, OperatorError
 from training import whole_file
@@ -76,25 +76,25 @@ def count(path: Path, manifest: Manifest, files: Mapping[str, bytes], release: i
     if number <= highest:
         raise OperatorError(f"release: channel {channel!r} is at {highest} by {path}, expected more, got {number}")
     counted = msgspec.structs.replace(manifest, release=number)
-    _add(path, ledger, counted, files)
+    _add(path, ledger, counted, files, hashlib.sha256(manifest_bytes(counted, files)).hexdigest())
     return counted
 
 
-def note(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+def note(path: Path, bundle: Bundle) -> None:
     """Note a release that somebody else signed first.
 
     Raises:
         OperatorError: by this ledger its number belongs to another bundle, or is not above all before.
     """
-    ledger, content, channel = read_ledger(path), content_of(manifest, files), manifest.channel
+    ledger, manifest, channel = read_ledger(path), bundle.manifest, bundle.manifest.channel
     same = [one for one in ledger.releases if (one.channel, one.release) == (channel, manifest.release)]
-    if any(one.content == content for one in same):
+    if any(one.sha256 == bundle.sha256 for one in same):
         return
     highest = ledger.highest(channel)
     if manifest.release <= highest:
         taken = f"is {same[0].name} {same[0].model_version}" if same else f"is not above {highest}"
         raise OperatorError(f"release: {manifest.release} of channel {channel!r} {taken} by {path}; not signed")
-    _add(path, ledger, manifest, files)
+    _add(path, ledger, manifest, bundle.files, bundle.sha256)
 
 
 def content_of(manifest: Manifest, files: Mapping[str, bytes]) -> str:
@@ -103,11 +103,11 @@ def content_of(manifest: Manifest, files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(manifest_bytes(plain, files)).hexdigest()
 
 
-def _add(path: Path, ledger: Ledger, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+def _add(path: Path, ledger: Ledger, manifest: Manifest, files: Mapping[str, bytes], sha256: str) -> None:
     one = Release(
         channel=manifest.channel,
         release=manifest.release,
-        sha256=hashlib.sha256(manifest_bytes(manifest, files)).hexdigest(),
+        sha256=sha256,
         content=content_of(manifest, files),
         name=manifest.name,
         model_version=manifest.model_version,

@@ -35,23 +35,23 @@ _TRUST = "the lab's trust.json"
 def add(actions: Any) -> None:
     """Add them to the parser of `bundle`."""
     sign = _action(actions, "sign", _sign, "add one person's signature; the first one counts the release")
-    sign.add_argument("file", type=Path, metavar="BUNDLE")
+    sign.add_argument("file", type=Path, metavar="BUNDLE", help="a bundle file")
     sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key")
     sign.add_argument("--passphrase-file", type=Path, metavar="FILE", help="where nobody sits at a terminal")
     sign.add_argument("--trust", type=Path, metavar="FILE", help=f"{_TRUST}, to travel in the bundle")
     sign.add_argument("--ledger", type=Path, metavar="FILE", help="releases by channel (default: beside the key)")
     verify = _action(actions, "verify", _verify, "say whether a device would take it; ends with 3 if not")
-    verify.add_argument("file", type=Path, metavar="BUNDLE")
+    verify.add_argument("file", type=Path, metavar="BUNDLE", help="a bundle file")
     verify.add_argument("--trust", type=Path, metavar="FILE", help=_TRUST)
     verify.add_argument("--channel", help="of the device (default: the bundle's own)")
     verify.add_argument("--key", type=Path, action="append", metavar="PEM", help="a public key, in place of --trust")
     inspect = _action(actions, "inspect", _inspect, "what is in it")
-    inspect.add_argument("file", type=Path, metavar="BUNDLE")
+    inspect.add_argument("file", type=Path, metavar="BUNDLE", help="a bundle file")
     inspect.add_argument("--trust", type=Path, metavar="FILE", help=f"{_TRUST}, to name who signed")
     inspect.add_argument("--json", action="store_true", help="for programs")
     diff = _action(actions, "diff", _diff, "what changed from one to the other")
-    diff.add_argument("before", type=Path, metavar="BUNDLE")
-    diff.add_argument("after", type=Path, metavar="BUNDLE")
+    diff.add_argument("before", type=Path, metavar="BUNDLE", help="a bundle file")
+    diff.add_argument("after", type=Path, metavar="BUNDLE", help="a bundle file")
     diff.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -79,7 +79,7 @@ def _sign(options: argparse.Namespace) -> int:
     trust = None if options.trust is None else read_chain_file(options.trust)
     book = options.ledger or options.key.parent / ledger.NAME
     if open_envelope(bundle.envelope).signatures:
-        ledger.note(book, bundle.manifest, bundle.files)
+        ledger.note(book, bundle)
     else:
         manifest = ledger.count(book, bundle.manifest, bundle.files)
         envelope = enclose(manifest_bytes(manifest, bundle.files), {})
@@ -90,7 +90,7 @@ def _sign(options: argparse.Namespace) -> int:
     signed = read_unverified(options.file)
     manifest, count = signed.manifest, len(open_envelope(signed.envelope).signatures)
     print(
-        f"{options.file}: release {manifest.release} of {manifest.channel}, sha256 {signed.sha256}, {count} signatures"
+        f"{options.file}: release {manifest.release} of {manifest.channel}, signatures: {count}, sha256 {signed.sha256}"
     )
     if trust is not None:
         print(_outcome(options.file, trust.newest, trust.authority(manifest.channel)))
