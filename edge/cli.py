@@ -95,7 +95,7 @@ def _add_processes(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     publish = _command(commands, "publish", _publish, "send the outbox to the broker; health, commands")
     for parser, line in ((capture, "a reading"), (publish, "a change")):
         parser.add_argument("--config", type=Path, required=True, metavar="FILE", help=_SETTINGS)
-        text = f"without the line {line} that a terminal is shown; errors are said all the same"
+        text = f"print no line for {line}, as is done in a terminal; errors are printed all the same"
         parser.add_argument("-q", "--quiet", action="store_true", help=text)
 
 

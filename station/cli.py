@@ -99,7 +99,9 @@ def _add_show(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     parser.add_argument("--data", type=Path, required=True, help="the station's folder")
     parser.add_argument("--subject", action="append", default=[], help="only this animal or cage; may be repeated")
     parser.add_argument("--by", choices=["day", "week", "month"], default="week", help="default week")
-    parser.add_argument("--png", type=Path, help="draw the curves into this file too; with many, into more beside it")
+    parser.add_argument(
+        "--png", type=Path, help="draw the curves into this file too; further pages get numbered files beside it"
+    )
     parser.add_argument("--include-rejected", action="store_true", help="estimates that were not accepted as well")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table; ages in days")
     parser.set_defaults(command=_show)

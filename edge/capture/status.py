@@ -13,13 +13,11 @@ from pathlib import Path
 
 import msgspec
 
-from edge.config.state_folder import capture_folder
+from edge.config.state_folder import CAPTURE_STATUS, capture_folder
 from edge.contract import jsontext
 from edge.contract.base import Scalar, Struct
 from edge.contract.reading import Model
 from edge.errors import MessageError
-
-FILE = "capture.json"
 
 
 class UnsyncedLabels(Struct, frozen=True, kw_only=True):
@@ -84,10 +82,10 @@ class ProcessState:
 def write_status(state_dir: Path, status: CaptureStatus) -> None:
     """Replace the file; a full disk is no reason to stop (the outbox reports it)."""
     folder = capture_folder(state_dir)
-    temporary = folder / f".{FILE}"
+    temporary = folder / f".{CAPTURE_STATUS}"
     try:
         temporary.write_bytes(jsontext.encode(status))
-        os.replace(temporary, folder / FILE)
+        os.replace(temporary, folder / CAPTURE_STATUS)
     except OSError:
         temporary.unlink(missing_ok=True)
 
@@ -95,6 +93,6 @@ def write_status(state_dir: Path, status: CaptureStatus) -> None:
 def read_status(state_dir: Path) -> CaptureStatus | None:
     """Return what the last process wrote; None where there is none or a power cut has damaged it."""
     try:
-        return jsontext.decode((capture_folder(state_dir) / FILE).read_bytes(), CaptureStatus)
+        return jsontext.decode((capture_folder(state_dir) / CAPTURE_STATUS).read_bytes(), CaptureStatus)
     except (OSError, MessageError, msgspec.DecodeError):
         return None

@@ -14,6 +14,8 @@ from edge.errors import OperatorError
 
 CAPTURE, PUBLISH = "capture", "publish"
 OUTBOX, DELIVERY = "outbox.db", "delivery.db"
+CAPTURE_STATUS = "capture.json"
+"""What capture says of itself in its folder, for publish and for its own next start."""
 
 
 def capture_folder(state_dir: Path) -> Path:

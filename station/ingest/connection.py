@@ -34,7 +34,7 @@ LOGGED = tuple(f"{topics.ROOT}/+/{stream}" for stream in ("reading", "record"))
 """What the station must be granted before it says `online`: a device that hears it sends, and waits for the answer."""
 
 
-class Link:
+class Connection:
     """Connects for ever with capped back-off; hands messages over by `next_batch`, acknowledges by hand."""
 
     def __init__(self, settings: Settings) -> None:

@@ -10,7 +10,7 @@ import time
 from edge.contract import jsontext, topics
 from edge.contract.service.systemd_notify import notify
 from edge.errors import DatabaseDamaged, MessageError, NetworkError, OperatorError, StorageError
-from station.ingest.connection import STOP_S, Link
+from station.ingest.connection import STOP_S, Connection
 from station.ingest.opening import MAX_BACKOFF_S, PATIENCE_S, open_store, running_file
 from station.ingest.settings import Settings
 from station.ingest.waiting import Delivery
@@ -42,7 +42,7 @@ def run(settings: Settings) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    Link(settings)  # before the disk is waited for: what is wrong with a setting is said at once
+    Connection(settings)  # before the disk is waited for: what is wrong with a setting is said at once
     store = open_store(settings, stop)
     if store is None:
         return 0
@@ -59,7 +59,7 @@ class Process:
         """Prepare a link that is not connected yet. stop: set when the end is asked for."""
         self._settings = settings
         self._store = store
-        self._link = Link(settings)
+        self._link = Connection(settings)
         self._running = running_file(settings)
         self._stop = stop or threading.Event()
         self._due: set[str] = set()
@@ -91,7 +91,7 @@ class Process:
 
     def _cycle(self) -> None:
         if not self._link.alive():
-            LOG.error("making a new connection")
+            LOG.error("the network thread has ended unexpectedly: making a new connection; nothing is lost")
             self._link.stop()
             self._stop.wait(PATIENCE_S)
             self._renew()
@@ -133,7 +133,7 @@ class Process:
     def _renew(self) -> None:
         """Make another connection; a file that is being replaced just now is read at the next try."""
         try:
-            self._link = Link(self._settings)
+            self._link = Connection(self._settings)
         except (OperatorError, NetworkError) as error:
             LOG.error("%s (trying again; the devices keep their readings)", error)
             self._running.note(connected=False, said=str(error))

@@ -63,7 +63,9 @@ def read_wheels(folder: Path, pythons: tuple[str, ...], architecture: str, *, pi
             )
         own = [path.name for path, match in of if match["name"] == "cageclock"]
         if len(own) > 1:
-            raise OperatorError(f"wheels: {folder}: expected one cageclock, got {', '.join(own)}; remove the older one")
+            raise OperatorError(
+                f"wheels: {folder}: expected one cageclock wheel, got {', '.join(own)}; remove the older one"
+            )
         chosen |= dict.fromkeys(path for path, _ in of)
     passed = len(found) - len(chosen)
     return Wheels(tuple(chosen), (f"{passed} wheels for another machine or Python stay here",) if passed else ())

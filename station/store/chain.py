@@ -27,7 +27,7 @@ _COPIED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class EpochEntry:
     """What is known of one epoch. publisher and reason are "", starts is 0, where nobody has said it yet."""
 
     epoch: str
@@ -39,11 +39,11 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class InfoEpochs:
     """What a device's `info` says of its epochs: names in its order, links, the oldest that it holds."""
 
     named: tuple[str, ...] = ()
-    links: tuple[Link, ...] = ()
+    links: tuple[EpochEntry, ...] = ()
     oldest: tuple[str, ...] = ()
 
 
@@ -54,7 +54,7 @@ class Chain:
         """Keep at most `limit` epochs of a device."""
         self._connection, self._limit = connection, limit
 
-    def note(self, device: str, link: Link) -> str:
+    def note(self, device: str, link: EpochEntry) -> str:
         """Store what was said of an epoch; return a sentence where a card seems to have been copied, else ""."""
         earlier = self._get(device, link.epoch)
         if earlier is None:
@@ -108,15 +108,15 @@ class Chain:
             yield link.before, link.before_last
             epoch = link.before
 
-    def _get(self, device: str, epoch: str) -> Link | None:
+    def _get(self, device: str, epoch: str) -> EpochEntry | None:
         found = self._connection.execute(
             "SELECT epoch, publisher, starts, before, before_last, reason FROM epochs WHERE device = ? AND epoch = ?",
             (device, epoch),
         ).fetchone()
-        return None if found is None else Link(*found)
+        return None if found is None else EpochEntry(*found)
 
 
-def link_of(epoch: str, event: Event) -> Link | None:
+def entry_of(epoch: str, event: Event) -> EpochEntry | None:
     """Return what an epoch's first record says of it, None where it says nothing that can be used."""
     detail = event.detail
     before, last, starts = detail.get("before"), detail.get("last"), detail.get("starts", 0)
@@ -124,21 +124,21 @@ def link_of(epoch: str, event: Event) -> Link | None:
         return None
     if not _is_number(last) or not _is_number(starts):
         return None
-    return Link(epoch, "", int(starts or 0), before, int(last or 0), str(detail.get("reason") or "unknown")[:40])
+    return EpochEntry(epoch, "", int(starts or 0), before, int(last or 0), str(detail.get("reason") or "unknown")[:40])
 
 
-def read_info(body: bytes) -> Said:
+def read_info(body: bytes) -> InfoEpochs:
     """Return what `info` says of epochs. Read leniently: a later version's may hold more than this one knows."""
     try:
         found: Any = json.loads(body)
     except (ValueError, RecursionError):
-        return Said()
+        return InfoEpochs()
     if not isinstance(found, dict):
-        return Said()
-    links = [link for one in _list(found.get("epochs"))[:MAX_EPOCHS_IN_INFO] if (link := _read_link(one)) is not None]
+        return InfoEpochs()
+    links = [link for one in _list(found.get("epochs"))[:MAX_EPOCHS_IN_INFO] if (link := _read_entry(one)) is not None]
     oldest = [one for one in _list(found.get("oldest_held"))[:2] if isinstance(one, str) and identity.is_epoch(one)]
     ordered = tuple(link for link in links if link.starts)
-    return Said(tuple(link.epoch for link in links), ordered, tuple(oldest))
+    return InfoEpochs(tuple(link.epoch for link in links), ordered, tuple(oldest))
 
 
 def count_copied(connection: sqlite3.Connection, device: str) -> int:
@@ -171,7 +171,7 @@ def count_unseen(connection: sqlite3.Connection, device: str, oldest: str) -> in
     return last - min(known, default=last) + 1 - len(known)
 
 
-def _read_link(one: Any) -> Link | None:
+def _read_entry(one: Any) -> EpochEntry | None:
     if not isinstance(one, dict) or not isinstance(one.get("epoch"), str) or not identity.is_epoch(one["epoch"]):
         return None
     publisher, starts, before = one.get("publisher"), one.get("starts", 0), one.get("before", "")
@@ -179,7 +179,7 @@ def _read_link(one: Any) -> Link | None:
     if publisher not in ("capture", "publish") or not _is_number(starts) or not _is_number(last):
         return None
     sound = isinstance(before, str) and identity.is_epoch(before)
-    return Link(one["epoch"], publisher, starts, before if sound else "", last if sound else 0)
+    return EpochEntry(one["epoch"], publisher, starts, before if sound else "", last if sound else 0)
 
 
 def _is_number(value: object) -> bool:

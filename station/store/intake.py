@@ -12,7 +12,7 @@ from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost, LostRanges, ranges_of
 from station.store import rows
 from station.store.account import Account
-from station.store.chain import Chain, Link, link_of, read_info
+from station.store.chain import Chain, EpochEntry, entry_of, read_info
 from station.store.ledger import Ledger
 from station.store.losses import Losses
 from station.store.message import (
@@ -159,9 +159,9 @@ class Intake:
                 self.album.check_earlier(arrival, head, content.thumbnail.sha256, taken)
         elif isinstance(content, Event):
             execute(f"INSERT INTO events VALUES ({_marks(10)})", rows.event_row(device, head, content))
-            link = link_of(head.epoch, content)
+            link = entry_of(head.epoch, content)
             if link is not None:
-                self._note_link(arrival, link, taken)
+                self._note_epoch(arrival, link, taken)
         elif isinstance(content, ClockCorrection):
             execute(f"INSERT INTO clock_corrections VALUES ({_marks(7)})", rows.correction_row(device, head, content))
         elif isinstance(content, (Lost, LostRanges)):
@@ -172,11 +172,11 @@ class Intake:
         """Take in how the device's epochs follow each other, and what it does not hold any more."""
         said = read_info(body)
         for link in said.links:
-            self._note_link(arrival, link, taken)
+            self._note_epoch(arrival, link, taken)
         for oldest in said.oldest:
             self._settle_before(arrival, oldest, taken)
 
-    def _note_link(self, arrival: Arrival, link: Link, taken: Taken) -> None:
+    def _note_epoch(self, arrival: Arrival, link: EpochEntry, taken: Taken) -> None:
         alarm = self._chain.note(arrival.device, link)
         taken.alarms += [alarm] if alarm else []
         if self._chain.settled(arrival.device, link.epoch):
@@ -193,8 +193,7 @@ class Intake:
                 for first, end in spans:
                     self._lose(arrival, epoch, first, end, what, _ENDED)
             if gone:
-                spans_text = ", ".join(f"{first}-{end}" for first, end in gone[:5])
-                taken.alarms.append(f"LOST {arrival.device}: gone before it was sent here: {epoch[:8]} {spans_text}")
+                taken.alarms.append(_deleted_unsent(arrival.device, epoch, gone, "of an epoch that has ended "))
 
     def _account(self, arrival: Arrival, head: Head, taken: Taken) -> Account:
         """Return the sequence's account; numbers below first_held that never came are recorded as lost."""
@@ -210,8 +209,7 @@ class Intake:
         for first, last in account.unaccounted_thumbnails(below):
             self._lose(arrival, head.epoch, first, last, "thumbnail", _FIRST_HELD)
         if gone:
-            spans = ", ".join(f"{first}-{last}" for first, last in gone[:5])
-            taken.alarms.append(f"LOST {arrival.device}: gone before it could be sent: {head.epoch[:8]} {spans}")
+            taken.alarms.append(_deleted_unsent(arrival.device, head.epoch, gone))
         return account
 
     def _lose(self, arrival: Arrival, epoch: str, first: int, last: int, what: str, reason: str) -> None:
@@ -250,6 +248,11 @@ class Intake:
             f"{select} WHERE device = ? AND epoch = ? AND seq = ?", (device, epoch, seq)
         ).fetchone()
         return found
+
+
+def _deleted_unsent(device: str, epoch: str, gone: list[tuple[int, int]], which: str = "") -> str:
+    spans = ", ".join(f"{first}-{last}" for first, last in gone[:5])
+    return f"LOST {device}: records {which}were deleted on the device before this station had them: {epoch[:8]} {spans}"
 
 
 def _marks(count: int) -> str:

@@ -24,7 +24,7 @@ import paho.mqtt.client as mqtt
 from edge.contract import jsontext, topics
 from edge.contract.identity import Head, join
 from station.cli import main as station
-from station.ingest.connection import Link
+from station.ingest.connection import Connection
 from station.ingest.process import Process
 from station.ingest.settings import Settings
 from station.ingest.waiting import MOST_WAITING_BYTES
@@ -240,7 +240,7 @@ class Way:
         settings = Settings(name="lab1", data=str(data))
         self.store = Store.open(data, limits=Limits(epochs=38, gaps=200, quarantine_rows=300, conflict_rows=100))
         self._process = Process(settings, self.store)
-        self._link: Link = self._process._link
+        self._link: Connection = self._process._link
         self.acknowledged: list[int] = []
         self._link._client.ack = lambda mid, _qos: self.acknowledged.append(mid)  # the socket, which is not there
         self.sent = self._waiting_bytes = 0

@@ -21,7 +21,10 @@ def add(commands: Any) -> None:
     fit.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
     quantise = run_command(
-        commands, "quantise", run_quantise, "int8, temperature, intervals and domain on held-out animals"
+        commands,
+        "quantise",
+        run_quantise,
+        "turn the networks into int8, and calibrate temperature, intervals and domain on held-out animals",
     )
     evaluate = run_command(
         commands,

@@ -20,7 +20,11 @@ def add(commands: Any) -> None:
     again = command.add_mutually_exclusive_group()
     again.add_argument("--validate", metavar="P2.csv,T2.csv", help="a second cohort: its predictions and phenotypes")
     again.add_argument("--cohort", metavar="COLUMN", help="split by this column into discovery and validation")
-    command.add_argument("--discovery", metavar="VALUE", help="which value of --cohort discovers (default: the larger)")
+    command.add_argument(
+        "--discovery",
+        metavar="VALUE",
+        help="the value of --cohort whose animals are the discovery cohort (default: the larger one)",
+    )
     columns = {"continuous": "numbers", "binary": "two values", "genotype": "alleles: 0, 1, 2, or +/+, +/-, -/-"}
     for name, kind in columns.items():
         command.add_argument(f"--{name}", type=_names, default=(), metavar="COL,...", help=f"columns of {kind}")

@@ -93,7 +93,7 @@ def _create(options: argparse.Namespace) -> int:
 
 def _init(options: argparse.Namespace) -> int:
     if options.trust.exists():
-        raise OperatorError(f"{options.trust}: there are statements already; change them with `keys rotate`")
+        raise OperatorError(f"{options.trust}: the file holds trust statements already; change them with `keys rotate`")
     roots = tuple(map(_key, options.root))
     threshold = options.root_threshold or 2
     if len(roots) < threshold:

@@ -36,8 +36,12 @@ def add(commands: Any) -> None:
     _add_errors_and_design(command)
     text = "simulate whole studies from a model's errors: coverage, false positives and power of the slope ratio"
     command = run_command(commands, "studies", _studies, f"{text}: studies.json")
-    command.add_argument("--animals", type=positive, default=40, help="an arm (default %(default)s)")
-    command.add_argument("--studies", type=positive, default=1000, help="(default %(default)s)")
+    command.add_argument(
+        "--animals", type=positive, default=40, help="how many animals each arm has (default %(default)s)"
+    )
+    command.add_argument(
+        "--studies", type=positive, default=1000, help="how many studies to simulate (default %(default)s)"
+    )
     _add_errors_and_design(command)
 
 
@@ -45,15 +49,36 @@ def _add_errors_and_design(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--report", "--predictions", type=Path, metavar="RUN", help="a run with predictions.csv, or the table"
     )
-    command.add_argument("--sem", type=scale, help="SD, days, of an animal's repeated animal-days")
+    command.add_argument(
+        "--sem", type=scale, help="the standard deviation, in days, of the estimates of one animal on several days"
+    )
     command.add_argument("--icc", type=_between(0, 1), help="share of the gap's variance that is the animal's")
-    command.add_argument("--rate-sd", type=_between(-1e-9, 5), default=0.2, help="SD of slopes (default %(default)s)")
-    command.add_argument("--shrinkage", type=_between(0, 5), default=0.75, help="slope of looks (default %(default)s)")
-    command.add_argument("--change", type=_between(0, 1), default=0.2, help="change of rate (default %(default)s)")
+    command.add_argument(
+        "--rate-sd",
+        type=_between(-1e-9, 5),
+        default=0.2,
+        help="how much animals differ in their rate of ageing: SD of slopes (default %(default)s)",
+    )
+    command.add_argument(
+        "--shrinkage",
+        type=_between(0, 5),
+        default=0.75,
+        help="weeks that an animal looks older for each week that it is older (default %(default)s)",
+    )
+    command.add_argument(
+        "--change",
+        type=_between(0, 1),
+        default=0.2,
+        help="the change of the rate that is to be found (default %(default)s)",
+    )
     command.add_argument("--readings", type=positive, default=12, help="days with a reading (default %(default)s)")
     command.add_argument("--pictures", type=positive, default=4, help="pictures a day (default %(default)s)")
-    command.add_argument("--from-days", type=scale, default=250.0, help="age at the start (default %(default)s)")
-    command.add_argument("--until-days", type=_between(0, 2000), default=650.0, help="at the end (default %(default)s)")
+    command.add_argument(
+        "--from-days", type=scale, default=250.0, help="age in days at the first reading (default %(default)s)"
+    )
+    command.add_argument(
+        "--until-days", type=_between(0, 2000), default=650.0, help="age in days at the last one (default %(default)s)"
+    )
     command.add_argument("--missed", type=_between(-1e-9, 1), default=0.15, help="share of days without a reading")
     command.add_argument("--dropout", type=_between(-1e-9, 1), default=0.2, help="share of animals that leave early")
     command.add_argument(

@@ -15,9 +15,24 @@ def add(commands: Any) -> None:
     """Add it to the parser."""
     command = run_command(commands, "truth", _truth, "against the simulated truth: RUN/truth.json")
     command.add_argument("--cages", type=positive, default=250, help="unseen cages to render (default %(default)s)")
-    command.add_argument("--scene-cages", type=positive, default=78, help="cages of five scenes (default %(default)s)")
-    command.add_argument("--oracle-animals", type=positive, default=24_000, help="(default %(default)s)")
-    command.add_argument("--interval-animals", type=positive, default=2000, help="for each half (default %(default)s)")
+    command.add_argument(
+        "--scene-cages",
+        type=positive,
+        default=78,
+        help="how many cages to render, each in a good scene and four foreign ones (default %(default)s)",
+    )
+    command.add_argument(
+        "--oracle-animals",
+        type=positive,
+        default=24_000,
+        help="how many animals the best possible answer learns from (default %(default)s)",
+    )
+    command.add_argument(
+        "--interval-animals",
+        type=positive,
+        default=2000,
+        help="how many animals to draw, half to calibrate and half to judge (default %(default)s)",
+    )
     command.add_argument("--bundle", type=Path, help="default: RUN/cageclock-demo.bundle")
     command.add_argument("--trust", type=Path, help="its public key (default: RUN/key.pub)")
     command.add_argument("--open-field", type=Path, default=OPEN_FIELD, help="DeepLabCut project (default %(default)s)")

@@ -109,7 +109,9 @@ def linear(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | Non
     if clusters is not None:
         found = coefficient(outcome, matrix.to_numpy(float), list(matrix).index(x), clusters)
         if found is None:
-            raise OperatorError(f"column {x}: expected more cages: {len(np.unique(clusters))} allow no error by cage")
+            raise OperatorError(
+                f"column {x}: {len(np.unique(clusters))} cages are too few for an error by cage; add animals of other cages"
+            )
         name = "linear (OLS), errors by cage (CR2, Satterthwaite)"
         remarks += _few_freedom(found, len(np.unique(clusters)), "cage")
         return Effect(found.estimate, found.low, found.high, found.p, len(matrix), scale, name, None, remarks)

@@ -48,7 +48,7 @@ def read_gaps(path: Path) -> tuple[pd.DataFrame, int, list[str]]:
         line = line_of(table, negative[0])
         raise OperatorError(f"{path}: row {line}, column age_days: expected an age from 0, got {got:g}")
     if "subject" not in table and "cage" not in table:
-        raise OperatorError(f"{path}: column subject: there is none, and no column cage either")
+        raise OperatorError(f"{path}: expected a column subject or a column cage, found neither")
     for name in ("subject", "cage", "sex"):
         table[name] = table[name].fillna("").astype(str) if name in table else ""
     table["sex"] = table["sex"].map(lambda text: _SEXES.get(text.lower(), text if text in ("U", "O") else ""))

@@ -26,13 +26,13 @@ class Access:
         """Send nothing more of a stream for a while."""
         stream.paused_until_s = now_s + PAUSE_S * self._jitter()
 
-    def deny(self, stream: Stream, now_s: float) -> None:
+    def deny(self, stream: Stream, topic: str, now_s: float) -> None:
         """Pause a stream whose topic is denied; reported once for both, whose topics stand in the same rule."""
         self.pause(stream, now_s)
         if not self._denied:
             self._log.report(
                 "denied",
-                f"mqtt: the broker denies {self._user} the topic {self._root}/{stream.name}; give it write access to "
+                f"mqtt: the broker denies {self._user} the topic {topic}; give it write access to "
                 f"{self._root}/# in the broker's access list. It is tried again; nothing is lost",
             )
         self._denied.add(stream.name)

@@ -45,7 +45,7 @@ class Sender:
         self.records = Stream("record", mqtt.in_flight, mqtt.resend_after_s, jitter)
         self.thumbnails = Stream("thumbnail", min(_THUMBNAILS, mqtt.in_flight), mqtt.resend_after_s, jitter)
         self._watermark = Watermark(source, self.records, self.thumbnails, delivery, log)
-        self._mids: dict[int, tuple[Stream, Key]] = {}
+        self._mids: dict[int, tuple[Stream, Key, str]] = {}
         self._replays = Replays(self._topics, mqtt.resend_after_s, jitter)
         self._access = Access(config, log, jitter)
         self._live_above, self._fresh_above, self._highest_sent = (dict[str, int]() for _ in range(3))
@@ -179,15 +179,16 @@ class Sender:
         """Take in the broker's answer to one message."""
         if self._replays.acked(mid, well=code < FAILURE and code != NO_SUBSCRIBERS):
             return
-        stream, key = self._mids.pop(mid, (None, None))
-        if stream is None or key is None:
+        found = self._mids.pop(mid, None)
+        if found is None:
             return
+        stream, key, topic = found
         if code < FAILURE:
             stream.taken(key)
         else:
             stream.acked(key)
         if code == NOT_AUTHORISED:
-            self._access.deny(stream, now_s)
+            self._access.deny(stream, topic, now_s)
         elif code == QUOTA:
             self._access.pause(stream, now_s)
         elif code >= FAILURE:
@@ -219,7 +220,7 @@ class Sender:
         mid = connection.publish(topic, payload)
         if mid is None:
             return 0
-        self._mids[mid] = (self.records, key)
+        self._mids[mid] = (self.records, key, topic)
         self.records.window.sent(key, now_s)
         self._highest_sent[key[0]] = max(key[1], self._highest_sent.get(key[0], 0))
         return 1
@@ -245,6 +246,6 @@ class Sender:
         mid = connection.publish(topic, content, marks=properties_of(key))
         if mid is None:
             return 0
-        self._mids[mid] = (self.thumbnails, key)
+        self._mids[mid] = (self.thumbnails, key, topic)
         self.thumbnails.window.sent(key, now_s)
         return 1

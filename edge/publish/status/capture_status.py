@@ -9,14 +9,12 @@ from typing import Any
 
 import msgspec
 
-from edge.config.state_folder import capture_folder, outbox_path
+from edge.config.state_folder import CAPTURE_STATUS, capture_folder, outbox_path
 from edge.contract import jsontext
 from edge.contract.base import Scalar
 from edge.contract.reading import Model
 from edge.errors import MessageError
 from edge.outbox.lock import is_held
-
-FILE = "capture.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +40,13 @@ def capture_runs(state_dir: Path) -> bool:
 
 def capture_has_begun(state_dir: Path) -> bool:
     """Return whether a capture process ever wrote here."""
-    return outbox_path(state_dir).exists() or (capture_folder(state_dir) / FILE).exists()
+    return outbox_path(state_dir).exists() or (capture_folder(state_dir) / CAPTURE_STATUS).exists()
 
 
 def read_capture_state(state_dir: Path) -> CaptureState:
     """Return what the file says; nothing where it is missing or a power cut has damaged it."""
     try:
-        found: Any = jsontext.parse((capture_folder(state_dir) / FILE).read_bytes())
+        found: Any = jsontext.parse((capture_folder(state_dir) / CAPTURE_STATUS).read_bytes())
     except (OSError, MessageError):
         return CaptureState()
     if not isinstance(found, dict):

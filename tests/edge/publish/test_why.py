@@ -19,7 +19,7 @@ from edge.doctor.broker import try_broker
 from edge.errors import NetworkError, OperatorError
 from edge.publish.connection import Connection
 from station.ingest import settings as station_settings
-from station.ingest.connection import Link as StationLink
+from station.ingest.connection import Connection as StationConnection
 from tests.harness.certificates import Authority
 from tests.harness.mosquitto import Mosquitto, free_port
 
@@ -62,7 +62,7 @@ def of_station(mqtt: Mqtt, caplog: pytest.LogCaptureFixture) -> str:
         port=mqtt.port,
         tls=None if tls is None else station_settings.Tls(ca_file=tls.ca, cert_file=tls.certificate, key_file=tls.key),
     )
-    link = StationLink(given)
+    link = StationConnection(given)
     with caplog.at_level(logging.ERROR, "station"):
         link.start()
         deadline = time.monotonic() + 60
@@ -187,7 +187,7 @@ def test_a_file_that_is_missing_or_wrong_is_named_on_both_sides(
     assert str(device.value).startswith(f"mqtt.tls.{key}: ")
     given = station_settings.Tls(ca_file=tls.ca, cert_file=tls.certificate, key_file=tls.key)
     with pytest.raises(OperatorError, match=words) as station:
-        StationLink(station_settings.Settings(name="lab1", data="/nowhere", tls=given))
+        StationConnection(station_settings.Settings(name="lab1", data="/nowhere", tls=given))
     assert str(station.value).startswith(f"tls.{key}{'_file'}: ")
     device_says, station_says = str(device.value).partition(": ")[2], str(station.value).partition(": ")[2]
     assert device_says == station_says, "one wording: only the setting has another name"
@@ -199,7 +199,7 @@ def test_a_read_error_that_passes_is_tried_again_and_a_missing_file_is_not(tmp_p
     with pytest.raises(NetworkError, match=r"mqtt\.tls\.ca: /proc/self/mem: Input/output error"):
         Connection(Mqtt(tls=Tls(ca="/proc/self/mem")), "a", "b", lambda *_: None, lambda *_: None)
     with pytest.raises(NetworkError, match=r"tls\.ca_file: /proc/self/mem: Input/output error"):
-        StationLink(
+        StationConnection(
             station_settings.Settings(name="lab1", data="/nowhere", tls=station_settings.Tls(ca_file="/proc/self/mem"))
         )
     with pytest.raises(NetworkError, match="Input/output error"):
