@@ -110,7 +110,7 @@ def linear(outcome: Floats, matrix: pd.DataFrame, x: str, cages: pd.Series | Non
         found = coefficient(outcome, matrix.to_numpy(float), list(matrix).index(x), clusters)
         if found is None:
             raise OperatorError(
-                f"column {x}: {len(np.unique(clusters))} cages are too few for an error by cage; add animals of other cages"
+                f"column {x}: {len(np.unique(clusters))} cages are too few for an error by cage; add other cages"
             )
         name = "linear (OLS), errors by cage (CR2, Satterthwaite)"
         remarks += _few_freedom(found, len(np.unique(clusters)), "cage")
