@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edge.errors import OperatorError
+from station.optional import run_optional
 
 PLACE = "{device}"
 """Stands in --card for the device's name."""
@@ -40,17 +40,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
 
 
 def _provision(options: argparse.Namespace) -> int:
-    return _command("provision", options)
+    return run_optional("station.provision.command", "provision", "provision", options)
 
 
 def _wheels(options: argparse.Namespace) -> int:
-    return _command("wheels", options)
-
-
-def _command(name: str, options: argparse.Namespace) -> int:
-    try:
-        from station.provision import command
-    except ImportError as error:
-        raise OperatorError(f"{name}: {error.name} is not installed: pip install 'cageclock[provision]'") from error
-    code: int = getattr(command, name)(options)
-    return code
+    return run_optional("station.provision.command", "provision", "wheels", options)

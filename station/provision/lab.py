@@ -16,6 +16,7 @@ import yaml
 from edge.contract.address import wrong_host
 from edge.contract.base import Struct
 from edge.contract.service.credential import read_password
+from edge.contract.service.yaml_keys import refuse_twice
 from edge.contract.topics import check_name
 from edge.errors import MessageError, OperatorError
 
@@ -83,11 +84,7 @@ class _TextLoader(yaml.BaseLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Refuse a key that stands twice, of which YAML would keep the last in silence."""
-        seen = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} is given twice", problem_mark=key.start_mark)
-            seen.add(key.value)
+        refuse_twice(node)
         return super().construct_mapping(node, deep)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edge.errors import OperatorError
+from station.optional import run_optional
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], epilog: str) -> None:
@@ -32,17 +32,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
 
 
 def _scale_card(options: argparse.Namespace) -> int:
-    return _command("scale_card", options)
+    return run_optional("station.scale.command", "provision", "scale_card", options)
 
 
 def _scale(options: argparse.Namespace) -> int:
-    return _command("scale", options)
-
-
-def _command(name: str, options: argparse.Namespace) -> int:
-    try:
-        from station.scale import command
-    except ImportError as error:
-        raise OperatorError(f"{name}: {error.name} is not installed: pip install 'cageclock[provision]'") from error
-    code: int = getattr(command, name)(options)
-    return code
+    return run_optional("station.scale.command", "provision", "scale", options)
