@@ -16,8 +16,7 @@ def test_every_held_out_reading_has_its_row(run: Path) -> None:
     assert set(table["split"]) == {"calibration", "test"}
     by_split = {name: set(rows["cage"]) for name, rows in table.groupby("split")}
     assert not by_split["calibration"] & by_split["test"], "no cage on two sides"
-    assert (table["low_90_days"] <= table["predicted_days"]).all()
-    assert (table["predicted_days"] <= table["high_90_days"]).all()
+    assert table[["low_90_days", "high_90_days"]].isna().all(axis=None), "of so few calibration cages no interval is"
     assert np.allclose(table["gap_days"], table["predicted_days"] - table["age_days"], atol=1e-3)
     refused = table["reject_reasons"].notna()
     assert (table["accepted"] == ~refused).all()
