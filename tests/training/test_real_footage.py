@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from edge.contract.bundle.bundle import read_bundle
 from edge.contract.bundle.demo import DEMO_BUNDLE
+from station.store.body import unpack_body
 from tests.harness.mosquitto import Mosquitto
 from tests.harness.waiting import wait_until
 from tests.system.cage import Cage
@@ -66,8 +68,9 @@ def test_the_mouse_in_the_video_is_found_and_its_age_is_not_told(trained: Path, 
             assert (code, said) == (0, [])
             assert cage.arrives()
             assert wait_until(lambda: len(cage.stored_pictures()) == 24)
-    with sqlite3.connect(cage.data / "station.db") as database:
-        records = [json.loads(body) for (body,) in database.execute("SELECT body FROM records ORDER BY epoch, seq")]
+    with closing(sqlite3.connect(cage.data / "station.db")) as database:
+        rows = database.execute("SELECT body FROM records ORDER BY epoch, seq").fetchall()
+    records = [json.loads(unpack_body(body)) for (body,) in rows]
     readings = [record for record in records if "outcome" in record]
     assert len(readings) == 24
     found = [reading for reading in readings if reading["outcome"] == "ok" and reading["animals"]]
