@@ -14,6 +14,7 @@ from station.registry.merge import Change, draw_import
 from station.registry.subject import Subject
 from station.registry.subjects import import_subjects, load_subjects, write_subjects
 from station.store import schema
+from station.store.upgrade import bring_up_to_date
 from tests.station.versions import as_version_2
 
 FULL = "subject,strain,sex,date_of_birth,cage,arm\nM1,C57BL/6J,F,2025-08-14,cage07,control\nM2,,,,cage08,\n"
@@ -184,7 +185,7 @@ def test_an_update_that_is_killed_before_any_statement_goes_on_next_time(tmp_pat
         connection = sqlite3.connect(data / schema.DATABASE, isolation_level=None, factory=Dying)
         connection.left = lives
         try:
-            schema._bring_up_to_date(connection)
+            bring_up_to_date(connection, lambda _text: None)
             break
         except Killed:
             kills += 1

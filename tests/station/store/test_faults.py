@@ -104,12 +104,7 @@ def durable(data: Path) -> dict[str, tuple[RangeSet, RangeSet]]:
                 thumbnails.add(seq)
         for epoch, seq in connection.execute("SELECT epoch, seq FROM thumbnails"):
             found.setdefault(epoch, (RangeSet(), RangeSet()))[1].add(seq)
-        for epoch, first, last, what in connection.execute("SELECT epoch, first_seq, last_seq, what FROM losses"):
-            records, thumbnails = found.setdefault(epoch, (RangeSet(), RangeSet()))
-            thumbnails.add(first, last)
-            if what == "record":
-                records.add(first, last)
-    return found
+    return found  # without what is lost: that stands among the holes
 
 
 def promised(store: Store) -> dict[str, tuple[RangeSet, RangeSet]]:
@@ -129,7 +124,8 @@ def unkept(data: Path, messages: list[Arrival]) -> list[str]:
         kept |= {content for (content,) in connection.execute("SELECT content FROM conflicts")}
         kept |= {content for (content,) in connection.execute("SELECT content FROM quarantine")}
         kept |= {body for (body,) in connection.execute("SELECT body FROM device_state")}
-        kept |= {(data / path).read_bytes() for (path,) in connection.execute("SELECT path FROM thumbnails")}
+    # A picture that its reading does not describe, and that cannot be read just then, loses its row and keeps its file.
+    kept |= {path.read_bytes() for path in (data / "thumbnails").rglob("*.jpg")}
     return [
         f"{message.stream} {message.payload[:60]!r}"
         for message in messages
@@ -171,7 +167,8 @@ def try_fault(store: Store, data: Path, place: Place, make: Callable[[], BaseExc
     store.take(messages)
     assert not unkept(data, messages), f"{context}: afterwards"
     held = durable(data)
-    assert {epoch: held[epoch] for epoch in promised(store)} == promised(store), context
+    nothing = (RangeSet(), RangeSet())
+    assert {epoch: held.get(epoch, nothing) for epoch in promised(store)} == promised(store), context
 
 
 @pytest.mark.timeout(3600 if ALL else 600)
