@@ -8,7 +8,6 @@ scenes where animals are simulated, and for any animals what can be made of thei
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from training.networks.shapes import age_spec
 from training.run import Run
 from training.simulated.foreign import IN_DOMAIN, KINDS, NEAR, scenes_of_cage
 from training.whole_file import replacing
+from training.workers import pool
 
 Crop = NDArray[np.uint8]
 Make = Callable[[Crop, Crop, np.random.Generator], Crop]
@@ -53,8 +53,8 @@ def rendered_outliers(folder: Path, seed: int = 1, cages: int = CAGES, workers: 
     """Return the crops, uint8 (n, h, w, 1), of so many cages, each in the order of KINDS; kept in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     jobs = [(folder, seed + SEEDS, first, min(cages, first + _SHARD)) for first in range(0, cages, _SHARD)]
-    with ProcessPoolExecutor(workers) as pool:
-        paths = list(progress(pool.map(_render_shard, jobs), len(jobs), "outliers"))
+    with pool(workers) as processes:
+        paths = list(progress(processes.map(_render_shard, jobs), len(jobs), "outliers"))
     return np.concatenate([np.load(path, allow_pickle=False) for path in paths])
 
 

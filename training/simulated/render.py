@@ -7,7 +7,6 @@ neither the setup nor the date tells the age. Splits are by cage, which is coars
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +24,7 @@ from training.run import CROP_TABLE, DATA, Run
 from training.simulated.dataset import MAX_CENTRES, Dataset
 from training.simulated.readable import readable_crop
 from training.simulated.table import animals_of, crops_of
+from training.workers import pool
 
 _OUT: tuple[Posture, ...] = ("stretched", "walking", "stretched", "walking", "grooming", "rearing")
 
@@ -63,8 +63,8 @@ def simulate(
 
 def _render(cages: int, visits: Visits, seed: int, workers: int) -> Dataset:
     jobs = [(seed, number, visits) for number in range(cages)]
-    with ProcessPoolExecutor(workers) as pool:
-        found = list(progress(pool.map(_render_cage, jobs, chunksize=2), cages, "simulate"))
+    with pool(workers) as processes:
+        found = list(progress(processes.map(_render_cage, jobs, chunksize=2), cages, "simulate"))
     return Dataset.join(found)
 
 

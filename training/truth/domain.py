@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from edge.vision.observe import ObserveSettings, observe
 from edge.vision.preprocess import age_input, small_view
 from training.bundle.trusted import open_trusted
 from training.simulated.foreign import Scene, open_field_scenes, scenes_of_cage
+from training.workers import pool
 
 _SHARD = 6
 
@@ -68,8 +68,8 @@ def judge_scenes(
     ]
     if open_field is not None:
         jobs.append((folder, bundle, key, seed, 0, 0, open_field))
-    with ProcessPoolExecutor(workers) as pool:
-        return Judged.load(*progress(pool.map(_judge_shard, jobs), len(jobs), "domain"))
+    with pool(workers) as processes:
+        return Judged.load(*progress(processes.map(_judge_shard, jobs), len(jobs), "domain"))
 
 
 def _judge_shard(job: tuple[Path, Path, Path, int, int, int, Path | None]) -> Path:

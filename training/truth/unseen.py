@@ -7,7 +7,6 @@ Each animal is seen on two days, in four photographs a day, two in each light.
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,6 +21,7 @@ from edge.simulate.truth import Light
 from training.simulated.readable import readable_crop
 from training.simulated.table import STRAIN
 from training.whole_file import replacing
+from training.workers import pool
 
 FIRST_POPULATION, FIRST_SETUP = 1_000_000_000, 2_000_000_000
 """`simulate` counts its populations from seed * 100,003 and its setups from seed * 7,919."""
@@ -74,8 +74,8 @@ def render_unseen(folder: Path, *, cages: int, seed: int = 1, workers: int = 2) 
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(0, cages, _SHARD)
     jobs = [(folder, seed, start, min(cages, start + _SHARD)) for start in starts]
-    with ProcessPoolExecutor(workers) as pool:
-        return Readings.load(*progress(pool.map(_render_shard, jobs), len(jobs), "unseen"))
+    with pool(workers) as processes:
+        return Readings.load(*progress(processes.map(_render_shard, jobs), len(jobs), "unseen"))
 
 
 def _render_shard(job: tuple[Path, int, int, int]) -> Path:
