@@ -5,7 +5,7 @@
 
 help:
 	@echo "make demo    sets everything up, then runs the main job on simulated cages (about two minutes)"
-	@echo "make test    sets everything up, then runs the whole test suite, two files at a time (WORKERS=4: four)"
+	@echo "make test    sets everything up, then runs the whole test suite, three files at a time (WORKERS=2: two)"
 	@echo "make test-busy        the whole suite while eight processes keep the processor busy: no limit may be a clock's"
 	@echo "make quick   the static checks and the pure tests, in parallel"
 	@echo "make docs    the documents as a site, in build/site; fails on a dead link"
@@ -24,7 +24,7 @@ demo: demo-env
 	@.venv/bin/cageclock demo $(DEMO_ARGS)
 
 # A file stays with one worker, so what its tests share is made once; the longest files are begun first (tests/conftest.py).
-WORKERS ?= 2
+WORKERS ?= 3
 PARALLEL = -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test: packages test-env oldest-env check
