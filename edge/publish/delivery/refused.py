@@ -62,6 +62,7 @@ class Refusals:
 
     def note_too_large(self, key: Key, size: int) -> None:
         """Let a record wait for a connection with a larger limit; size: bytes of its message."""
+        self.finish(key)  # one that had to be sent alone must not keep the others waiting for it
         self._too_large.setdefault(key[0], RangeSet()).add(key[1])
         self._smallest = min(self._smallest or size, size)
 
@@ -145,8 +146,9 @@ class Refusals:
             for key in [key for key in known if key[1] in done.get(key[0], _NOTHING)]:
                 del known[key]
         for epoch in self._too_large.keys() & done.keys():
-            left = [gap for first, last in self._too_large[epoch] for gap in done[epoch].missing(first, last)]
-            self._too_large[epoch] = RangeSet(left)
+            left = [gap for first, last in self._too_large.pop(epoch) for gap in done[epoch].missing(first, last)]
+            if left:
+                self._too_large[epoch] = RangeSet(left)
 
     def forget_epochs(self, held: Container[str]) -> None:
         """Forget the epochs that the device does not hold any more."""

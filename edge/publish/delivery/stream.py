@@ -139,15 +139,14 @@ class Stream:
         lost = self.window.lose_connection()
         if not suspicious:
             return None
-        if len(lost) > 1:
+        if len(lost) != 1:
             self.suspects.update(lost)
             return None
-        for key in lost:
-            self.suspects.discard(key)
-            report = self.refusals.end_alone(key, now_s)
-            self._rebuild(key[0])
-            return key if report else None
-        return None
+        (key,) = lost
+        self.suspects.discard(key)
+        report = self.refusals.end_alone(key, now_s)
+        self._rebuild(key[0])
+        return key if report else None
 
     def acked(self, key: Key) -> None:
         """Note that the broker took a message, or that it denied it for a reason that is not the message's."""

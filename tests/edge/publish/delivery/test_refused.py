@@ -132,8 +132,19 @@ def test_what_was_too_large_goes_when_a_connection_allows_it():
     assert one.refusals.count() == 1
     one.connected(lambda size: size <= 6000)
     assert (EPOCH, 1) in choose(one, 2, 200.0)
+    one.too_large((EPOCH, 1), 5000)
     one.note_committed({EPOCH: RangeSet([(1, 2)])})
     assert one.refusals.count() == 0
+    assert one.refusals.reasons() == [], "what is delivered is no reason any more"
+
+
+def test_a_record_that_had_to_go_alone_and_is_too_large_now_holds_nobody_up():
+    one = stream()
+    choose(one, 1, 0.0)
+    one.lose_connection(suspicious=True, now_s=0.0)
+    assert choose(one, 2, 1.0) == [(EPOCH, 1)], "alone, when its time has come"
+    one.too_large((EPOCH, 1), 5000)
+    assert choose(one, 2, 2.0) == [(EPOCH, 2)]
 
 
 def test_a_general_refusal_begins_with_a_few_in_a_row():
