@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -72,7 +73,7 @@ def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Show what the children of a failed test have written."""
-    outcome = yield
+    outcome: Any = yield
     report = outcome.get_result()
     if report.failed:
         report.sections += [(f"child process {child.name}", child.report()) for child in Child.started]

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.harness.child import REPOSITORY, Child, python
 from tests.harness.mosquitto import Mosquitto
@@ -58,7 +59,7 @@ def test_the_newest_ages_are_drawn(tmp_path: Path, broker) -> None:
     reading = (REPOSITORY / "edge/contract/schemas/examples/reading.v1.json").read_text()
     picture = tmp_path / "ages.png"
     words = [sys.executable, str(EXAMPLES / "plot_ages.py"), "127.0.0.1", str(broker.port), "4", str(picture)]
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.connect("127.0.0.1", broker.port)
     client.loop_start()
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:

@@ -15,6 +15,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 import yaml
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config.load import load_config
 from edge.doctor.broker import check_broker
@@ -87,7 +88,7 @@ class Client:
         self.name, self.heard = name, set[bytes]()
         self.connected, self.answers, self.ended = threading.Event(), dict[int, int](), threading.Event()
         self._mqtt = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, reconnect_on_failure=False
+            CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5, reconnect_on_failure=False
         )
         self._mqtt.on_disconnect = lambda *_: self.ended.set()
         context = ssl.create_default_context(cafile=str(ca))
@@ -279,7 +280,7 @@ def _typed(line: str, folder: Path) -> argparse.Namespace:
 def _connect(options: argparse.Namespace, port: int) -> mqtt.Client:
     """Return a client as mosquitto's own would connect: the certificate's name is its identifier."""
     assert (options.h, options.p) == ("localhost", "8883"), "the packaged broker's listener"
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
     client.tls_set(options.cafile, options.cert, options.key)
     client.connect("127.0.0.1", port)  # the name in the test's certificate
     return client

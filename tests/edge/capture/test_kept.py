@@ -9,7 +9,8 @@ import pytest
 from edge.capture.archive import Archive
 from edge.capture.reading import jpeg_size
 from edge.capture.reference import Reference
-from edge.capture.status import FILE, CaptureStatus, read_status, write_status
+from edge.capture.status import CaptureStatus, read_status, write_status
+from edge.config.state_folder import CAPTURE_STATUS
 from edge.config.tree import Archive as ArchiveSettings
 from edge.contract.reading import Light, Outcome
 from edge.footage.picture import read_image
@@ -50,12 +51,12 @@ def status(**changes: object) -> CaptureStatus:
 def test_the_status_is_read_back(tmp_path: Path) -> None:
     write_status(tmp_path, status())
     assert read_status(tmp_path) == status()
-    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    assert [path.name for path in tmp_path.iterdir()] == [CAPTURE_STATUS]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff\xfe", b'{"device_id": 3}'])
 def test_a_status_that_a_power_cut_damaged_is_none(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / FILE).write_bytes(content)
+    (tmp_path / CAPTURE_STATUS).write_bytes(content)
     assert read_status(tmp_path) is None
 
 

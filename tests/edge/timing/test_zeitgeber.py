@@ -7,9 +7,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from edge.config.tree import LightCycle
+from edge.config.zone import zone_of
 from edge.contract.reading import Light
 from edge.errors import ConfigError
-from edge.timing.zeitgeber import light_at, zeitgeber_h, zone_of
+from edge.timing.zeitgeber import light_at, zeitgeber_h
 
 INSTANTS = st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1), timezones=st.just(UTC))
 

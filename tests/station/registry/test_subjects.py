@@ -14,6 +14,7 @@ from station.registry.merge import Change, draw_import
 from station.registry.subject import Subject
 from station.registry.subjects import import_subjects, load_subjects, write_subjects
 from station.store import schema
+from station.store.tables import VERSION
 from station.store.upgrade import bring_up_to_date
 from tests.station.versions import as_version_2
 
@@ -153,7 +154,7 @@ def test_a_database_of_version_1_is_read_as_it_is_and_brought_up_to_date_by_the_
     assert held(tmp_path) == [Subject("M1", cage="cage07")]
     assert _version(tmp_path) == 1
     take(tmp_path, "subject,date_of_arrival\nM1,2026-01-02\n")
-    assert _version(tmp_path) == schema.VERSION
+    assert _version(tmp_path) == VERSION
     assert held(tmp_path) == [Subject("M1", cage="cage07", date_of_arrival="2026-01-02")]
     fresh = tmp_path / "fresh"
     schema.open_for_writing(fresh).close()
@@ -192,7 +193,7 @@ def test_an_update_that_is_killed_before_any_statement_goes_on_next_time(tmp_pat
         finally:
             connection.close()
         schema.open_for_writing(data).close()
-        assert _version(data) == schema.VERSION
+        assert _version(data) == VERSION
         assert held(data) == [Subject("M1", cage="cage07")]
     assert kills >= 5
 

@@ -18,9 +18,8 @@ import pytest
 
 from tests.training.conftest import ROOT
 from tests.training.small_animals import SPEC, small_animals
-from training.age.finetune import AGE_NETWORK
 from training.age.fit import float_embeddings, int8_embeddings, quantise_age
-from training.age.initial_weights import BACKBONE
+from training.run import AGE_NETWORK, BACKBONE
 
 _SCRIPT = """
 import sys
@@ -31,6 +30,7 @@ from tests.training.small_animals import SPEC, small_animals, small_crops
 from training.age.fit import Architecture
 from training.age.finetune import Finetune, finetune, pretrain_run
 from training.age.initial_weights import find_weights
+from training.run import Run
 import keras
 assert keras.backend.backend() == sys.argv[2], keras.backend.backend()
 run = Path(sys.argv[1])

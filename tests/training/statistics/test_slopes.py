@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,7 +138,7 @@ def test_the_power_that_is_computed_is_the_power_of_simulated_studies(per_cage: 
     if per_cage > 1:
         assert simulated_power(errors, design, 0.2, 1000, seed=1) == pytest.approx(0.8, abs=0.05)
     else:
-        flat = Design(**{**studies.asdict(design), "cage_rate_sd": 0.0})
+        flat = Design(**{**asdict(design), "cage_rate_sd": 0.0})
         assert simulated_power(errors, flat, 0.2, 1000, seed=1) == pytest.approx(power(errors, flat, 0.2), abs=0.05)
 
 

@@ -4,6 +4,7 @@ import io
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -43,7 +44,7 @@ def rescaled(content: bytes, before: float, after: float) -> bytes:
     return content.replace(old, new)
 
 
-OUT_OF_RANGE = {
+OUT_OF_RANGE: dict[str, tuple[dict[str, Any], str, str]] = {
     "weights of 1e300": ({"age__head_weights": ((1e300,) * 16,) * 8}, "age.head_weights[0][0]: expected", "got 1e+300"),
     "a bias of -1e40": ({"age__head_bias": (*(0.0,) * 15, -1e40)}, "age.head_bias[15]: expected", "got -1e+40"),
     "a temperature of 1e-300": ({"age__temperature": 1e-300}, "age.temperature: expected at least 0.01", "got 1e-300"),
