@@ -110,17 +110,17 @@ Key = tuple[str, str, str, str, str]
 def rows_of_day(device: str, day: str, seen: Iterable[Seen], owners: Owners) -> list[DayRow]:
     """Return the rows of a day of a device, whatever the order of what was seen."""
     ordered = sorted(seen, key=lambda one: (one.at_s, one.starts, one.epoch, one.seq, one.number or 0))
-    known: dict[Sight, Whose] = {}
+    known: dict[tuple[object, ...], Whose] = {}
     moment = ordered[0].at_s if ordered else 0.0
 
     def whose(one: Seen, *, named: bool) -> Whose:
         # Dates are whole days of the room, so that all moments of a day have the same answer.
-        sight = Sight(device, one.cage, moment, one.basis, one.expected, 0)
-        if named:
-            sight = sight._replace(found=one.found, named=one.subject, method=one.method)
-        if sight not in known:
-            known[sight] = owners.whose(sight)
-        return known[sight]
+        as_named = (one.found, one.subject, one.method) if named else (0, None, "none")
+        key = (one.cage, one.basis, one.expected, as_named)
+        answer = known.get(key)
+        if answer is None:
+            answer = known[key] = owners.whose(Sight(device, one.cage, moment, one.basis, one.expected, *as_named))
+        return answer
 
     found: dict[Key, _Gathered] = {}
     for _, group in groupby(ordered, key=lambda one: (one.epoch, one.seq)):
@@ -132,7 +132,11 @@ def _take_reading(found: dict[Key, _Gathered], animals: Sequence[Seen], whose: A
     """Give a reading's animals and its capture to whom they belong."""
 
     def of(kind: str, name: str, reason: str = "", about: str = "[]") -> _Gathered:
-        return found.setdefault((first.cage, kind, name, reason, about), _Gathered())
+        key = (first.cage, kind, name, reason, about)
+        own = found.get(key)
+        if own is None:
+            own = found[key] = _Gathered()
+        return own
 
     first = animals[0]
     place = of(PLACE, first.cage)

@@ -1,8 +1,9 @@
 """Keeps the table `days` equal to what the log says: the days that a batch touches, and those that wait for it.
 
-What a batch of records changes is made anew before its COMMIT. What a person changes (animals, moves, zones), and a
-database of an earlier version, leaves marks in `days_due`, which are worked off a few at a time; whoever reads makes
-the days that wait from the log itself (`station.days.load`), so that nothing is ever shown that is out of date.
+What a batch of records changes is made anew before its COMMIT. Where that is more than a few days (devices catch up),
+it leaves marks in `days_due` in the same transaction, as do a person's changes (animals, moves, zones) and a database
+of an earlier version. They are worked off oldest first, so that a day that fills up is made once. Whoever reads makes
+the days that wait from the log itself (`station.days.load`): nothing is ever shown that is out of date.
 """
 
 from __future__ import annotations
@@ -74,26 +75,33 @@ class DayKeeper:
             ).fetchall():
                 self.note_boot(device, boot)
 
-    def settle(self, most_due: int = 0) -> int:
-        """Make the touched days anew, and some of those that wait; return how many of these."""
+    def settle(self, most: int) -> int:
+        """Make the touched days anew and those that wait, not more than `most`; return how many of the latter.
+
+        Touched ones of which there are more wait too.
+        """
         for device, boot in self._boots:
             self._note_days(device, days_of_boot(self._connection, device, boot, self._zone(device)))
-        for device, day in sorted(self._touched):
-            self._make(device, day)
+        touched = sorted(self._touched)
         self.begin()
-        return self._settle_due(most_due)
+        if len(touched) > most:
+            self._connection.executemany("INSERT OR IGNORE INTO days_due (device, day) VALUES (?, ?)", touched)
+            return self._settle_due(most)
+        for device, day in touched:
+            self._make(device, day)
+        return self._settle_due(most - len(touched))
 
     def _settle_due(self, most: int) -> int:
         done = 0
         while done < most:
-            row = self._connection.execute("SELECT device, day FROM days_due ORDER BY device, day LIMIT 1").fetchone()
+            row = self._connection.execute("SELECT device, day FROM days_due ORDER BY day, device LIMIT 1").fetchone()
             if row is None:
                 break
             device, day = row
             if day == WHOLE:
                 self._connection.execute("DELETE FROM days WHERE device = ?", (device,))
                 self._connection.executemany(
-                    "INSERT OR IGNORE INTO days_due VALUES (?, ?)",
+                    "INSERT OR IGNORE INTO days_due (device, day) VALUES (?, ?)",
                     [(device, one) for one in sorted(days_of_device(self._connection, device, self._zone(device)))],
                 )
                 self._connection.execute("DELETE FROM days_due WHERE device = ? AND day = ?", row)
@@ -158,7 +166,7 @@ def rebuild(connection: sqlite3.Connection, progress: Callable[[int], None] = la
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("DELETE FROM days")
     connection.execute("DELETE FROM days_due")
-    connection.execute(f"INSERT INTO days_due SELECT device, '{WHOLE}' FROM ({DEVICES})")
+    connection.execute(f"INSERT INTO days_due (device, day) SELECT device, '{WHOLE}' FROM ({DEVICES})")
     connection.execute("COMMIT")
     settle_all(connection, progress)
     return int(connection.execute("SELECT count(*) FROM (SELECT DISTINCT device, day FROM days)").fetchone()[0])

@@ -33,17 +33,17 @@ def mark_subjects(connection: sqlite3.Connection, before: Iterable[Subject], aft
                     rows = connection.execute("SELECT DISTINCT device FROM days WHERE cage = ?", (cage,)).fetchall()
                     devices |= {str(row[0]) for row in rows}
     connection.executemany(
-        "INSERT OR IGNORE INTO days_due SELECT DISTINCT device, day FROM days WHERE device = ?",
+        "INSERT OR IGNORE INTO days_due (device, day) SELECT DISTINCT device, day FROM days WHERE device = ?",
         [(device,) for device in sorted(devices)],
     )
 
 
 def mark_zone(connection: sqlite3.Connection, device: str | None) -> None:
     """Mark all days of a device, or of every one: where they begin has changed."""
+    mark = "INSERT OR IGNORE INTO days_due (device, day) SELECT DISTINCT device, '' FROM"
     where, values = ("", ()) if device is None else (" WHERE device = ?", (device,))
-    connection.execute(f"INSERT OR IGNORE INTO days_due SELECT DISTINCT device, '' FROM days{where}", values)
-    if device is None:
-        connection.execute("INSERT OR IGNORE INTO days_due SELECT DISTINCT device, '' FROM days_due")
+    for table in ("days", "days_due"):
+        connection.execute(f"{mark} {table}{where}", values)
 
 
 def _what_counts(subject: Subject) -> tuple[object, ...]:

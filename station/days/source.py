@@ -53,30 +53,39 @@ def bounds_of(day: str, zone: tzinfo) -> tuple[float, float]:
 def seen_on(connection: sqlite3.Connection, device: str, day: str, zone: tzinfo) -> list[Seen]:
     """Return what a device saw on a day, in no order."""
     begins, ends = bounds_of(day, zone)
-    first, after = max(begins, FIRST_S), min(ends, LAST_S + 1)
-    with lenient_texts(connection):
-        ahead = {
-            (row[0], row[1])
-            for row in connection.execute(
-                "SELECT epoch, seq FROM dated_ahead WHERE device = ? AND at_s >= ? AND at_s < ?", (device, first, after)
-            ).fetchall()
-        }
-        found = [
-            _seen(row, row[1], AHEAD if (row[3], row[4]) in ahead else "synchronised", 0)
-            for row in connection.execute(_SYNCHRONISED, (device, first, after)).fetchall()
-        ]
-        if not connection.execute(_NOT_SYNCHRONISED, (device,)).fetchone():
-            return found
-        starts = dict(connection.execute("SELECT epoch, starts FROM epochs WHERE device = ?", (device,)).fetchall())
-        for row in connection.execute(_NEVER_SET, (device, first, after)).fetchall():
-            found.append(_seen(row, row[1], UNSYNCHRONISED, starts.get(row[3], 0)))
-        for boot, offset_s in connection.execute(_OFFSETS, (device,)).fetchall():
-            window = (device, boot, first - offset_s - 1, after - offset_s + 1)
-            for row in connection.execute(_CORRECTED, window).fetchall():
-                at_s = row[2] + offset_s
-                if first <= at_s < after and at_s <= LAST_S:
-                    basis = AHEAD if _is_ahead(connection, device, row, at_s) else "corrected"
-                    found.append(_seen(row, at_s, basis, starts.get(row[3], 0)))
+    bounds = (max(begins, FIRST_S), min(ends, LAST_S + 1))
+    try:
+        return _seen_within(connection, device, *bounds)
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" not in str(error):
+            raise
+    with _lenient_texts(connection):  # a call for each text: only where it must be
+        return _seen_within(connection, device, *bounds)
+
+
+def _seen_within(connection: sqlite3.Connection, device: str, first: float, after: float) -> list[Seen]:
+    ahead = {
+        (row[0], row[1])
+        for row in connection.execute(
+            "SELECT epoch, seq FROM dated_ahead WHERE device = ? AND at_s >= ? AND at_s < ?", (device, first, after)
+        ).fetchall()
+    }
+    found = [
+        _seen(row, row[1], AHEAD if (row[3], row[4]) in ahead else "synchronised", 0)
+        for row in connection.execute(_SYNCHRONISED, (device, first, after)).fetchall()
+    ]
+    if not connection.execute(_NOT_SYNCHRONISED, (device,)).fetchone():
+        return found
+    starts = dict(connection.execute("SELECT epoch, starts FROM epochs WHERE device = ?", (device,)).fetchall())
+    for row in connection.execute(_NEVER_SET, (device, first, after)).fetchall():
+        found.append(_seen(row, row[1], UNSYNCHRONISED, starts.get(row[3], 0)))
+    for boot, offset_s in connection.execute(_OFFSETS, (device,)).fetchall():
+        window = (device, boot, first - offset_s - 1, after - offset_s + 1)
+        for row in connection.execute(_CORRECTED, window).fetchall():
+            at_s = row[2] + offset_s
+            if first <= at_s < after and at_s <= LAST_S:
+                basis = AHEAD if _is_ahead(connection, device, row, at_s) else "corrected"
+                found.append(_seen(row, at_s, basis, starts.get(row[3], 0)))
     return found
 
 
@@ -110,7 +119,7 @@ def days_of_boot(connection: sqlite3.Connection, device: str, boot: object, zone
 
 
 @contextmanager
-def lenient_texts(connection: sqlite3.Connection) -> Iterator[None]:
+def _lenient_texts(connection: sqlite3.Connection) -> Iterator[None]:
     """Read texts that a flipped bit has made unreadable with a sign in their place, as every reader does."""
     before = connection.text_factory
     connection.text_factory = lambda raw: str(raw, "utf-8", "replace")

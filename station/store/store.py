@@ -27,8 +27,8 @@ from station.store.upkeep import Upkeep, read_last_pass
 
 MAX_PAYLOAD_BYTES = 1 << 20
 REREAD_BATCH = 200
-DUE_DAYS_A_BATCH = 5
-"""Days that a change of animals, zones or version has left, made anew with each batch; with nothing to do, more."""
+DAYS_A_BATCH = 10
+"""Days of devices that are made anew with a batch; more wait, and are made with later ones or in a quiet moment."""
 Step = Callable[[Arrival, Taken], None]
 _OF_THE_MESSAGE = (
     sqlite3.IntegrityError,
@@ -54,6 +54,7 @@ class Store:
         self._ledger = Ledger(connection, limits)
         self._intake = Intake(connection, data, self._ledger, self._quota, max_payload_bytes)
         self._upkeep = Upkeep(connection, data, self._ledger, self._intake.days)
+        self.days_a_batch = DAYS_A_BATCH
         (self.station_db,) = connection.execute("SELECT value FROM meta WHERE key = 'station_db'").fetchone()
 
     @classmethod
@@ -212,7 +213,7 @@ class Store:
                 error = self._take_one(arrival, taken, step)
                 if error is not None:
                     failed[arrival] = error
-            self._intake.days.settle(DUE_DAYS_A_BATCH)
+            self._intake.days.settle(self.days_a_batch)
             sync_folders(self._data, self._intake.album.written)
             self._ledger.save()
             committing = True

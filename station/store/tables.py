@@ -200,7 +200,7 @@ CREATE TABLE days (
     strain TEXT, notices TEXT NOT NULL,
     PRIMARY KEY (device, day, cage, kind, name, reason, about)
 ) WITHOUT ROWID;
-CREATE TABLE days_due (device TEXT NOT NULL, day TEXT NOT NULL, PRIMARY KEY (device, day)) WITHOUT ROWID;
+CREATE TABLE days_due (day TEXT NOT NULL, device TEXT NOT NULL, PRIMARY KEY (day, device)) WITHOUT ROWID;
 """
 
 DAYS = f"""

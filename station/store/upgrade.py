@@ -181,7 +181,7 @@ STEPS: dict[int, Step] = {
     3: _tell_losses_apart,
     4: _run(f"ALTER TABLE records RENAME TO {OLD_RECORDS};{RECORDS}"),
     5: _add_sums,
-    6: _run(f"{DAYS};INSERT INTO days_due SELECT DISTINCT device, '' FROM readings"),
+    6: _run(f"{DAYS};INSERT INTO days_due (device, day) SELECT DISTINCT device, '' FROM readings"),
 }
 """From each version to the next."""
 
@@ -196,6 +196,6 @@ SHOWN_AS_NEW = {
     "SELECT device, count(*) AS records, 0 AS thumbnails FROM records GROUP BY device "
     "UNION ALL SELECT device, 0, count(*) FROM thumbnails GROUP BY device) GROUP BY device;",
     6: f"{DAYS_TABLE.replace('CREATE TABLE', 'CREATE TEMP TABLE')}"
-    "INSERT INTO days_due SELECT DISTINCT device, '' FROM main.readings;",
+    "INSERT INTO days_due (device, day) SELECT DISTINCT device, '' FROM main.readings;",
 }
 """What lets the reading commands read an older version that only `open_for_writing` may bring up to date."""

@@ -125,15 +125,16 @@ def counts(curves: list[Curve]) -> list[object]:
     ]
 
 
-@given(steps)
+@given(steps, st.sampled_from((0, 1, 10)))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_days_are_what_a_rebuild_makes_after_any_order_duplicate_correction_and_change_of_animals(
-    history: list[Sequence[object]],
+    history: list[Sequence[object]], days_a_batch: int
 ) -> None:
     """What waits is read as if it had been made, and once it is made it is exactly what a rebuild makes."""
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
         with closing(Store.open(data)) as store:
+            store.days_a_batch = days_a_batch
             for step in history:
                 apply(data, store, step)
         seen = read(data)
