@@ -38,6 +38,9 @@ class DayKeeper:
         self._version: object = None
         self._zones = Zones()
         self._owners = Owners((), self._zones)
+        self._failed: set[tuple[str, str]] = set()
+        self.troubles: list[str] = []
+        """Days that this program failed on, for a person; whoever has said it empties the list."""
         self.begin()
 
     def begin(self) -> None:
@@ -92,11 +95,13 @@ class DayKeeper:
         return self._settle_due(most - len(touched))
 
     def _settle_due(self, most: int) -> int:
-        done = 0
-        while done < most:
-            row = self._connection.execute("SELECT device, day FROM days_due ORDER BY day, device LIMIT 1").fetchone()
-            if row is None:
-                break
+        if most < 1:
+            return 0
+        rows = self._connection.execute(
+            "SELECT device, day FROM days_due ORDER BY day, device LIMIT ?", (most + len(self._failed),)
+        ).fetchall()
+        rows = [row for row in rows if row not in self._failed][:most]
+        for row in rows:
             device, day = row
             if day == WHOLE:
                 self._connection.execute("DELETE FROM days WHERE device = ?", (device,))
@@ -107,11 +112,18 @@ class DayKeeper:
                 self._connection.execute("DELETE FROM days_due WHERE device = ? AND day = ?", row)
             else:
                 self._make(device, day)
-            done += 1
-        return done
+        return len(rows)
 
     def _make(self, device: str, day: str) -> None:
-        rows = make_day(self._connection, device, day, self._zone(device), self._owners)
+        """Make a day anew; one that this program fails on waits until its next start, and costs no other."""
+        try:
+            rows = make_day(self._connection, device, day, self._zone(device), self._owners)
+        except (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
+            self._connection.execute("INSERT OR IGNORE INTO days_due (device, day) VALUES (?, ?)", (device, day))
+            if (device, day) not in self._failed:
+                self._failed.add((device, day))
+                self.troubles.append(f"DAYS {device}: {day} cannot be made, its records are stored: {error!r}")
+            return
         self._connection.execute("DELETE FROM days WHERE device = ? AND day = ?", (device, day))
         self._connection.executemany(_INSERT, rows)
         self._connection.execute("DELETE FROM days_due WHERE device = ? AND day = ?", (device, day))

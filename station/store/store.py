@@ -214,6 +214,8 @@ class Store:
                 if error is not None:
                     failed[arrival] = error
             self._intake.days.settle(self.days_a_batch)
+            taken.alarms += self._intake.days.troubles
+            self._intake.days.troubles.clear()
             sync_folders(self._data, self._intake.album.written)
             self._ledger.save()
             committing = True

@@ -126,7 +126,7 @@ def counts(curves: list[Curve]) -> list[object]:
 
 
 @given(steps, st.sampled_from((0, 1, 10)))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_days_are_what_a_rebuild_makes_after_any_order_duplicate_correction_and_change_of_animals(
     history: list[Sequence[object]], days_a_batch: int
 ) -> None:
