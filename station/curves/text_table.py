@@ -14,6 +14,8 @@ _HEADER = (
     "light/dark"
 )
 
+_READINGS, _DAYS = "accepted readings", "the days' medians by their accepted readings"
+
 
 def draw_table(curves: Sequence[Curve], trend: Trend | None, by: By) -> str:
     """Return the whole text: what the model says of itself, then each curve's windows, then what the columns mean.
@@ -35,7 +37,8 @@ def draw_table(curves: Sequence[Curve], trend: Trend | None, by: By) -> str:
         gaps += f"; gap* = freed of regression to the mean over {trend.animals} animals, never a measure of accuracy"
     lines += [
         "",
-        f"weeks; one line a {by}; looks = median of accepted readings, interval = medians of their ends; {gaps}",
+        f"weeks; one line a {by}; looks = median of {_READINGS if by == 'day' else _DAYS}, "
+        f"interval = medians of their ends; {gaps}",
     ]
     if any(curve.left_out for curve in curves):
         lines.append("what is nobody's is on no animal's curve and in no gap*; `export` gives it without a subject")
