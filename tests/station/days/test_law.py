@@ -59,18 +59,24 @@ def reading_of(chance: Random) -> Arrival:
     return arrival(msgspec.structs.replace(one, expected_animals=chance.choice((1, 1, 1, 2))), seq, device=device)
 
 
-def correction_of(chance: Random) -> Arrival:
+def correction_of(chance: Random, uncertainty_s: float = 0.1) -> Arrival:
     """A clock record: of a boot of which there may be readings and other clock records, equally sure."""
     seq, device = chance.randint(401, 500), chance.choice(DEVICES)
     offset_s = samples.START.timestamp() + chance.choice((-2e6, 0.0, 1e5, 40_000.0, 2e5, 9e7))
-    one = samples.correction(chance.choice(("boot-2", "boot-3")), offset_s, chance.choice((0.1, 0.1, 1.0)))
+    one = samples.correction(chance.choice(("boot-2", "boot-3")), offset_s, uncertainty_s)
     return arrival(msgspec.structs.replace(one, device_id=device), seq, device=device, epoch=chance.choice(EPOCHS))
 
 
-def beginning_of(chance: Random) -> Arrival:
+def beginning_of(chance: Random, starts: int = 0) -> Arrival:
     """What `info` says of an epoch's start: starts order clock records that are equally sure."""
     device, epoch = chance.choice(DEVICES), chance.choice(EPOCHS)
-    said = {"epoch": epoch, "publisher": "capture", "starts": chance.randint(1, 9), "before": "", "before_last": 0}
+    said = {
+        "epoch": epoch,
+        "publisher": "capture",
+        "starts": starts or chance.randint(1, 9),
+        "before": "",
+        "before_last": 0,
+    }
     return Arrival(device, "info", json.dumps({"epochs": [said]}).encode(), 1.8e9)
 
 
@@ -98,8 +104,13 @@ def history_of(last: str, chance: Random) -> list[Sequence[object]]:
         found.append(change_of(chance.choice(CHANGES), chance))
     chance.shuffle(found)
     found.append([reading_of(chance) for _ in range(60)])
-    for _ in range(3):
-        found.append([RECORDS[last](chance)] if last in RECORDS else change_of(last, chance))
+    for number in range(4):
+        if last == "correction":  # surer than all before, so that it holds
+            found.append([correction_of(chance, 0.09 - 0.01 * number)])
+        elif last == "beginning":  # later than all before, so that its clock records hold
+            found.append([beginning_of(chance, 10 + number)])
+        else:
+            found.append([reading_of(chance)] if last == "reading" else change_of(last, chance))
     return found
 
 
