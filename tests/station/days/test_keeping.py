@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -87,20 +88,23 @@ def test_a_day_that_cannot_be_made_waits_is_named_and_stops_no_other(tmp_path: P
 
 def test_what_the_pass_over_the_database_puts_right_changes_its_day(tmp_path: Path) -> None:
     with closing(Store.open(tmp_path)) as store:
-        store.take(batch())  # type: ignore[arg-type]
+        store.take([*batch(), *(arrival(samples.reading(seq), seq) for seq in (60, 61))])  # type: ignore[list-item]
     with closing(sqlite3.connect(tmp_path / "station.db")) as connection:
         connection.execute("UPDATE animals SET estimate_days = 900 WHERE seq = 3")
-        connection.execute("DELETE FROM readings WHERE seq = 4")
-        connection.execute("UPDATE records SET body = x'0000' WHERE seq = 5")
+        connection.execute("DELETE FROM readings WHERE seq = 14")
+        connection.execute("UPDATE records SET body = x'0000' WHERE seq = 60")
         connection.execute("UPDATE clock_corrections SET epoch_offset_s = 1.6e9")
         connection.commit()
     with closing(Store.open(tmp_path)) as store:
+        # A late reading has the day made without the one that is missing.
+        late = samples.reading(62, at=samples.START + timedelta(hours=15))
+        store.take([arrival(late, 62)])
         assert store.verify_part(1.9e9, fresh=True)[0]
         while not store.verify_part(1.9e9)[1]:
             pass
     with closing(open_for_reading(tmp_path)) as connection:
         (number,) = connection.execute("SELECT sum(captures) FROM days WHERE kind = 'place'").fetchone()
-        assert number == 22  # one record was damaged
+        assert number == 25  # one record was damaged
         assert connection.execute("SELECT count(*) FROM days_due").fetchone()[0] == 0
     assert_right(tmp_path)
 
