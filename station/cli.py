@@ -166,6 +166,13 @@ def _add_devices(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = "the table of days, from which curves are drawn"
+    days = commands.add_parser("days", help=about, description=about, epilog=_EXIT_CODES)
+    actions = days.add_subparsers(required=True, metavar="{rebuild}")
+    about = "make every day anew from the log, beside a running station too; the result is the same table"
+    parser = actions.add_parser("rebuild", help=about, description=about, epilog=_EXIT_CODES)
+    parser.add_argument("--data", type=Path, required=True, help="the station's folder")
+    parser.set_defaults(command=_upkeep, action="rebuild_days")
     texts = {
         "reread": "after an upgrade: take in what waits in quarantine and can be read now; stop the station first",
         "verify": "look at every row and picture; with the station stopped, also repair what can be repaired",
@@ -229,6 +236,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _show(options: argparse.Namespace) -> int:
     from station.curves.curve import fit_trend
+    from station.curves.days import load_day_curves
     from station.curves.read import load_curves
     from station.curves.text_table import draw_table
     from station.curves.values import curve_values
@@ -236,7 +244,10 @@ def _show(options: argparse.Namespace) -> int:
     from station.store.schema import open_for_reading
 
     with closing(open_for_reading(options.data)) as connection:
-        curves = load_curves(connection, options.by, include_rejected=options.include_rejected)
+        if options.include_rejected:  # of those the days keep no estimates
+            curves = load_curves(connection, options.by, include_rejected=True)
+        else:
+            curves = load_day_curves(connection, options.by)
         listed = {subject.subject: subject for subject in load_subjects(connection)}
         _say_what_is_hidden(connection)
     notes = sys.stderr if options.json else sys.stdout
@@ -270,12 +281,23 @@ def _show(options: argparse.Namespace) -> int:
     return 0
 
 
+def _settle_days(data: Path) -> None:
+    """Make the days anew that a change of animals or zones touches; a running station goes on taking records."""
+    from station.days.keep import settle_all
+    from station.store.schema import open_for_writing
+
+    with closing(open_for_writing(data)) as connection:
+        settle_all(connection)
+
+
 def _import_subjects(options: argparse.Namespace) -> int:
     from station.registry.merge import draw_import
     from station.registry.subjects import decisions, import_subjects
     from station.registry.unmatched import doubtful_names
 
     found = import_subjects(options.file, options.data, dry_run=options.dry_run)
+    if not options.dry_run:
+        _settle_days(options.data)
     for sentence in [*decisions(options.file), *doubtful_names(options.data, found.added)]:
         print(printable(f"warning: {sentence}"), file=sys.stderr)
     for sentence in found.refused:
@@ -290,6 +312,7 @@ def _zone(options: argparse.Namespace) -> int:
 
     if options.zone is not None:
         set_zone(options.data, options.zone, options.device)
+        _settle_days(options.data)
     with closing(open_for_reading(options.data)) as connection:
         zones = load_zones(connection)
     print(f"{options.device or 'all devices not named below'}: {zones.of(options.device)}")
@@ -324,10 +347,18 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from station.days.load import count_due
     from station.ingest.running import read_running
     from station.registry.zones import load_zones
     from station.status import load_status
-    from station.status_text import describe_pass, describe_station, draw_status, station_is_well, status_values
+    from station.status_text import (
+        describe_due,
+        describe_pass,
+        describe_station,
+        draw_status,
+        station_is_well,
+        status_values,
+    )
     from station.store.quota import describe_quotas
     from station.store.schema import open_for_reading
     from station.store.upkeep import read_last_pass
@@ -336,15 +367,18 @@ def _status(options: argparse.Namespace) -> int:
     with closing(open_for_reading(options.data)) as connection:
         found, zones = load_status(connection, now), load_zones(connection)
         quotas, last_pass = describe_quotas(connection), read_last_pass(connection)
+        due = count_due(connection)
         _say_what_is_hidden(connection)
     running = read_running(options.data)
     well = not quotas and station_is_well(running, now) and not any(status.needs_a_person for status in found)
     if options.json:
-        print(json.dumps(status_values(found, running, quotas, last_pass, now, well=well), indent=2))
+        print(json.dumps(status_values(found, running, quotas, last_pass, now, well=well, days_due=due), indent=2))
         return 0 if well else 1
     print(printable(draw_status(found, now), lines=True))
     print(printable(describe_station(running, now, zones.lab)))
     print(describe_pass(last_pass, now, zones.lab))
+    if due:
+        print(describe_due(due))
     for sentence in quotas:
         print(printable(sentence))
     return 0 if well else 1

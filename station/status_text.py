@@ -92,6 +92,14 @@ def describe_pass(last: LastPass | None, now: datetime, zone: tzinfo) -> str:
     )
 
 
+def describe_due(days_due: int) -> str:
+    """Return one sentence on the days that wait to be made anew."""
+    return (
+        f"days: {days_due} wait to be made anew after a change of animals, zones or version; the station does it, "
+        "`cageclock-station days rebuild` does it at once; until then `show` reads their readings and is slower"
+    )
+
+
 def station_is_well(running: Running | None, now: datetime) -> bool:
     """Return whether nothing is known against the station; a copied database may come without its file."""
     return running is None or (running.runs(now) and running.connected and not running.said)
@@ -105,6 +113,7 @@ def status_values(
     now: datetime,
     *,
     well: bool,
+    days_due: int = 0,
 ) -> dict[str, Any]:
     """Return the same as plain values for JSON; times are ISO 8601 in UTC."""
     station = None
@@ -122,6 +131,7 @@ def status_values(
         "ok": well,
         "station": station,
         "quotas": list(quotas),
+        "days_due": days_due,
         "verified": None if last is None else asdict(last),
         "devices": [_device_values(status) for status in found],
     }

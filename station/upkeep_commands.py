@@ -7,10 +7,13 @@ import time
 from contextlib import closing
 
 from edge.errors import DatabaseDamaged, OperatorError
+from station.days.keep import rebuild
 from station.printable import printable
-from station.store.schema import DATABASE, open_for_reading
+from station.store.schema import DATABASE, open_for_reading, open_for_writing
 from station.store.store import Store
 from station.store.upkeep import Upkeep
+
+SAY_EVERY_S = 5.0
 
 
 def reread(options: argparse.Namespace) -> int:
@@ -28,6 +31,24 @@ def reread(options: argparse.Namespace) -> int:
     print(f"{taken.stored + taken.known} records taken in, {taken.conflicts} of them in conflict with a stored one")
     for row in rows:
         print(printable(f"{row['device']}: {row['number']} messages stay in quarantine, such as: {row['reason']}"))
+    return 0
+
+
+def rebuild_days(options: argparse.Namespace) -> int:
+    """Make every day anew from the log; return 0."""
+    if not (options.data / DATABASE).is_file():
+        raise OperatorError(f"{options.data}: expected a station's folder, found no {DATABASE}")
+    said_s = time.monotonic()
+
+    def progress(done: int) -> None:
+        nonlocal said_s
+        if time.monotonic() - said_s >= SAY_EVERY_S:
+            said_s = time.monotonic()
+            print(f"{done} days made anew", flush=True)
+
+    with closing(open_for_writing(options.data)) as connection:
+        number = rebuild(connection, progress)
+    print(f"{number} days of cages made anew from the log")
     return 0
 
 

@@ -99,11 +99,24 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """What a curve of days says of its readings: accepted ones, captures by outcome, first and last; and its weeks."""
+
+    accepted: int
+    outcomes: tuple[tuple[str, int], ...]
+    first: datetime | None
+    last: datetime | None
+    weeks: tuple[Window, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Curve:
     """One animal, or one cage whose animals are not told apart (`named` is false).
 
     refused: estimates that were not accepted, by reason (one may have several). left_out: what the curve leaves out.
     zone: of the room, in which days begin; born and the other dates are days there.
+    counted: of a curve that was made of days; its sightings are medians of a day in a light phase, and it has no
+    single captures.
     """
 
     name: str
@@ -124,11 +137,41 @@ class Curve:
     refused: tuple[tuple[str, int], ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     zone: tzinfo = UTC
+    counted: Counted | None = None
 
     @property
     def accepted(self) -> int:
         """How many accepted estimates it has."""
+        if self.counted is not None:
+            return self.counted.accepted
         return sum(sighting.accepted for sighting in self.sightings)
+
+    @property
+    def outcomes(self) -> list[tuple[str, int]]:
+        """How many captures it has, by outcome, the most frequent first."""
+        if self.counted is not None:
+            return list(self.counted.outcomes)
+        return Counter(capture.outcome for capture in self.captures).most_common()
+
+    @property
+    def captured(self) -> int:
+        """How many captures it has."""
+        return sum(number for _, number in self.outcomes)
+
+    @property
+    def ends(self) -> tuple[datetime, datetime] | None:
+        """When its first and its last capture were, None where it has none."""
+        if self.counted is not None:
+            first, last = self.counted.first, self.counted.last
+            return None if first is None or last is None else (first, last)
+        return (self.captures[0].at, self.captures[-1].at) if self.captures else None
+
+    @property
+    def weeks(self) -> tuple[Window, ...]:
+        """Its weeks, by whatever windows it is drawn."""
+        if self.counted is not None:
+            return self.counted.weeks
+        return gather(self.sightings, self.captures, "week", self.born, self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +209,11 @@ def gather(
 
 def begin_of(at: datetime, by: By, zone: tzinfo = UTC) -> date:
     """Return the first day of the window that holds the time; weeks begin on Monday."""
-    day = at.astimezone(zone).date()
+    return start_of(at.astimezone(zone).date(), by)
+
+
+def start_of(day: date, by: By) -> date:
+    """Return the first day of the window that holds the day; weeks begin on Monday."""
     if by == "week":
         return day - timedelta(days=day.weekday())
     return day.replace(day=1) if by == "month" else day

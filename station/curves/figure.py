@@ -149,7 +149,7 @@ def _heading(
         bbox_to_anchor=(left, 1 - 0.45 / height),
     )
     notices = sorted({notice for curve in curves for notice in curve.notices})
-    ends = max((curve.captures[-1].at for curve in curves if curve.captures), default=None)
+    ends = max((curve.ends[1] for curve in curves if curve.ends), default=None)
     parts = [f"until {ends:%Y-%m-%d}"] if ends else []
     left_out = sum(found.readings for found in {found for curve in curves for found in curve.left_out})
     parts += [f"{left_out} readings left out, see the table"] if left_out else []

@@ -131,9 +131,9 @@ def _stretches(windows: Sequence[Any], marks: Sequence[Mark]) -> list[list[Any]]
 
 
 def _truth(axes: Any, curve: Curve, place: Place) -> None:
-    if curve.born is None or not curve.captures:
+    ends = curve.ends
+    if curve.born is None or ends is None:
         return
-    ends = [curve.captures[0].at, curve.captures[-1].at]
     axes.plot(
         [place(at) for at in ends],
         [age_on(at, curve.born, curve.zone) / DAYS_A_WEEK for at in ends],

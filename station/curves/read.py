@@ -104,10 +104,10 @@ def load_curves(connection: sqlite3.Connection, by: By, *, include_rejected: boo
     found = _sorted(connection, owners, include_rejected)
     _share_loose_captures(found, owners)
     _say_what_is_left_out(found)
-    events, notices = _events(connection), _notices(connection)
+    events, notices = load_events(connection), _notices(connection)
     known = {subject.subject: subject for subject in subjects}
     curves = []
-    for name, own in sorted(found.names.items(), key=lambda item: (not item[0][1], _in_order(item[0][0]))):
+    for name, own in sorted(found.names.items(), key=lambda item: (not item[0][1], in_order(item[0][0]))):
         subject = known.get(name[0]) if name[1] else None
         marks = list(chain.from_iterable(_marks(place, own, name, owners, events) for place in sorted(own.places)))
         curve = _curve(name, subject, own, found.strains, marks, notices, zones, by)
@@ -246,7 +246,8 @@ def _marks(
             yield mark
 
 
-def _events(connection: sqlite3.Connection) -> dict[str, list[tuple[str, Mark]]]:
+def load_events(connection: sqlite3.Connection) -> dict[str, list[tuple[str, Mark]]]:
+    """Return what happened to each device that a curve's reader must know, with its code."""
     found: dict[str, list[tuple[str, Mark]]] = {}
     for row in connection.execute(_EVENTS).fetchall():
         kind = "camera" if row["code"].startswith("camera") else "database"
@@ -287,7 +288,7 @@ def _sighting(row: sqlite3.Row, model: str | None) -> Sighting:
     return Sighting(_time(row["at_s"]), row["light"], bool(row["accepted"]), age, low, high, model)
 
 
-def _in_order(name: str) -> list[tuple[int, str]]:
+def in_order(name: str) -> list[tuple[int, str]]:
     """Return what sorts M2 before M10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 

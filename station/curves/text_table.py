@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from station.curves.curve import By, Curve, LeftOut, Trend, Window
@@ -14,6 +13,8 @@ _HEADER = (
     f"  {'begins':<10} {'age':>6} {'looks':>6} {'interval':>15} {'gap':>6} {'gap*':>6} {'readings':>8} {'of':>5}  "
     "light/dark"
 )
+
+_READINGS, _DAYS = "accepted readings", "the days' medians by their accepted readings"
 
 
 def draw_table(curves: Sequence[Curve], trend: Trend | None, by: By) -> str:
@@ -27,7 +28,7 @@ def draw_table(curves: Sequence[Curve], trend: Trend | None, by: By) -> str:
         lines += ["", f"{title(curve)}: {about}" if about else title(curve)]
         if curve.windows:
             lines += [_HEADER, *(_line(window, trend) for window in curve.windows)]
-        if not curve.accepted and (curve.captures or not curve.left_out):
+        if not curve.accepted and (curve.captured or not curve.left_out):
             lines.append(f"  {why_no_age(curve)}")
         lines += [f"  ! {mark.at:%Y-%m-%d %H:%M} {mark.kind}: {mark.text}" for mark in curve.marks]
         lines += [f"  ! {sentence(left)}" for left in curve.left_out]
@@ -36,7 +37,8 @@ def draw_table(curves: Sequence[Curve], trend: Trend | None, by: By) -> str:
         gaps += f"; gap* = freed of regression to the mean over {trend.animals} animals, never a measure of accuracy"
     lines += [
         "",
-        f"weeks; one line a {by}; looks = median of accepted readings, interval = medians of their ends; {gaps}",
+        f"weeks; one line a {by}; looks = median of {_READINGS if by == 'day' else _DAYS}, "
+        f"interval = medians of their ends; {gaps}",
     ]
     if any(curve.left_out for curve in curves):
         lines.append("what is nobody's is on no animal's curve and in no gap*; `export` gives it without a subject")
@@ -45,11 +47,9 @@ def draw_table(curves: Sequence[Curve], trend: Trend | None, by: By) -> str:
 
 def why_no_age(curve: Curve) -> str:
     """Return why a curve has no accepted reading: outcomes of its captures, and reasons of the estimates."""
-    if not curve.captures and not curve.refused:
+    if not curve.captured and not curve.refused:
         return "no accepted reading: no capture of it yet"
-    parts = [
-        f"of {len(curve.captures)} captures {_counts(Counter(one.outcome for one in curve.captures).most_common())}"
-    ]
+    parts = [f"of {curve.captured} captures {_counts(curve.outcomes)}"]
     if curve.refused:
         parts.append(f"estimates not accepted: {_counts(curve.refused)}")
     return "no accepted reading: " + "; ".join(parts)

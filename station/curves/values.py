@@ -29,7 +29,7 @@ def _values(curve: Curve) -> dict[str, Any]:
         "born": _day(curve.born),
         "died": _day(curve.died),
         "accepted_readings": curve.accepted,
-        "captures": len(curve.captures),
+        "captures": curve.captured,
         "why_no_age": None if curve.accepted else why_no_age(curve),
         "notices": list(curve.notices),
         "windows": [_window(window) for window in curve.windows],

@@ -103,8 +103,20 @@ class Process:
         if batch:
             self._take(batch)
         self._promise()
-        self._verify(idle=not batch)
+        self._verify(idle=not batch and not self._settle_days(idle=not batch))
         self._report()
+
+    def _settle_days(self, *, idle: bool) -> bool:
+        """Make some of the days anew that wait for it, where nothing else is to be done; return whether any did."""
+        if not idle:
+            return False
+        try:
+            return self._store.settle_days()
+        except DatabaseDamaged:
+            raise  # only a person can put that right
+        except Exception as error:  # noqa: BLE001 - what looks after the log must not end it
+            LOG.error("could not make days anew: %s: %s (trying again)", type(error).__name__, error)
+            return True
 
     def _verify(self, *, idle: bool) -> None:
         """Look at the next part of the database, once a second where nothing else is to be done."""

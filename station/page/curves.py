@@ -12,7 +12,7 @@ from station.page.series import pack, pack_days
 
 STEPS_AT_ONCE = 2
 """Curves made at the same time; further ones wait."""
-FORM = "1"
+FORM = "2"
 """Of the stored series: another one makes all of them again."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from edge.errors import OperatorError
 from station.curves.curve import Curve, Sighting
+from station.curves.days import load_day_curves
 from station.curves.read import load_curves
 from station.registry.attribution import Owners, Sight
 from station.registry.subject import Subject
@@ -189,6 +190,8 @@ def load_some_curves(data: Path, devices: Sequence[str], since_s: float | None =
     since_s: only readings from then on; one whose clock was never set counts as new.
     """
     with log(data) as connection:
+        if since_s is None:
+            return load_day_curves(connection, "day", devices)
         _narrow(connection, devices, since_s)
         return load_curves(connection, "day", include_rejected=False)
 

@@ -15,7 +15,7 @@ from statistics import median
 from sys import byteorder
 from typing import Any
 
-from station.curves.curve import Curve, Window, begin_of, gather
+from station.curves.curve import Curve, Window, begin_of
 from station.curves.text_table import describe, sentence, why_no_age
 from station.page.read import OneReading
 from station.registry.lifetime import midnight
@@ -90,7 +90,6 @@ def pack_readings(found: Sequence[OneReading]) -> bytes:
 
 def _about(curve: Curve) -> dict[str, Any]:
     """Return what a curve says beside its numbers."""
-    weeks = gather(curve.sightings, curve.captures, "week", curve.born, curve.zone)
     return {
         "name": curve.name,
         "named": curve.named,
@@ -100,7 +99,7 @@ def _about(curve: Curve) -> dict[str, Any]:
         "born": curve.born.isoformat() if curve.born else None,
         "died": curve.died.isoformat() if curve.died else None,
         "accepted": curve.accepted,
-        "captures_in_all": len(curve.captures),
+        "captures_in_all": curve.captured,
         "why_no_age": None if curve.accepted else why_no_age(curve),
         "notices": list(curve.notices),
         "left_out": [sentence(left) for left in curve.left_out],
@@ -114,7 +113,7 @@ def _about(curve: Curve) -> dict[str, Any]:
             }
             for mark in curve.marks
         ],
-        "weeks": [_week(window, curve) for window in weeks],
+        "weeks": [_week(window, curve) for window in curve.weeks],
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from edge.errors import OperatorError
+from station.days.mark import mark_subjects
 from station.registry.lifetime import DATES, day_of, wrong_date, wrong_order
 from station.registry.subject import COLUMNS, Stay, Subject, newest_day
 from station.store import schema
@@ -77,6 +78,7 @@ def move_subject(data: Path, name: str, cage: str | None, device: str | None, da
             after = move(subject, cage, device, day)
             if (order := wrong_order(asdict(after))) is not None:
                 raise OperatorError(order)
+            mark_subjects(connection, [subject], [after])
             connection.execute(_TABLE)
             connection.execute(
                 "INSERT INTO housing VALUES (?, ?, ?, ?, ?, ?)", (name, len(after.stays), *after.stays[-1])

@@ -16,6 +16,7 @@ from edge.contract.tables.dates import read_dates
 from edge.contract.tables.missing import read_names
 from edge.contract.tables.read import read_table
 from edge.errors import OperatorError
+from station.days.mark import mark_subjects
 from station.printable import as_cell, printable
 from station.registry.housing import load_stays
 from station.registry.lifetime import DATES
@@ -114,7 +115,10 @@ def import_subjects(path: Path, data: Path, *, dry_run: bool = False) -> Importe
     with closing(schema.open_for_writing(data)) as connection:
         try:
             connection.execute("BEGIN IMMEDIATE")
-            found, merged = plan_import(path, table.rows, table.refused, load_subjects(connection))
+            before = load_subjects(connection)
+            found, merged = plan_import(path, table.rows, table.refused, before)
+            named = {subject.subject for subject in merged}
+            mark_subjects(connection, [one for one in before if one.subject in named], merged)
             marks = ", ".join("?" * len(COLUMNS))
             connection.executemany(
                 f"INSERT OR REPLACE INTO subjects ({', '.join(COLUMNS)}) VALUES ({marks})",

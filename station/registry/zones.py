@@ -12,6 +12,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from edge.errors import OperatorError
+from station.days.mark import mark_zone
 from station.store import schema
 
 _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -53,7 +54,10 @@ def set_zone(data: Path, text: str, device: str | None) -> None:
     with closing(schema.open_for_writing(data)) as connection:
         try:
             key = _KEY if device is None else f"{_KEY}/{device}"
+            connection.execute("BEGIN IMMEDIATE")
             connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
+            mark_zone(connection, device)
+            connection.execute("COMMIT")
         except sqlite3.OperationalError as error:
             raise OperatorError(f"{data}: could not write the time zone: {error}") from error
 

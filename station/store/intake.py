@@ -10,6 +10,7 @@ from typing import Any
 from edge.contract.identity import Head
 from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost, LostRanges, ranges_of
+from station.days.keep import DayKeeper
 from station.store import rows
 from station.store.account import Account
 from station.store.chain import Chain, EpochEntry, entry_of, read_info
@@ -52,6 +53,7 @@ class Intake:
         self._aside = Aside(connection, quota)
         self._chain = Chain(connection, quota.limits.epochs)
         self._losses = Losses(connection)
+        self.days = DayKeeper(connection)
         self._max_bytes = max_bytes
         self.album = Album(connection, data, ledger, self._aside)
 
@@ -152,9 +154,11 @@ class Intake:
         """Write the query tables of a record that was just stored."""
         execute, device = self._connection.execute, arrival.device
         if isinstance(content, Reading):
-            execute(f"INSERT INTO readings VALUES ({_marks(29)})", rows.reading_row(device, head, content))
-            for row in rows.animal_rows(device, head, content):
-                execute(f"INSERT INTO animals VALUES ({_marks(17)})", row)
+            row = rows.reading_row(device, head, content)
+            execute(f"INSERT INTO readings VALUES ({_marks(29)})", row)
+            self.days.note_reading(device, row[4], row[5], row[6], synced=content.clock_synced)
+            for animal in rows.animal_rows(device, head, content):
+                execute(f"INSERT INTO animals VALUES ({_marks(17)})", animal)
             if content.thumbnail is not None:
                 self.album.check_earlier(arrival, head, content.thumbnail.sha256, taken)
         elif isinstance(content, Event):
@@ -163,6 +167,7 @@ class Intake:
             if link is not None:
                 self._note_epoch(arrival, link, taken)
         elif isinstance(content, ClockCorrection):
+            self.days.note_boot(device, content.of_boot_id)
             execute(f"INSERT INTO clock_corrections VALUES ({_marks(7)})", rows.correction_row(device, head, content))
         elif isinstance(content, (Lost, LostRanges)):
             for epoch, first, last in ranges_of(content):
@@ -177,6 +182,7 @@ class Intake:
             self._settle_before(arrival, oldest, taken)
 
     def _note_epoch(self, arrival: Arrival, link: EpochEntry, taken: Taken) -> None:
+        self.days.note_epochs(arrival.device)
         alarm = self._chain.note(arrival.device, link)
         taken.alarms += [alarm] if alarm else []
         if self._chain.settled(arrival.device, link.epoch):

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from edge.errors import DatabaseDamaged, OperatorError
 from station.store.openable import why_not_open
 from station.store.readable_rows import hide_unsound_rows
-from station.store.tables import EPOCHS, SUMS, TABLES, VERSION
+from station.store.tables import DAYS, EPOCHS, SUMS, TABLES, VERSION
 from station.store.upgrade import SHOWN_AS_NEW, STEPS, Progress, bring_up_to_date, show_half_moved
 
 DATABASE = "station.db"
@@ -133,6 +133,6 @@ def _create_or_check(connection: sqlite3.Connection, data: Path, progress: Progr
     # One transaction: a crash in the middle leaves an empty file, not half a database.
     identity = secrets.token_hex(16)
     connection.executescript(
-        f"BEGIN IMMEDIATE;{TABLES}{EPOCHS}{SUMS};INSERT INTO meta VALUES ('station_db', '{identity}');"
+        f"BEGIN IMMEDIATE;{TABLES}{EPOCHS}{SUMS}{DAYS};INSERT INTO meta VALUES ('station_db', '{identity}');"
         f"PRAGMA user_version={VERSION};COMMIT;"
     )

@@ -12,6 +12,7 @@ from typing import IO
 
 from edge.contract.committed import Committed
 from edge.errors import CageclockError, DatabaseDamaged, DiskFull, OperatorError, StorageError
+from station.days.load import count_due
 from station.store import schema
 from station.store.chain import read_info
 from station.store.intake import Intake
@@ -26,6 +27,8 @@ from station.store.upkeep import Upkeep, read_last_pass
 
 MAX_PAYLOAD_BYTES = 1 << 20
 REREAD_BATCH = 200
+DAYS_A_BATCH = 10
+"""Days of devices that are made anew with a batch; more wait, and are made with later ones or in a quiet moment."""
 Step = Callable[[Arrival, Taken], None]
 _OF_THE_MESSAGE = (
     sqlite3.IntegrityError,
@@ -50,7 +53,8 @@ class Store:
         self._quota = Quota(connection, limits)
         self._ledger = Ledger(connection, limits)
         self._intake = Intake(connection, data, self._ledger, self._quota, max_payload_bytes)
-        self._upkeep = Upkeep(connection, data, self._ledger)
+        self._upkeep = Upkeep(connection, data, self._ledger, self._intake.days)
+        self.days_a_batch = DAYS_A_BATCH
         (self.station_db,) = connection.execute("SELECT value FROM meta WHERE key = 'station_db'").fetchone()
 
     @classmethod
@@ -162,6 +166,23 @@ class Store:
             raise StorageError(f"{self._data}: the database could not be verified: {error!r}") from error
         return findings, complete
 
+    def settle_days(self, most: int = 50) -> bool:
+        """Make some of the days anew that wait for it; return whether any did.
+
+        Raises:
+            DiskFull, StorageError, DatabaseDamaged: to be tried again.
+        """
+        if not count_due(self._connection):
+            return False
+
+        def step(_arrival: Arrival, _taken: Taken) -> None:
+            self._intake.days.settle(most)
+
+        _, failed = self._take_batch([Arrival("", "days", b"", 0.0)], step)
+        for error in failed.values():
+            raise StorageError(f"{self._data}: the days could not be made anew: {error!r}") from error
+        return True
+
     def last_pass_s(self) -> float:
         """Return when the last complete pass over the database ended, Unix seconds; 0 where there was none."""
         last = read_last_pass(self._connection)
@@ -192,6 +213,9 @@ class Store:
                 error = self._take_one(arrival, taken, step)
                 if error is not None:
                     failed[arrival] = error
+            self._intake.days.settle(self.days_a_batch)
+            taken.alarms += self._intake.days.troubles
+            self._intake.days.troubles.clear()
             sync_folders(self._data, self._intake.album.written)
             self._ledger.save()
             committing = True
@@ -254,6 +278,7 @@ class Store:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")  # what an earlier failure could not take back
         self._ledger.begin()
+        self._intake.days.begin()
         self._connection.execute("BEGIN IMMEDIATE")
 
     def _take_back_message(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from station.store.sound import AHEAD_S, SOUND_ANIMAL, SOUND_READING
 
-VERSION = 6
+VERSION = 7
 
 _COUNTED = """
 CREATE TRIGGER {0}_{1} AFTER {1} ON {0} BEGIN
@@ -188,3 +188,25 @@ SELECT r.device, r.epoch, r.seq, r.captured_s AS at_s, k.received_at FROM readin
     WHERE r.clock_synced = 1 AND r.captured_s - {AHEAD_S} > k.received_at
 """
 """What the table `dated_ahead` holds."""
+
+DAYS_TABLE = """
+CREATE TABLE days (
+    device TEXT NOT NULL, day TEXT NOT NULL, cage TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+    reason TEXT NOT NULL, about TEXT NOT NULL,
+    age_days REAL, low_days REAL, high_days REAL, by_light TEXT NOT NULL, accepted INTEGER NOT NULL,
+    accepted_by_light TEXT NOT NULL, seen INTEGER NOT NULL, refused TEXT NOT NULL, seen_s REAL,
+    captures INTEGER NOT NULL, captures_by_light TEXT NOT NULL, outcomes TEXT NOT NULL,
+    first_s REAL, last_s REAL, mean_s REAL, step_s REAL, gaps TEXT NOT NULL, models TEXT NOT NULL,
+    strain TEXT, notices TEXT NOT NULL,
+    PRIMARY KEY (device, day, cage, kind, name, reason, about)
+) WITHOUT ROWID;
+CREATE TABLE days_due (day TEXT NOT NULL, device TEXT NOT NULL, PRIMARY KEY (day, device)) WITHOUT ROWID;
+"""
+
+DAYS = f"""
+-- Whose the readings of each calendar day of the room are, and the robust figures of each: see station.days.day.
+-- days_due: days that wait to be made anew, '' for all of a device's.
+{DAYS_TABLE}
+CREATE INDEX days_by_cage ON days (cage, device);
+CREATE INDEX readings_by_boot ON readings (device, boot_id, monotonic_s) WHERE clock_synced IS NOT 1;
+"""

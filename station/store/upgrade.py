@@ -11,7 +11,7 @@ from contextlib import suppress
 from edge.contract.ranges import RangeSet
 from station.store.account import less, read_ranges
 from station.store.record_rows import INSERT, record_row
-from station.store.tables import DATED_AHEAD, EPOCHS, RECORDS, SUMS
+from station.store.tables import DATED_AHEAD, DAYS, DAYS_TABLE, EPOCHS, RECORDS, SUMS
 
 Step = Callable[[sqlite3.Connection], None]
 Progress = Callable[[str], None]
@@ -181,6 +181,7 @@ STEPS: dict[int, Step] = {
     3: _tell_losses_apart,
     4: _run(f"ALTER TABLE records RENAME TO {OLD_RECORDS};{RECORDS}"),
     5: _add_sums,
+    6: _run(f"{DAYS};INSERT INTO days_due (device, day) SELECT DISTINCT device, '' FROM readings"),
 }
 """From each version to the next."""
 
@@ -194,5 +195,7 @@ SHOWN_AS_NEW = {
     "CREATE TEMP VIEW totals AS SELECT device, sum(records) AS records, sum(thumbnails) AS thumbnails FROM ("
     "SELECT device, count(*) AS records, 0 AS thumbnails FROM records GROUP BY device "
     "UNION ALL SELECT device, 0, count(*) FROM thumbnails GROUP BY device) GROUP BY device;",
+    6: f"{DAYS_TABLE.replace('CREATE TABLE', 'CREATE TEMP TABLE')}"
+    "INSERT INTO days_due (device, day) SELECT DISTINCT device, '' FROM main.readings;",
 }
 """What lets the reading commands read an older version that only `open_for_writing` may bring up to date."""

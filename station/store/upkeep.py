@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from edge.contract.ranges import RangeSet
+from station.days.keep import DayKeeper
 from station.store.account import less, read_account
 from station.store.inspection import ACCOUNT, DERIVED, ORPHAN, PICTURE, RECORD, Finding, Inspection, Key, derived_rows
 from station.store.ledger import Ledger
@@ -49,9 +50,11 @@ class LastPass:
 class Upkeep:
     """One pass at a time. With a ledger it repairs, inside the caller's transaction; without one it only looks."""
 
-    def __init__(self, connection: sqlite3.Connection, data: Path, ledger: Ledger | None) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, data: Path, ledger: Ledger | None, days: DayKeeper | None = None
+    ) -> None:
         """Use the store's parts, or a reader's connection."""
-        self._connection, self._ledger = connection, ledger
+        self._connection, self._ledger, self._days = connection, ledger, days
         self._inspection = Inspection(connection, data)
         self._pass: Pass | None = None
 
@@ -129,7 +132,9 @@ class Upkeep:
                 for one in made:
                     marks = ", ".join("?" * len(one))
                     self._connection.execute(f"INSERT INTO {table} VALUES ({marks})", one)
+            self._note_day(key)
         elif finding.kind == ORPHAN:
+            self._note_day(key)
             self._connection.execute(f"DELETE FROM {finding.table} WHERE device = ? AND epoch = ? AND seq = ?", key)
         elif finding.kind == PICTURE:
             self._connection.execute("DELETE FROM thumbnails WHERE device = ? AND epoch = ? AND seq = ?", key)
@@ -148,7 +153,20 @@ class Upkeep:
         self._connection.execute("DELETE FROM records WHERE id = ?", (finding.row,))
         self._remove_derived(finding.key)
 
+    def _note_day(self, key: Key) -> None:
+        """Note that the day of a reading, or of those whose clock it corrects, is to be made anew."""
+        if self._days is None:
+            return
+        where = "WHERE device = ? AND epoch = ? AND seq = ?"
+        for row in self._connection.execute(
+            f"SELECT captured_s, boot_id, monotonic_s, clock_synced FROM readings {where}", key
+        ).fetchall():
+            self._days.note_reading(key[0], *row[:3], synced=row[3] == 1)
+        for (boot,) in self._connection.execute(f"SELECT of_boot_id FROM clock_corrections {where}", key).fetchall():
+            self._days.note_boot(key[0], boot)
+
     def _remove_derived(self, key: Key) -> None:
+        self._note_day(key)
         for table in ("readings", "animals", "events", "clock_corrections"):
             self._connection.execute(f"DELETE FROM {table} WHERE device = ? AND epoch = ? AND seq = ?", key)
 

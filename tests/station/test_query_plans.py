@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from station.curves.days import load_day_curves
 from station.curves.read import load_curves
 from station.export.write import export
+from station.registry.zones import set_zone
 from station.status import load_status
 from station.store.readable_rows import count_hidden
 from station.store.schema import open_for_reading
@@ -17,6 +19,8 @@ from tests.station.samples import arrival, picture_arrival
 
 GROWING = {"records", "readings", "animals", "thumbnails", "r", "a", "t"}
 """Tables with a row for each reading, and what the queries call them."""
+SMALL = ("readings_not_synchronised", "readings_unsound", "animals_unsound", "readings_by_boot")
+"""Indexes that hold few rows, of what is looked for among the many."""
 
 
 @pytest.fixture
@@ -52,9 +56,32 @@ def test_status_reads_none_of_the_large_tables_whole(data: Path) -> None:
         statements = statements_of(connection, lambda: (load_status(connection), count_hidden(connection)))
         assert len(statements) > 15
         for step in scans(connection, statements):
-            words = step.partition(":")[0].removeprefix("SCAN ").removeprefix("main.").split()
-            small = any(name in step for name in ("readings_not_synchronised", "readings_unsound", "animals_unsound"))
-            assert words[0] not in GROWING or small, step
+            assert not reads_a_large_table(step), step
+
+
+def reads_a_large_table(step: str) -> bool:
+    words = step.partition(":")[0].removeprefix("SCAN ").removeprefix("main.").split()
+    return words[0] in GROWING and not any(name in step for name in SMALL)
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["made", "waiting"])
+def test_curves_read_days_and_no_large_table_whole(data: Path, waits: bool) -> None:
+    """Where a day waits to be made anew, an index leads to its readings."""
+    if waits:
+        set_zone(data, "+01:00", None)
+    with closing(open_for_reading(data)) as connection:
+        statements = statements_of(connection, lambda: load_day_curves(connection, "day"))
+        assert any("FROM main.readings r" in one for one in statements) is waits
+        assert [step for step in scans(connection, statements) if reads_a_large_table(step)] == []
+    statements = []
+    with closing(Store.open(data)) as store:
+        store._connection.set_trace_callback(statements.append)
+        store.take([arrival(samples.reading(210), 210), arrival(samples.correction("boot-2", 1.7e9), 211)])
+        store.settle_days()
+        store._connection.set_trace_callback(None)
+        made = [one for one in statements if "main.readings" in one or "best_correction" in one]
+        assert made
+        assert [step for step in scans(store._connection, made) if reads_a_large_table(step)] == []
 
 
 def test_no_command_reads_every_record(data: Path, tmp_path: Path) -> None:

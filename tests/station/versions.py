@@ -47,6 +47,12 @@ PRAGMA user_version=4;
 """
 
 
+_DAYS_6 = """
+DROP TABLE days; DROP TABLE days_due; DROP INDEX readings_by_boot;
+PRAGMA user_version=6;
+"""
+
+
 _SUMS_5 = """
 DROP INDEX readings_not_synchronised; DROP INDEX readings_unsound; DROP INDEX animals_unsound;
 DROP TRIGGER records_INSERT; DROP TRIGGER records_DELETE;
@@ -56,8 +62,14 @@ PRAGMA user_version=5;
 """
 
 
+def as_version_6(connection: sqlite3.Connection) -> None:
+    """Make an open database of this version what version 6 left behind: no days."""
+    connection.executescript(_DAYS_6)
+
+
 def as_version_5(connection: sqlite3.Connection) -> None:
     """Make an open database of this version what version 5 left behind: nothing was counted."""
+    as_version_6(connection)
     connection.executescript(_SUMS_5)
 
 
