@@ -246,7 +246,10 @@ class Stored:
 
     def copied(self) -> tuple[int, int]:
         """Return how many epochs share their predecessor with another, by their first records and as reported."""
-        with closing(sqlite3.connect(f"file:{self._data / 'station.db'}?mode=ro", uri=True)) as connection:
+        data = self._data / "station.db"
+        if not query(data, "SELECT 1 FROM epochs LIMIT 1"):
+            return 0, 0  # nothing was written before the first look, or the file is just being made
+        with closing(sqlite3.connect(f"file:{data}?mode=ro", uri=True)) as connection:
             reported = count_copied(connection, DEVICE)
         return sum(len(epochs) for epochs in self.begun.values() if len(epochs) > 1), reported
 
