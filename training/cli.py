@@ -35,20 +35,33 @@ from pathlib import Path
 from edge.contract.service.arguments import with_file_names
 from edge.errors import CageclockError, OperatorError
 from edge.version import add_version
-from training.commands import (
-    age,
-    associate,
-    bundle,
-    dataset,
-    finetune,
-    keys,
-    locator,
-    power,
-    suggest,
-    train_report,
-    truth,
+from training.bundle import keys_commands
+from training.dataset import dataset_commands
+from training.figures import Figures
+from training.locator import suggest_commands
+from training.statistics import associate_commands, power_commands
+from training.steps import (
+    age_commands,
+    bundle_commands,
+    finetune_commands,
+    locator_commands,
+    train_report_commands,
 )
-from training.commands.figures import Figures
+from training.truth import truth_commands
+
+COMMANDS = (
+    bundle_commands,
+    keys_commands,
+    locator_commands,
+    suggest_commands,
+    dataset_commands,
+    finetune_commands,
+    age_commands,
+    associate_commands,
+    power_commands,
+    truth_commands,
+    train_report_commands,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,8 +94,8 @@ def _parser() -> argparse.ArgumentParser:
         "--figures", type=Path, metavar="FILE", help="write the command's figures there too: JSON, numbers by name"
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (bundle, keys, locator, suggest, dataset, finetune, age, associate, power, truth, train_report):
-        group.add(commands)
+    for module in COMMANDS:
+        module.add(commands)
     add_version(parser)
     return parser
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.commands.options import positive, run_command, scale
+from training.command_options import positive, run_command, scale
 
 if TYPE_CHECKING:
     from training.statistics.errors import ErrorModel

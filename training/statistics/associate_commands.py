@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from training.commands.options import run_command, scale
+from training.command_options import run_command, scale
 
 
 def add(commands: Any) -> None:

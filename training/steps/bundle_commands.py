@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
-from training.commands import bundle_files
-from training.commands.age import run_evaluate, run_quantise
-from training.commands.options import named_key, positive, quiet, run_command
+from training.bundle import bundle_file_commands as bundle_files
+from training.command_options import named_key, positive, quiet, run_command
 from training.run import DATA, Run
+from training.steps.age_commands import run_evaluate, run_quantise
 
 
 def add(commands: Any) -> None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from training.commands.options import positive, quiet, run_command
+from training.command_options import positive, quiet, run_command
 from training.run import Run
 
 NETWORK = "plain-WIDTH or mobilenet-WIDTH (default %(default)s)"

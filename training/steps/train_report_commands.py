@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from training.commands.options import positive, run_command
-from training.commands.resumable import Step
+from training.command_options import positive, run_command
+from training.steps.resumable import Step
 from training.truth.defaults import OPEN_FIELD
 
 
@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from training.commands.resumable import run_steps, table_of
+    from training.steps.resumable import run_steps, table_of
 
     steps = steps_of(options.out, options.profile, options.seed, options.open_field)
     table = table_of(run_steps(options.out, steps, options.workers))

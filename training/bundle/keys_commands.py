@@ -17,7 +17,7 @@ from edge.contract.bundle.statement import Floor, Statement
 from edge.errors import OperatorError
 from training.bundle.drafts import begin_draft, draft_of, first_statement, following, read_chain_file, sign_draft
 from training.bundle.passphrase import new_passphrase, unlocked
-from training.commands.options import positive
+from training.command_options import positive
 
 DAYS = 365
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.contract.manifest import AGE
-from training.commands import features, finetune
-from training.commands.options import quiet, run_command
+from training.command_options import quiet, run_command
+from training.features import features_commands as features
 from training.run import Run
+from training.steps import finetune_commands as finetune
 
 
 def add(commands: Any) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
-from training.commands.options import passed_over, positive, scale
+from training.command_options import passed_over, positive, scale
 
 
 def add(commands: Any) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import EXIT_PASSED_OVER, OperatorError
-from training.commands.options import quiet, run_command, scale
+from training.command_options import quiet, run_command, scale
 from training.run import Run
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
-from training.commands.options import named_key, passed_over, positive, quiet, run_command, scale
+from training.command_options import named_key, passed_over, positive, quiet, run_command, scale
 from training.run import Run
 
 PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1000)}
