@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from training.command_options import positive, run_command
+from edge.contract.service.argument_types import positive
+from edge.contract.service.subcommands import Commands
+from training.command_options import add_run_command
 from training.steps.resumable import Step
 from training.truth.defaults import OPEN_FIELD
 
 
-def add(commands: Any) -> None:
-    """Add it to the parser."""
-    command = run_command(commands, "train-report", _report, "all figures in one resumable run: RUN/table-PROFILE.md")
+def add_commands(commands: Commands) -> None:
+    """Add it to the training's command line."""
+    command = add_run_command(
+        commands, "train-report", _report, "all figures in one resumable run: RUN/table-PROFILE.md"
+    )
     command.add_argument("--profile", choices=("short", "full"), default="short", help="(default %(default)s)")
-    command.add_argument("--workers", type=positive, default=1, help="steps that run at a time (default %(default)s)")
+    command.add_argument(
+        "--workers", type=positive, default=1, metavar="N", help="how many steps run at a time (default %(default)s)"
+    )
     command.add_argument("--open-field", type=Path, default=OPEN_FIELD, help="DeepLabCut project (default %(default)s)")
 
 
