@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from edge.contract.service.subcommands import Commands, add_command, add_group
 from edge.errors import OperatorError
+from station.command_options import add_data
 from station.printable import printable
-from station.station_data import add_data
 
 if TYPE_CHECKING:
     from station.status import DeviceStatus

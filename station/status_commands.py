@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 from edge.contract.service.exit_codes import MACHINE
 from edge.contract.service.subcommands import Commands, add_command
+from station.command_options import add_data
 from station.printable import printable
-from station.station_data import add_data
 
 
 def add_commands(commands: Commands) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from edge.contract.service.subcommands import Commands, add_command
 from edge.errors import OperatorError
+from station.command_options import add_data
 from station.printable import printable
-from station.station_data import add_data
 
 
 def add_commands(commands: Commands) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from edge.contract.service.subcommands import Commands, add_command
-from station.station_data import add_data
+from station.command_options import add_data
 
 
 def add_commands(commands: Commands) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from edge.contract.service.exit_codes import MACHINE
 from edge.contract.service.subcommands import Commands, add_command, add_group
 from edge.errors import OperatorError
+from station.command_options import add_data
 from station.printable import printable
-from station.station_data import add_data
 
 
 def add_commands(commands: Commands) -> None:

@@ -9,8 +9,8 @@ from contextlib import closing
 from edge.contract.service.exit_codes import MACHINE
 from edge.contract.service.subcommands import Commands, add_command, add_group
 from edge.errors import DatabaseDamaged, OperatorError
+from station.command_options import add_data
 from station.printable import printable
-from station.station_data import add_data
 
 SAY_EVERY_S = 5.0
 

@@ -1,4 +1,4 @@
-"""The option with which a command is given the station's folder."""
+"""What several commands of the station share: the option with which one is given the station's folder."""
 
 from __future__ import annotations
 
