@@ -33,27 +33,44 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.contract.service.arguments import with_file_names
+from edge.contract.service.exit_codes import BUNDLE, MACHINE, PASSED_OVER
+from edge.contract.service.subcommands import make_program
 from edge.errors import CageclockError, OperatorError
 from edge.version import add_version
-from training.commands import (
-    age,
-    associate,
-    bundle,
-    dataset,
-    finetune,
-    keys,
-    locator,
-    power,
-    suggest,
-    train_report,
-    truth,
+from training.bundle import keys_commands
+from training.command_options import AGAIN
+from training.dataset import dataset_commands
+from training.figures import Figures
+from training.locator import suggest_commands
+from training.statistics import associate_commands, power_commands
+from training.steps import (
+    age_commands,
+    bundle_commands,
+    finetune_commands,
+    locator_commands,
+    train_report_commands,
 )
-from training.commands.figures import Figures
+from training.truth import truth_commands
+
+COMMANDS = (
+    bundle_commands,
+    keys_commands,
+    locator_commands,
+    suggest_commands,
+    dataset_commands,
+    finetune_commands,
+    age_commands,
+    associate_commands,
+    power_commands,
+    truth_commands,
+    train_report_commands,
+)
+EXITS = BUNDLE | MACHINE | PASSED_OVER | AGAIN
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (see edge.errors)."""
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(with_file_names(parser, arguments))
     try:
         options.figures = Figures(options.figures)
@@ -71,18 +88,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return result
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="cageclock-train",
-        description="From pictures to a signed, quantised bundle.",
-        epilog="exit codes: 0 done, 2 a path or an option is wrong, 3 a bundle must not be used, 4 the machine failed",
-    )
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    parser = make_program("cageclock-train", "From pictures to a signed, quantised bundle.", COMMANDS, EXITS)
     parser.add_argument(
         "--figures", type=Path, metavar="FILE", help="write the command's figures there too: JSON, numbers by name"
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for group in (bundle, keys, locator, suggest, dataset, finetune, age, associate, power, truth, train_report):
-        group.add(commands)
     add_version(parser)
     return parser
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from edge.contract.topics import check_device
 from edge.errors import CageclockError, MessageError, OperatorError
 from station.printable import printable
-from station.provision.arguments import PLACE
 from station.provision.authority import Authority, Credentials
 from station.provision.fleet import Device, device_of, read_fleet
 from station.provision.generation import find_generation
@@ -20,6 +19,7 @@ from station.provision.lab import load_lab
 from station.provision.labels import Label, draw_labels
 from station.provision.partition import MountedPartition, Partition
 from station.provision.plan import Lookup, Plan, make_plan
+from station.provision.provision_commands import PLACE
 from station.provision.wheels import build_wheels
 from station.provision.write import Change, apply
 

@@ -8,6 +8,7 @@ names of the tables and stand before them, so that no query can forget them. A r
 from __future__ import annotations
 
 import sqlite3
+import sys
 from typing import Final
 
 from edge.contract.times import FIRST_YEAR, LAST_YEAR
@@ -65,3 +66,10 @@ def describe_hidden(hidden: dict[str, int]) -> str:
         f"passed over: {counts} dated outside the years {FIRST_YEAR}-{LAST_YEAR}, or with a value that no message of "
         "this version can hold; the records themselves stand in the table `records` of station.db"
     )
+
+
+def warn_of_hidden(connection: sqlite3.Connection) -> None:
+    """Print that sentence on standard error, where there is one."""
+    sentence = describe_hidden(count_hidden(connection))
+    if sentence:
+        print(sentence, file=sys.stderr)

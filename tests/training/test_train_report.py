@@ -9,9 +9,9 @@ import pytest
 
 from edge.errors import OperatorError
 from training.cli import main
-from training.commands.figures import Figures, read_figures
-from training.commands.resumable import Step, run_steps, table_of
-from training.commands.train_report import steps_of
+from training.figures import Figures, read_figures
+from training.steps.resumable import Step, run_steps, table_of
+from training.steps.train_report_commands import steps_of
 
 
 def quick(folder: Path, name: str, reads: tuple[Path, ...] = (), after: tuple[str, ...] = ()) -> Step:

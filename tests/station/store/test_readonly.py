@@ -39,7 +39,7 @@ AS_READER = f"""
 import os, sys
 import station.cli, station.curves.read, station.store.schema, station.status
 import station.registry.subjects, station.curves.text_table
-station.cli._parser().format_help()  # imports what the words need
+station.cli.make_parser().format_help()  # imports what the words need
 if os.geteuid() == 0:  # after the imports: the program's own folder may be closed to that user
     os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
 sys.exit(station.cli.main(sys.argv[1:]))

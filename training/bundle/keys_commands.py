@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -14,18 +13,19 @@ from edge.contract.bundle.bundle import read_unverified
 from edge.contract.bundle.keys import ID_LENGTH, key_id, open_public, raw_public, read_public, write_key_pair
 from edge.contract.bundle.roles import Key, Role
 from edge.contract.bundle.statement import Floor, Statement
+from edge.contract.service.argument_types import positive
+from edge.contract.service.exit_codes import BUNDLE, MACHINE
+from edge.contract.service.subcommands import Commands, Run, add_command, add_group
 from edge.errors import OperatorError
 from training.bundle.drafts import begin_draft, draft_of, first_statement, following, read_chain_file, sign_draft
 from training.bundle.passphrase import new_passphrase, unlocked
-from training.commands.options import positive
 
 DAYS = 365
 
 
-def add(commands: Any) -> None:
-    """Add them to the parser."""
-    keys = commands.add_parser("keys", help="who may sign models for the lab's devices")
-    actions = keys.add_subparsers(title="actions", required=True)
+def add_commands(commands: Commands) -> None:
+    """Add them to the training's command line."""
+    actions = add_group(commands, "keys", "say who may sign models for the lab's devices", exits=BUNDLE | MACHINE)
     create = _action(actions, "create", _create, "make one person's key pair: FILE, encrypted, and FILE's .pub")
     create.add_argument("file", type=Path, metavar="FILE", help="of the private key, a new one")
     create.add_argument("--passphrase-file", type=Path, metavar="FILE", help="where nobody sits at a terminal")
@@ -46,16 +46,16 @@ def add(commands: Any) -> None:
     _by(sign, required=True)
 
 
-def _action(actions: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
-    action.set_defaults(run=run)
-    return action
+def _action(actions: Commands, name: str, run: Run, text: str) -> argparse.ArgumentParser:
+    return add_command(actions, name, run, text, exits=BUNDLE | MACHINE)
 
 
-def _statement(actions: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+def _statement(actions: Commands, name: str, run: Run, text: str) -> argparse.ArgumentParser:
     action = _action(actions, name, run, text)
     action.add_argument("trust", type=Path, metavar="TRUST", help="the lab's trust.json")
-    action.add_argument("--days", type=positive, default=DAYS, help="until it expires (default %(default)s)")
+    action.add_argument(
+        "--days", type=positive, default=DAYS, metavar="DAYS", help="until it expires (default %(default)s)"
+    )
     _by(action, required=False)
     return action
 
@@ -70,7 +70,9 @@ def _roles(action: argparse.ArgumentParser) -> None:
     action.add_argument(
         "--root", type=Path, action="append", default=[], metavar="PUB", help="a root key; three are wise"
     )
-    action.add_argument("--root-threshold", type=positive, metavar="N", help="of which so many sign (default 2)")
+    action.add_argument(
+        "--root-threshold", type=positive, metavar="N", help="how many of them have to sign (default 2)"
+    )
     text = "its threshold and public keys, such as study=2:anna.pub,ben.pub,clara.pub"
     action.add_argument("--channel", action="append", default=[], metavar="NAME=N:PUB,PUB", help=text)
 

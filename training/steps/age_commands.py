@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from edge.contract.manifest import AGE
-from training.commands import features, finetune
-from training.commands.options import quiet, run_command
+from edge.contract.service.subcommands import Commands
+from training.command_options import add_run_command, quiet
+from training.features import features_commands as features
 from training.run import Run
+from training.steps import finetune_commands as finetune
 
 
-def add(commands: Any) -> None:
-    """Add them to the parser."""
-    fit = run_command(commands, "fit", _fit, "train the age model into RUN/age.keras, or a regressor on features")
+def add_commands(commands: Commands) -> None:
+    """Add them to the training's command line."""
+    fit = add_run_command(commands, "fit", _fit, "train the age model into RUN/age.keras, or a regressor on features")
     fit.add_argument("--route", choices=("finetune", "features"), default="finetune", help="(default %(default)s)")
     finetune.add_options(fit)
     features.add_options(fit)
     fit.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
-    quantise = run_command(
+    quantise = add_run_command(
         commands,
         "quantise",
         run_quantise,
         "turn the networks into int8, and calibrate temperature, intervals and domain on held-out animals",
     )
-    evaluate = run_command(
+    evaluate = add_run_command(
         commands,
         "evaluate",
         run_evaluate,

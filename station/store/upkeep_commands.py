@@ -1,4 +1,4 @@
-"""The commands that look after the database: what they do and print."""
+"""`cageclock-station days rebuild | reread | verify`: the commands that look after the database."""
 
 from __future__ import annotations
 
@@ -6,18 +6,32 @@ import argparse
 import time
 from contextlib import closing
 
+from edge.contract.service.exit_codes import MACHINE
+from edge.contract.service.subcommands import Commands, add_command, add_group
 from edge.errors import DatabaseDamaged, OperatorError
-from station.days.keep import rebuild
+from station.command_options import add_data
 from station.printable import printable
-from station.store.schema import DATABASE, open_for_reading, open_for_writing
-from station.store.store import Store
-from station.store.upkeep import Upkeep
 
 SAY_EVERY_S = 5.0
 
 
+def add_commands(commands: Commands) -> None:
+    """Add them to the station's command line."""
+    actions = add_group(commands, "days", "the table of days, from which curves are drawn")
+    text = "make every day anew from the log, beside a running station too; the result is the same table"
+    add_data(add_command(actions, "rebuild", rebuild_days, text))
+    text = "after an upgrade: take in what waits in quarantine and can be read now; stop the station first"
+    add_data(add_command(commands, "reread", reread, text))
+    exits = {0: "all is well", 1: "something was wrong; the lines say what"} | MACHINE
+    text = "look at every row and picture; with the station stopped, also repair what can be repaired"
+    add_data(add_command(commands, "verify", verify, text, exits=exits))
+
+
 def reread(options: argparse.Namespace) -> int:
     """Take in what waits in quarantine and can be read now; return 0."""
+    from station.store.schema import DATABASE, open_for_reading
+    from station.store.store import Store
+
     if not (options.data / DATABASE).is_file():
         raise OperatorError(f"{options.data}: expected a station's folder, found no {DATABASE}")
     with closing(Store.open(options.data)) as store:
@@ -36,6 +50,9 @@ def reread(options: argparse.Namespace) -> int:
 
 def rebuild_days(options: argparse.Namespace) -> int:
     """Make every day anew from the log; return 0."""
+    from station.days.keep import rebuild
+    from station.store.schema import DATABASE, open_for_writing
+
     if not (options.data / DATABASE).is_file():
         raise OperatorError(f"{options.data}: expected a station's folder, found no {DATABASE}")
     said_s = time.monotonic()
@@ -58,6 +75,9 @@ def verify(options: argparse.Namespace) -> int:
     Raises:
         DatabaseDamaged: the file's pages themselves are damaged; no row is looked at then.
     """
+    from station.store.schema import DATABASE, open_for_reading
+    from station.store.store import Store
+
     with closing(open_for_reading(options.data)) as connection:
         (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if said != "ok":
@@ -81,6 +101,9 @@ def verify(options: argparse.Namespace) -> int:
 
 def _look_only(options: argparse.Namespace) -> int:
     """Look without repairing, beside a running station."""
+    from station.store.schema import open_for_reading
+    from station.store.upkeep import Upkeep
+
     with closing(open_for_reading(options.data)) as connection:
         upkeep, found, complete = Upkeep(connection, options.data, None), 0, False
         while not complete:

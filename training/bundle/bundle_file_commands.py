@@ -23,6 +23,8 @@ from edge.contract.bundle.envelope import enclose, open_envelope
 from edge.contract.bundle.keys import read_public
 from edge.contract.bundle.statement import Statement
 from edge.contract.manifest import CARD, GOLDEN_INPUTS, GOLDEN_OUTPUTS
+from edge.contract.service.exit_codes import BUNDLE, MACHINE
+from edge.contract.service.subcommands import Commands, Run, add_command
 from edge.errors import BundleError, OperatorError
 from training import whole_file
 from training.bundle import ledger
@@ -32,15 +34,15 @@ from training.bundle.passphrase import unlocked
 _TRUST = "the lab's trust.json"
 
 
-def add(actions: Any) -> None:
-    """Add them to the parser of `bundle`."""
+def add_actions(actions: Commands) -> None:
+    """Add them to the actions of `bundle`."""
     sign = _action(actions, "sign", _sign, "add one person's signature; the first one counts the release")
     sign.add_argument("file", type=Path, metavar="BUNDLE", help="a bundle file")
     sign.add_argument("--key", type=Path, required=True, metavar="FILE", help="private key")
     sign.add_argument("--passphrase-file", type=Path, metavar="FILE", help="where nobody sits at a terminal")
     sign.add_argument("--trust", type=Path, metavar="FILE", help=f"{_TRUST}, to travel in the bundle")
     sign.add_argument("--ledger", type=Path, metavar="FILE", help="releases by channel (default: beside the key)")
-    verify = _action(actions, "verify", _verify, "say whether a device would take it; ends with 3 if not")
+    verify = _action(actions, "verify", _verify, "say whether a device would take it; exit code 3 if not")
     verify.add_argument("file", type=Path, metavar="BUNDLE", help="a bundle file")
     verify.add_argument("--trust", type=Path, metavar="FILE", help=_TRUST)
     verify.add_argument("--channel", help="of the device (default: the bundle's own)")
@@ -66,10 +68,8 @@ def check_complete(bundle: Bundle) -> None:
             raise BundleError(f"{name}: a bundle is signed with its {what}, got an empty file; build it again")
 
 
-def _action(actions: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    action: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
-    action.set_defaults(run=run)
-    return action
+def _action(actions: Commands, name: str, run: Run, text: str) -> argparse.ArgumentParser:
+    return add_command(actions, name, run, text, exits=BUNDLE | MACHINE)
 
 
 def _sign(options: argparse.Namespace) -> int:

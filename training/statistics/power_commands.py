@@ -4,28 +4,41 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from training.commands.options import positive, run_command, scale
+from edge.contract.service.argument_types import between, positive, scale
+from edge.contract.service.subcommands import Commands
+from training.command_options import add_run_command
 
 if TYPE_CHECKING:
     from training.statistics.errors import ErrorModel
     from training.statistics.studies import Design
 
 
-def add(commands: Any) -> None:
-    """Add them to the parser."""
+def add_commands(commands: Commands) -> None:
+    """Add them to the training's command line."""
     text = "animals and readings that a study needs, from the model's test-retest figures: power.csv, power.png"
-    command = run_command(commands, "power", _power, text)
-    command.add_argument("--power", type=_between(0.05, 1), default=0.8, help="wanted (default %(default)s)")
-    command.add_argument("--studies", type=positive, default=1000, help="simulated, as a check (default %(default)s)")
+    command = add_run_command(commands, "power", _power, text)
+    command.add_argument(
+        "--power",
+        type=between(0.05, 1),
+        default=0.8,
+        metavar="SHARE",
+        help="the power that is wanted, a share of studies (default %(default)s)",
+    )
+    command.add_argument(
+        "--studies",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="how many studies to simulate as a check (default %(default)s)",
+    )
     command.add_argument(
         "--correlation",
-        type=_between(0, 1),
-        metavar="R",
-        help="plan an association instead: of a phenotype with the animals' gap at given age and sex",
+        type=between(0, 1),
+        metavar="SHARE",
+        help="plan an association instead: a phenotype's correlation with the animals' gap at given age and sex",
     )
     command.add_argument(
         "--age-term",
@@ -35,12 +48,12 @@ def add(commands: Any) -> None:
     )
     _add_errors_and_design(command)
     text = "simulate whole studies from a model's errors: coverage, false positives and power of the slope ratio"
-    command = run_command(commands, "studies", _studies, f"{text}: studies.json")
+    command = add_run_command(commands, "studies", _studies, f"{text}: studies.json")
     command.add_argument(
-        "--animals", type=positive, default=40, help="how many animals each arm has (default %(default)s)"
+        "--animals", type=positive, default=40, metavar="N", help="how many animals each arm has (default %(default)s)"
     )
     command.add_argument(
-        "--studies", type=positive, default=1000, help="how many studies to simulate (default %(default)s)"
+        "--studies", type=positive, default=1000, metavar="N", help="how many studies to simulate (default %(default)s)"
     )
     _add_errors_and_design(command)
 
@@ -50,57 +63,88 @@ def _add_errors_and_design(command: argparse.ArgumentParser) -> None:
         "--report", "--predictions", type=Path, metavar="RUN", help="a run with predictions.csv, or the table"
     )
     command.add_argument(
-        "--sem", type=scale, help="the standard deviation, in days, of the estimates of one animal on several days"
+        "--sem",
+        type=scale,
+        metavar="DAYS",
+        help="the standard deviation of the estimates of one animal on several days",
     )
-    command.add_argument("--icc", type=_between(0, 1), help="share of the gap's variance that is the animal's")
+    command.add_argument(
+        "--icc",
+        type=between(0, 1),
+        metavar="SHARE",
+        help="share of the gap's variance that is the animal's, above 0 and below 1",
+    )
     command.add_argument(
         "--rate-sd",
-        type=_between(-1e-9, 5),
+        type=between(0, 5, low_too=True),
         default=0.2,
-        help="how much animals differ in their rate of ageing: SD of slopes (default %(default)s)",
+        metavar="SHARE",
+        help="how much animals differ in their rate of ageing: SD of slopes, a share of the mean (default %(default)s)",
     )
     command.add_argument(
         "--shrinkage",
-        type=_between(0, 5),
+        type=between(0, 5),
         default=0.75,
+        metavar="WEEKS",
         help="weeks that an animal looks older for each week that it is older (default %(default)s)",
     )
     command.add_argument(
         "--change",
-        type=_between(0, 1),
+        type=between(0, 1),
         default=0.2,
-        help="the change of the rate that is to be found (default %(default)s)",
-    )
-    command.add_argument("--readings", type=positive, default=12, help="days with a reading (default %(default)s)")
-    command.add_argument("--pictures", type=positive, default=4, help="pictures a day (default %(default)s)")
-    command.add_argument(
-        "--from-days", type=scale, default=250.0, help="age in days at the first reading (default %(default)s)"
+        metavar="SHARE",
+        help="the change that is to be found, as a share of the rate (default %(default)s)",
     )
     command.add_argument(
-        "--until-days", type=_between(0, 2000), default=650.0, help="age in days at the last one (default %(default)s)"
+        "--readings", type=positive, default=12, metavar="N", help="how many days have a reading (default %(default)s)"
     )
-    command.add_argument("--missed", type=_between(-1e-9, 1), default=0.15, help="share of days without a reading")
-    command.add_argument("--dropout", type=_between(-1e-9, 1), default=0.2, help="share of animals that leave early")
+    command.add_argument(
+        "--pictures", type=positive, default=4, metavar="N", help="how many pictures a day (default %(default)s)"
+    )
+    command.add_argument(
+        "--from-days", type=scale, default=250.0, metavar="DAYS", help="age at the first reading (default %(default)s)"
+    )
+    command.add_argument(
+        "--until-days",
+        type=between(0, 2000),
+        default=650.0,
+        metavar="DAYS",
+        help="age at the last reading (default %(default)s)",
+    )
+    command.add_argument(
+        "--missed",
+        type=between(0, 1, low_too=True),
+        default=0.15,
+        metavar="SHARE",
+        help="share of days without a reading (default %(default)s)",
+    )
+    command.add_argument(
+        "--dropout",
+        type=between(0, 1, low_too=True),
+        default=0.2,
+        metavar="SHARE",
+        help="share of animals that leave early (default %(default)s)",
+    )
     command.add_argument(
         "--day-correlation",
-        type=_between(-1e-9, 0.99),
-        help="of an animal's errors on neighbouring reading days (default: as measured with --report, else 0)",
+        type=between(0, 0.99, low_too=True),
+        metavar="SHARE",
+        help="correlation of an animal's errors on neighbouring reading days (default: as in --report, else 0)",
     )
-    command.add_argument("--per-cage", type=positive, default=1, help="animals a cage; with more, the cage is the unit")
-    command.add_argument("--cage-sd", type=_between(-1e-9, 1), default=0.0, help="SD of cages' rates")
-
-
-def _between(low: float, high: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not low < value < high:
-            raise argparse.ArgumentTypeError(f"expected a number between {max(low, 0):g} and {high:g}, got {text}")
-        return value
-
-    return number
+    command.add_argument(
+        "--per-cage",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="how many animals a cage has; with more than 1, the cage is the unit (default %(default)s)",
+    )
+    command.add_argument(
+        "--cage-sd",
+        type=between(0, 1, low_too=True),
+        default=0.0,
+        metavar="SHARE",
+        help="SD of the cages' rates, as a share of the mean (default %(default)s)",
+    )
 
 
 def _power(options: argparse.Namespace) -> int:

@@ -6,36 +6,48 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from training.commands.options import positive, quiet, run_command
+from edge.contract.service.argument_types import positive
+from edge.contract.service.subcommands import Commands
+from training.command_options import add_run_command, quiet
 from training.run import Run
 
 NETWORK = "plain-WIDTH or mobilenet-WIDTH (default %(default)s)"
 REDUCE = "average the crop over squares of so many pixels inside the network (default %(default)s)"
 
 
-def add(commands: Any) -> None:
-    """Add `pretrain` and `candidates` to the parser."""
-    command = run_command(commands, "pretrain", _pretrain, "train a backbone without ages: RUN/backbone.keras")
+def add_commands(commands: Commands) -> None:
+    """Add `pretrain` and `candidates` to the training's command line."""
+    command = add_run_command(commands, "pretrain", _pretrain, "train a backbone without ages: RUN/backbone.keras")
     command.add_argument("--method", choices=("vicreg", "simsiam"), default="vicreg", help="(default %(default)s)")
     command.add_argument(
         "--crops", type=Path, metavar="RUN|FOLDER|VIDEO", help="what to look at (default: the run's training cages)"
     )
-    command.add_argument("--most", type=positive, default=20_000, help="crops to keep (default %(default)s)")
-    command.add_argument("--steps", type=positive, default=3000, help="training steps (default %(default)s)")
-    command.add_argument("--batch", type=positive, default=64, help="crops a step (default %(default)s)")
+    command.add_argument(
+        "--most", type=positive, default=20_000, metavar="N", help="how many crops to keep (default %(default)s)"
+    )
+    command.add_argument(
+        "--steps", type=positive, default=3000, metavar="STEPS", help="training steps (default %(default)s)"
+    )
+    command.add_argument(
+        "--batch", type=positive, default=64, metavar="N", help="how many crops a step sees (default %(default)s)"
+    )
     command.add_argument("--licence", default="own pictures", help="under what terms they are (default %(default)s)")
     command.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
     _network_options(command)
 
-    command = run_command(commands, "candidates", _candidates, "compare networks: error, bytes and latency of each")
+    command = add_run_command(commands, "candidates", _candidates, "compare networks: error, bytes and latency of each")
     command.add_argument("--profile", choices=("short", "full"), default="short", help="(default %(default)s)")
-    command.add_argument("--steps", type=positive, help="training steps of each (default 1000; full 3000)")
+    command.add_argument(
+        "--steps", type=positive, metavar="STEPS", help="training steps of each (default 1000; full 3000)"
+    )
 
 
 def add_options(fit: argparse.ArgumentParser) -> None:
     """Add the route's options to `fit`."""
     route = fit.add_argument_group("route finetune")
-    route.add_argument("--steps", type=positive, default=4000, help="training steps of 32 crops (default %(default)s)")
+    route.add_argument(
+        "--steps", type=positive, default=4000, metavar="STEPS", help="training steps of 32 crops (default %(default)s)"
+    )
     _network_options(route)
     route.add_argument(
         "--head",
@@ -43,7 +55,13 @@ def add_options(fit: argparse.ArgumentParser) -> None:
         default="distribution",
         help="auto: the three compete on CRPS by animal inside the training animals (default %(default)s)",
     )
-    route.add_argument("--head-steps", type=positive, default=1500, help="steps of each competitor (%(default)s)")
+    route.add_argument(
+        "--head-steps",
+        type=positive,
+        default=1500,
+        metavar="STEPS",
+        help="training steps of each competitor (default %(default)s)",
+    )
     route.add_argument(
         "--weights",
         default="none",

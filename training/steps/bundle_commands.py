@@ -5,60 +5,100 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from edge.contract.service.argument_types import positive
+from edge.contract.service.exit_codes import BUNDLE, MACHINE
+from edge.contract.service.subcommands import Commands, add_command
 from edge.errors import OperatorError
-from training.commands import bundle_files
-from training.commands.age import run_evaluate, run_quantise
-from training.commands.options import named_key, positive, quiet, run_command
+from training.bundle import bundle_file_commands
+from training.command_options import add_run_command, named_key, quiet
 from training.run import DATA, Run
+from training.steps.age_commands import run_evaluate, run_quantise
 
 
-def add(commands: Any) -> None:
-    """Add them to the parser."""
-    simulate = run_command(commands, "simulate", _simulate, "render simulated mice into RUN/data.npz")
-    simulate.add_argument("--cages", type=positive, default=500, help="cages of 1-3 animals (default %(default)s)")
-    simulate.add_argument("--frames", type=positive, default=6, help="photographs a cage (default %(default)s)")
-    simulate.add_argument("--days", type=positive, default=1, help="days in a row a photograph (default %(default)s)")
-    simulate.add_argument("--repeats", type=positive, default=1, help="photographs a day (default %(default)s)")
-    simulate.add_argument("--workers", type=positive, default=2, help="processes (default %(default)s)")
+def add_commands(commands: Commands) -> None:
+    """Add them to the training's command line."""
+    simulate = add_run_command(commands, "simulate", _simulate, "render simulated mice into RUN/data.npz")
+    simulate.add_argument(
+        "--cages", type=positive, default=500, metavar="N", help="how many cages of 1-3 animals (default %(default)s)"
+    )
+    simulate.add_argument(
+        "--frames", type=positive, default=6, metavar="N", help="how many photographs a cage (default %(default)s)"
+    )
+    simulate.add_argument(
+        "--days",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="on how many days in a row each is photographed; the number of days (default %(default)s)",
+    )
+    simulate.add_argument(
+        "--repeats", type=positive, default=1, metavar="N", help="how many photographs a day (default %(default)s)"
+    )
+    simulate.add_argument(
+        "--workers",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="how many processes work at a time (default %(default)s)",
+    )
 
-    bundle = commands.add_parser("bundle", help="pack and sign", description="Pack and sign a run, or: an action.")
-    bundle.set_defaults(run=_bundle)
+    exits = BUNDLE | MACHINE
+    bundle = add_command(commands, "bundle", _bundle, "pack and sign a run, or: an action", exits=exits)
     _build_options(bundle, required=False)
     _bundle_options(bundle)
-    actions = bundle.add_subparsers(title="actions")
-    build = actions.add_parser("build", help="pack a run, unsigned", description="Pack a run; people sign it in turn.")
-    build.set_defaults(run=_build)
+    actions = bundle.add_subparsers(title="actions", metavar="ACTION")
+    build = add_command(actions, "build", _build, "pack a run, unsigned; people sign it in turn", exits=exits)
     _build_options(build, required=True)
     _label_options(build)
-    bundle_files.add(actions)
-    template = commands.add_parser("card-template", help="write the questions of the model card, to be answered")
+    bundle_file_commands.add_actions(actions)
+    template = add_command(
+        commands, "card-template", _template, "write the questions of the model card, to be answered"
+    )
     template.add_argument("--out", type=Path, required=True, metavar="FILE", help="YAML to write; none is overwritten")
-    template.set_defaults(run=_template)
-    demo = run_command(commands, "demo-bundle", _demo_bundle, "all steps; what is there already is used again")
-    demo.add_argument("--cages", type=positive, default=500, help="cages of 1-3 animals (default %(default)s)")
-    demo.add_argument("--frames", type=positive, default=6, help="photographs a cage (default %(default)s)")
-    demo.add_argument("--workers", type=positive, default=2, help="processes (default %(default)s)")
+    demo = add_run_command(commands, "demo-bundle", _demo_bundle, "all steps; what is there already is used again")
+    demo.add_argument(
+        "--cages", type=positive, default=500, metavar="N", help="how many cages of 1-3 animals (default %(default)s)"
+    )
+    demo.add_argument(
+        "--frames", type=positive, default=6, metavar="N", help="how many photographs a cage (default %(default)s)"
+    )
+    demo.add_argument(
+        "--workers",
+        type=positive,
+        default=2,
+        metavar="N",
+        help="how many processes work at a time (default %(default)s)",
+    )
     demo.add_argument(
         "--centre-steps",
         type=positive,
         default=700,
-        help="steps, first stage (default %(default)s)",
+        metavar="STEPS",
+        help="training steps of the first stage (default %(default)s)",
     )
     demo.add_argument(
         "--part-steps",
         type=positive,
         default=1500,
-        help="steps, second stage (default %(default)s)",
+        metavar="STEPS",
+        help="training steps of the second stage (default %(default)s)",
     )
-    demo.add_argument("--age-steps", type=positive, default=4000, help="steps, age model (default %(default)s)")
+    demo.add_argument(
+        "--age-steps",
+        type=positive,
+        default=4000,
+        metavar="STEPS",
+        help="training steps of the age model (default %(default)s)",
+    )
     _bundle_options(demo)
 
 
 def _build_options(command: argparse.ArgumentParser, *, required: bool) -> None:
     command.add_argument("--out", type=Path, required=required, metavar="RUN", help="the run's folder")
-    command.add_argument("--seed", type=int, default=1, help="as the steps before (default %(default)s)")
+    command.add_argument(
+        "--seed", type=int, default=1, metavar="SEED", help="as of the steps before (default %(default)s)"
+    )
     command.add_argument(
         "--locator",
         type=Path,
@@ -70,7 +110,12 @@ def _build_options(command: argparse.ArgumentParser, *, required: bool) -> None:
 def _bundle_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", type=Path, help="private signing key (default: RUN/key.pem, made where missing)")
     command.add_argument("--passphrase-file", type=Path, metavar="FILE", help="of the key, where nobody sits there")
-    command.add_argument("--release", type=positive, help="a number above all before (default: counted in the ledger)")
+    command.add_argument(
+        "--release",
+        type=positive,
+        metavar="RELEASE",
+        help="a whole number above all before (default: counted in the ledger)",
+    )
     command.add_argument("--ledger", type=Path, metavar="FILE", help="releases by channel (default: RUN/releases.json)")
     _label_options(command)
 

@@ -1,10 +1,12 @@
-"""The arguments of `provision` and `wheels`; what they need is imported when they run."""
+"""`cageclock-station provision` and `wheels`: their options. What they need is imported when they run."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
+from edge.contract.service.exit_codes import MACHINE
+from edge.contract.service.subcommands import Commands, add_command
 from station.optional import run_optional
 
 PLACE = "{device}"
@@ -12,10 +14,11 @@ PLACE = "{device}"
 ARCHITECTURES = ("arm64", "amd64")
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], epilog: str) -> None:
-    """Add `provision` and `wheels` to the station's command line."""
+def add_commands(commands: Commands) -> None:
+    """Add them to the station's command line."""
+    exits = {2: "a setting is wrong, or a card failed; each is named"} | MACHINE
     text = "write onto a flashed Raspberry Pi OS card all that a device needs"
-    parser = commands.add_parser("provision", help=text, description=text, epilog=epilog)
+    parser = add_command(commands, "provision", _provision, text, exits=exits)
     parser.add_argument("--lab", type=Path, default=Path("lab.yaml"), help="what all cards have in common (lab.yaml)")
     parser.add_argument("--device", help="the device's name; with --fleet, its row of the table")
     parser.add_argument("--fleet", type=Path, metavar="TABLE", help="CSV: device, cage, subject, px_per_mm, ...")
@@ -27,16 +30,14 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser], 
     parser.add_argument("--verbose", action="store_true", help="name every file")
     about = "of the device (arm64); amd64 for a trial in a virtual machine"
     parser.add_argument("--architecture", choices=ARCHITECTURES, default="arm64", help=about)
-    parser.set_defaults(command=_provision)
     text = "build the folder of wheels with which a device's first boot needs no internet"
-    parser = commands.add_parser("wheels", help=text, description=text, epilog=epilog)
+    parser = add_command(commands, "wheels", _wheels, text)
     parser.add_argument("folder", type=Path, help="where to")
     about = "3.11 (Bookworm) or 3.13 (Trixie); may be given twice; default both"
     parser.add_argument("--python", action="append", choices=["3.11", "3.13"], help=about)
     parser.add_argument("--architecture", choices=ARCHITECTURES, default="arm64", help="of the device (arm64)")
     parser.add_argument("--source", metavar="WHEEL|TREE", help="the program (default: this source tree)")
     parser.add_argument("--numpy", action="store_true", help="numpy as well: only for devices without a camera module")
-    parser.set_defaults(command=_wheels)
 
 
 def _provision(options: argparse.Namespace) -> int:

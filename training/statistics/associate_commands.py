@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from training.commands.options import run_command, scale
+from edge.contract.service.argument_types import scale
+from edge.contract.service.subcommands import Commands
+from training.command_options import add_run_command
 
 
-def add(commands: Any) -> None:
-    """Add it to the parser."""
+def add_commands(commands: Commands) -> None:
+    """Add it to the training's command line."""
     text = "relate the age gap to phenotypes, genotype, treatment and survival: report.html, report.json, forest.png"
-    command = run_command(commands, "associate", _associate, text)
+    command = add_run_command(commands, "associate", _associate, text)
     command.add_argument(
         "--predictions", type=Path, required=True, help="predictions.csv of a run, or the station's export (folder)"
     )
@@ -48,7 +49,9 @@ def add(commands: Any) -> None:
         default="spline",
         help="how age enters every model: a natural cubic spline, or a straight line (default %(default)s)",
     )
-    command.add_argument("--unit-days", type=scale, help="give effects per so many days of gap (default: one SD)")
+    command.add_argument(
+        "--unit-days", type=scale, metavar="DAYS", help="give effects per so many days of gap (default: one SD)"
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
+from edge.contract.service.argument_types import scale
+from edge.contract.service.exit_codes import MACHINE
+from edge.contract.service.subcommands import Commands, add_command
 from edge.errors import EXIT_PASSED_OVER, OperatorError
-from training.commands.options import quiet, run_command, scale
+from training.command_options import add_run_command, quiet
 from training.run import Run
 
 
-def add(commands: Any) -> None:
-    """Add them to the parser."""
-    text = "say what is wrong with a dataset, and what in it will mislead (exit code 0 no error, 2 errors)"
-    check = commands.add_parser("check", help=text, description=text)
+def add_commands(commands: Commands) -> None:
+    """Add them to the training's command line."""
+    exits = {0: "no errors", 2: "errors (with --strict: or warnings), or no table that can be read"} | MACHINE
+    text = "say what is wrong with a dataset, and what in it will mislead"
+    check = add_command(commands, "check", _check, text, exits=exits)
     check.add_argument("dataset", type=Path, metavar="DATASET", help="folder with animals.csv and its pictures")
     check.add_argument("--strict", action="store_true", help="exit code 2 on warnings too")
-    check.set_defaults(run=_check)
 
-    crops = run_command(commands, "crops", _crops, "cut a dataset's animals as the device does: RUN/crops.npz and .csv")
+    crops = add_run_command(
+        commands, "crops", _crops, "cut a dataset's animals as the device does: RUN/crops.npz and .csv"
+    )
     crops.add_argument("dataset", type=Path, metavar="DATASET", help="folder with animals.csv and its pictures")
     crops.add_argument("--bundle", type=Path, help="its locator finds the animals; not needed where lines say where")
     crops.add_argument("--trust", type=Path, help="public key of the bundle (PEM)")
-    crops.add_argument("--px-per-mm", type=scale, help="scale of pictures whose line gives none")
+    crops.add_argument(
+        "--px-per-mm",
+        type=scale,
+        metavar="PX_PER_MM",
+        help="scale in pixels per millimetre of pictures whose line gives none",
+    )
     crops.add_argument("--cut", action="store_true", help="the pictures are crops of 384 x 160 already, snout right")
 
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
+from edge.contract.service.argument_types import positive, scale, whole
+from edge.contract.service.exit_codes import BUNDLE, MACHINE, PASSED_OVER
+from edge.contract.service.subcommands import Commands, add_command
 from edge.errors import OperatorError
-from training.commands.options import named_key, passed_over, positive, quiet, run_command, scale
+from training.command_options import add_run_command, named_key, passed_over, quiet
 from training.run import Run
 
 PROFILES = {"short": (600, 250, 250), "long": (2500, 800, 1000)}
 """Steps of the second stage, of the first, and of a point of the learning curve."""
 
 
-def add(commands: Any) -> None:
-    """Add them to the parser."""
-    locator = run_command(commands, "locator", _locator, "train and quantise the two stages of the locator")
+def add_commands(commands: Commands) -> None:
+    """Add them to the training's command line."""
+    locator = add_run_command(commands, "locator", _locator, "train and quantise the two stages of the locator")
     locator.add_argument("--dlc", type=Path, metavar="PROJECT", help="a DeepLabCut project; else RUN's simulated data")
     locator.add_argument(
         *("--dataset", "--data"),
@@ -28,41 +30,98 @@ def add(commands: Any) -> None:
     )
     locator.add_argument("--resume", action="store_true", help="go on with a training that was interrupted")
     locator.add_argument(
-        "--checkpoint-every", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default 60)"
+        "--checkpoint-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how often a checkpoint is written (default 60)",
     )
-    locator.add_argument("--steps", type=positive, help="steps of the second stage (default 2500; simulated 2000)")
-    locator.add_argument("--centre-steps", type=positive, help="steps of the first stage (default 800; simulated 900)")
-    locator.add_argument("--px-per-mm", type=scale, default=1.3, help="scale of its images (default %(default)s)")
+    locator.add_argument(
+        "--steps",
+        type=positive,
+        metavar="STEPS",
+        help="training steps of the second stage (default 2500; simulated 2000)",
+    )
+    locator.add_argument(
+        "--centre-steps",
+        type=positive,
+        metavar="STEPS",
+        help="training steps of the first stage (default 800; simulated 900)",
+    )
+    locator.add_argument(
+        "--px-per-mm",
+        type=scale,
+        default=1.3,
+        metavar="PX_PER_MM",
+        help="scale of its pictures in pixels per millimetre (default %(default)s)",
+    )
     locator.add_argument("--age-from", type=Path, help="bundle whose age model is packed in (default: the demo's)")
     locator.add_argument("--key", type=Path, help="private signing key (default: RUN/key.pem, made where missing)")
     locator.add_argument("--again", action="store_true", help="train anew although RUN holds the result")
 
-    report = run_command(commands, "locator-report", _report, "cross-validate a project: errors, calibration, suspects")
+    report = add_run_command(
+        commands, "locator-report", _report, "cross-validate a project: errors, calibration, suspects"
+    )
     report.add_argument("--dlc", type=Path, metavar="PROJECT", required=True, help="a DeepLabCut project")
     report.add_argument(
         "--profile", choices=tuple(PROFILES), default="long", help="defaults of the three numbers below"
     )
-    report.add_argument("--steps", type=positive, help="steps of the second stage (short 600, long 2500)")
-    report.add_argument("--centre-steps", type=positive, help="steps of the first stage (short 250, long 800)")
-    report.add_argument("--curve-steps", type=int, help="steps a point of the learning curve, 0: none (250, 1000)")
-    report.add_argument("--folds", type=positive, default=5, help="default %(default)s")
+    report.add_argument(
+        "--steps", type=positive, metavar="STEPS", help="training steps of the second stage (short 600, long 2500)"
+    )
+    report.add_argument(
+        "--centre-steps", type=positive, metavar="STEPS", help="training steps of the first stage (short 250, long 800)"
+    )
+    report.add_argument(
+        "--curve-steps",
+        type=whole,
+        metavar="STEPS",
+        help="training steps for a point of the learning curve, 0: none (short 250, long 1000)",
+    )
+    report.add_argument(
+        "--folds",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="how many folds the project is split into (default %(default)s)",
+    )
     report.add_argument(
         "--split",
         choices=("shuffled", "blocks"),
         default="shuffled",
         help="blocks: neighbouring frames of a video stay in one fold (default %(default)s)",
     )
-    report.add_argument("--px-per-mm", type=scale, default=1.3, help="scale of its images (default %(default)s)")
+    report.add_argument(
+        "--px-per-mm",
+        type=scale,
+        default=1.3,
+        metavar="PX_PER_MM",
+        help="scale of its pictures in pixels per millimetre (default %(default)s)",
+    )
 
-    sheet = commands.add_parser("contact-sheet", help="draw what a bundle finds in a video or folder")
+    text = "draw what a bundle finds in a video or folder"
+    sheet = add_command(commands, "contact-sheet", _contact_sheet, text, exits=BUNDLE | MACHINE | PASSED_OVER)
     sheet.add_argument("--bundle", type=Path, required=True, help="the bundle whose locator draws")
     sheet.add_argument("--trust", type=Path, required=True, help="public key of the bundle (PEM)")
     sheet.add_argument("--source", type=Path, required=True, help="a video file or a folder of images")
-    sheet.add_argument("--px-per-mm", type=scale, default=None, help="scale of the pictures, if calibrated")
-    sheet.add_argument("--frames", type=positive, default=12, help="pictures to draw (default %(default)s)")
-    sheet.add_argument("--measured", type=positive, default=120, help="pictures to count over (default %(default)s)")
+    sheet.add_argument(
+        "--px-per-mm",
+        type=scale,
+        default=None,
+        metavar="PX_PER_MM",
+        help="scale of the pictures in pixels per millimetre, if calibrated",
+    )
+    sheet.add_argument(
+        "--frames", type=positive, default=12, metavar="N", help="how many pictures to draw (default %(default)s)"
+    )
+    sheet.add_argument(
+        "--measured",
+        type=positive,
+        default=120,
+        metavar="N",
+        help="how many pictures to count over (default %(default)s)",
+    )
     sheet.add_argument("--out", type=Path, required=True, help="PNG to write")
-    sheet.set_defaults(run=_contact_sheet)
 
 
 def _locator(options: argparse.Namespace) -> int:

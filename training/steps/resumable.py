@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.errors import OperatorError
-from training.commands.figures import read_figures
+from training.figures import read_figures
 from training.whole_file import write_text
 
 

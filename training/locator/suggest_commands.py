@@ -5,30 +5,43 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
+from edge.contract.service.argument_types import positive, scale
+from edge.contract.service.exit_codes import BUNDLE, MACHINE, PASSED_OVER
+from edge.contract.service.subcommands import Commands, add_command
 from edge.errors import OperatorError
-from training.commands.options import passed_over, positive, scale
+from training.command_options import passed_over
 
 
-def add(commands: Any) -> None:
-    """Add it to the parser."""
+def add_commands(commands: Commands) -> None:
+    """Add it to the training's command line."""
     text = "choose the frames most worth labelling next and write them as a DeepLabCut project"
-    suggest = commands.add_parser("suggest", help=text, description=text)
+    suggest = add_command(commands, "suggest", _suggest, text, exits=BUNDLE | MACHINE | PASSED_OVER)
     whose = suggest.add_mutually_exclusive_group(required=True)
     whose.add_argument("--run", dest="trained", type=Path, metavar="RUN", help="folder of `locator --dlc`")
     whose.add_argument("--bundle", type=Path, help="bundle whose locator is asked")
     suggest.add_argument("--trust", type=Path, help="public key of --bundle (PEM; default: the .pub beside it)")
     suggest.add_argument("sources", type=Path, nargs="+", metavar="SOURCE", help="a video file or a folder of images")
     suggest.add_argument("--out", type=Path, required=True, metavar="PROJECT", help="a new folder")
-    suggest.add_argument("--count", type=positive, default=20, help="frames to choose (default %(default)s)")
     suggest.add_argument(
-        "--look-at", type=positive, default=400, help="evenly spaced frames judged a source (default %(default)s)"
+        "--count", type=positive, default=20, metavar="N", help="how many frames to choose (default %(default)s)"
     )
-    suggest.add_argument("--px-per-mm", type=scale, default=None, help="scale of the pictures, if calibrated")
+    suggest.add_argument(
+        "--look-at",
+        type=positive,
+        default=400,
+        metavar="N",
+        help="how many evenly spaced frames are judged a source (default %(default)s)",
+    )
+    suggest.add_argument(
+        "--px-per-mm",
+        type=scale,
+        default=None,
+        metavar="PX_PER_MM",
+        help="scale of the pictures in pixels per millimetre, if calibrated",
+    )
     suggest.add_argument("--scorer", default="cageclock", help="who labels (default %(default)s)")
     suggest.add_argument("--no-labels", action="store_true", help="give no predicted labels to start from")
-    suggest.set_defaults(run=_suggest)
 
 
 def _suggest(options: argparse.Namespace) -> int:

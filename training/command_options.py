@@ -1,46 +1,28 @@
-"""What several commands' options share."""
+"""What several commands of the training share: their options, and how they begin and end."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+from edge.contract.service.exit_codes import MACHINE
+from edge.contract.service.subcommands import Commands, Run, add_command
 from edge.errors import EXIT_PASSED_OVER, OperatorError
 from edge.footage.faults import Faults
 
-
-def positive(text: str) -> int:
-    """Return a whole number above 0."""
-    value = int(text) if text.lstrip("-").isdigit() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got {text}")
-    return value
+AGAIN = {130: "ended by Ctrl-C; finished steps are kept, and the same command goes on"}
 
 
-def scale(text: str) -> float:
-    """Return pixels per millimetre."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1000:
-        raise argparse.ArgumentTypeError(f"expected a number above 0 and below 1000, got {text}")
-    return value
-
-
-def run_command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str
+def add_run_command(
+    commands: Commands, name: str, run: Run, text: str, *, exits: Mapping[int, str] = MACHINE
 ) -> argparse.ArgumentParser:
-    """Add a command that works in a run's folder (--out) with a seed."""
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    """Return a new command that works in a run's folder (--out) with a seed."""
+    command = add_command(commands, name, run, text, exits={**exits, **AGAIN})
     command.add_argument("--out", type=Path, required=True, metavar="RUN", help="the run's folder")
-    command.add_argument(
-        "--seed", type=int, default=1, help="the same seed gives the same numbers (default %(default)s)"
-    )
-    command.set_defaults(run=run)
+    text = "the same seed gives the same numbers (default %(default)s)"
+    command.add_argument("--seed", type=int, default=1, metavar="SEED", help=text)
     return command
 
 

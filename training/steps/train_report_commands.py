@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from training.commands.options import positive, run_command
-from training.commands.resumable import Step
+from edge.contract.service.argument_types import positive
+from edge.contract.service.subcommands import Commands
+from training.command_options import add_run_command
+from training.steps.resumable import Step
 from training.truth.defaults import OPEN_FIELD
 
 
-def add(commands: Any) -> None:
-    """Add it to the parser."""
-    command = run_command(commands, "train-report", _report, "all figures in one resumable run: RUN/table-PROFILE.md")
+def add_commands(commands: Commands) -> None:
+    """Add it to the training's command line."""
+    command = add_run_command(
+        commands, "train-report", _report, "all figures in one resumable run: RUN/table-PROFILE.md"
+    )
     command.add_argument("--profile", choices=("short", "full"), default="short", help="(default %(default)s)")
-    command.add_argument("--workers", type=positive, default=1, help="steps that run at a time (default %(default)s)")
+    command.add_argument(
+        "--workers", type=positive, default=1, metavar="N", help="how many steps run at a time (default %(default)s)"
+    )
     command.add_argument("--open-field", type=Path, default=OPEN_FIELD, help="DeepLabCut project (default %(default)s)")
 
 
 def _report(options: argparse.Namespace) -> int:
-    from training.commands.resumable import run_steps, table_of
+    from training.steps.resumable import run_steps, table_of
 
     steps = steps_of(options.out, options.profile, options.seed, options.open_field)
     table = table_of(run_steps(options.out, steps, options.workers))

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from edge.errors import OperatorError
-from training.commands.options import quiet
+from training.command_options import quiet
 from training.run import Run
 
 _SHOWN = ("mae", "mae_constant", "mae_row_split", "leakage_index", "r2", "r", "coverage_90", "width_90", "gap_slope")
