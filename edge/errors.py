@@ -59,13 +59,13 @@ class OperatorError(CageclockError):
 
 
 class ConfigError(OperatorError):
-    """One key of the configuration is wrong: its path, what was expected, what came."""
+    """One key of a settings file is wrong: the file, the line, the key's path, what was expected, what came."""
 
-    def __init__(self, path: str, expected: str, got: str, *, source: str = "") -> None:
+    def __init__(self, path: str, expected: str, got: str, *, source: str = "", line: int | None = None) -> None:
         """Keep the parts for tests and tools; the text is one sentence for people."""
-        self.path, self.expected, self.got, self.source = path, expected, got, source
-        prefix = f"{source}: " if source else ""
-        super().__init__(f"{prefix}{path}: expected {expected}, got {got}")
+        self.path, self.expected, self.got, self.source, self.line = path, expected, got, source, line
+        place = ", ".join([*([source] if source else []), *([f"line {line}"] if line is not None else [])])
+        super().__init__(f"{place}{': ' if place else ''}{path}: expected {expected}, got {got}")
 
 
 class UnreadablePicture(OperatorError):

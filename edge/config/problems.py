@@ -13,9 +13,10 @@ from typing import Any, get_args, get_origin
 import msgspec
 
 from edge.config.crosschecks import contradictions
-from edge.config.load import explain, read_text, with_empty_sections
-from edge.config.strict_yaml import parse_yaml
+from edge.config.load import WORDING, read_config
 from edge.config.tree import Config
+from edge.contract.service.settings.convert import explain, with_empty_sections
+from edge.contract.service.settings.document import Document, parse_document
 from edge.errors import ConfigError
 
 _MOST = 50
@@ -36,17 +37,26 @@ def check_file(path: Path) -> Checked:
     Raises:
         OperatorError: the file cannot be read.
     """
-    found = check_text(read_text(path))
-    errors = tuple(ConfigError(one.path, one.expected, one.got, source=str(path)) for one in found.errors)
-    return Checked(found.config, errors, found.warnings)
+    try:
+        return _check(read_config(path))
+    except ConfigError as error:
+        return Checked(None, (error,))
 
 
 def check_text(text: str) -> Checked:
     """Return every error of settings as YAML text; each wrong key is reported once, and set aside to see the next."""
     try:
-        values = with_empty_sections(parse_yaml(text), Config)
+        return _check(parse_document(text))
     except ConfigError as error:
         return Checked(None, (error,))
+
+
+def _check(document: Document) -> Checked:
+    found = _find(with_empty_sections(document.values, Config))
+    return Checked(found.config, tuple(map(document.place, found.errors)), found.warnings)
+
+
+def _find(values: dict[str, Any]) -> Checked:
     errors: list[ConfigError] = []
     remaining = copy.deepcopy(values)
     config: Config | None = None
@@ -54,7 +64,7 @@ def check_text(text: str) -> Checked:
         try:
             config = msgspec.convert(remaining, Config, strict=True)
         except msgspec.ValidationError as error:
-            found = explain(str(error), remaining)
+            found = explain(str(error), remaining, Config, WORDING)
             if any(found.path == one.path for one in errors) or not isinstance(remaining, dict):
                 return Checked(None, (*errors, *(() if errors else (found,))))
             errors.append(found)

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
 
 from edge.contract.address import wrong_host
 from edge.contract.base import Struct
-from edge.contract.service.yaml_keys import refuse_twice
+from edge.contract.service.settings.convert import convert
+from edge.contract.service.settings.flags import FILE_OR_FLAGS, read_with_flags
 from edge.contract.topics import check_name
-from edge.errors import MessageError, OperatorError
+from edge.errors import ConfigError, MessageError, OperatorError
 from station.store.quota import Limits
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -47,57 +47,27 @@ class Settings(Struct, frozen=True, kw_only=True):
     quota: Limits = Limits()
 
 
-class _Once(yaml.SafeLoader):
-    """A safe loader that refuses a key given twice, of which YAML would keep the last in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping's values."""
-        refuse_twice(node)
-        return super().construct_mapping(node, deep)
-
-
 def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
     """Return the file's settings with the flags laid over them; a flag that is None says nothing.
 
     Raises:
         OperatorError: the file cannot be read, or a setting is unknown, missing, of the wrong type or out of range.
     """
-    values = read_file(path) if path is not None else {}
+    document = read_with_flags(path, {key: value for key, value in flags.items() if not key.startswith("tls_")})
     tls = {key.removeprefix("tls_"): value for key, value in flags.items() if key.startswith("tls_") and value}
-    values |= {key: value for key, value in flags.items() if value is not None and not key.startswith("tls_")}
     if tls:
-        values["tls"] = {**(values.get("tls") or {}), **tls}
-    where = str(path) if path is not None else "flags"
+        document.values["tls"] = {**(document.values.get("tls") or {}), **tls}
+    # YAML reads 5 as a number and 3.1.1 as text; both are meant.
+    if type(document.values.get("mqtt_version")) is int:
+        document.values["mqtt_version"] = str(document.values["mqtt_version"])
+    settings = convert(document, Settings, FILE_OR_FLAGS)
     try:
-        settings = msgspec.convert(values, Settings, strict=True)
         check_name(settings.name)
-    except msgspec.ValidationError as error:
-        raise OperatorError(f"{where}: {error}; give it in the file or as a flag") from error
     except MessageError as error:
-        raise OperatorError(f"{where}: name: {error}") from error
+        raise OperatorError(f"{document.source}: name: {error}") from error
     expected = wrong_host(settings.host)
     if expected is not None:
-        raise OperatorError(f"{where}: host: expected {expected}, got {settings.host!r}")
+        raise document.place(ConfigError("host", expected, repr(settings.host)))
     if settings.password_file is not None and settings.username is None:
-        raise OperatorError(f"{where}: password_file without username: name the user too")
+        raise document.place(ConfigError("username", "the user whose password is in password_file", "nothing"))
     return settings
-
-
-def read_file(path: Path) -> dict[str, Any]:
-    """Return the settings of a YAML file as they stand there.
-
-    Raises:
-        OperatorError: the file cannot be read, or is no list of settings.
-    """
-    try:
-        found = yaml.load(path.read_text(), Loader=_Once)
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise OperatorError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
-        raise OperatorError(f"{path}: expected settings as `name: value` lines, got {type(found).__name__}")
-    # YAML 1.1 reads 5 as a number and 3.1.1 as text; both are meant.
-    if isinstance(found.get("mqtt_version"), int):
-        found["mqtt_version"] = str(found["mqtt_version"])
-    return found

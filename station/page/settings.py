@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-
 from edge.contract.base import Struct
 from edge.contract.service.credential import secret_path
+from edge.contract.service.settings.convert import convert
+from edge.contract.service.settings.flags import FILE_OR_FLAGS, read_with_flags
 from edge.errors import OperatorError
-from station.ingest.settings import Port, read_file
+from station.ingest.settings import Port
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -62,14 +62,9 @@ def load_page_settings(path: Path | None, flags: dict[str, Any]) -> PageSettings
     Raises:
         OperatorError: the file cannot be read, or a setting is unknown, missing, of the wrong type or out of range.
     """
-    values = read_file(path) if path is not None else {}
-    values |= {key: value for key, value in flags.items() if value is not None}
-    where = str(path) if path is not None else "flags"
-    try:
-        settings = msgspec.convert(values, PageSettings, strict=True)
-    except msgspec.ValidationError as error:
-        raise OperatorError(f"{where}: {error}; give it in the file or as a flag") from error
-    _check(settings, where)
+    document = read_with_flags(path, flags)
+    settings = convert(document, PageSettings, FILE_OR_FLAGS)
+    _check(settings, document.source)
     return settings
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from edge.contract.service.settings.document import read_nodes
 from edge.errors import OperatorError
 from station.provision.fleet import Device
 from station.provision.lab import Lab
@@ -25,7 +27,7 @@ def compose(lab: Lab, folder: Path, device: Device) -> str:
     Raises:
         OperatorError: the lab's sections cannot be read, or decide what the card decides.
     """
-    root = _sections(folder / lab.settings) if lab.settings is not None else yaml.MappingNode(_MAP, [])
+    root = read_nodes(folder / lab.settings) if lab.settings is not None else yaml.MappingNode(_MAP, [])
     given = {key.value for key, _ in root.value}
     for key in _OURS:
         if key in given:
@@ -72,7 +74,9 @@ def check(text: str, device: Device) -> list[str]:
         done = subprocess.run(
             [sys.executable, "-m", "edge.cli", "check", str(path)], capture_output=True, text=True, check=False
         )
-        said = [line.removeprefix(f"{path}: ") for line in done.stderr.replace(f"{path}: ", "").splitlines() if line]
+        # The file and its lines are not the person's: a key's path stands behind them.
+        place = re.compile(rf"{re.escape(str(path))}(, line \d+)?: ")
+        said = [place.sub("", line) for line in done.stderr.splitlines() if line]
     if done.returncode != 0:
         wrong = "\n  ".join(line.removeprefix("cageclock: ") for line in said)
         raise OperatorError(f"{device.name}: its settings would be refused on the device:\n  {wrong}")
@@ -80,20 +84,6 @@ def check(text: str, device: Device) -> list[str]:
 
 
 _MAP = "tag:yaml.org,2002:map"
-
-
-def _sections(path: Path) -> yaml.MappingNode:
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"settings: {path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise OperatorError(f"settings: {path}: expected YAML: {' '.join(str(error).split())}") from error
-    if root is None:
-        return yaml.MappingNode(_MAP, [])
-    if not isinstance(root, yaml.MappingNode):
-        raise OperatorError(f"settings: {path}: expected sections of cageclock.yaml, got something else")
-    return root
 
 
 def _keys_in(root: yaml.MappingNode, section: str) -> set[str]:

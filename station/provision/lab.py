@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import hashlib
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-import yaml
 
 from edge.contract.address import wrong_host
 from edge.contract.base import Struct
 from edge.contract.service.credential import read_password
-from edge.contract.service.yaml_keys import refuse_twice
+from edge.contract.service.settings.convert import Wording, convert
+from edge.contract.service.settings.document import read_document
 from edge.contract.topics import check_name
-from edge.errors import MessageError, OperatorError
+from edge.errors import ConfigError, MessageError, OperatorError
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
@@ -79,13 +79,13 @@ class Lab(Struct, frozen=True, kw_only=True):
     infrared_gpio: Annotated[int, msgspec.Meta(ge=2, le=27)] | None = None
 
 
-class _TextLoader(yaml.BaseLoader):
-    """Every value as the text that stands there: a network called NO and a password 0123 stay what they are."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Refuse a key that stands twice, of which YAML would keep the last in silence."""
-        refuse_twice(node)
-        return super().construct_mapping(node, deep)
+WORDING = Wording(
+    patterns={
+        "^[A-Z]{2}$": "a country's two capital letters (ISO 3166), such as CH",
+        "^[a-z][a-z0-9-]{0,30}$": "a user's name of 1-31 characters a-z, 0-9 and '-', such as lab",
+    },
+    secret="no secret in this file (name a file: password_file)",
+)
 
 
 def load_lab(path: Path) -> Lab:
@@ -94,30 +94,18 @@ def load_lab(path: Path) -> Lab:
     Raises:
         OperatorError: the file cannot be read, or a key is unknown, missing or wrong.
     """
+    hint = "an example is in docs/provision.md, and what it holds is the same for all cards of a lab"
+    found = read_document(path, as_text=True, hint=hint)
+    lab = convert(replace(found, values=_without_empty(found.values)), Lab, WORDING, strict=False)
     try:
-        found = yaml.load(path.read_bytes(), Loader=_TextLoader)
-    except OSError as error:
-        raise OperatorError(
-            f"{path}: cannot be read: {error.strerror}; an example is in docs/provision.md, and what it holds is the "
-            "same for all cards of a lab"
-        ) from error
-    except yaml.YAMLError as error:
-        raise OperatorError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(found, dict):
-        raise OperatorError(f"{path}: expected settings as `name: value` lines, got {type(found).__name__}")
-    check_keys(found, Lab, str(path))
-    try:
-        lab = msgspec.convert(_without_empty(found), Lab, strict=False)
         check_name(lab.station)
-    except msgspec.ValidationError as error:
-        raise OperatorError(f"{path}: {error}") from error
     except MessageError as error:
         raise OperatorError(f"{path}: station: {error}") from error
     expected = wrong_host(lab.broker.host)
     if expected is not None:
-        raise OperatorError(f"{path}: broker.host: expected {expected}, got {lab.broker.host!r}")
+        raise found.place(ConfigError("broker.host", expected, repr(lab.broker.host)))
     if lab.time_server is not None and (expected := wrong_host(lab.time_server)) is not None:
-        raise OperatorError(f"{path}: time_server: expected {expected}, got {lab.time_server!r}")
+        raise found.place(ConfigError("time_server", expected, repr(lab.time_server)))
     if not lab.ethernet and lab.wifi is None:
         raise OperatorError(f"{path}: expected ethernet: true or a section wifi, got neither: no reading would arrive")
     if lab.debs is not None and lab.debs_keyring is None:
@@ -126,31 +114,6 @@ def load_lab(path: Path) -> Lab:
             "/usr/share/keyrings/raspberrypi-archive-keyring.gpg), by which the packages are checked"
         )
     return lab
-
-
-def check_keys(values: dict[str, Any], kind: Any, source: str, where: str = "") -> None:
-    """Refuse a key that nobody reads, and say which was meant.
-
-    Raises:
-        OperatorError: with the key's path and the nearest known one.
-    """
-    known = {one.encode_name: one for one in msgspec.structs.fields(kind)}
-    for key, value in values.items():
-        if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            meant = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
-            raise OperatorError(f"{source}: {where}{key}: no such key; {meant}")
-        inner = next((one for one in _types(known[key].type) if _is_struct(one)), None)
-        if inner is not None and isinstance(value, dict):
-            check_keys(value, inner, source, f"{where}{key}.")
-
-
-def _types(kind: Any) -> tuple[Any, ...]:
-    return getattr(kind, "__args__", ()) or (kind,)
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _without_empty(values: dict[str, Any]) -> dict[str, Any]:

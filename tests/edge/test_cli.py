@@ -24,7 +24,7 @@ def test_a_wrong_setting_is_one_line_and_code_2(tmp_path: Path, capsys: pytest.C
     path.write_text(MINIMAL + "mqtt: {prot: 1883}\n")
     assert main(["check", str(path)]) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"cageclock: {path}: mqtt.prot: expected a known key (did you mean 'port'?)")
+    assert said.startswith(f"cageclock: {path}, line 5: mqtt.prot: expected a known key (did you mean 'port'?)")
     assert said.count("\n") == 1
 
 

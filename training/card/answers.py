@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge.config.strict_yaml import parse_yaml
+from edge.contract.service.settings.document import parse_yaml
 from edge.errors import ConfigError, OperatorError
 from training.card.items import ITEMS, Item
 

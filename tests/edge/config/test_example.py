@@ -9,8 +9,8 @@ import pytest
 
 from edge.config.example import EXAMPLE, write_example
 from edge.config.load import load_config, parse_config
-from edge.config.strict_yaml import parse_yaml
 from edge.config.tree import Config, ReplaySettings, Tls, ZeitgeberWindow
+from edge.contract.service.settings.document import parse_yaml
 from edge.errors import OperatorError
 
 UNCOMMENTED = re.sub(r"^(\s*)# ((?:  )?[a-z_]+:)", r"\1\2", EXAMPLE, flags=re.MULTILINE)

@@ -69,7 +69,7 @@ def test_the_smallest_file_gives_a_whole_tree() -> None:
             "unknown",
         ),
         ("mqtt: 3", "mqtt", "a section of keys", "3"),
-        ("outbox: {max_mb: 20, max_mb: 30}", "max_mb", "each key once", "twice"),
+        ("outbox: {max_mb: 20, max_mb: 30}", "outbox.max_mb", "each key once", "twice"),
         ("device_id: cage08", "device_id", "each key once", "lines 1 and 5"),
         ("mqtt: &a {port: 1}", "line 5", "plain values", "an anchor"),
         ("mqtt: {port: !!python/object:os.system 1}", "line 5, column 14", "YAML", "constructor"),
@@ -136,7 +136,9 @@ def test_a_file_that_is_not_there_is_the_operators_to_make(tmp_path: Path) -> No
 def test_an_error_names_the_file(tmp_path: Path) -> None:
     path = tmp_path / "device.yaml"
     path.write_text(MINIMAL + "mqtt: {prot: 1}\n")
-    with pytest.raises(ConfigError, match=rf"^{path}: mqtt.prot: expected a known key \(did you mean 'port'\?\)"):
+    with pytest.raises(
+        ConfigError, match=rf"^{path}, line 5: mqtt.prot: expected a known key \(did you mean 'port'\?\)"
+    ):
         load_config(path)
 
 

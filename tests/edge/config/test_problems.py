@@ -55,7 +55,8 @@ def test_every_error_is_reported_once(tmp_path: Path, capsys: pytest.CaptureFixt
         assert main(words) == 2
         said = capsys.readouterr().err.splitlines()
         assert len(said) == len(expected)
-        assert all(line.startswith(f"cageclock: {tmp_path / 'device.yaml'}: ") for line in said)
+        assert all(line.startswith(f"cageclock: {tmp_path / 'device.yaml'}") for line in said)
+        assert {line.split(", line ")[1].split(":")[0] for line in said if ", line " in line} == set("1234567")
         assert "hunter2" not in "".join(said)
     assert main(["check"]) == 2
 

@@ -19,16 +19,26 @@ def test_flags_win_over_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("data: x\n", "missing required field `name`"),
-        ("name: lab1\n", "missing required field `data`"),
-        ("name: lab1\ndata: x\nprot: 1\n", "unknown field `prot`"),
-        ("name: lab1\ndata: x\nport: 0\n", ">= 1 - at `$.port`"),
-        ("name: lab1\ndata: x\nport: 1883\nport: 1884\n", "'port' is given twice"),
-        ("name: on\ndata: x\n", "Expected `str`, got `bool`"),
+        ("data: x\n", "station.yaml: name: expected this key in the file, or its flag, got nothing"),
+        ("name: lab1\n", "data: expected this key in the file, or its flag, got nothing"),
+        ("name: lab1\ndata: x\nprot: 1\n", "line 3: prot: expected a known key (did you mean 'port'?)"),
+        ("name: lab1\ndata: x\nport: 0\n", "line 3: port: expected a whole number of at least 1, got 0"),
+        (
+            "name: lab1\ndata: x\nport: 1883\nport: 1884\n",
+            "line 4: port: expected each key once, got it twice",
+        ),
+        ("name: true\ndata: x\n", "line 1: name: expected text (put it in quotes), got true"),
+        ("name: lab1\ndata: x\nhost: broker:1883\n", "line 3: host: expected"),
+        ("name: lab1\ndata: x\npassword: secret\n", "line 3: password: expected no secret"),
+        ("name: lab1\ndata: x\nquota:\n  thumbnail_mb: 1\n", "line 4: quota.thumbnail_mb: expected"),
+        ("name: lab1\ndata: x\nmqtt_version: 4\n", "line 3: mqtt_version: expected one of 5, 3.1.1, got '4'"),
         ("name: Lab\ndata: x\n", "expected a name"),
-        ("- name\n", "expected settings"),
+        ("- name\n", "expected a section of keys"),
         ("name: [\n", "expected YAML"),
-        ("name: lab1\ndata: x\npassword_file: p\n", "without username"),
+        (
+            "name: lab1\ndata: x\npassword_file: p\n",
+            "username: expected the user whose password is in password_file",
+        ),
     ],
 )
 def test_a_wrong_file_is_one_line_that_names_it(tmp_path: Path, text: str, why: str) -> None:

@@ -245,12 +245,12 @@ def test_the_first_trixie_needs_wheels_for_both_versions_of_python(
 
 
 BAD_LABS = {
-    "typo": ("statoin: x\n", "statoin: no such key; did you mean 'station'?"),
+    "typo": ("statoin: x\n", "line 8: statoin: expected a known key (did you mean 'station'?)"),
     "inner typo": (
         "wifi: {sid: x, password_file: wifi-password, country: CH}\n",
-        "wifi.sid: no such key; did you mean 'ssid'",
+        "line 8: wifi.sid: expected a known key (did you mean 'ssid'?)",
     ),
-    "twice": ("station: lab2\n", "'station' is given twice"),
+    "twice": ("station: lab2\n", "line 8: station: expected each key once, got it twice, on lines 2 and 8"),
     "lower country": (cards.WIFI.replace("CH", "ch"), "country"),
     "no password": (cards.WIFI.replace("wifi-password", "gone"), "cannot be read"),
     "no way out": ("ethernet: false\n", "no reading would arrive"),

@@ -1,0 +1,1 @@
+"""The one strict way in which a file of settings is read, on the device and in the lab."""
