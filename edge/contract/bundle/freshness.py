@@ -20,6 +20,11 @@ from edge.errors import BundleError, MessageError
 FRESHNESS_SCHEMA: Final = "cageclock/freshness/1"
 FRESHNESS_TYPE: Final = "application/vnd.cageclock.freshness+json"
 MAX_FRESHNESS_BYTES: Final = 16_384
+LONGEST_HOURS: Final = 336.0
+"""A word that held for longer would let nobody notice a freeze."""
+_BEGIN = b'{"payloadType":"%s"' % FRESHNESS_TYPE.encode()
+FRESHNESS_BEGINS: Final = len(_BEGIN)
+"""So many bytes tell."""
 
 
 class Freshness(Struct, frozen=True, kw_only=True):
@@ -47,6 +52,11 @@ def sign_freshness(word: Freshness, private_pem: bytes, passphrase: bytes | None
     body = jsontext.encode(word)
     _read(body)
     return add_signature(enclose(body, {}, FRESHNESS_TYPE), private_pem, FRESHNESS_TYPE, passphrase)
+
+
+def is_freshness(beginning: bytes) -> bool:
+    """Return whether bytes begin as an envelope of a word does."""
+    return beginning.startswith(_BEGIN)
 
 
 def read_freshness(envelope: bytes, statement: Statement) -> Freshness:
@@ -77,4 +87,6 @@ def _read(body: bytes) -> Freshness:
         raise BundleError(f"freshness: {error}") from error
     if word.expires_at <= word.signed_at:
         raise BundleError("freshness: expires_at: expected a moment after signed_at")
+    if (word.expires_at - word.signed_at).total_seconds() > LONGEST_HOURS * 3600:
+        raise BundleError(f"freshness: expires_at: expected at most {LONGEST_HOURS:g} hours after signed_at")
     return word
