@@ -15,6 +15,7 @@ from edge.contract.service.subcommands import make_program
 from edge.demo import demo_commands
 from edge.doctor import doctor_commands
 from edge.errors import CageclockError
+from edge.fetch import fetch_commands
 from edge.footage import locate_commands
 from edge.host import host_commands
 from edge.publish import publish_commands
@@ -24,6 +25,7 @@ COMMANDS = (
     config_commands,
     capture_commands,
     publish_commands,
+    fetch_commands,
     doctor_commands,
     locate_commands,
     bundle_commands,

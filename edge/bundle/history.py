@@ -33,6 +33,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     waiting: it could not be taken for a reason that is not the file's, and lies in the inbox still. floor reset: by
     hand, with the channel and its new floor as `release`. trust updated: newer trust statements are in force.
 
+    shadow: it runs beside the active one from now on, or does so no longer.
+
     number: counts all attempts from 1, so that capture reports each of them once; 0 is from before they were counted.
     by: who decided; capture reports its own trial's verdict itself.
     left: the digest of the bundle that a rollback replaced.
@@ -41,7 +43,17 @@ class Entry(Struct, frozen=True, kw_only=True):
     at: datetime
     number: int = 0
     by: Literal["person", "trial"] = "person"
-    result: Literal["installed", "active already", "refused", "rolled back", "waiting", "floor reset", "trust updated"]
+    result: Literal[
+        "installed",
+        "active already",
+        "refused",
+        "rolled back",
+        "waiting",
+        "floor reset",
+        "trust updated",
+        "shadow",
+        "shadow ended",
+    ]
     file: str
     reason: str = ""
     sha256: str | None = None

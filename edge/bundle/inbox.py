@@ -18,12 +18,14 @@ from edge.bundle.canary import LIMIT_S
 from edge.bundle.history import Entry
 from edge.bundle.install import FileChanges, Installer, note_waiting
 from edge.bundle.waiting import InboxWatch, State
+from edge.bundle.wish import INBOX
 from edge.config.tree import Config
 from edge.errors import BundleError, CageclockError, OperatorError
 
-FOLDER = "inbox"
-KINDS = ("*.bundle", "*.trust.json")
-"""What is taken from it: bundles, and trust statements by themselves. The path unit watches for the same."""
+FOLDER = INBOX
+KINDS = ("*.trust.json", "*.freshness.json", "*.bundle", "*.revert")
+"""What is taken from it: trust statements by themselves, words of the lab's online key, bundles (`x.shadow.bundle`:
+to run beside the active one), and digests to go back from. The path unit watches for the same."""
 INBOX_S = 60.0
 """After so long a run ends, whatever still waits; the path unit starts the next one."""
 WORST_S = INBOX_S + LIMIT_S + 20.0
@@ -124,9 +126,9 @@ def _say(text: str) -> None:
 
 
 def waiting(config: Config) -> list[Path]:
-    """Return what waits in the inbox, the oldest first."""
+    """Return what waits in the inbox: statements first, then the oldest."""
     inbox = Path(config.state_dir) / FOLDER
-    return sorted((path for kind in KINDS for path in inbox.glob(kind)), key=_age_of)
+    return sorted((path for kind in KINDS for path in inbox.glob(kind)), key=_order_of)
 
 
 def _note(config: Config, path: Path, error: CageclockError) -> None:
@@ -186,6 +188,11 @@ def _discard(path: Path, version: tuple[int, int] | None, *, park: bool) -> bool
             continue
         return True
     return False
+
+
+def _order_of(path: Path) -> tuple[bool, float, str]:
+    """Statements before words and bundles: what they let in may wait beside them, with an older date."""
+    return (not path.name.endswith(".trust.json"), *_age_of(path))
 
 
 def _age_of(path: Path) -> tuple[float, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,12 +14,15 @@ from edge.bundle.canary import Verdict, ask_canary
 from edge.bundle.history import Entry, History, entry_of, now, printable, read_history, refusal, write_history
 from edge.bundle.learning import Learning
 from edge.bundle.rules import check_channel, check_release, check_target
-from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
+from edge.bundle.shadow import ShadowOrder, hours_asked, read_order, write_order
+from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, SHADOW, Slots
 from edge.bundle.trial import Trials, read_trials
 from edge.bundle.verdict import displaces, settle
+from edge.bundle.wish import REVERT
 from edge.config.tree import Config
 from edge.contract.bundle.bundle import Bundle, Trusted, check_signature, read_bundle, read_chain, unverified_sha256
 from edge.contract.bundle.envelope import open_envelope
+from edge.contract.bundle.freshness import FRESHNESS_BEGINS, MAX_FRESHNESS_BYTES, is_freshness
 from edge.contract.bundle.roles import Authority
 from edge.contract.bundle.trust import CHAIN_BEGINS, MAX_CHAIN_BYTES, is_chain
 from edge.errors import BundleError, CageclockError, DeviceError, OperatorError
@@ -83,12 +87,18 @@ class Installer:
         """
         history, _ = self._settled()
         file = printable(file)
+        hours = hours_asked(file)
         try:
             if is_chain(os.pread(source, CHAIN_BEGINS, 0)):
                 chain = os.pread(source, MAX_CHAIN_BYTES + 1, 0)
                 return self._note(*self._learning.learn_by_itself(history, file, chain))
+            if is_freshness(os.pread(source, FRESHNESS_BEGINS, 0)):
+                word = os.pread(source, MAX_FRESHNESS_BYTES + 1, 0)
+                return self._note_quietly(history, self._learning.learn_freshness(history, file, word))
+            if file.endswith(REVERT):
+                return self._leave(history, file, os.pread(source, 100, 0))
             history = self._learning.learn(history, read_chain(source))
-            return self._install(history, file, source)
+            return self._install(history, file, source, hours)
         except BundleError as error:
             return self._note(history, refusal(file, str(error)))
         except OSError as error:
@@ -187,7 +197,30 @@ class Installer:
         except OSError as error:
             raise DeviceError(f"{self._slots.folder}: {error.strerror}; the active bundle is unchanged") from error
 
-    def _install(self, history: History, file: str, source: int) -> Entry:
+    def _leave(self, history: History, file: str, content: bytes) -> Entry:
+        """Go back from the bundle whose digest the file holds, or run it in the shadow no longer.
+
+        Where it is neither, there is nothing to do, so that the same file twice goes back once.
+        """
+        digest = content.decode("ascii", "replace").strip()
+        if re.fullmatch("[0-9a-f]{64}", digest) is None:
+            raise BundleError(f"revert: expected the 64 digits of the digest to go back from, got {digest[:20]!r}")
+        order = read_order(self._state_dir)
+        if order is not None and order.sha256 == digest and self._slots.target(SHADOW) is not None:
+            self._slots.unshade()
+            self._slots.sweep()
+            entry = Entry(at=now(), result="shadow ended", file=file, sha256=digest, reason="it was taken back")
+            return self._note(history, entry)
+        active = self._read(ACTIVE)
+        if active is None or active.sha256 != digest:
+            text = f"{digest[:12]} is not active, there is nothing to go back from"
+            return self._note(history, Entry(at=now(), result="active already", file=file, sha256=digest, reason=text))
+        try:
+            return self.roll_back()
+        except OperatorError as error:
+            raise BundleError(f"nothing before: {error}") from error
+
+    def _install(self, history: History, file: str, source: int, hours: float | None = None) -> Entry:
         before = os.fstat(source)
         may_sign = self._learning.may_sign(self._channel)
         check_signature(source, may_sign)  # what nobody has signed is not even copied
@@ -205,12 +238,31 @@ class Installer:
             check_target(bundle.manifest, self._groups)
             self._examined(candidate, may_sign)
             slot = self._slots.keep(candidate, bundle)
+            if hours is not None:
+                return self._shade(history, file, bundle, slot, hours)
         except BundleError as error:
             # The copy's hidden name means nothing to the reader.
             raise BundleError(str(error).replace(f"{candidate}: ", "")) from error
         finally:
             candidate.unlink(missing_ok=True)
         return self._switch(history, file, bundle, slot, note)
+
+    def _shade(self, history: History, file: str, bundle: Bundle, slot: Path, hours: float) -> Entry:
+        """Let a slot run beside the active one; floors and the channel stay what they are."""
+        manifest = bundle.manifest
+        order = ShadowOrder(
+            sha256=bundle.sha256,
+            name=manifest.name,
+            model_version=manifest.model_version,
+            channel=manifest.channel,
+            release=manifest.release,
+            hours=hours,
+            since=now(),
+        )
+        write_order(self._state_dir, order)
+        self._slots.shade(slot)
+        self._slots.sweep()
+        return self._note(history, entry_of("shadow", file, bundle, f"for {hours:g} hours"))
 
     def _switch(self, history: History, file: str, bundle: Bundle, slot: Path, note: str) -> Entry:
         """Make a slot the active one: the floor first, so that a number never comes twice with another content."""
@@ -225,6 +277,7 @@ class Installer:
             if before is not None:
                 self._slots.activate(before, displace=False)  # what was written cannot be read back: the card
             raise
+        self._slots.unshade()  # whatever ran beside the bundle before is compared with it no longer
         self._slots.sweep()
         return self._note(history, entry_of("installed", file, bundle, note))
 
@@ -282,6 +335,10 @@ class Installer:
         known = (entry.sha256 for entry in reversed(history.entries) if entry.sha256 is not None)
         by_name = next((sha256 for sha256 in known if slot.name.endswith(f"-{sha256[:16]}.bundle")), None)
         return unverified_sha256(slot) or by_name
+
+    def _note_quietly(self, history: History, entry: Entry) -> Entry:
+        """Note an entry, but not that a fresh word came, which it does every few hours for years."""
+        return entry if entry.result == "active already" else self._note(history, entry)
 
     def _note(self, history: History, entry: Entry) -> Entry:
         try:

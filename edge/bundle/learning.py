@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge.bundle.fresh_word import accept_word, read_word, why_frozen, write_word
 from edge.bundle.history import Entry, History, entry_of, now, write_history
 from edge.bundle.rules import check_revoked, check_trust
 from edge.bundle.slots import ACTIVE, PREVIOUS, Slots
@@ -84,6 +85,21 @@ class Learning:
             raise BundleError(f"trust statement: lower version: version {held} is held, and the file ends before it")
         return history, Entry(at=now(), result="active already", file=file, reason=f"trust statement {held} is held")
 
+    def learn_freshness(self, history: History, file: str, envelope: bytes) -> Entry:
+        """Return what became of a fresh word of the lab's online key.
+
+        Raises:
+            BundleError: it is none, is older than the one that is held, or cannot be of now by a clock that is set.
+            OSError: the card failed or is full.
+        """
+        if self._trust is None:
+            raise BundleError("freshness: this device goes by bundle.trusted_keys, which name no online key")
+        newest = self._trust.newest
+        word = accept_word(read_word(self._config, newest), envelope, newest, judge_time(history, newest, self._clock))
+        if word is not None:
+            write_word(self._config, envelope)
+        return Entry(at=now(), result="active already", file=file, reason="the word of the lab's online key is held")
+
     def may_sign(self, channel: str | None) -> Trusted:
         """Return whose signatures let a new bundle in.
 
@@ -100,8 +116,12 @@ class Learning:
         """
         if self._trust is None:
             return ""
-        at, note = judge_time(history, self._trust.newest, self._clock)
-        check_trust(self._trust.newest, bundle, at, note)
+        newest = self._trust.newest
+        at, note = judge_time(history, newest, self._clock)
+        check_trust(newest, bundle, at, note)
+        frozen = why_frozen(read_word(self._config, newest), newest, (at, note))
+        if frozen:
+            raise BundleError(f"{frozen}{'; ' + note if note else ''}")
         return note
 
     def check_revoked(self, bundle: Bundle) -> None:

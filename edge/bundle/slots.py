@@ -1,4 +1,4 @@
-"""`<state_dir>/bundles`: one file a bundle under `slots/`, and two links, `active.bundle` and `previous.bundle`.
+"""`<state_dir>/bundles`: one file a bundle under `slots/`, and the links `active`, `previous` and `shadow.bundle`.
 
 A slot file is never written again once a link names it. Every step is made durable before the next one, so that a power
 cut leaves the old link or the new one, each with a whole file behind it, and never none.
@@ -14,7 +14,7 @@ from edge.contract.bundle.bundle import MAX_BYTES, Bundle
 from edge.errors import DiskFull
 
 FOLDER = "bundles"
-ACTIVE, PREVIOUS = "active.bundle", "previous.bundle"
+ACTIVE, PREVIOUS, SHADOW = "active.bundle", "previous.bundle", "shadow.bundle"
 _SLOTS = "slots"
 _CHUNK = 1 << 20
 SPARE_BYTES = 16_000_000
@@ -100,6 +100,15 @@ class Slots:
         self._link(ACTIVE, previous)
         self._link(PREVIOUS, active)
 
+    def shade(self, slot: Path) -> None:
+        """Make a slot the candidate that runs beside the active one."""
+        self._link(SHADOW, slot)
+
+    def unshade(self) -> None:
+        """Have no candidate any more; its slot goes with the next sweep."""
+        (self.folder / SHADOW).unlink(missing_ok=True)
+        _sync(self.folder)
+
     def target(self, link: str) -> Path | None:
         """Return the slot file that a link names, None where there is none."""
         try:
@@ -110,7 +119,7 @@ class Slots:
 
     def sweep(self) -> None:
         """Remove what no link names: slots of long ago, half-made candidates."""
-        kept = {self.target(ACTIVE), self.target(PREVIOUS)}
+        kept = {self.target(ACTIVE), self.target(PREVIOUS), self.target(SHADOW)}
         for path in self._files():
             if path not in kept:
                 path.unlink(missing_ok=True)

@@ -26,6 +26,8 @@ _CODES: dict[str, EventCode] = {
     "waiting": "bundle_refused",
     "floor reset": "config_changed",
     "trust updated": "config_changed",
+    "shadow": "config_changed",
+    "shadow ended": "config_changed",
 }
 
 
@@ -98,6 +100,8 @@ def _sentence(entry: Entry) -> str:
         "installed": "was installed",
         "refused": "was refused",
         "waiting": "waits in the inbox",
+        "shadow": "runs beside the active one",
+        "shadow ended": "runs beside the active one no longer",
     }[entry.result]
     return f"{what}, {ended}{': ' + entry.reason if entry.reason else ''}"
 

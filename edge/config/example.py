@@ -117,6 +117,7 @@ bundle:
   # target_groups: []                 # the groups that this device belongs to; bundles for `any` fit every device
   # trial_captures: 20                # a new model is on trial for so many captures with it,
   # trial_minutes: 10.0               # and so many minutes of work; a failure goes back to the model before
+  # fetch_hosts: null                 # from where a bundle may be fetched, such as [station.lab]; null: from mqtt.host
 
 memory:                               # MB resident at which a process ends itself between captures, to start anew
   # capture_mb: 300

@@ -15,6 +15,9 @@ from edge.contract.manifest import SMALL_WIDTH
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")]
 ClockTime = Annotated[str, msgspec.Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+FetchHost = Annotated[
+    str, msgspec.Meta(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?$", max_length=260)
+]
 Width = Annotated[int, msgspec.Meta(ge=64, le=8192)]
 
 
@@ -205,6 +208,8 @@ class Bundle(Struct, frozen=True, kw_only=True):
     target_groups: the groups of devices that this one belongs to; a bundle for another group is refused.
     trial_captures, trial_minutes: so many captures that ran a newly installed model, and so many minutes of work with
     it, make it GOOD; until then a crash or a wrong answer goes back to the model before.
+    fetch_hosts: from where `model/desired` may have a bundle fetched, as `host` (any port) or `host:port`; None: from
+    the broker's host, `mqtt.host`; empty: nothing is fetched.
     """
 
     path: str | None = None
@@ -215,6 +220,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     target_groups: tuple[Name, ...] = ()
     trial_captures: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 20
     trial_minutes: Annotated[float, msgspec.Meta(ge=0, le=10_080)] = 10.0
+    fetch_hosts: Annotated[tuple[FetchHost, ...], msgspec.Meta(max_length=32)] | None = None
 
 
 class Memory(Struct, frozen=True, kw_only=True):

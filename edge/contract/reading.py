@@ -202,6 +202,42 @@ class Timings(Struct, frozen=True, kw_only=True):
     model_ms: NotNegative = 0.0
 
 
+class ShadowAnimal(Struct, frozen=True, kw_only=True):
+    """What a candidate says of one animal; no embedding and no distribution, so that a reading stays small.
+
+    box, subject, accepted, reject_reasons, age_days: as in `Animal`, by the candidate's own networks and limits.
+    estimate_days, sd_days, domain_score: of its estimate, accepted or not; None where it made none.
+    """
+
+    box: Box
+    subject: Name | None
+    accepted: bool
+    reject_reasons: Annotated[tuple[Reason, ...], msgspec.Meta(max_length=64)]
+    age_days: Days | None
+    estimate_days: Days | None
+    sd_days: NotNegative | None
+    interval_low_days: Days | None
+    interval_high_days: Days | None
+    domain_score: NotNegative | None
+
+
+class Shadow(Struct, frozen=True, kw_only=True):
+    """A candidate's answer on the same frames, beside the active model's; it never counts as the reading's estimate.
+
+    sha256: the candidate's identity. outcome: None where it gave no answer, with the reason in `fault`.
+    took_ms: of wall time, all of it after the active model's answer.
+    """
+
+    name: Name
+    model_version: Name
+    release: Count
+    sha256: Sha256
+    outcome: Outcome | None
+    fault: Text = ""
+    animals: Annotated[tuple[ShadowAnimal, ...], msgspec.Meta(max_length=256)] = ()
+    took_ms: NotNegative = 0.0
+
+
 class Reading(Struct, frozen=True, kw_only=True):
     """One capture of one cage. A burst of frames is one measurement: `frames` says how many went in.
 
@@ -209,6 +245,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     monotonic_s: seconds of CLOCK_BOOTTIME at the trigger, within `boot_id`.
     zeitgeber_h: hours since lights-on, 0-24, None while the clock is not synchronised.
     age_days: for dashboards: the accepted age of a single animal, else None.
+    shadow: what a candidate said of the same frames, only while one runs beside the active model.
     """
 
     schema: Literal["cageclock/reading/1"] = SCHEMA
@@ -237,3 +274,4 @@ class Reading(Struct, frozen=True, kw_only=True):
     thumbnail: Thumbnail | None
     timings: Timings = Timings()
     config_sha256: Sha256
+    shadow: Shadow | msgspec.UnsetType = msgspec.UNSET

@@ -18,9 +18,12 @@ from edge.contract import jsontext
 from edge.contract.base import MAX_SEQ, Struct
 from edge.contract.command import CaptureRequest, ReplayRequest, Result
 from edge.contract.committed import Committed
+from edge.contract.desired import Desired
 from edge.contract.manifest import Manifest
+from edge.contract.model_trust import ModelTrust
 from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event, Lost, LostRanges
+from edge.contract.reported import Reported
 from edge.contract.status import Health, Info
 from edge.contract.summary import Summary
 from edge.contract.topics import ROOT
@@ -45,6 +48,9 @@ PLAIN: dict[str, type[Struct]] = {
     "command-capture": CaptureRequest,
     "command-replay": ReplayRequest,
     "manifest": Manifest,
+    "model-desired": Desired,
+    "model-reported": Reported,
+    "model-trust": ModelTrust,
 }
 TOPICS = {
     "reading": "reading, latest",
@@ -59,6 +65,9 @@ TOPICS = {
     "result": "result",
     "command-capture": "command/capture",
     "command-replay": "command/replay",
+    "model-desired": "model/desired",
+    "model-reported": "model/reported",
+    "model-trust": "model/trust",
 }
 _HEAD: dict[str, Any] = {
     "epoch": {"type": "string", "pattern": "^[0-9a-f]{32}$", "maxLength": 32},

@@ -23,6 +23,7 @@ _DEVICE = {
     "systemd/cageclock-publish.service": _UNITS,
     "systemd/cageclock-bundle.service": _UNITS,
     "systemd/cageclock-bundle.path": _UNITS,
+    "systemd/cageclock-fetch.service": _UNITS,
     "systemd/cageclock-reboot.service": _UNITS,
     "systemd/cageclock.sysusers.conf": "etc/sysusers.d/cageclock.conf",
     "systemd/cageclock.tmpfiles.conf": "etc/tmpfiles.d/cageclock.conf",
@@ -156,5 +157,5 @@ def _run_tools(target: Target, station: bool) -> Iterator[str]:
 def _next_step(station: bool) -> str:
     if station:
         return "now: write /etc/cageclock/station.yaml, then systemctl enable --now cageclock-station"
-    units = "cageclock-capture cageclock-publish cageclock-bundle.path"
+    units = "cageclock-capture cageclock-publish cageclock-fetch cageclock-bundle.path"
     return f"now: write /etc/cageclock/cageclock.yaml, then systemctl enable --now {units}"

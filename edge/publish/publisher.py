@@ -19,6 +19,7 @@ from edge.publish.delivery.sender import Sender
 from edge.publish.delivery.source import RecordSource
 from edge.publish.ended import NOT_AUTHORISED, TAKEN_OVER
 from edge.publish.log import StateLog
+from edge.publish.models import Models
 from edge.publish.reconnect import Reconnects
 from edge.publish.status.announced import Announced
 from edge.publish.status.discovery import Discovery
@@ -31,6 +32,7 @@ from edge.timing.clock import SystemClock
 
 IDLE_S = 0.25
 SAVE_S = 5.0
+MODEL_S = 2.0
 SETTLE_S = 0.3
 """After connecting, the retained watermark is given so long to come, so that less is sent twice."""
 TIDY_S = 600.0
@@ -53,6 +55,7 @@ class Publisher:
         self._sender = Sender(config, delivery, self._source, self._log)
         self._answers = Answers(self._topics.of("result"))
         self._commands = Commands(delivery, self._sender, self._answers.send)
+        self._models = Models(config)
         self._subscriptions = Subscriptions(config, self._log)
         self._discovery = Discovery(config, Announced(state_dir))
         recent = Recent(self._source.outbox)
@@ -64,7 +67,7 @@ class Publisher:
         self._station_heard = self._files_were_right = False
         self._ready_at_s: float | None = None
         self._refused_at_s = float("-inf")
-        self._save_at_s = self._health_at_s = self._tidy_at_s = 0.0
+        self._save_at_s = self._health_at_s = self._tidy_at_s = self._model_at_s = 0.0
         self._connections = 0
         self._station_topic = None if config.mqtt.station is None else station_availability(config.mqtt.station)
 
@@ -156,6 +159,9 @@ class Publisher:
             self._health_at_s = now_s + self._config.mqtt.health_interval_s
             self._sender.name_next()
             self._guard.run("state", lambda: self._reporter.report(connection, self._network()))
+        if now_s >= self._model_at_s:
+            self._model_at_s = now_s + MODEL_S
+            self._guard.run("model", lambda: self._reporter.report_model(connection, self._models.unreadable))
         if self._sender.naming_due:
             self._sender.naming_due = False
             self._reporter.report_info(connection)
@@ -216,6 +222,10 @@ class Publisher:
                 self._commands.execute(topic.rpartition("/")[2], payload, retained)
             elif topic.startswith(self._topics.of("committed/")):
                 self._note_watermark(topic.rpartition("/")[2], read_committed(payload))
+            elif topic == self._topics.of("model/desired"):
+                self._models.desire(payload)
+            elif topic == self._topics.of("model/trust"):
+                self._models.learn(payload)
             elif self._config.mqtt.home_assistant and payload == b"online" and self._connection is not None:
                 self._discovery.publish(self._connection)
         except (MessageError, StorageError) as error:

@@ -25,7 +25,7 @@ class Subscriptions:
         self.denied = ""
         """A sentence on what the broker denies, "" while it denies nothing."""
         topics = DeviceTopics(config.device_id)
-        self._topics = [topics.command("+")]
+        self._topics = [topics.command("+"), topics.of("model/desired"), topics.of("model/trust")]
         if config.mqtt.station is not None:
             self._topics += [topics.committed(config.mqtt.station), station_availability(config.mqtt.station)]
         if config.mqtt.home_assistant:

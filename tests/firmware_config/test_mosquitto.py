@@ -42,7 +42,7 @@ def expected() -> Iterator[tuple[str, set[str], set[str]]]:
         yield device + suffix, {"cage01"}, READS_ALL
     yield device + "doctor", {"cage01"}, READS_ALL | {"cage01"}
     yield device + "command/capture", {"operator", "dashboard"}, READS_ALL | {"cage01"}
-    for suffix in ("command/replay", "model/desired"):
+    for suffix in ("command/replay", "model/desired", "model/trust"):
         yield device + suffix, {"operator"}, READS_ALL | {"cage01"}
     yield device + "committed/lab1", LOGGERS, READS_ALL | {"cage01"}
     yield "cageclock/v1/station/lab1/availability", LOGGERS, READS_ALL | {"cage01", "cage02"}

@@ -9,7 +9,7 @@ import pytest
 from tests.rig.conftest import DEVICE, documented_commands, write_file
 from tests.rig.machine import Machine
 
-DAEMONS = ("cageclock-capture", "cageclock-publish", "cageclock-station")
+DAEMONS = ("cageclock-capture", "cageclock-publish", "cageclock-fetch", "cageclock-station")
 STATE = "/var/lib/cageclock"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -53,6 +53,7 @@ def test_each_file_has_its_one_writer(machine: Machine) -> None:
         ". root cageclock 2750",
         "bundles/ cageclock-bundle cageclock 2750",
         "capture/ cageclock-capture cageclock 2750",
+        "fetch/ cageclock-fetch cageclock 2750",
         "inbox/ cageclock-publish cageclock 2770",
         "publish/ cageclock-publish cageclock 2750",
         "capture/outbox.db cageclock-capture cageclock 660",

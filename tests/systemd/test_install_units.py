@@ -78,6 +78,7 @@ def test_every_folder_has_one_writer_and_the_databases_are_there_beforehand(tmp_
         "publish/delivery.db": ("publish", "0o660"),
         "bundles": ("bundle", "0o2750"),
         "inbox": ("publish", "0o2770"),
+        "fetch": ("fetch", "0o2750"),
     }
     assert len({path.stat().st_gid for path in (state, *state.rglob("*"))}) == 1
 

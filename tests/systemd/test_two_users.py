@@ -171,7 +171,7 @@ def test_what_an_earlier_version_put_in_one_folder_is_moved_and_lost_by_nobody(
     os.chmod(state, 0o2770)
     list(install_units(card.root, station=False))
     assert sorted(path.name for path in state.iterdir()) == [
-        *("a-persons-own-note", "bundles", "capture", "inbox", "publish")
+        *("a-persons-own-note", "bundles", "capture", "fetch", "inbox", "publish")
     ]
     assert (state / "capture/outbox.db").read_bytes() == outbox
     assert card.run("capture", f"box = {OPEN['capture']}; print(box.last_seq); box.close()") == "0"

@@ -24,7 +24,7 @@ from station.page.app import WATCHDOG_S as PAGE_WATCHDOG_S
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 UNIT_FILES = sorted([*SERVICES, *UNITS.glob("*.path")])
-EXPOSURE = {"capture": 16, "publish": 12, "station": 12, "page": 12, "bundle": 5, "reboot": 16}
+EXPOSURE = {"capture": 16, "publish": 12, "fetch": 12, "station": 12, "page": 12, "bundle": 5, "reboot": 16}
 """Tenths of `systemd-analyze security`'s measure, from 0 to 100."""
 ANALYZE = shutil.which("systemd-analyze")
 needs_analyze = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed on this machine")

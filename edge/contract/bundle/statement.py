@@ -35,6 +35,8 @@ class Statement(Struct, frozen=True, kw_only=True):
 
     version: rises by one from each statement to the next. What is revoked stays revoked in all later ones.
     expires_at: from then on nothing is installed under it; what is installed goes on.
+    online: who signs that nothing newer exists (`edge.contract.bundle.freshness`), and nothing else. Where it is named,
+    a device installs only while it has such a word that holds.
     """
 
     schema: Literal["cageclock/trust/1"] = STATEMENT_SCHEMA
@@ -47,10 +49,12 @@ class Statement(Struct, frozen=True, kw_only=True):
     revoked_keys: Annotated[tuple[KeyId, ...], msgspec.Meta(max_length=1000)] = ()
     revoked_bundles: Annotated[tuple[Sha256, ...], msgspec.Meta(max_length=1000)] = ()
     floors: Annotated[dict[ChannelName, Floor], msgspec.Meta(max_length=64)] = msgspec.field(default_factory=dict)
+    online: Role | msgspec.UnsetType = msgspec.UNSET
 
     def keys(self) -> dict[str, Key]:
         """Return every key of the statement by the name that envelopes give it."""
-        roles = (*self.channels.values(), self.root)
+        online = () if isinstance(self.online, msgspec.UnsetType) else (self.online,)
+        roles = (*online, *self.channels.values(), self.root)
         return {key.id: key for role in roles for key in role.keys}
 
 
@@ -88,7 +92,13 @@ def _contradictions(statement: Statement) -> list[tuple[str, str]]:
         found.append(("root", f"at least {root.threshold} keys, got {len(roots)}"))
     if roots & revoked:
         found.append(("root", f"no revoked key, got {', '.join(sorted(roots & revoked))}"))
-    for name, role in (("root", root), *((f"channels.{name}", role) for name, role in statement.channels.items())):
+    named = [("root", root), *((f"channels.{name}", role) for name, role in statement.channels.items())]
+    if not isinstance(statement.online, msgspec.UnsetType):
+        named.append(("online", statement.online))
+        releasing = {key.id for role in statement.channels.values() for key in role.keys}
+        if releasing & {key.id for key in statement.online.keys}:
+            found.append(("online", "no key of a channel: those sign bundles, and lie on no server"))
+    for name, role in named:
         if len({key.id for key in role.keys}) != len(role.keys):
             found.append((name, "each key once"))
         if name != "root" and roots & {key.id for key in role.keys}:

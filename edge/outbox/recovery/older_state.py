@@ -11,8 +11,17 @@ from edge.errors import DeviceError, OperatorError, StorageError
 from edge.outbox.lock import WriterLock
 
 _OWN = {
-    CAPTURE: (f"{OUTBOX}*", "outbox.lock", "thumbnails", "archive", "capture.json", "trial.json", "reserve"),
-    PUBLISH: (f"{DELIVERY}*", "delivery.lock"),
+    CAPTURE: (
+        f"{OUTBOX}*",
+        "outbox.lock",
+        "thumbnails",
+        "archive",
+        "capture.json",
+        "trial.json",
+        "shadow-run.json",
+        "reserve",
+    ),
+    PUBLISH: (f"{DELIVERY}*", "delivery.lock", "model-desired.json"),
 }
 _VIEWS = "reference-*.npy"
 _DATABASE = {CAPTURE: OUTBOX, PUBLISH: DELIVERY}

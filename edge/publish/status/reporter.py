@@ -26,11 +26,14 @@ from edge.publish.delivery.source import RecordSource, ranges_held
 from edge.publish.status.capture_status import CaptureState, capture_has_begun, capture_runs, read_capture_state
 from edge.publish.status.health import Backlog, Surroundings, make_health
 from edge.publish.status.machine import look_at_machine, machine_name
+from edge.publish.status.model_report import ModelReport
 from edge.publish.status.recent import Recent
 from edge.publish.status.summary import Glance, summarise
 from edge.publish.storage_guard import StorageGuard
 from edge.timing.clock import Clock
 from edge.version import VERSION
+
+MODEL_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +57,15 @@ class Reporter:
         self._recent, self._clock = recent, clock
         self._state_dir, self._topics = Path(config.state_dir), DeviceTopics(config.device_id)
         self._started_at, self._started_s = datetime.now(UTC), time.monotonic()
-        self._info = b""
+        self._info = self._model = b""
+        self._model_seen: tuple[object, ...] = ()
+        self._model_report = ModelReport(config, clock)
         self._summaries: dict[str, bytes] = {}
         self._summarised: tuple[str, int] | None = None
 
     def connect(self) -> None:
         """Publish everything anew on a new connection."""
-        self._info, self._summaries, self._summarised = b"", {}, None
+        self._info, self._model, self._summaries, self._summarised = b"", b"", {}, None
 
     def report(self, connection: Connection, network: Network) -> None:
         """Publish health, and info and summaries where they changed.
@@ -84,6 +89,22 @@ class Reporter:
         if info != self._info:
             self._info = info
             connection.publish(self._topics.of("info"), info, retain=True)
+
+    def report_model(self, connection: Connection, unreadable: str) -> None:
+        """Publish `model/reported` where it has changed. unreadable: why the newest wish is none.
+
+        What it is made of is read where a file has changed, and every minute: a word or a statement ends by the clock.
+        """
+        seen = (*self._model_report.fingerprint(), unreadable, int(time.monotonic() / MODEL_AGAIN_S))
+        if self._model and seen == self._model_seen:
+            return
+        self._model_seen = seen
+        capture = read_capture_state(self._state_dir)
+        begun = capture_has_begun(self._state_dir)
+        message = jsontext.encode(self._model_report.make(capture.model, begun, unreadable))
+        if message != self._model:
+            self._model = message
+            connection.publish(self._topics.of("model/reported"), message, retain=True)
 
     def _newest_readings(self) -> Sequence[Glance]:
         newest = self._source.newest
