@@ -44,7 +44,8 @@ def rows() -> list[Row]:
         found.append(
             Row("database", f"{size / READINGS:,.0f} bytes a reading", remark=f"{READINGS:,} readings, all tables")
         )
-        return found + [_command(label, words, folder) for label, words in COMMANDS.items()]
+        commands = COMMANDS | {f"export of {READINGS:,} readings": ["export", "--out", f"{folder}/export"]}
+        return found + [_command(label, words, folder) for label, words in commands.items()]
 
 
 def _build(folder: Path) -> Row:

@@ -8,46 +8,89 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from edge.contract.times import FIRST_S, LAST_S
+from station.store.sound import AHEAD, AHEAD_S, SOUND_ANIMAL, SOUND_PLACE
+
 Type = Literal["text", "integer", "number", "boolean", "time", "date"]
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. source: the SQL expression that yields it."""
+    """One column. source: the SQL expression that yields it.
+
+    whose: the field of `station.export.whose.Named` that it shows; what it says of the device's name stands in source.
+    """
 
     name: str
     type: Type
     unit: str
     meaning: str
     source: str
+    whose: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One CSV file: one observation a row."""
+    """One CSV file: one observation a row.
+
+    device: the column that names the device, by which the file is read part by part; "" where it is read in one go.
+    at_s, clock, cage, accepted: what the filters compare, "" where the file has no such thing.
+    sound: which rows a reader can use.
+    """
 
     name: str
     row: str
     tables: str
     order: str
     columns: tuple[Column, ...]
+    device: str = ""
+    at_s: str = ""
+    clock: str = ""
+    cage: str = ""
+    accepted: str = ""
+    sound: str = "true"
 
 
-_WHOSE = (
-    "(CAST(r.device AS BLOB), CAST(r.cage AS BLOB), r.at_s, r.time_basis, r.expected_animals, r.found_animals,"
-    " CAST(a.subject AS BLOB), a.identity_method)"
+AT_S = "CASE WHEN {0}.clock_synced = 1 OR o.offset_s IS NULL THEN {0}.{1} ELSE {0}.monotonic_s + o.offset_s END"
+"""When, clock corrections applied. `o` is the row of the temporary table `offsets`, see `station.export.timed`."""
+
+_READING_AT = AT_S.format("r", "captured_s")
+_EVENT_AT = AT_S.format("e", "recorded_s")
+_SAME = "{0}.device = {1}.device AND {0}.epoch = {1}.epoch AND {0}.seq = {1}.seq"
+_IS_AHEAD = (
+    f"{{1}} - {AHEAD_S} > (SELECT k.received_at FROM main.records k WHERE {_SAME.format('k', '{0}')}"
+    " AND typeof(k.received_at) IN ('real', 'integer'))"
 )
-"""Arguments of `whose_subject` and `whose_reason`, which `station.export.write` gives to the connection.
+_CORRECTED = f"CASE WHEN o.offset_s IS NULL THEN 'unsynchronised' WHEN {_IS_AHEAD} THEN '{AHEAD}' ELSE 'corrected' END"
+READING_BASIS = (
+    f"CASE WHEN r.clock_synced = 1 THEN CASE WHEN EXISTS (SELECT 1 FROM dated_ahead d WHERE {_SAME.format('d', 'r')})"
+    f" THEN '{AHEAD}' ELSE 'synchronised' END ELSE {_CORRECTED.format('r', _READING_AT)} END"
+)
+_EVENT_BASIS = (
+    f"CASE WHEN e.clock_synced = 1 THEN CASE WHEN {_IS_AHEAD.format('e', _EVENT_AT)}"
+    f" THEN '{AHEAD}' ELSE 'synchronised' END ELSE {_CORRECTED.format('e', _EVENT_AT)} END"
+)
 
-People's texts are handed over as bytes: sqlite3 ends the query at a text that is no UTF-8.
-"""
-
+_TIMED = (
+    "LEFT JOIN temp.offsets o ON {0}.clock_synced IS NOT 1 AND o.device = {0}.device AND o.boot_id = {0}.boot_id"
+    " LEFT JOIN epochs s ON s.device = {0}.device AND s.epoch = {0}.epoch"
+)
 _ORDER = (
-    "{0}.time_basis != 'unsynchronised', CASE {0}.time_basis WHEN 'unsynchronised' THEN 0 ELSE {0}.at_s END, {0}.starts"
+    "{0}.clock_synced IS 1 OR o.offset_s IS NOT NULL,"
+    " CASE WHEN {0}.clock_synced IS 1 OR o.offset_s IS NOT NULL THEN {1} ELSE 0 END, coalesce(s.starts, 0)"
 )
 """By time; boots that never got the time have no order but that of the starts."""
 
 _TIME = "strftime('%Y-%m-%dT%H:%M:%fZ', {}, 'unixepoch')"
+_READING_TIME, _EVENT_TIME = _TIME.format(_READING_AT), _TIME.format(_EVENT_AT)
+_BASIS_MEANING = (
+    "synchronised, corrected (by a later clock record), unsynchronised (never known), ahead (of its arrival)"
+)
+
+
+def _sound(at_s: str, more: str) -> str:
+    """Return which of a device's rows a reader can use, as the views of `station.store.readable_rows` have it."""
+    return f"({at_s}) BETWEEN {FIRST_S} AND {LAST_S} AND {more}"
 
 
 def _key(table: str) -> tuple[Column, ...]:
@@ -61,19 +104,19 @@ def _key(table: str) -> tuple[Column, ...]:
 READINGS = File(
     "readings.csv",
     "one due capture of one cage, whatever its outcome",
-    "timed_readings r LEFT JOIN thumbnails t USING (device, epoch, seq)",
-    f"r.device, {_ORDER.format('r')}, r.seq",
+    f"main.readings r {_TIMED.format('r')} LEFT JOIN thumbnails t ON {_SAME.format('t', 'r')}",
+    f"{_ORDER.format('r', _READING_AT)}, r.seq",
     (
         *_key("r"),
         Column("cage", "text", "", "cage as the device's settings name it", "r.cage"),
-        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _TIME.format("r.at_s")),
+        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _READING_TIME),
         Column("labelled_at", "time", "UTC", "the same as the device's clock had it", _TIME.format("r.captured_s")),
         Column(
             "time_basis",
             "text",
             "",
-            "synchronised, corrected (by a later clock record) or unsynchronised",
-            "r.time_basis",
+            _BASIS_MEANING,
+            READING_BASIS,
         ),
         Column("light", "text", "", "phase of the animals' day: light, dark, unknown", "r.light"),
         Column("zeitgeber_h", "number", "h", "hours since lights-on, 0-24", "r.zeitgeber_h"),
@@ -99,25 +142,32 @@ READINGS = File(
         Column("config_sha256", "text", "", "digest of the device's settings", "r.config_sha256"),
         Column("thumbnail", "text", "", "file of the thumbnail, relative to the station's folder", "t.path"),
     ),
+    device="r.device",
+    at_s=_READING_AT,
+    clock="r.clock_synced",
+    cage="r.cage",
+    accepted="r.accepted",
+    sound=_sound(_READING_AT, SOUND_PLACE),
 )
 
 ANIMALS = File(
     "animals.csv",
     "one animal found in one reading; join with readings.csv on device, epoch, seq",
-    "animals a JOIN timed_readings r USING (device, epoch, seq)",
-    f"a.device, {_ORDER.format('r')}, a.seq, a.number",
+    f"main.readings r CROSS JOIN (SELECT * FROM main.animals WHERE {SOUND_ANIMAL}) a ON {_SAME.format('a', 'r')} "
+    + _TIMED.format("r"),
+    f"{_ORDER.format('r', _READING_AT)}, r.seq, a.number",
     (
         *_key("a"),
         Column("animal", "integer", "", "number of the animal within the reading, from 1; no identity", "a.number"),
-        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _TIME.format("r.at_s")),
+        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _READING_TIME),
         Column("cage", "text", "", "cage as the device's settings name it", "r.cage"),
         Column("light", "text", "", "phase of the animals' day: light, dark, unknown", "r.light"),
         Column(
             "time_basis",
             "text",
             "",
-            "synchronised, corrected, unsynchronised (never known), ahead (later than it came)",
-            "r.time_basis",
+            _BASIS_MEANING,
+            READING_BASIS,
         ),
         Column(
             "subject",
@@ -125,7 +175,8 @@ ANIMALS = File(
             "",
             "the animal's name, by the device or by the lab's table, within the animal's dates; empty where it is"
             " nobody's or its cage's",
-            f"whose_subject{_WHOSE}",
+            "a.subject",
+            whose="subject",
         ),
         Column(
             "subject_reason",
@@ -134,22 +185,24 @@ ANIMALS = File(
             "why subject is empty. Nobody's: before_birth, before_arrival, after_departure, after_death,"
             " no_animal_then, clock_never_set, clock_ahead. The cage's: not_told_apart, not_in_table, several_animals,"
             " table_names_another",
-            f"whose_reason{_WHOSE}",
+            "NULL",
+            whose="reason",
         ),
         Column(
             "identity_method",
             "text",
             "",
             "what named it: single_housed (the device's settings), lab_table, ear_tag, ...; none",
-            f"CASE WHEN whose_subject{_WHOSE} IS NULL THEN 'none'"
-            f" WHEN whose_subject{_WHOSE} IS a.subject THEN a.identity_method ELSE 'lab_table' END",
+            "a.identity_method",
+            whose="method",
         ),
         Column(
             "identity_confidence",
             "number",
             "0-1",
             "confidence of the device's method; empty where the device did not name it so",
-            f"CASE WHEN whose_subject{_WHOSE} IS a.subject THEN a.identity_confidence END",
+            "a.identity_confidence",
+            whose="confidence",
         ),
         Column("accepted", "boolean", "", "1 where the estimate is accepted as an age", "a.accepted"),
         Column("reject_reasons", "text", "", "why not, separated by blanks", "a.reject_reasons"),
@@ -179,28 +232,44 @@ ANIMALS = File(
             "model_sha256", "text", "", "digest of the bundle; another digest is another instrument", "r.model_sha256"
         ),
     ),
+    device="r.device",
+    at_s=_READING_AT,
+    clock="r.clock_synced",
+    cage="r.cage",
+    accepted="a.accepted",
+    sound=_sound(_READING_AT, SOUND_PLACE),
 )
 
 EVENTS = File(
     "events.csv",
     "something that a reader of the curves must know",
-    "timed_events e",
-    f"e.device, {_ORDER.format('e')}, e.seq",
+    f"main.events e {_TIMED.format('e')}",
+    f"{_ORDER.format('e', _EVENT_AT)}, e.seq",
     (
         *_key("e"),
-        Column("recorded_at", "time", "UTC", "when, clock corrections applied", _TIME.format("e.at_s")),
-        Column("time_basis", "text", "", "synchronised, corrected or unsynchronised", "e.time_basis"),
+        Column("recorded_at", "time", "UTC", "when, clock corrections applied", _EVENT_TIME),
+        Column(
+            "time_basis",
+            "text",
+            "",
+            _BASIS_MEANING,
+            _EVENT_BASIS,
+        ),
         Column("code", "text", "", "stable code of the event", "e.code"),
         Column("text", "text", "", "the event in words", "e.text"),
         Column("detail", "text", "JSON", "particulars", "e.detail"),
     ),
+    device="e.device",
+    at_s=_EVENT_AT,
+    clock="e.clock_synced",
+    sound=_sound(_EVENT_AT, "typeof(code) = 'text'"),
 )
 
 LOSSES = File(
     "losses.csv",
     "a range of numbers of which the device said that they are gone",
     "losses l",
-    "l.device, l.epoch, l.first_seq, l.last_seq",
+    "l.epoch, l.first_seq, l.last_seq",
     (
         Column("device", "text", "", "device that made the records", "l.device"),
         Column("epoch", "text", "", "the start of the process that made it, 128 random bits", "l.epoch"),
@@ -220,6 +289,8 @@ LOSSES = File(
         ),
         Column("recorded_at", "time", "UTC", "when the station heard of it", _TIME.format("l.recorded_at")),
     ),
+    device="l.device",
+    at_s="l.recorded_at",
 )
 
 SUBJECTS = File(

@@ -9,22 +9,29 @@ import csv
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from edge.errors import OperatorError
+from station.export.choice import Choice
 from station.export.columns import FILES, File
-from station.printable import as_cell, printable
-from station.registry.attribution import Owners, Sight, Whose
-from station.registry.subjects import load_subjects
-from station.registry.zones import load_zones
+from station.export.timed import Rows, begin_snapshot
+from station.export.whose import Attribution
 
 DICTIONARY = "data_dictionary.csv"
 _DICTIONARY_COLUMNS = ("file", "column", "type", "unit", "meaning")
 
 
-def export(connection: sqlite3.Connection, folder: Path) -> dict[str, int]:
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written. counts: file to rows; untimed: readings that a span of time left out, as none is known."""
+
+    counts: dict[str, int]
+    untimed: int = 0
+
+
+def export(connection: sqlite3.Connection, folder: Path, choice: Choice | None = None) -> Exported:
     """Return how many rows each file got. All files show the database at one moment; each is replaced whole.
 
     Raises:
@@ -32,16 +39,16 @@ def export(connection: sqlite3.Connection, folder: Path) -> dict[str, int]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        connection.execute("BEGIN")  # one snapshot for all files
+        begin_snapshot(connection)  # one for all files
         try:
-            _teach_whose(connection)
-            counts = {file.name: _write(folder / file.name, _names(file), _rows(connection, file)) for file in FILES}
+            rows = Rows(connection, choice or Choice(), Attribution(connection))
+            counts = {file.name: _write(folder / file.name, _names(file), rows.of(file)) for file in FILES}
         finally:
             connection.execute("ROLLBACK")
-        _write(folder / DICTIONARY, _DICTIONARY_COLUMNS, dictionary())
+        _write(folder / DICTIONARY, _DICTIONARY_COLUMNS, [dictionary()])
     except OSError as error:
         raise OperatorError(f"{folder}: expected a folder that can be written, got {error}") from error
-    return counts
+    return Exported(counts, rows.untimed)
 
 
 def dictionary() -> list[tuple[str, ...]]:
@@ -55,42 +62,14 @@ def _names(file: File) -> tuple[str, ...]:
     return tuple(column.name for column in file.columns)
 
 
-def _rows(connection: sqlite3.Connection, file: File) -> Iterable[Sequence[Any]]:
-    select = ", ".join(f"{column.source} AS {column.name}" for column in file.columns)
-    cursor = connection.execute(f"SELECT {select} FROM {file.tables} ORDER BY {file.order}")
-    return (tuple(_harmless(value) for value in row) for row in cursor)
-
-
-def _harmless(value: Any) -> Any:
-    return as_cell(printable(value)) if isinstance(value, str) else value
-
-
-def _teach_whose(connection: sqlite3.Connection) -> None:
-    """Give the connection the functions whose_subject and whose_reason, after the table that it holds now."""
-    owners = Owners(load_subjects(connection), load_zones(connection))
-
-    @lru_cache(1)  # both are asked of each row
-    def whose(*of: Any) -> Whose:
-        device, cage, at_s, time_basis, expected, found, named, method = of
-        subject = None if named is None else _text(named)
-        return owners.whose(Sight(_text(device), _text(cage), at_s, time_basis, expected, found, subject, method))
-
-    connection.create_function("whose_subject", 8, lambda *of: whose(*of).subject)
-    connection.create_function("whose_reason", 8, lambda *of: whose(*of).reason)
-
-
-def _text(raw: bytes) -> str:
-    return bytes(raw).decode("utf-8", "replace")
-
-
-def _write(path: Path, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+def _write(path: Path, names: Sequence[str], parts: Iterable[list[Any]]) -> int:
     temporary = path.with_name(path.name + ".tmp")
     count = 0
     with temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
-        for row in rows:
-            writer.writerow(row)
-            count += 1
+        for rows in parts:
+            writer.writerows(rows)
+            count += len(rows)
     os.replace(temporary, path)
     return count
