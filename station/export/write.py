@@ -30,6 +30,11 @@ def export(connection: sqlite3.Connection, folder: Path) -> dict[str, int]:
     Raises:
         OperatorError: the folder cannot be written.
     """
+    if not isinstance(connection, sqlite3.Connection):
+        raise OperatorError(
+            "export: expected a log on SQLite, this one is on PostgreSQL; `cageclock-station copy` it into a folder "
+            "first, and export that"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         connection.execute("BEGIN")  # one snapshot for all files

@@ -13,6 +13,7 @@ from edge.contract.base import Struct
 from edge.contract.service.yaml_keys import refuse_twice
 from edge.contract.topics import check_name
 from edge.errors import MessageError, OperatorError
+from station.store.postgres.address import Address, Durability, check_url
 from station.store.quota import Limits
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -32,6 +33,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     password_file: holds the password in its first line; the password itself is never a setting.
     max_payload_kb: a longer message is noted, not stored, and stays on its device.
     quota: how much of what is not its log one device may have kept.
+    database: postgresql://USER@HOST/DATABASE where the log is to lie on PostgreSQL; the pictures stay in `data`.
+    database_password_file: as password_file, of the database. database_durability: `relaxed` takes a server that may
+    lose its last commits in a power cut.
     """
 
     name: str
@@ -45,6 +49,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 20
     max_payload_kb: Annotated[int, msgspec.Meta(ge=8, le=262144)] = 1024
     quota: Limits = Limits()
+    database: str | None = None
+    database_password_file: str | None = None
+    database_durability: Durability = "checked"
+
+    @property
+    def address(self) -> Address | None:
+        """Where the log lies on PostgreSQL, None where it is the folder's own."""
+        if self.database is None:
+            return None
+        return Address(
+            database=self.database,
+            database_password_file=self.database_password_file,
+            database_durability=self.database_durability,
+        )
 
 
 class _Once(yaml.SafeLoader):
@@ -80,7 +98,19 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
         raise OperatorError(f"{where}: host: expected {expected}, got {settings.host!r}")
     if settings.password_file is not None and settings.username is None:
         raise OperatorError(f"{where}: password_file without username: name the user too")
+    _check_database(settings, where)
     return settings
+
+
+def _check_database(settings: Settings, where: str) -> None:
+    if settings.database is None:
+        if settings.database_password_file is not None or settings.database_durability != "checked":
+            raise OperatorError(f"{where}: database_password_file or database_durability without database: name it too")
+        return
+    try:
+        check_url(settings.database)
+    except ValueError as error:
+        raise OperatorError(f"{where}: database: {error}") from error
 
 
 def read_file(path: Path) -> dict[str, Any]:
