@@ -32,8 +32,8 @@ def check_durability(session: psycopg.Connection[Any], address: Address) -> list
     if weak and address.database_durability != "relaxed":
         raise OperatorError(
             f"{address.shown}: the server does not keep what it commits ({'; '.join(weak)}). The devices delete what "
-            "is acknowledged: set it to on, or write `database_durability: relaxed` into the station's settings to take "
-            "the risk"
+            "is acknowledged: set it to on, or write `database_durability: relaxed` into the station's settings to "
+            "take the risk"
         )
     said = [f"{address.shown}: {text}; taken because of database_durability: relaxed" for text in weak]
     if found["synchronous_standby_names"] and found["synchronous_commit"] in ("local", "remote_write"):
