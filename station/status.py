@@ -39,7 +39,7 @@ _CLOCKS = (
 """The newest reading of a sound clock, of one that ran ahead, and of one that was not set: each has an index."""
 _AHEAD = (
     "SELECT count(*), max(at_s) FROM (SELECT at_s FROM dated_ahead WHERE device = :device UNION ALL SELECT at_s "
-    "FROM timed_readings WHERE device = :device AND clock_synced IS NOT 1 AND time_basis = 'ahead')"
+    "FROM timed_readings WHERE device = :device AND clock_synced IS NOT 1 AND time_basis = 'ahead') AS one"
 )
 _GAPS = 60
 _FEWEST_GAPS = 10
@@ -285,7 +285,7 @@ def _lost(connection: sqlite3.Connection, device: str) -> int:
     for epoch, numbers in by_epoch.items():
         for first, last in numbers:
             span = {"device": device, "epoch": epoch, "first": first, "last": last}
-            (came,) = connection.execute(f"SELECT count(*) FROM ({CAME})", span).fetchone()
+            (came,) = connection.execute(f"SELECT count(*) FROM ({CAME}) AS one", span).fetchone()
             lost -= int(came)
     return lost
 

@@ -1,11 +1,13 @@
 #!/bin/sh
 # Makes sure that what the tests need from the system is there: looked for, and installed where it may be, before all else.
 #   mosquitto: the broker, of which tests start their own on free ports. chromium: the tests of the page drive it.
+#   postgresql: the server, of which tests start their own on free ports.
 #   mtools, dosfstools, cloud-init, python3-venv: the tests of provisioned cards (a FAT image, cloud-init's own stages).
 set -eu
 has() { for place in "$@"; do command -v "$place" >/dev/null 2>&1 && return 0; done; return 1; }
 needed="" cards=""
 has mosquitto /usr/sbin/mosquitto /usr/local/sbin/mosquitto /opt/homebrew/sbin/mosquitto || needed="$needed mosquitto"
+has initdb /usr/lib/postgresql/*/bin/initdb /usr/local/pgsql/bin/initdb || needed="$needed postgresql"
 has chromium chromium-browser google-chrome google-chrome-stable || needed="$needed chromium"
 has mcopy || cards="$cards mtools"
 has /usr/sbin/mkfs.vfat || cards="$cards dosfstools"

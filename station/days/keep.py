@@ -178,10 +178,10 @@ def rebuild(connection: sqlite3.Connection, progress: Callable[[int], None] = la
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("DELETE FROM days")
     connection.execute("DELETE FROM days_due")
-    connection.execute(f"INSERT INTO days_due (device, day) SELECT device, '{WHOLE}' FROM ({DEVICES})")
+    connection.execute(f"INSERT INTO days_due (device, day) SELECT device, '{WHOLE}' FROM ({DEVICES}) AS one")
     connection.execute("COMMIT")
     settle_all(connection, progress)
-    return int(connection.execute("SELECT count(*) FROM (SELECT DISTINCT device, day FROM days)").fetchone()[0])
+    return int(connection.execute("SELECT count(*) FROM (SELECT DISTINCT device, day FROM days) AS one").fetchone()[0])
 
 
 DEVICES: Final = """

@@ -37,6 +37,11 @@ def export(connection: sqlite3.Connection, folder: Path, choice: Choice | None =
     Raises:
         OperatorError: the folder cannot be written.
     """
+    if not isinstance(connection, sqlite3.Connection):
+        raise OperatorError(
+            "export: expected a log on SQLite, this one is on PostgreSQL; `cageclock-station copy` it into a folder "
+            "first, and export that"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         begin_snapshot(connection)  # one for all files

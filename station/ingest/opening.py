@@ -11,6 +11,7 @@ from edge.errors import DatabaseDamaged, StorageError
 from station.ingest.running import RunningFile
 from station.ingest.settings import Settings
 from station.store.message import one_line
+from station.store.postgres.place import keep_address
 from station.store.store import Store
 
 LOG = logging.getLogger("station")
@@ -34,6 +35,8 @@ def open_store(settings: Settings, stop: threading.Event) -> Store | None:
         DatabaseDamaged: the database is damaged.
     """
     backoff_s, running = PATIENCE_S, running_file(settings)
+    if settings.address is not None:
+        keep_address(Path(settings.data), settings.address)
     while not stop.is_set():
         try:
             return Store.open(

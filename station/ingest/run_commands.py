@@ -16,6 +16,8 @@ def add_commands(commands: Commands) -> None:
     parser.add_argument("--config", type=Path, help="station.yaml; the flags below win over it")
     parser.add_argument("--name", help="the station's name, which the devices have as mqtt.station")
     parser.add_argument("--data", help="folder of database and thumbnails")
+    parser.add_argument("--database", metavar="URL", help="postgresql://USER@HOST/DATABASE instead of a file in --data")
+    parser.add_argument("--database-password-file", metavar="FILE", help="file with the database's password")
     parser.add_argument("--host", help="the broker (default localhost)")
     parser.add_argument("--port", type=int, metavar="PORT", help="the broker's port (default 1883)")
     parser.add_argument("--mqtt-version", choices=["5", "3.1.1"], help="version of MQTT (default 5)")

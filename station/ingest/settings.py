@@ -10,9 +10,11 @@ import msgspec
 from edge.contract.address import wrong_host
 from edge.contract.base import Struct
 from edge.contract.service.settings.convert import convert
+from edge.contract.service.settings.document import Document
 from edge.contract.service.settings.flags import FILE_OR_FLAGS, read_with_flags
 from edge.contract.topics import check_name
 from edge.errors import ConfigError, MessageError, OperatorError
+from station.store.postgres.address import Address, Durability, check_url
 from station.store.quota import Limits
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -32,6 +34,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     password_file: holds the password in its first line; the password itself is never a setting.
     max_payload_kb: a longer message is noted, not stored, and stays on its device.
     quota: how much of what is not its log one device may have kept.
+    database: postgresql://USER@HOST/DATABASE where the log is to lie on PostgreSQL; the pictures stay in `data`.
+    database_password_file: as password_file, of the database. database_durability: `relaxed` takes a server that may
+    lose its last commits in a power cut.
     """
 
     name: str
@@ -45,6 +50,20 @@ class Settings(Struct, frozen=True, kw_only=True):
     keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 20
     max_payload_kb: Annotated[int, msgspec.Meta(ge=8, le=262144)] = 1024
     quota: Limits = Limits()
+    database: str | None = None
+    database_password_file: str | None = None
+    database_durability: Durability = "checked"
+
+    @property
+    def address(self) -> Address | None:
+        """Where the log lies on PostgreSQL, None where it is the folder's own."""
+        if self.database is None:
+            return None
+        return Address(
+            database=self.database,
+            database_password_file=self.database_password_file,
+            database_durability=self.database_durability,
+        )
 
 
 def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
@@ -70,4 +89,17 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
         raise document.place(ConfigError("host", expected, repr(settings.host)))
     if settings.password_file is not None and settings.username is None:
         raise document.place(ConfigError("username", "the user whose password is in password_file", "nothing"))
+    _check_database(settings, document)
     return settings
+
+
+def _check_database(settings: Settings, document: Document) -> None:
+    if settings.database is None:
+        if settings.database_password_file is not None or settings.database_durability != "checked":
+            expected = "the database that database_password_file or database_durability is for"
+            raise document.place(ConfigError("database", expected, "nothing"))
+        return
+    try:
+        check_url(settings.database)
+    except ValueError as error:
+        raise OperatorError(f"{document.source}: database: {error}") from error

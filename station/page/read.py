@@ -19,7 +19,7 @@ from station.registry.attribution import Owners, Sight
 from station.registry.subject import Subject
 from station.registry.subjects import load_subjects
 from station.registry.zones import Zones, load_zones
-from station.store.schema import DATABASE, open_for_reading
+from station.store.schema import has_log, open_for_reading
 
 MOST_READINGS = 20_000
 """In one answer; a longer window is to be read by day."""
@@ -94,7 +94,7 @@ def log(data: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         NoLog: no station has run here yet.
     """
-    if not (data / DATABASE).is_file():
+    if not has_log(data):
         raise NoLog(f"{data}: no station has logged here yet; start `cageclock-station run` on this folder")
     with closing(open_for_reading(data)) as connection:
         yield connection

@@ -13,7 +13,7 @@ from station.registry.lifetime import DATES, day_of, wrong_date, wrong_order
 from station.registry.subject import COLUMNS, Stay, Subject, newest_day
 from station.store import schema
 
-_TABLE = """
+HOUSING = """
 CREATE TABLE IF NOT EXISTS housing (
     subject TEXT NOT NULL, number INTEGER NOT NULL, cage TEXT, device TEXT, since TEXT, until TEXT NOT NULL,
     PRIMARY KEY (subject, number)
@@ -79,7 +79,7 @@ def move_subject(data: Path, name: str, cage: str | None, device: str | None, da
             if (order := wrong_order(asdict(after))) is not None:
                 raise OperatorError(order)
             mark_subjects(connection, [subject], [after])
-            connection.execute(_TABLE)
+            connection.execute(HOUSING)
             connection.execute(
                 "INSERT INTO housing VALUES (?, ?, ?, ?, ?, ?)", (name, len(after.stays), *after.stays[-1])
             )

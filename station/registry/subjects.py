@@ -146,7 +146,7 @@ def write_subjects(connection: sqlite3.Connection, target: TextIO) -> None:
 
 
 def _known(data: Path) -> list[Subject]:
-    if not (data / schema.DATABASE).exists():
+    if not schema.has_log(data):
         return []
     with closing(schema.open_for_reading(data)) as connection:
         return load_subjects(connection)

@@ -36,7 +36,7 @@ def doubtful_names(data: Path, added: Iterable[str] = ()) -> list[str]:
     added: animals that a dry run would add. A table's cage has a partner where a device looks at it now.
     """
     names, cages, named, seen = set(added), set[str](), set[str](), set[str]()
-    if (data / schema.DATABASE).exists():
+    if schema.has_log(data):
         with closing(schema.open_for_reading(data)) as connection:
             subjects = load_subjects(connection)
             named, seen = _of_readings(connection)

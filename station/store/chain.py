@@ -65,9 +65,9 @@ class Chain:
         self._connection.execute(
             "INSERT INTO epochs (device, epoch, publisher, starts, before, before_last, reason) "
             "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-            "publisher = CASE excluded.publisher WHEN '' THEN publisher ELSE excluded.publisher END, "
-            "reason = CASE excluded.reason WHEN '' THEN reason ELSE excluded.reason END, "
-            "starts = max(starts, excluded.starts)",
+            "publisher = CASE excluded.publisher WHEN '' THEN epochs.publisher ELSE excluded.publisher END, "
+            "reason = CASE excluded.reason WHEN '' THEN epochs.reason ELSE excluded.reason END, "
+            "starts = CASE WHEN epochs.starts > excluded.starts THEN epochs.starts ELSE excluded.starts END",
             values,
         )
         if link.before == "" or link.reason in ("", *REPAIRED) or (earlier is not None and earlier.reason):
@@ -149,7 +149,7 @@ def count_copied(connection: sqlite3.Connection, device: str) -> int:
 def find_copied(connection: sqlite3.Connection) -> list[tuple[str, float]]:
     """Return (device, Unix seconds) of the beginning of each epoch that shares its predecessor with another one."""
     query = (
-        f"SELECT t.device, min(t.at_s) FROM timed_events t JOIN (SELECT e.device, e.epoch {_COPIED}) USING "
+        f"SELECT t.device, min(t.at_s) FROM timed_events t JOIN (SELECT e.device, e.epoch {_COPIED}) AS c USING "
         "(device, epoch) WHERE t.time_basis IN ('synchronised', 'corrected') GROUP BY t.device, t.epoch"
     )
     return [(device, at_s) for device, at_s in connection.execute(query).fetchall()]

@@ -42,6 +42,10 @@ class Ledger:
             self._committed = self._read()
             self._stale = False
 
+    def distrust(self) -> None:
+        """Have the next batch read what the database holds: another server may have taken over."""
+        self._stale = True
+
     def drop_batch(self) -> None:
         """Forget what the batch changed."""
         self._message, self._batch = {}, {}

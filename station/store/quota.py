@@ -20,7 +20,7 @@ UNKNOWN: Final = ""
 FOLDER: Final = "folder"
 """Under which pictures are counted whose device's folder cannot be written."""
 
-_TABLE = """
+USAGE: Final = """
 -- Per device and kind of quota: what is kept (whole), and how often something came over the quota.
 CREATE TABLE IF NOT EXISTS usage (
     device TEXT NOT NULL, what TEXT NOT NULL, kept INTEGER NOT NULL DEFAULT 0, kept_bytes INTEGER NOT NULL DEFAULT 0,
@@ -73,7 +73,7 @@ class Quota:
         self._connection = connection
         self.limits = limits
         if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'usage'").fetchone():
-            statements = (_TABLE, _KEPT.format("quarantine"), _KEPT.format("conflicts"), _SEEN)
+            statements = (USAGE, _KEPT.format("quarantine"), _KEPT.format("conflicts"), _SEEN)
             connection.executescript(f"BEGIN IMMEDIATE;{';'.join(statements)};COMMIT;")
         rows = connection.execute("SELECT device FROM usage WHERE what = ? AND over > 0", (FOLDER,)).fetchall()
         self._in_trouble = {device for (device,) in rows}
@@ -109,7 +109,7 @@ class Quota:
             return False, self.count_over(device, what, received_at)
         self._connection.execute(
             "INSERT INTO usage (device, what, kept, kept_bytes) VALUES (?, ?, 1, ?) "
-            "ON CONFLICT DO UPDATE SET kept = kept + 1, kept_bytes = kept_bytes + excluded.kept_bytes",
+            "ON CONFLICT DO UPDATE SET kept = usage.kept + 1, kept_bytes = usage.kept_bytes + excluded.kept_bytes",
             (device, what, size),
         )
         return True, 0
@@ -125,7 +125,7 @@ class Quota:
         """Return how often something came over this quota, this time included."""
         self._connection.execute(
             "INSERT INTO usage (device, what, over, over_at) VALUES (?, ?, 1, ?) "
-            "ON CONFLICT DO UPDATE SET over = over + 1, over_at = excluded.over_at",
+            "ON CONFLICT DO UPDATE SET over = usage.over + 1, over_at = excluded.over_at",
             (device, what, received_at),
         )
         (over,) = self._connection.execute(

@@ -33,12 +33,20 @@ _BASIS: Final = (
 def hide_unsound_rows(connection: sqlite3.Connection) -> None:
     """Have every query of the connection pass over the rows that no reader can use; `count_hidden` counts them."""
     connection.text_factory = lambda raw: str(raw, "utf-8", "replace")
+    for name, sql in readable_views(connection).items():
+        connection.execute(f"CREATE TEMP VIEW {name} AS {sql}")
+
+
+def readable_views(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the query that each view which stands before a table or another view is made of, by its name."""
+    found = {}
     for name, (_, sound) in _SOUND.items():
         columns = [column[1] for column in connection.execute(f"PRAGMA main.table_info({name})").fetchall()]
         # A database of an earlier version that nobody has written since knows no start counters.
         more = ", 0 AS starts" if name.startswith("timed_") and "starts" not in columns else ""
         shown = ", ".join(_BASIS if column == "time_basis" else column for column in columns)
-        connection.execute(f"CREATE TEMP VIEW {name} AS SELECT {shown}{more} FROM main.{name} AS v WHERE {sound}")
+        found[name] = f"SELECT {shown}{more} FROM main.{name} AS v WHERE {sound}"
+    return found
 
 
 def count_hidden(connection: sqlite3.Connection) -> dict[str, int]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from pathlib import Path
+from typing import cast
 from urllib.parse import quote
 
 from edge.errors import DatabaseDamaged, OperatorError
 from station.store.openable import why_not_open
+from station.store.postgres.address import Address
+from station.store.postgres.place import FILE, find_address
 from station.store.readable_rows import hide_unsound_rows
 from station.store.tables import DAYS, EPOCHS, SUMS, TABLES, VERSION
 from station.store.upgrade import SHOWN_AS_NEW, STEPS, Progress, bring_up_to_date, show_half_moved
@@ -30,6 +33,9 @@ def open_for_writing(data: Path, progress: Progress = lambda _: None) -> sqlite3
         StorageError: it cannot be used just now: another program holds it, or the disk is full or read-only.
         DatabaseDamaged: the file is no readable database.
     """
+    address = _address(data)
+    if address is not None:
+        return _on_postgres(address, reading=False)
     try:
         data.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(data / DATABASE, isolation_level=None, timeout=BUSY_S)
@@ -63,6 +69,9 @@ def open_for_reading(data: Path) -> sqlite3.Connection:
         OperatorError: there is no station database in the folder, or this user cannot read it.
         DatabaseDamaged: the file is no readable database.
     """
+    address = _address(data)
+    if address is not None:
+        return _on_postgres(address, reading=True)
     path = data / DATABASE
     try:
         if not path.is_file():
@@ -79,6 +88,35 @@ def open_for_reading(data: Path) -> sqlite3.Connection:
         return _read_where_nothing_may_be_written(path, data)
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter: of the names of its tables
         raise DatabaseDamaged(f"{path}: {error}") from error
+
+
+def has_log(data: Path) -> bool:
+    """Return whether a station has logged into the folder, or into the database that it names.
+
+    Raises:
+        OperatorError: what the folder says of its database cannot be used.
+    """
+    return (data / DATABASE).is_file() or _address(data) is not None
+
+
+def _address(data: Path) -> Address | None:
+    """Return where the log of a folder lies on PostgreSQL, None where it is on SQLite, or there is none yet."""
+    address = find_address(data)
+    if address is not None and (data / DATABASE).exists():
+        raise OperatorError(
+            f"{data}: expected one log, found {DATABASE} and {FILE}, which names {address.shown}; move aside the one "
+            "that is not to be used (`cageclock-station copy` moves a log from one to the other)"
+        )
+    return address
+
+
+def _on_postgres(address: Address, *, reading: bool) -> sqlite3.Connection:
+    try:
+        from station.store.postgres.opening import open_log
+    except ModuleNotFoundError as error:
+        text = f"{address.shown}: {error.name} is not installed: pip install 'cageclock[postgres]'"
+        raise OperatorError(text) from error
+    return cast(sqlite3.Connection, open_log(address, reading=reading))
 
 
 def check_version(connection: sqlite3.Connection, data: Path) -> None:

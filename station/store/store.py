@@ -8,16 +8,17 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from edge.contract.committed import Committed
 from edge.errors import CageclockError, DatabaseDamaged, DiskFull, OperatorError, StorageError
 from station.days.load import count_due
 from station.store import schema
+from station.store.batches import BatchAtFault, Batches, NoBatches
 from station.store.chain import read_info
 from station.store.intake import Intake
 from station.store.ledger import Ledger
-from station.store.message import Arrival
+from station.store.message import Arrival, find_head
 from station.store.openable import why_not_open
 from station.store.picture import FolderTrouble, remove_pictures, sync_folders
 from station.store.quota import FOLDER, Limits, OverQuota, Quota, is_worth_an_alarm
@@ -48,12 +49,15 @@ class Store:
     ) -> None:
         """Use `Store.open`."""
         self._connection = connection
+        self._batches: Batches = (
+            NoBatches() if isinstance(connection, sqlite3.Connection) else cast(Batches, connection)
+        )
         self._data = data
         self._lock = lock
         self._quota = Quota(connection, limits)
         self._ledger = Ledger(connection, limits)
         self._intake = Intake(connection, data, self._ledger, self._quota, max_payload_bytes)
-        self._upkeep = Upkeep(connection, data, self._ledger, self._intake.days)
+        self._upkeep = Upkeep(connection, data, self._ledger, self._intake.days, may_delete=self._batches.may_delete)
         self.days_a_batch = DAYS_A_BATCH
         (self.station_db,) = connection.execute("SELECT value FROM meta WHERE key = 'station_db'").fetchone()
 
@@ -84,7 +88,11 @@ class Store:
             lock.close()
             raise OperatorError(f"{data}: another cageclock-station run uses this folder; stop it first") from error
         try:
-            return cls(schema.open_for_writing(data, progress), data, lock, max_payload_bytes, limits or Limits())
+            store = cls(schema.open_for_writing(data, progress), data, lock, max_payload_bytes, limits or Limits())
+            if not store._batches.hold_log():
+                store.close()
+                raise StorageError(f"{data}: another station logs into its database; stop it first")
+            return store
         except sqlite3.OperationalError as error:  # while what it holds was read
             lock.close()
             raise why_not_open(data, error) from error
@@ -202,13 +210,28 @@ class Store:
 
     def _take_batch(self, arrivals: Sequence[Arrival], step: Step) -> tuple[Taken, dict[Arrival, Exception]]:
         """Return what became of the messages, and the errors of those that must be tried again alone."""
+        try:
+            return self._take_together(arrivals, step)
+        except BatchAtFault:
+            self._batches.one_by_one = True
+            try:
+                return self._take_together(arrivals, step)
+            finally:
+                self._batches.one_by_one = False
+
+    def _take_together(self, arrivals: Sequence[Arrival], step: Step) -> tuple[Taken, dict[Arrival, Exception]]:
+        """Return what `_take_batch` does.
+
+        Raises:
+            BatchAtFault: one of the messages is at fault, and which is not known: they are to be taken one by one.
+        """
         taken = Taken()
         failed: dict[Arrival, Exception] = {}
         committing = False
         # Anew, before anything can fail: what an earlier batch made and committed must not be removed with this one.
         self._intake.album.begin_batch()
         try:
-            self._begin()
+            self._begin(arrivals)
             for arrival in arrivals:
                 error = self._take_one(arrival, taken, step)
                 if error is not None:
@@ -221,6 +244,9 @@ class Store:
             committing = True
             self._connection.execute("COMMIT")
             self._ledger.settle()
+        except BatchAtFault:
+            self._undo(keep_files=False)
+            raise
         except Exception as error:
             self._undo(keep_files=committing)
             raise self._translated(error, f"store {len(arrivals)} messages") from error
@@ -237,6 +263,7 @@ class Store:
         try:
             step(arrival, own)
             self._ledger.check_message()
+            self._connection.execute("RELEASE message")
         except OverQuota as over:
             self._take_back_message()
             self._refuse(arrival, over, taken)
@@ -250,7 +277,6 @@ class Store:
                 raise
             self._take_back_message()
             return error
-        self._connection.execute("RELEASE message")
         self._ledger.keep_message()
         if arrival.stream == "thumbnail" and own.stored:
             self._quota.end_trouble(arrival.device)
@@ -274,12 +300,16 @@ class Store:
         if is_worth_an_alarm(times):
             taken.alarms.append(f"PICTURES {trouble.device}: {trouble.what}: {times} not stored, the device keeps them")
 
-    def _begin(self) -> None:
+    def _begin(self, arrivals: Sequence[Arrival]) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")  # what an earlier failure could not take back
-        self._ledger.begin()
         self._intake.days.begin()
         self._connection.execute("BEGIN IMMEDIATE")
+        if self._batches.is_new():
+            self._ledger.distrust()
+        self._ledger.begin()
+        heads = ((arrival.device, find_head(arrival)) for arrival in arrivals)
+        self._batches.expect((device, head.epoch, head.seq) for device, head in heads if head is not None)
 
     def _take_back_message(self) -> None:
         if not self._connection.in_transaction:

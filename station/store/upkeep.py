@@ -51,9 +51,16 @@ class Upkeep:
     """One pass at a time. With a ledger it repairs, inside the caller's transaction; without one it only looks."""
 
     def __init__(
-        self, connection: sqlite3.Connection, data: Path, ledger: Ledger | None, days: DayKeeper | None = None
+        self,
+        connection: sqlite3.Connection,
+        data: Path,
+        ledger: Ledger | None,
+        days: DayKeeper | None = None,
+        *,
+        may_delete: bool = True,
     ) -> None:
-        """Use the store's parts, or a reader's connection."""
+        """Use the store's parts, or a reader's connection. may_delete: without it damaged records are only named."""
+        self._may_delete = may_delete
         self._connection, self._ledger, self._days = connection, ledger, days
         self._inspection = Inspection(connection, data)
         self._pass: Pass | None = None
@@ -67,7 +74,7 @@ class Upkeep:
         findings = self._look(state)
         for finding in findings:
             state.found[finding.kind] = state.found.get(finding.kind, 0) + 1
-            if self._ledger is not None:
+            if self._ledger is not None and (self._may_delete or finding.kind != RECORD):
                 self._repair(self._ledger, finding)
         complete = state.phase == len(_PHASES)
         if self._ledger is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sqlite3
 import time
 from contextlib import closing
 
 from edge.contract.service.exit_codes import MACHINE
 from edge.contract.service.subcommands import Commands, add_command, add_group
-from edge.errors import DatabaseDamaged, OperatorError
+from edge.errors import DatabaseDamaged, OperatorError, StorageError
 from station.command_options import add_data
 from station.printable import printable
 
@@ -29,11 +30,11 @@ def add_commands(commands: Commands) -> None:
 
 def reread(options: argparse.Namespace) -> int:
     """Take in what waits in quarantine and can be read now; return 0."""
-    from station.store.schema import DATABASE, open_for_reading
+    from station.store.schema import has_log, open_for_reading
     from station.store.store import Store
 
-    if not (options.data / DATABASE).is_file():
-        raise OperatorError(f"{options.data}: expected a station's folder, found no {DATABASE}")
+    if not has_log(options.data):
+        raise OperatorError(f"{options.data}: expected a station's folder, found no log")
     with closing(Store.open(options.data)) as store:
         taken = store.reread()
     for alarm in taken.alarms:
@@ -51,10 +52,10 @@ def reread(options: argparse.Namespace) -> int:
 def rebuild_days(options: argparse.Namespace) -> int:
     """Make every day anew from the log; return 0."""
     from station.days.keep import rebuild
-    from station.store.schema import DATABASE, open_for_writing
+    from station.store.schema import has_log, open_for_writing
 
-    if not (options.data / DATABASE).is_file():
-        raise OperatorError(f"{options.data}: expected a station's folder, found no {DATABASE}")
+    if not has_log(options.data):
+        raise OperatorError(f"{options.data}: expected a station's folder, found no log")
     said_s = time.monotonic()
 
     def progress(done: int) -> None:
@@ -79,7 +80,8 @@ def verify(options: argparse.Namespace) -> int:
     from station.store.store import Store
 
     with closing(open_for_reading(options.data)) as connection:
-        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        on_sqlite = isinstance(connection, sqlite3.Connection)  # PostgreSQL's pages are its own tools' to check
+        said = connection.execute("PRAGMA quick_check(1)").fetchone()[0] if on_sqlite else "ok"
     if said != "ok":
         path = options.data / DATABASE
         raise DatabaseDamaged(f"{path}: {said}; move it aside and start again: the devices send what they still hold")
@@ -87,6 +89,10 @@ def verify(options: argparse.Namespace) -> int:
         store = Store.open(options.data)
     except OperatorError as error:
         if "another cageclock-station run" not in str(error):
+            raise
+        return _look_only(options)
+    except StorageError as error:
+        if "another station logs" not in str(error):
             raise
         return _look_only(options)
     with closing(store):

@@ -30,7 +30,10 @@ KEPT_FILES = {
     "/.hypothesis/": "the data base of Hypothesis",
     ".ttf": "matplotlib keeps the fonts that it has drawn with",
 }
-KEPT_CHILDREN = {"chromium --type=": "a browser starts and ends its own helpers; the browser itself has no type"}
+KEPT_CHILDREN = {
+    "chromium --type=": "a browser starts and ends its own helpers; the browser itself has no type",
+    "postgres: ": "a server starts and ends its own; the server itself has the path of its program",
+}
 
 
 @dataclass(frozen=True)

@@ -158,11 +158,12 @@ def try_fault(store: Store, data: Path, place: Place, make: Callable[[], BaseExc
     try:
         with fault_at(place, make, always=always):
             store.take(messages)
-            store.take(messages)
+            refused = store.take(messages).refused
     except (Exception, KeyboardInterrupt, SystemExit):  # noqa: BLE001 - then nothing is acknowledged
         pass
     else:
-        assert not unkept(data, messages), f"{context}: acknowledged"
+        # A picture whose folder cannot be written is accounted for nowhere: its device keeps it.
+        assert len(unkept(data, messages)) <= refused, f"{context}: acknowledged"
     check_promise(store, data, context)
     store.take(messages)
     assert not unkept(data, messages), f"{context}: afterwards"
