@@ -17,7 +17,7 @@ import msgspec
 
 from edge.contract import jsontext
 from edge.contract.base import Scalar, Struct
-from edge.contract.manifest import AGE, CENTRES, PARTS, Centres, Domain, Intervals, Parts, Validity
+from edge.contract.manifest import AGE, CENTRES, PARTS, PREPROCESS_VERSIONS, Centres, Domain, Intervals, Parts, Validity
 from edge.errors import MessageError, OperatorError
 from training import whole_file
 
@@ -32,6 +32,8 @@ BACKBONE: Final = "backbone.keras"
 REPORT, EVALUATED = "report.json", "evaluated.json"
 """The figures, and the digest of the network that they speak of."""
 PREDICTIONS: Final = "predictions.csv"
+CUT_BY: Final = "cut-by.json"
+"""By which versions of the preprocessing the pictures were cut that crops and networks were made of."""
 
 _MADE_BY: Final[dict[str, tuple[str, ...]]] = {
     DATA: ("data", "simulate"),
@@ -170,11 +172,42 @@ class Run:
         """
         return self.read_bytes(PARTS), self.read_struct(PARTS_SPEC, Parts)
 
-    def save_stage(self, content: bytes, spec: Centres | Parts) -> None:
-        """Write one stage of the locator, from which `bundle` packs."""
+    def save_stage(self, content: bytes, spec: Centres | Parts, cut_by: tuple[str, ...] | None = None) -> None:
+        """Write one stage of the locator, from which `bundle` packs.
+
+        cut_by: the versions of the preprocessing that make the pictures it learnt from; None leaves what is noted.
+        """
         names = (CENTRES, CENTRES_SPEC) if isinstance(spec, Centres) else (PARTS, PARTS_SPEC)
+        if cut_by is not None:
+            self.note_cut_by(names[0], cut_by)
         self.write_bytes(names[0], content)
         self.write_struct(names[1], spec)
+
+    def note_cut_by(self, name: str, versions: tuple[str, ...]) -> None:
+        """Note the versions of the preprocessing that make the very pictures that a file holds or was trained on."""
+        noted = self.read_json(CUT_BY) if self.has(CUT_BY) else {}
+        self.write_json(CUT_BY, noted | {name: list(versions)})
+
+    def cut_by(self, name: str) -> tuple[str, ...]:
+        """Return those versions; version 2 where nothing is noted, as it was before there was another."""
+        noted = self.read_json(CUT_BY) if self.has(CUT_BY) else {}
+        return tuple(str(version) for version in noted.get(name, ("2",)))
+
+    def preprocess_version(self) -> str:
+        """Return the newest version of the preprocessing by which crops and both stages of the locator were cut.
+
+        Raises:
+            OperatorError: there is none: one bundle cannot show each network what it learnt from.
+        """
+        by_file = {name: self.cut_by(name) for name in (CROPS, CENTRES, PARTS)}
+        for version in reversed(PREPROCESS_VERSIONS):
+            if all(version in versions for versions in by_file.values()):
+                return version
+        stated = ", ".join(f"{name} by version {' or '.join(versions)}" for name, versions in by_file.items())
+        raise OperatorError(
+            f"{self}: expected crops and locator cut from their pictures by one version of the preprocessing, got "
+            f"{stated}; run `cageclock-train crops` with --bundle of that locator, or train the locator again"
+        )
 
 
 def check_seed(recorded: object, step: str, seed: int) -> None:

@@ -69,7 +69,7 @@ class FaultyCamera:
         if fault == "stale":
             frame = replace(frame, exposed_at_s=shot.triggered_at_s - _STALE_S)
         if fault == "identical" and self._last is not None:
-            frame = replace(frame, main=self._last.main, small=self._last.small, state=self._last.state)
+            frame = replace(frame, main=self._last.main, state=self._last.state)
         self._last = frame
         return frame
 

@@ -23,7 +23,6 @@ from edge.contract.reading import CameraState, Light
 from edge.errors import CameraBusy, CameraError, CameraMissing, CameraTimeout, FrameRefused
 from edge.timing.clock import Clock
 from edge.vision.frame import Frame
-from edge.vision.preprocess import grey_view, small_view
 
 
 class PiCamera:
@@ -144,7 +143,7 @@ class PiCamera:
     def _start(self) -> None:
         """Configure one stream: `BGR888` is picamera2's name for numpy's RGB order.
 
-        The small view is made from it by `edge.vision.preprocess`, as in training, and not by the camera's own scaler.
+        The small view is made from it by `edge.vision.views`, as in training, and not by the camera's own scaler.
         """
         size = (self._settings.width, self._settings.height)
         configuration = self._device.create_still_configuration(
@@ -199,8 +198,9 @@ class PiCamera:
                     raise CameraError("a frame came without SensorTimestamp, so its age is unknown; update libcamera")
                 exposed_at_s = stamp / 1e9
                 if exposed_at_s >= shot.triggered_at_s:
-                    # A copy: the array's memory goes back to the camera with the request.
-                    main = np.array(request.make_array("main"), dtype=np.uint8, order="C")
+                    # picamera2 has copied it: the request's own memory goes back to the camera. What it gives as a
+                    # window into padded rows is copied once more, into rows without padding.
+                    main = np.ascontiguousarray(request.make_array("main"), dtype=np.uint8)
                     return self._frame(main, metadata, shot, exposed_at_s, settled)
                 refused += 1
                 older_by_s = shot.triggered_at_s - exposed_at_s
@@ -227,15 +227,13 @@ class PiCamera:
             settled=settled and (not self._wanted or is_settled(self._wanted, metadata)),
             not_applied=self._not_applied,
         )
-        grey = grey_view(main)
         return Frame(
             main=main,
-            small=small_view(grey, self._settings.small_width),
-            grey=grey,
             triggered_at_s=shot.triggered_at_s,
             exposed_at_s=exposed_at_s,
             state=state,
             px_per_mm=self._settings.px_per_mm,
+            small_width=self._settings.small_width,
         )
 
 

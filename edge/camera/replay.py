@@ -18,7 +18,6 @@ from edge.errors import CameraMissing, EndOfReplay, UnreadablePicture
 from edge.timing.clock import Clock
 from edge.vision.frame import Frame, Image
 from edge.vision.observe import LEAST_PX
-from edge.vision.preprocess import grey_view, small_view
 
 
 class ReplayCamera:
@@ -72,15 +71,13 @@ class ReplayCamera:
         height, width = main.shape[:2]
         self._size = (width, height)
         source = shown.name if self._passes == 1 else f"{shown.name} (pass {self._passes})"
-        grey = grey_view(main)
         return Frame(
             main=main,
-            small=small_view(grey, min(self._camera.small_width, width)),
-            grey=grey,
             triggered_at_s=shot.triggered_at_s,
             exposed_at_s=self._clock.monotonic_s(),
             state=CameraState(backend="replay", model="stored pictures", width=width, height=height, source=source),
             px_per_mm=self._camera.px_per_mm,
+            small_width=self._camera.small_width,
         )
 
     def flush(self) -> None:

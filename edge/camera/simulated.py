@@ -14,7 +14,6 @@ from edge.simulate import CageSetup, SceneFaults, SimulatedAnimal, SimulatedCage
 from edge.timing.clock import Clock
 from edge.timing.zeitgeber import light_at, zeitgeber_h
 from edge.vision.frame import Frame
-from edge.vision.preprocess import grey_view, small_view
 
 UNCALIBRATED_FIELD_MM = 240.0
 SCENES = {
@@ -82,15 +81,13 @@ class SimulatedCamera:
             faults=SCENES.get(self._script.at(self._captures) or "", SceneFaults()),
         )
         height, width = seen.image.shape[:2]
-        grey = grey_view(seen.image)
         return Frame(
             main=seen.image,
-            small=small_view(grey, self._config.camera.small_width),
-            grey=grey,
             triggered_at_s=shot.triggered_at_s,
             exposed_at_s=self._clock.monotonic_s(),
             state=CameraState(backend="simulated", model="simulated cage", width=width, height=height),
             px_per_mm=self._config.camera.px_per_mm,
+            small_width=self._config.camera.small_width,
         )
 
     def flush(self) -> None:

@@ -68,6 +68,6 @@ class FrameObserver:
 
     def _quality_of(self, frame: Frame, reference: Spectrum | None) -> Quality | None:
         try:
-            return recordable(measure_quality(frame.small, self._limits, reference))
+            return recordable(measure_quality(frame.small(), self._limits, reference))
         except Exception:  # noqa: BLE001 - the fault that is being recorded is reported already
             return None

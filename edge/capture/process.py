@@ -233,6 +233,6 @@ class CaptureProcess:
             self._tally.add(self._plan, slot.captured_at)
         self._changes.note_camera(result, self._recovery.counters)
         if result.frames:
-            self._reference.offer(slot.light, result.outcome, result.frames[0].small)
+            self._reference.offer(slot.light, result.outcome, result.view_of_first())
         self._changes.note_result(result)
         self._bundle_events.append_new()

@@ -12,11 +12,13 @@ import msgspec
 from edge.capture.slot import Slot
 from edge.config.tree import Config
 from edge.contract import jsontext
+from edge.contract.manifest import PREPROCESS_VERSION
 from edge.contract.reading import CameraState, Model, Outcome, Quality, Reading, Thumbnail, Timings
 from edge.errors import MessageError, describe_error
 from edge.vision import image
 from edge.vision.frame import Frame
 from edge.vision.observe import Observation
+from edge.vision.pixels import Image
 
 EXIF_BYTES = 512
 """Kept free below `thumbnail.max_kb` for the identity in EXIF."""
@@ -40,6 +42,11 @@ class Result:
     observation: Observation | None = None
     model: Model | None = None
     timings: Timings = field(default_factory=Timings)
+
+    def view_of_first(self) -> Image:
+        """Return the first frame's small view, as its quality was judged by: the model names the preprocessing."""
+        version = PREPROCESS_VERSION if self.model is None else self.model.preprocess_version
+        return self.frames[0].small(version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +141,11 @@ class Composer:
 
     def _thumbnail(self, frame: Frame, slot: Slot, epoch: str, seq: int) -> tuple[bytes, Thumbnail]:
         settings = self._config.thumbnail
+        colours = frame.views().colours()
+        if settings.width > colours.shape[1]:
+            colours = frame.main
         coded = image.encode_jpeg(
-            frame.main,
+            colours,
             width=min(settings.width, frame.main.shape[1]),
             quality=settings.jpeg_quality,
             max_bytes=settings.max_kb * 1024 - EXIF_BYTES,

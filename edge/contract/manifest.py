@@ -15,7 +15,10 @@ from edge.contract.base import Fraction, Sequence, Sha256, Struct
 
 MANIFEST_SCHEMA: Final = "cageclock/manifest/1"
 PAYLOAD_TYPE: Final = "application/vnd.cageclock.manifest+json"
-PREPROCESS_VERSION: Final = "2"
+PREPROCESS_VERSION: Final = "3"
+"""What new bundles are trained with: see `edge.vision.views`."""
+PREPROCESS_VERSIONS: Final = ("2", PREPROCESS_VERSION)
+"""What bundles this program runs, each with its own."""
 CENTRES, PARTS, AGE = "centres.tflite", "parts.tflite", "age.tflite"
 GOLDEN_INPUTS, GOLDEN_OUTPUTS, CARD = "golden.npz", "golden.json", "MODEL_CARD.md"
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edge.contract.manifest import SMALL_WIDTH
 from edge.contract.reading import CameraState, Keypoint
 from edge.footage.tracks import Tracks
 from edge.vision.frame import Frame, Image
 from edge.vision.locate import Located, find_animals
 from edge.vision.model.loaded import LoadedModel
 from edge.vision.observe import without_phantoms
-from edge.vision.preprocess import grey_view, small_view
 
 Found = list[tuple[Keypoint, ...]]
 """One entry a column: the body parts of its animal, none where it was not found."""
@@ -40,8 +38,7 @@ def locate_animals(picture: Image, model: LoadedModel, most: int, px_per_mm: flo
         return []
     height, width = picture.shape[:2]
     state = CameraState(backend="file", model="file", width=width, height=height)
-    grey = grey_view(picture)
-    frame = Frame(picture, small_view(grey, SMALL_WIDTH), 0.0, 0.0, state, px_per_mm, grey)
+    frame = Frame(picture, 0.0, 0.0, state, px_per_mm)
     located = find_animals(frame, model, most + 1)
     return without_phantoms(located, most, model.manifest.parts.min_likelihood)[:most]
 

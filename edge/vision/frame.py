@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
-from numpy.typing import NDArray
-
+from edge.contract.manifest import PREPROCESS_VERSION, SMALL_WIDTH
 from edge.contract.reading import CameraState
-
-Image = NDArray[np.uint8]
+from edge.vision.pixels import Image as Image
+from edge.vision.views import Views, views_of
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One exposure in two sizes.
+    """One exposure.
 
     main: uint8 (height, width, 3), RGB, 0-255.
-    small: uint8 (small_height, small_width), grey, 0-255: the same view, reduced.
     triggered_at_s, exposed_at_s: CLOCK_BOOTTIME seconds of the request and of the exposure's start; a frame exposed
         before its trigger is stale.
     state: what the frame really had.
     px_per_mm: calibrated scale of `main`, None where the camera is not calibrated.
-    grey: uint8 (height, width): `main` in grey, where the small view was made of it; cuts need not make it again.
+    small_width: pixels, of the small view that the quality gate looks at.
     """
 
     main: Image
-    small: Image
     triggered_at_s: float
     exposed_at_s: float
     state: CameraState
     px_per_mm: float | None
-    grey: Image | None = None
+    small_width: int = SMALL_WIDTH
+    _made: dict[str, Views] = field(init=False, repr=False, compare=False, default_factory=dict)
 
-    def planes(self, channels: int) -> Image:
-        """Return what a network of so many channels is cut from: `grey` for one, where it is there, else `main`."""
-        return self.grey if channels == 1 and self.grey is not None else self.main
+    def views(self, version: str = PREPROCESS_VERSION) -> Views:
+        """Return how a version of the preprocessing sees `main`; whatever it makes of it is made once.
+
+        Raises:
+            BundleError: there is no such version here.
+        """
+        if version not in self._made:
+            self._made[version] = views_of(self.main, version)
+        return self._made[version]
+
+    def small(self, version: str = PREPROCESS_VERSION) -> Image:
+        """Return the small view, uint8 (height, width) grey, 0-255: the whole of `main`, reduced."""
+        return self.views(version).small(min(self.small_width, self.main.shape[1]))

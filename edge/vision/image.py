@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from edge.version import VERSION
-from edge.vision.frame import Image
+from edge.vision.pixels import Image
 
 _DESCRIPTION, _SOFTWARE, _TAKEN_AT = 0x010E, 0x0131, 0x9003
 _EXIF_FOLDER = 0x8769
@@ -71,9 +71,13 @@ def cut(pixels: Image, to_main: NDArray[np.float64], width: int, height: int, *,
 
 
 def encode_jpeg(pixels: Image, *, width: int, quality: int, max_bytes: int) -> bytes:
-    """Return a JPEG of the picture reduced to `width`, of at most `max_bytes`: quality falls first, then size."""
+    """Return a JPEG of the picture, uint8 (h, w, 3) or (h, w, 4) with a byte unused, reduced to `width`.
+
+    It has at most `max_bytes`: quality falls first, then size.
+    """
     height = max(1, round(pixels.shape[0] * width / pixels.shape[1]))
-    small = _resized(Pillow.fromarray(pixels), width, height)
+    picture = _picture(pixels)
+    small = _shrunk(picture, width, height) if width < picture.width else _resized(picture, width, height)
     while True:
         for level in (quality, 60, 40, 25):
             out = io.BytesIO()
@@ -112,8 +116,24 @@ def _exif(description: str, *, software: str, taken_at: str) -> bytes:
 
 
 def _grey(pixels: Image) -> Pillow.Image:
-    picture = Pillow.fromarray(pixels)
+    picture = _picture(pixels)
     return picture if picture.mode == "L" else picture.convert("L")
+
+
+def _picture(pixels: Image) -> Pillow.Image:
+    """Return Pillow's picture of uint8 (h, w[, 3]), or, without a copy, of (h, w, 4) with the last byte ignored."""
+    if pixels.ndim == 2 or pixels.shape[2] != 4:
+        return Pillow.fromarray(pixels)
+    size = (pixels.shape[1], pixels.shape[0])
+    return Pillow.frombuffer("RGBX", size, np.ascontiguousarray(pixels), "raw", "RGBX", 0, 1)
+
+
+def _shrunk(picture: Pillow.Image, width: int, height: int) -> Pillow.Image:
+    """Return a smaller picture: each pixel the mean of four, one from each quarter of what it shows."""
+    picture = picture.reduce(max(1, picture.width // (2 * width)))
+    to_picture = (picture.width / (2 * width), 0.0, 0.0, 0.0, picture.height / (2 * height), 0.0)
+    size = (2 * width, 2 * height)
+    return picture.transform(size, Pillow.Transform.AFFINE, to_picture, Pillow.Resampling.NEAREST).reduce(2)
 
 
 def _resized(picture: Pillow.Image, width: int, height: int) -> Pillow.Image:

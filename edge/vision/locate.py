@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import Centres, Parts
 from edge.contract.reading import Keypoint
-from edge.vision.frame import Frame, Image
+from edge.vision.frame import Frame
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.preprocess import Crop, Point, centres_input, locator_view, parts_input
+from edge.vision.pixels import Image
+from edge.vision.preprocess import Crop, Point, Seen, centres_input, parts_input, small_view
 
 Logits = NDArray[np.float32]
 
@@ -50,9 +51,14 @@ def standard_name(part: str) -> str:
 
 
 def find_animals(frame: Frame, model: LoadedModel, most: int) -> list[Located]:
-    """Return up to `most` animals, the likeliest first."""
+    """Return up to `most` animals, the likeliest first.
+
+    The small view is of the width that the locator was trained at, whatever the device's own: it must not be given
+    pixels that it never learnt, and the setting is free for the quality gate.
+    """
     spec = model.manifest.centres
-    found = decode_centres(model.centres.run(centres_input(locator_view(frame, spec), spec)), spec, most)
+    views = frame.views(model.manifest.preprocess_version)
+    found = decode_centres(model.centres.run(centres_input(small_view(views, spec.small_width), spec)), spec, most)
     height, width = frame.main.shape[:2]
     scale_x, scale_y = width / spec.width, height / spec.height
     located = [find_parts(frame, (x * scale_x, y * scale_y), likelihood, model) for (x, y), likelihood in found]
@@ -70,13 +76,13 @@ def distinct(located: list[Located], same_px: float) -> list[Located]:
 
 def find_parts(frame: Frame, centre: Point, likelihood: float, model: LoadedModel) -> Located:
     """Return the animal at `centre` (main-stream pixels) with its body parts."""
-    spec = model.manifest.parts
-    keypoints, inside = parts_around(frame.planes(spec.channels), centre, frame.px_per_mm, model.parts.run, spec)
+    spec, views = model.manifest.parts, frame.views(model.manifest.preprocess_version)
+    keypoints, inside = parts_around(views, centre, frame.px_per_mm, model.parts.run, spec)
     return Located(centre, likelihood, keypoints, inside)
 
 
 def parts_around(
-    main: Image, centre: Point, px_per_mm: float | None, run: Callable[[Image], Logits], spec: Parts
+    main: Seen, centre: Point, px_per_mm: float | None, run: Callable[[Image], Logits], spec: Parts
 ) -> tuple[tuple[Keypoint, ...], float]:
     """Return the body parts of the animal at `centre` in pixels of `main`, and the crop's fraction within the picture.
 
@@ -92,7 +98,7 @@ def parts_around(
 
 
 def _look(
-    main: Image, centre: Point, px_per_mm: float | None, run: Callable[[Image], Logits], spec: Parts
+    main: Seen, centre: Point, px_per_mm: float | None, run: Callable[[Image], Logits], spec: Parts
 ) -> tuple[tuple[Keypoint, ...], float]:
     crop = parts_input(main, centre, px_per_mm, spec)
     return decode_parts(run(crop.pixels), spec, crop), crop.inside

@@ -19,9 +19,10 @@ from edge.contract.reading import Animal, Estimate, Light, Outcome, Quality, Rea
 from edge.errors import BundleError, MessageError
 from edge.vision.acceptance import in_nest, not_covered, posture_reasons, reject_reasons
 from edge.vision.estimate import estimate_age
-from edge.vision.frame import Frame, Image
+from edge.vision.frame import Frame
 from edge.vision.locate import Located, find_animals
 from edge.vision.model.loaded import LoadedModel
+from edge.vision.pixels import Image
 from edge.vision.preprocess import Crop, age_input
 from edge.vision.quality import judge_quality, measure_quality
 
@@ -114,7 +115,7 @@ def _observe_one(
     if min(height, width) < LEAST_PX:
         text = f"the picture is {width} x {height} pixels, at least {LEAST_PX} x {LEAST_PX} are needed"
         return _nothing(Outcome.CAMERA_FAULT, text, None)
-    quality = measure_quality(frame.small, settings.limits, reference)
+    quality = measure_quality(frame.small(model.manifest.preprocess_version), settings.limits, reference)
     outcome, detail = judge_quality(quality, settings.limits)
     if outcome is not Outcome.OK:
         return _nothing(outcome, detail, quality)
@@ -201,7 +202,8 @@ def _age_crop(animal: Located, frame: Frame, model: LoadedModel) -> Crop | None:
         return None
     scale = frame.px_per_mm or model.manifest.parts.px_per_mm
     spec = model.manifest.age
-    return age_input(frame.planes(spec.channels), (snout.x, snout.y), (tail_base.x, tail_base.y), scale, spec)
+    views = frame.views(model.manifest.preprocess_version)
+    return age_input(views, (snout.x, snout.y), (tail_base.x, tail_base.y), scale, spec)
 
 
 def _box(animal: Located, frame: Frame) -> tuple[float, float, float, float]:

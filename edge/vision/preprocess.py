@@ -1,8 +1,8 @@
 """From a frame to what the networks see. The only copy of the preprocessing: training imports it.
 
 A network sees pixels as they are, 0-255: float models divide by 255, int8 models have scale 1/255 and zero point -128,
-so that their input is pixel - 128 exactly. All cuts are affine maps in the main stream's pixel coordinates. Where a
-network sees one channel they may be made of the main stream's grey view: the same pixels for a third of the work.
+so that their input is pixel - 128 exactly. All cuts are affine maps in the main stream's pixel coordinates. What they
+are cut from, by which version of the preprocessing, is `edge.vision.views`; a bare picture is seen by the newest.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import Age, Centres, Parts
 from edge.vision import image
-from edge.vision.frame import Frame, Image
+from edge.vision.pixels import Image
+from edge.vision.views import Views, part_shown, views_of
 
 Affine = NDArray[np.float64]
 Point = tuple[float, float]
+Seen = Image | Views
+"""A main stream, uint8 (height, width, 3) RGB, or its views by the version of the preprocessing that a bundle names."""
 
 PARTIAL_BELOW = 0.85
 """Fraction of the age crop within the picture."""
@@ -52,25 +55,9 @@ class Crop:
         return float((e * (x - c) - b * (y - f)) / determinant), float((a * (y - f) - d * (x - c)) / determinant)
 
 
-def grey_view(main: Image) -> Image:
-    """Return a main stream (height, width, 3) in grey, uint8 (height, width): ITU-R 601 luma."""
-    return image.to_grey(main)
-
-
-def small_view(main: Image, small_width: int) -> Image:
-    """Return the small stream, uint8 grey, of a main stream (height, width, 3) or of its grey view (height, width)."""
-    return image.grey_reduced(main, small_width)
-
-
-def locator_view(frame: Frame, spec: Centres) -> Image:
-    """Return the small view that the first stage was trained on, uint8 grey (height, width).
-
-    Where the device's own small view has another width it is made anew from the main stream: a locator must not be
-    given pixels that it never learnt, and the setting is free for the quality gate.
-    """
-    if frame.small.shape[1] == spec.small_width:
-        return frame.small
-    return small_view(frame.planes(1), spec.small_width)
+def small_view(main: Seen, small_width: int) -> Image:
+    """Return the small stream, uint8 grey (height, small_width), of a main stream."""
+    return _views(main).small(small_width)
 
 
 def centres_input(small: Image, spec: Centres) -> Image:
@@ -78,15 +65,15 @@ def centres_input(small: Image, spec: Centres) -> Image:
     return _channels(image.resize(small, spec.width, spec.height), spec.channels)
 
 
-def parts_input(main: Image, centre_xy: Point, px_per_mm: float | None, spec: Parts) -> Crop:
+def parts_input(main: Seen, centre_xy: Point, px_per_mm: float | None, spec: Parts) -> Crop:
     """Return the square cut around one animal's centre at the bundle's scale; native pixels where it is unknown."""
     scale = 1.0 if px_per_mm is None else px_per_mm / spec.px_per_mm
     half = spec.size / 2
     to_main = np.array([[scale, 0.0, centre_xy[0] - scale * half], [0.0, scale, centre_xy[1] - scale * half]])
-    return _crop(main, to_main, spec.size, spec.size, spec.channels)
+    return _crop(_views(main), to_main, scale, spec.size, spec.size, spec.channels)
 
 
-def age_input(main: Image, snout_xy: Point, tail_base_xy: Point, px_per_mm: float, spec: Age) -> Crop:
+def age_input(main: Seen, snout_xy: Point, tail_base_xy: Point, px_per_mm: float, spec: Age) -> Crop:
     """Return the aligned cut: snout to the right, midpoint of snout and tail base in the middle, at a fixed scale."""
     scale = px_per_mm / spec.px_per_mm
     dx, dy = snout_xy[0] - tail_base_xy[0], snout_xy[1] - tail_base_xy[1]
@@ -100,7 +87,7 @@ def age_input(main: Image, snout_xy: Point, tail_base_xy: Point, px_per_mm: floa
             [uy, ux, middle_y - uy * half_w - ux * half_h],
         ]
     )
-    return _crop(main, to_main, spec.width, spec.height, spec.channels)
+    return _crop(_views(main), to_main, scale, spec.width, spec.height, spec.channels)
 
 
 def to_int8(pixels: Image) -> NDArray[np.int8]:
@@ -108,20 +95,19 @@ def to_int8(pixels: Image) -> NDArray[np.int8]:
     return (pixels ^ np.uint8(0x80)).view(np.int8)
 
 
-def _crop(main: Image, to_main: Affine, width: int, height: int, channels: int) -> Crop:
+def _views(main: Seen) -> Views:
+    return views_of(main) if isinstance(main, np.ndarray) else main
+
+
+def _crop(views: Views, to_main: Affine, scale: float, width: int, height: int, channels: int) -> Crop:
+    across, down = views.main.shape[1], views.main.shape[0]
     corners = to_main @ np.array([[0, width, 0, width], [0, 0, height, height], [1, 1, 1, 1]], np.float64)
-    x0, y0 = np.floor(corners.min(1)).astype(int) - 2
-    x1, y1 = np.ceil(corners.max(1)).astype(int) + 2
-    whole = x0 >= 0 and y0 >= 0 and x1 <= main.shape[1] and y1 <= main.shape[0]
-    x0, y0 = max(0, x0), max(0, y0)
-    x1, y1 = min(main.shape[1], x1), min(main.shape[0], y1)
-    if x1 <= x0 or y1 <= y0:
+    (x0, y0), (x1, y1) = np.floor(corners.min(1)) - 2, np.ceil(corners.max(1)) + 2
+    whole = x0 >= 0 and y0 >= 0 and x1 <= across and y1 <= down
+    if part_shown(views.main, to_main, width, height) is None:
         return Crop(np.zeros((height, width, channels), np.uint8), to_main, 0.0)
-    part = main[y0:y1, x0:x1]
-    local = to_main.copy()
-    local[:, 2] -= (x0, y0)
-    pixels = _channels(image.cut(part, local, width, height, grey=channels == 1), channels)
-    return Crop(pixels, to_main, 1.0 if whole else _inside(to_main, main.shape[1], main.shape[0], width, height))
+    pixels = _channels(views.cut(to_main, scale, width, height, grey=channels == 1), channels)
+    return Crop(pixels, to_main, 1.0 if whole else _inside(to_main, across, down, width, height))
 
 
 def _inside(to_main: Affine, main_width: int, main_height: int, width: int, height: int) -> float:

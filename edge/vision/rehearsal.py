@@ -45,7 +45,7 @@ def _rehearse_one(model: LoadedModel, view: Image, px_per_mm: float | None) -> s
     grey = np.ascontiguousarray(view[..., 0])
     main = np.repeat(grey[..., None], 3, axis=2)
     state = CameraState(backend="golden", model="golden", width=grey.shape[1], height=grey.shape[0])
-    frame = Frame(main, grey, 0.0, 0.0, state, px_per_mm, grey)
+    frame = Frame(main, 0.0, 0.0, state, px_per_mm, small_width=grey.shape[1])
     try:
         seen = observe([frame], model, _SETTINGS)
         check_recordable(seen)

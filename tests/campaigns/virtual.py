@@ -140,7 +140,6 @@ class VirtualCamera:
         pixels = noise.integers(0, 2 if black else 256, (64, 64, 3), dtype=np.uint8)
         return Frame(
             main=pixels,
-            small=pixels[:, :, 1].copy(),
             triggered_at_s=shot.triggered_at_s,
             exposed_at_s=shot.triggered_at_s - 3600.0 if stale else self._clock.monotonic_s(),
             state=CameraState(backend="simulated", model="noise", width=64, height=64),

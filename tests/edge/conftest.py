@@ -10,7 +10,6 @@ from edge.contract.bundle.bundle import Bundle, read_bundle
 from edge.contract.reading import CameraState
 from edge.vision.frame import Frame
 from edge.vision.model.loaded import LoadedModel, load_model
-from edge.vision.preprocess import small_view
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -34,6 +33,6 @@ def blob_frame() -> Callable[..., Frame]:
             grey[((x - cx) / (length_px / 2)) ** 2 + ((y - cy) / 30) ** 2 < 1] = 25
         main = np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
         state = CameraState(backend="drawn", model="drawn", width=640, height=480)
-        return Frame(main, small_view(main, 320), 0.0, 0.0, state, px_per_mm)
+        return Frame(main, 0.0, 0.0, state, px_per_mm)
 
     return make

@@ -8,13 +8,18 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import training
+from edge.contract.manifest import CENTRES, PARTS, PREPROCESS_VERSIONS
+from edge.errors import OperatorError
 from edge.simulate import Activity, CageSetup, Placement, SimulatedCage, create_population
 from edge.vision.preprocess import age_input, centres_input, parts_input, small_view
-from training.deeplabcut.frames import cut_project
+from edge.vision.views import views_of
+from training.deeplabcut.frames import cut_project, read_main
 from training.deeplabcut.read import LabelledFrame, Project
 from training.networks.shapes import age_spec, centres_spec, parts_spec
+from training.run import CROPS, Run
 
 GOLDEN = {"centres": "f2363736fbc46511", "parts": "4268ab10b6ae372b", "age": "513d841c3e1a7257"}
 """SHA-256, its first 16 digits. Other cuts need another PREPROCESS_VERSION, or bundles meet pictures they never saw."""
@@ -79,3 +84,42 @@ def test_training_resizes_nothing_by_itself() -> None:
                 names |= {f"{node.module}.{alias.name}" for alias in node.names}
         assert not names & {"cv2", "skimage", "scipy.ndimage", "torchvision"}, path
         assert "PIL" not in names or path.name in allowed, path
+
+
+def labelled_picture(path: Path, width: int, height: int) -> Project:
+    """Return a project of one noisy picture with one labelled animal."""
+    from PIL import Image
+
+    Image.fromarray(np.random.default_rng(9).integers(0, 256, (height, width, 3), dtype=np.uint8)).save(path)
+    labels = np.array([[width * 0.55, height * 0.5], [width * 0.45, height * 0.5]])
+    return Project(("snout", "tail_base"), (LabelledFrame(path, (labels,), path, 4, ((2, 4),)),))
+
+
+def test_a_locator_learns_from_what_the_bundle_it_goes_into_will_show_it(tmp_path: Path) -> None:
+    """By an older version large pictures are cut as they were for it; of small ones every version makes the same."""
+    parts = ("snout", "tail_base")
+    large = labelled_picture(tmp_path / "large.png", 1400, 1050)
+    specs = centres_spec(), parts_spec(parts)
+    old, new = (cut_project(large, *specs, 3.0, version) for version in PREPROCESS_VERSIONS)
+    main = read_main(large.frames[0])
+    for version, data in (("2", old), ("3", new)):
+        view = small_view(views_of(main, version), specs[0].small_width)
+        np.testing.assert_array_equal(data.views[0], centres_input(view, specs[0]))
+    assert not np.array_equal(old.views, new.views)
+    assert (old.cut_by, new.cut_by) == (("2",), ("3",))
+    small = labelled_picture(tmp_path / "small.png", 640, 480)
+    assert cut_project(small, *specs, 1.0, "2").cut_by == PREPROCESS_VERSIONS
+
+
+def test_a_run_names_the_version_that_all_of_its_pictures_were_cut_by(tmp_path: Path) -> None:
+    """Nothing noted is version 2, as before; what was cut by different versions cannot become one bundle."""
+    run = Run(tmp_path)
+    assert run.preprocess_version() == "2"
+    for name in (CROPS, CENTRES, PARTS):
+        run.note_cut_by(name, PREPROCESS_VERSIONS)
+    assert run.preprocess_version() == "3"
+    run.note_cut_by(CENTRES, ("2",))
+    assert run.preprocess_version() == "2"
+    run.note_cut_by(CROPS, ("3",))
+    with pytest.raises(OperatorError, match=r"cut from their pictures by one version.*crops.npz by version 3"):
+        run.preprocess_version()

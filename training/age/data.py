@@ -109,7 +109,7 @@ def frailty_items(table: pd.DataFrame, where: Path) -> tuple[NDArray[np.float32]
 def _complete_older_run(run: Run, seed: int) -> None:
     """Give a simulation from before crops had a table theirs, without rendering it again."""
     if run.has(DATA) and not run.has(CROP_TABLE):
-        from training.simulated.dataset import open_data
+        from training.simulated.dataset import SIMULATED_CUT_BY, open_data
         from training.simulated.table import crops_of
 
-        crops_of(open_data(run), seed).save(run)
+        crops_of(open_data(run), seed).save(run, SIMULATED_CUT_BY)

@@ -22,7 +22,6 @@ from edge.contract.manifest import (
     GOLDEN_INPUTS,
     GOLDEN_OUTPUTS,
     PARTS,
-    PREPROCESS_VERSION,
     Age,
     Budget,
     Centres,
@@ -60,7 +59,7 @@ def pack_run(
     """
     networks = {name: run.read_bytes(name) for name in (CENTRES, PARTS, AGE)}
     specs = run.centres()[1], run.parts()[1], run.read_struct(AGE_SPEC, Age)
-    manifest = _manifest(label, specs, run.read_struct(CALIBRATION, Calibration), metrics)
+    manifest = _manifest(label, specs, run.read_struct(CALIBRATION, Calibration), metrics, run.preprocess_version())
     files = _files(manifest, networks, samples, card)
     manifest = msgspec.structs.replace(manifest, created_at=_made_at(run, manifest, files))
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +121,11 @@ def signing_key(path: Path, passphrase_file: Path | None = None) -> bytes:
 
 
 def _manifest(
-    label: Label, specs: tuple[Centres, Parts, Age], calibration: Calibration, metrics: Mapping[str, float]
+    label: Label,
+    specs: tuple[Centres, Parts, Age],
+    calibration: Calibration,
+    metrics: Mapping[str, float],
+    version: str,
 ) -> Manifest:
     centres, parts, age = specs
     return Manifest(
@@ -132,7 +135,7 @@ def _manifest(
         model_version=label.model_version,
         created_at=datetime.now(UTC).replace(microsecond=0),
         notice=label.notice,
-        preprocess_version=PREPROCESS_VERSION,
+        preprocess_version=version,
         runtime_min="ai-edge-litert 1.4 / tflite-runtime 2.14",
         target_group="any",
         centres=centres,

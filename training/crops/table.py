@@ -53,11 +53,15 @@ class Crops:
         """
         return split_groups(self.table)
 
-    def save(self, run: Run) -> None:
-        """Write RUN/crops.npz and crops.csv; the table is written last, so that a half-done pair is never read."""
+    def save(self, run: Run, cut_by: tuple[str, ...] = ("2",)) -> None:
+        """Write RUN/crops.npz and crops.csv; the table is written last, so that a half-done pair is never read.
+
+        cut_by: the versions of the preprocessing that make these very crops.
+        """
         if len(self.pixels) != len(self.table):
             raise OperatorError(f"crops: expected one row a crop, got {len(self.pixels)} and {len(self.table)} rows")
         run.path(CROP_TABLE).unlink(missing_ok=True)
+        run.note_cut_by(CROPS, cut_by)
         with run.writing(CROPS) as half:
             np.savez(half, pixels=self.pixels)
         table = self.table.copy()

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from edge.contract.manifest import SMALL_WIDTH
+from edge.contract.manifest import PREPROCESS_VERSION, PREPROCESS_VERSIONS
 from edge.errors import CageclockError, OperatorError, UnreadablePicture
 from edge.footage.picture import read_image
 from edge.host.progress import progress
 from edge.vision.acceptance import CURLED_BELOW_MM
 from edge.vision.frame import Frame, Image
 from edge.vision.model.loaded import LoadedModel
-from edge.vision.preprocess import PARTIAL_BELOW, age_input, small_view
+from edge.vision.preprocess import PARTIAL_BELOW, age_input
+from edge.vision.views import Views, alike, views_of
 from training.crops.table import COLUMNS, Crops, complete
 from training.dataset.finding import Finding
 from training.dataset.flat import flat_level, flat_text
@@ -37,8 +38,11 @@ class Unusable(Exception):
 
 def cut_dataset(
     dataset: Path, bundle: Path | None, trust: Path | None, *, px_per_mm: float | None = None, ready: bool = False
-) -> tuple[Crops, list[Finding]]:
-    """Return the dataset's crops and what was not usable, by line of the table.
+) -> tuple[Crops, list[Finding], tuple[str, ...]]:
+    """Return the dataset's crops, what was not usable, by line of the table, and the versions that cut such crops.
+
+    They are cut by the version of the preprocessing that the bundle names, whose locator finds the animals; by the
+    newest where there is none.
 
     px_per_mm: for lines that give none. ready: the pictures are crops already.
 
@@ -54,6 +58,8 @@ def cut_dataset(
         )
     model = _open(bundle, trust) if bundle is not None else None
     shared = table.groupby("picture").subject.transform("nunique")
+    version = PREPROCESS_VERSION if model is None else model.manifest.preprocess_version
+    cut_by = set(PREPROCESS_VERSIONS)
     pixels, rows, unusable, lengths = [], [], [], []
     for line, row in progress(list(table.iterrows()), len(table), "crops"):
         try:
@@ -67,9 +73,10 @@ def cut_dataset(
             else:
                 scale = row.get("px_per_mm", np.nan)
                 scale = float(scale) if pd.notna(scale) else px_per_mm
-                crop, length_mm = _cut(picture, row, scale, model, several=shared[line] > 1)
+                crop, length_mm = _cut(views_of(picture, version), row, scale, model, several=shared[line] > 1)
                 pixels.append(crop)
                 lengths.append(length_mm)
+                cut_by &= set(alike(version, picture.shape[1]))
             rows.append(line)
         except (Unusable, CageclockError) as error:
             severity = UNREADABLE if isinstance(error, UnreadablePicture) else "not usable"
@@ -77,7 +84,8 @@ def cut_dataset(
     kept = [name for name in table if name in COLUMNS or name.startswith(ITEM)]
     spec = age_spec()
     stacked = np.stack(pixels) if pixels else np.zeros((0, spec.height, spec.width, 1), np.uint8)
-    return Crops(stacked, complete(table.loc[rows, kept].assign(**{LENGTH: np.round(lengths, 2)}))), unusable
+    crops = Crops(stacked, complete(table.loc[rows, kept].assign(**{LENGTH: np.round(lengths, 2)})))
+    return crops, unusable, tuple(one for one in PREPROCESS_VERSIONS if one in cut_by)
 
 
 def _open(bundle: Path, trust: Path | None) -> LoadedModel:
@@ -100,7 +108,7 @@ def _ready(picture: Image) -> Image:
 
 
 def _cut(
-    picture: Image, row: pd.Series, scale: float | None, model: LoadedModel | None, *, several: bool
+    views: Views, row: pd.Series, scale: float | None, model: LoadedModel | None, *, several: bool
 ) -> tuple[Image, float]:
     """Return the crop, and how far snout and tail base are apart, mm."""
     if scale is None:
@@ -109,7 +117,7 @@ def _cut(
     if pd.notna(given).all():
         points: Points = (float(given[0]), float(given[1]), float(given[2]), float(given[3]))
     elif model is not None:
-        points = _located(picture, row, scale, model, several=several)
+        points = _located(views.main, row, scale, model, several=several)
     else:
         raise Unusable("no snout and tail base in the table; give a --bundle whose locator finds them")
     length_mm = math.dist(points[:2], points[2:]) / scale
@@ -117,7 +125,7 @@ def _cut(
         raise Unusable("curled: snout and tail base are less than 45 mm apart")
     if length_mm > LONGEST_MM:
         raise Unusable(f"snout and tail base are {length_mm:.0f} mm apart, no mouse is: the scale or a place is wrong")
-    crop = age_input(picture, points[:2], points[2:], scale, age_spec())
+    crop = age_input(views, points[:2], points[2:], scale, age_spec())
     if crop.is_partial:
         raise Unusable(f"partial: {crop.inside:.0%} of the crop lie within the picture, expected {PARTIAL_BELOW:.0%}")
     return crop.pixels, length_mm
@@ -131,7 +139,7 @@ def _located(picture: Image, row: pd.Series, scale: float, model: LoadedModel, *
 
     height, width = picture.shape[:2]
     state = CameraState(backend="file", model="file", width=width, height=height)
-    animals = find_animals(Frame(picture, small_view(picture, SMALL_WIDTH), 0.0, 0.0, state, scale), model, 6)
+    animals = find_animals(Frame(picture, 0.0, 0.0, state, scale), model, 6)
     least = model.manifest.parts.min_likelihood
     box = [row.get(name, np.nan) for name in ("x0", "y0", "x1", "y1")]
     if pd.notna(box).all():

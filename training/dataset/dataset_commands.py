@@ -53,14 +53,14 @@ def _crops(options: argparse.Namespace) -> int:
     quiet()
     from training.dataset.cut import UNREADABLE, cut_dataset
 
-    crops, unusable = cut_dataset(
+    crops, unusable, cut_by = cut_dataset(
         options.dataset, options.bundle, options.trust, px_per_mm=options.px_per_mm, ready=options.cut
     )
     for finding in unusable:
         print(finding)
     if not len(crops):
         raise OperatorError(f"{options.dataset}: no picture could be used; the reasons stand above")
-    crops.save(Run(options.out))
+    crops.save(Run(options.out), cut_by)
     print(f"{options.out / 'crops.npz'}: {len(crops)} crops of {crops.table.subject.nunique()} animals")
     print(f"not usable: {len(unusable)} of {len(crops) + len(unusable)}")
     return EXIT_PASSED_OVER if any(finding.severity == UNREADABLE for finding in unusable) else 0

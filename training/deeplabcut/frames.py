@@ -8,10 +8,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.contract.manifest import Centres, Parts
+from edge.contract.manifest import PREPROCESS_VERSION, PREPROCESS_VERSIONS, Centres, Parts
 from edge.errors import OperatorError
 from edge.footage.picture import read_image
 from edge.vision.preprocess import centres_input, parts_input, small_view
+from edge.vision.views import alike, views_of
 from training.deeplabcut.read import LabelledFrame, Project
 
 MARGIN = 44
@@ -31,6 +32,7 @@ class LocatorData:
     frame: int32 (m,), the crop's row in views.
     reach: float32 (n,), half a crop's side in pixels of the picture's view.
     to_main: float64 (m, 2, 3), from a crop's pixels to its picture's.
+    cut_by: the versions of the preprocessing that make these very pictures.
     """
 
     views: NDArray[np.uint8]
@@ -42,6 +44,7 @@ class LocatorData:
     frame: NDArray[np.int32]
     reach: NDArray[np.float32]
     to_main: NDArray[np.float64]
+    cut_by: tuple[str, ...] = (PREPROCESS_VERSION,)
 
 
 def scale_of(project: Project) -> float:
@@ -58,8 +61,12 @@ def scale_of(project: Project) -> float:
     return extent / WANTED_EXTENT_PX
 
 
-def cut_project(project: Project, centres: Centres, parts: Parts, scale: float = 1.0) -> LocatorData:
+def cut_project(
+    project: Project, centres: Centres, parts: Parts, scale: float = 1.0, version: str = PREPROCESS_VERSION
+) -> LocatorData:
     """Return the project's frames as the networks see them; `scale` picture pixels become one crop pixel.
+
+    version: of the preprocessing that the bundle will name.
 
     Raises:
         OperatorError: a label lies outside its image, or an image cannot be read; with table, row and column.
@@ -67,19 +74,21 @@ def cut_project(project: Project, centres: Centres, parts: Parts, scale: float =
     most = max(len(frame.animals) for frame in project.frames)
     broad = msgspec.structs.replace(parts, size=parts.size + 2 * MARGIN)
     views, middles, numbers, crops, wides, points, wide_points, maps = [], [], [], [], [], [], [], []
-    reach = []
+    reach, cut_by = [], set(PREPROCESS_VERSIONS)
     for number, frame in enumerate(project.frames):
         main = read_main(frame)
         _check_inside(frame, project, main.shape[1], main.shape[0])
-        views.append(centres_input(small_view(main, centres.small_width), centres))
+        seen = views_of(main, version)
+        cut_by &= set(alike(version, main.shape[1]))
+        views.append(centres_input(small_view(seen, centres.small_width), centres))
         reach.append(scale * parts.size / 2 * centres.width / main.shape[1])
         row = np.full((most, 2), np.nan, np.float32)
         for index, animal in enumerate(frame.animals):
             middle = np.nanmean(animal, axis=0)
             row[index] = middle * (centres.width / main.shape[1], centres.height / main.shape[0])
             at = float(middle[0]), float(middle[1])
-            crop = parts_input(main, at, scale * parts.px_per_mm, parts)
-            wide = parts_input(main, at, scale * parts.px_per_mm, broad)
+            crop = parts_input(seen, at, scale * parts.px_per_mm, parts)
+            wide = parts_input(seen, at, scale * parts.px_per_mm, broad)
             crops.append(crop.pixels)
             wides.append(wide.pixels)
             points.append(_in_crop(animal, crop.to_main, parts.size))
@@ -97,6 +106,7 @@ def cut_project(project: Project, centres: Centres, parts: Parts, scale: float =
         np.array(numbers, np.int32),
         np.array(reach, np.float32),
         np.stack(maps),
+        tuple(one for one in PREPROCESS_VERSIONS if one in cut_by),
     )
 
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.contract.manifest import SMALL_WIDTH
 from edge.errors import OperatorError
 from edge.footage.faults import Faults
 from edge.vision.frame import Frame, Image
 from edge.vision.observe import Observation
-from edge.vision.preprocess import small_view
 from training.bundle.trusted import open_trusted
 
 _COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7", "#f0e442", "#0072b2")
@@ -85,7 +83,7 @@ def _frame(picture: Image, px_per_mm: float | None) -> Frame:
 
     height, width = picture.shape[:2]
     state = CameraState(backend="file", model="file", width=width, height=height)
-    return Frame(picture, small_view(picture, SMALL_WIDTH), 0.0, 0.0, state, px_per_mm)
+    return Frame(picture, 0.0, 0.0, state, px_per_mm)
 
 
 def _pictures(source: Path, count: int, faults: Faults) -> list[Image]:

@@ -80,12 +80,14 @@ def take_locator(run: Run, source: Path) -> None:
         other = Run(source)
         samples = locator_samples(other)
         stages = other.centres(), other.parts()
+        cut_by = other.cut_by(CENTRES), other.cut_by(PARTS)
         origin = samples.origin.replace("of this run", f"of the run {source.resolve().name}")
         samples = LocatorSamples(samples.views, samples.crops, origin)
     else:
         bundle = open_trusted(source, source.with_suffix(".pub"))
         stages = (bundle.files[CENTRES], bundle.manifest.centres), (bundle.files[PARTS], bundle.manifest.parts)
         samples = _of_bundle(bundle)
+        cut_by = ((bundle.manifest.preprocess_version,),) * 2
     for name, (content, _) in zip((CENTRES, PARTS), stages, strict=True):
         if run.has(name) and run.read_bytes(name) != content:
             raise OperatorError(
@@ -94,8 +96,8 @@ def take_locator(run: Run, source: Path) -> None:
             )
     if source.resolve() != run.folder.resolve():
         samples.save(run)
-        for content, spec in stages:
-            run.save_stage(content, spec)
+        run.save_stage(*stages[0], cut_by[0])
+        run.save_stage(*stages[1], cut_by[1])
 
 
 def age_samples(crops: Pictures, test: NDArray[np.bool_]) -> Pictures:

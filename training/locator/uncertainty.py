@@ -12,6 +12,7 @@ from edge.vision.frame import Image
 from edge.vision.locate import decode_centres, decode_parts
 from edge.vision.model.loaded import LoadedModel
 from edge.vision.preprocess import Crop, centres_input, parts_input, small_view
+from edge.vision.views import views_of
 from training.networks.augment import mirror_order
 
 SPREAD_CELLS = 2.0
@@ -42,15 +43,16 @@ class Uncertainty:
 def uncertainty_of(main: Image, model: LoadedModel, px_per_mm: float | None, most: int = 5) -> Uncertainty:
     """Return the uncertainty of one picture, uint8 (h, w, 3)."""
     spec, first = model.manifest.parts, model.manifest.centres
-    peaks = decode_centres(model.centres.run(centres_input(small_view(main, first.small_width), first)), first, most)
+    views = views_of(main, model.manifest.preprocess_version)
+    peaks = decode_centres(model.centres.run(centres_input(small_view(views, first.small_width), first)), first, most)
     height, width = main.shape[:2]
     rows, terms = [], []
     for (x, y), _ in peaks:
         at = x * width / first.width, y * height / first.height
-        crop = parts_input(main, at, px_per_mm, spec)
+        crop = parts_input(views, at, px_per_mm, spec)
         logits = model.parts.run(crop.pixels)
         points = _points(logits, spec, crop)
-        nudged = parts_input(main, (at[0] + NUDGE_PX, at[1] - NUDGE_PX), px_per_mm, spec)
+        nudged = parts_input(views, (at[0] + NUDGE_PX, at[1] - NUDGE_PX), px_per_mm, spec)
         others = [_mirrored(crop, spec, model), _points(model.parts.run(nudged.pixels), spec, nudged)]
         apart = np.mean([np.hypot(*(other[:, :2] - points[:, :2]).T).mean() for other in others])
         terms.append((1 - points[:, 2].mean(), spread_of(logits), min(1.0, float(apart) / DISAGREEMENT_PX)))

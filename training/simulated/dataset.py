@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.contract.manifest import PREPROCESS_VERSIONS
 from edge.errors import OperatorError
 from training.run import DATA, Run
 from training.whole_file import replacing
 
+SIMULATED_CUT_BY = PREPROCESS_VERSIONS
+"""Simulated pictures are so small that every version of the preprocessing makes the same of them."""
 MAX_CENTRES = 5
 
 

@@ -21,7 +21,7 @@ from edge.simulate.truth import AnimalTruth, Light
 from edge.vision.preprocess import centres_input, parts_input, small_view
 from training.networks.shapes import KEYPOINTS, centres_spec, parts_spec
 from training.run import CROP_TABLE, DATA, Run
-from training.simulated.dataset import MAX_CENTRES, Dataset
+from training.simulated.dataset import MAX_CENTRES, SIMULATED_CUT_BY, Dataset
 from training.simulated.readable import readable_crop
 from training.simulated.table import animals_of, crops_of
 from training.workers import pool
@@ -57,7 +57,7 @@ def simulate(
         data.save(path)
         run.path(CROP_TABLE).unlink(missing_ok=True)
     if not run.has(CROP_TABLE):
-        crops_of(data, seed).save(run)
+        crops_of(data, seed).save(run, SIMULATED_CUT_BY)
     return data
 
 

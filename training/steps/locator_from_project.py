@@ -80,7 +80,7 @@ def train_on_project(run: Run, order: Order, kept: Kept) -> dict[str, float]:
     project = learnable(read_project(order.project))
     for text in project.warnings:
         print(f"warning: {text}", file=sys.stderr)
-    prepared = _prepare(project, order)
+    prepared = _prepare(project, order, source.manifest.preprocess_version)
     if order.again or not run.has(PARTS, CENTRES):
         _train(run, order, kept, prepared)
     _calibrate(run, prepared)
@@ -90,11 +90,12 @@ def train_on_project(run: Run, order: Order, kept: Kept) -> dict[str, float]:
     return figures
 
 
-def _prepare(project: Project, order: Order) -> Prepared:
+def _prepare(project: Project, order: Order, version: str) -> Prepared:
+    """Return the frames as the device sees them; version: of the preprocessing, which the age model's bundle names."""
     scale = scale_of(project)
     keypoints = joined_parts(project.keypoints, KEYPOINTS) if order.simulated else project.keypoints
     specs = centres_spec(), parts_spec(keypoints, order.px_per_mm / scale)
-    data = with_parts(cut_project(project, *specs, scale), project.keypoints, keypoints)
+    data = with_parts(cut_project(project, *specs, scale, version), project.keypoints, keypoints)
     held = np.arange(len(data.views)) % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
     prepared = Prepared(data, scale, specs, held)
     if not prepared.held_crop.any() or prepared.held_crop.all():
@@ -120,10 +121,10 @@ def _train(run: Run, order: Order, kept: Kept, prepared: Prepared) -> None:
     wanted = fingerprint(lessons.views, lessons.centres, recipes[0], order.seed).encode()
     if not (kept.resume and run.has(_FIRST_DONE, CENTRES) and run.read_bytes(_FIRST_DONE) == wanted):
         first = fit_centres(lessons.views, lessons.centres, specs[0], recipes[0], order.seed, kept)
-        run.save_stage(first.content, first.spec)
+        run.save_stage(first.content, first.spec, data.cut_by)
         run.write_bytes(_FIRST_DONE, wanted)
     second = fit_parts(lessons.wide, lessons.keypoints, specs[1], recipes[1], order.seed, kept)
-    run.save_stage(second.content, second.spec)
+    run.save_stage(second.content, second.spec, data.cut_by)
 
 
 def _calibrate(run: Run, prepared: Prepared) -> None:

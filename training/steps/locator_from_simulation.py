@@ -13,7 +13,7 @@ from training.networks.int8 import import_backend
 from training.networks.shapes import centres_spec, parts_spec
 from training.networks.training_loop import Recipe
 from training.run import CENTRES_SPEC, DATA, LOCATOR_SAMPLES, PARTS_SPEC, Run
-from training.simulated.dataset import open_data
+from training.simulated.dataset import SIMULATED_CUT_BY, open_data
 
 if TYPE_CHECKING:
     from training.locator.fit import Kept
@@ -47,13 +47,13 @@ def train_locator(
         stage = fit_centres(
             data.views[views.train], data.centres[views.train], centres_spec(), Recipe(effort.centres, 16), seed, kept
         )
-        run.save_stage(stage.content, stage.spec)
+        run.save_stage(stage.content, stage.spec, SIMULATED_CUT_BY)
         figures |= centre_scores(stage.content, stage.spec, data.views[views.test], data.centres[views.test])
     if again or not run.has(PARTS_SPEC):
         second = fit_parts(
             data.parts[parts.train], data.keypoints[parts.train], parts_spec(), Recipe(effort.parts, 16), seed, kept
         )
-        run.save_stage(second.content, second.spec)
+        run.save_stage(second.content, second.spec, SIMULATED_CUT_BY)
         errors, _ = part_errors(second.content, second.spec, data.parts[parts.test], data.keypoints[parts.test])
         figures |= {
             "part_error_mm": float(np.nanmean(errors)) / second.spec.px_per_mm,

@@ -9,13 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.config.tree import Quality
-from edge.contract.manifest import SMALL_WIDTH
 from edge.contract.reading import CameraState, Reason
 from edge.host.progress import progress
 from edge.vision.frame import Frame
 from edge.vision.model.loaded import LoadedModel, load_model
 from edge.vision.observe import ObserveSettings, observe
-from edge.vision.preprocess import age_input, small_view
+from edge.vision.preprocess import age_input
 from training.bundle.trusted import open_trusted
 from training.simulated.foreign import Scene, open_field_scenes, scenes_of_cage
 from training.workers import pool
@@ -105,8 +104,7 @@ def _observed(scene: Scene, model: LoadedModel) -> NDArray[np.uint8] | None:
     The scale of the open field is below what the bundle allows; that is not counted, so that its pictures are judged.
     """
     state = CameraState(backend="files", model="", width=scene.image.shape[1], height=scene.image.shape[0])
-    small = small_view(scene.image, SMALL_WIDTH)
-    frame = Frame(scene.image, small, 0.0, 0.0, state, scene.px_per_mm)
+    frame = Frame(scene.image, 0.0, 0.0, state, scene.px_per_mm)
     seen = observe([frame], model, ObserveSettings(Quality(), 1, None, None))
     apart = {Reason.OUT_OF_DOMAIN, Reason.SCALE_TOO_COARSE}
     judged = [animal for animal in seen.animals if animal.estimate is not None]

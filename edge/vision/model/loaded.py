@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contract.bundle.bundle import Bundle
-from edge.contract.manifest import PREPROCESS_VERSION, Manifest, Tensor
+from edge.contract.manifest import Manifest, Tensor
 from edge.contract.reading import Model
 from edge.errors import BundleError
 from edge.vision.model.consistency import contradictions
 from edge.vision.model.runtime import open_network, runtime_name
+from edge.vision.views import check_version
 
 _SAME_SCALE = 1e-6
 """The file has float32, the manifest the same number in decimals."""
@@ -79,15 +80,11 @@ def load_model(bundle: Bundle, threads: int = 1) -> LoadedModel:
     """Return the bundle's networks, loaded and checked against the manifest.
 
     Raises:
-        BundleError: another preprocessing version, a manifest that contradicts itself, a network that does not load or
-            differs from the manifest.
+        BundleError: a preprocessing version that is not here, a manifest that contradicts itself, a network that does
+            not load or differs from the manifest.
     """
     manifest = bundle.manifest
-    if manifest.preprocess_version != PREPROCESS_VERSION:
-        raise BundleError(
-            f"bundle: expected preprocessing version {PREPROCESS_VERSION}, got {manifest.preprocess_version}; "
-            "update the program or make the bundle again"
-        )
+    check_version(manifest.preprocess_version)
     check_manifest(manifest)
     networks = {}
     for name, spec in (("centres", manifest.centres), ("parts", manifest.parts), ("age", manifest.age)):

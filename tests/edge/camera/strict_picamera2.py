@@ -49,6 +49,7 @@ class Script:
     stop_fails: bool = False
     requests: int = 0
     held: int = 0
+    given: np.ndarray | None = None
     opened: int = 0
     calls: list[str] = field(default_factory=list)
     tuning_seen: list[str | None] = field(default_factory=list)
@@ -67,7 +68,8 @@ class CompletedRequest:
         self._check()
         if name != "main":
             raise KeyError(f"Stream {name!r} is not defined")
-        return self._array
+        self._script.given = self._array.copy()  # as the real one does: `make_buffer` copies what it has mapped
+        return self._script.given
 
     def get_metadata(self) -> dict[str, Any]:
         self._check()

@@ -6,6 +6,7 @@ import types
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge.camera.picamera import PiCamera
@@ -57,7 +58,7 @@ def test_a_frame_is_fresh_and_says_what_it_really_had(script: Any) -> None:
     frame = camera.capture(aimed)
     assert frame.exposed_at_s >= aimed.triggered_at_s
     assert frame.main.shape == (96, 128, 3)
-    assert frame.small.shape == (48, 64)
+    assert frame.small().shape == (48, 64)
     assert (frame.state.exposure_us, frame.state.analogue_gain, frame.state.colour_gains) == (8000, 2.0, (1.8, 1.4))
     assert (frame.state.model, frame.state.settled, frame.state.not_applied) == ("imx708_noir", True, ())
     assert (frame.state.lux, frame.state.focus_measure, frame.px_per_mm) == (12.5, 400, 5.0)
@@ -67,6 +68,10 @@ def test_the_picture_outlives_its_buffer(script: Any) -> None:
     frame = opened(settings()).capture(shot())
     assert script.held == 0
     assert frame.main.min() >= 60
+    assert script.given is not None
+    assert np.shares_memory(frame.main, script.given), (
+        "picamera2 has copied it; a second copy is 36 MB at 12 megapixels"
+    )
 
 
 def test_it_waits_until_the_metadata_shows_exposure_and_gain(script: Any) -> None:

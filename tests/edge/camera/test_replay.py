@@ -64,7 +64,7 @@ def test_a_folder_is_shown_picture_by_picture_and_then_ends(folder: Path) -> Non
 def test_the_pixels_are_the_files_own(folder: Path) -> None:
     frame = camera_of(folder, clock()).capture(Shot(0.0, Light.LIGHT))
     assert frame.main.shape == (60, 80, 3)
-    assert frame.small.shape == (48, 64)
+    assert frame.small().shape == (48, 64)
     assert set(np.unique(frame.main)) == {40}
 
 

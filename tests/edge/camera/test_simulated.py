@@ -69,16 +69,16 @@ def test_the_script_counts_captures_lost_ones_too() -> None:
     assert faulty[1:3] == [CameraTimeout, CameraBusy]
     assert (faulty[0].main == clean[0].main).all()
     assert (faulty[4].main == clean[4].main).all()
-    assert faulty[3].small.mean() < 0.2 * clean[3].small.mean()
+    assert faulty[3].small().mean() < 0.2 * clean[3].small().mean()
 
 
 @pytest.mark.parametrize(
     ("fault", "holds"),
     [
-        ("overexposed", lambda bad, good: bad.small.mean() > 1.3 * good.small.mean()),
-        ("condensation", lambda bad, good: bad.small.std() < good.small.std()),
-        ("moved", lambda bad, good: (bad.small != good.small).mean() > 0.5),
-        ("blur", lambda bad, good: bad.small.std() < good.small.std()),
+        ("overexposed", lambda bad, good: bad.small().mean() > 1.3 * good.small().mean()),
+        ("condensation", lambda bad, good: bad.small().std() < good.small().std()),
+        ("moved", lambda bad, good: (bad.small() != good.small()).mean() > 0.5),
+        ("blur", lambda bad, good: bad.small().std() < good.small().std()),
         ("stale", lambda bad, good: bad.exposed_at_s < bad.triggered_at_s),
     ],
 )

@@ -26,7 +26,6 @@ from edge.errors import CameraTimeout, MessageError
 from edge.outbox import Outbox
 from edge.timing.clock import Clock, SteppedClock
 from edge.vision.frame import Frame
-from edge.vision.preprocess import small_view
 from tests.edge.bundle.device import Device
 from tests.edge.capture.running import outcomes, records, write_settings
 
@@ -93,7 +92,7 @@ class BlobCamera:
         grey = (view + self._noise.normal(0, 6, view.shape)).clip(0, 255).astype(np.uint8)
         main = np.repeat(grey[..., None], 3, axis=2)
         state = CameraState(backend="drawn", model="blob", width=320, height=240)
-        return Frame(main, small_view(main, 160), shot.triggered_at_s, self._clock.monotonic_s(), state, 1.0)
+        return Frame(main, shot.triggered_at_s, self._clock.monotonic_s(), state, 1.0, small_width=160)
 
     def flush(self) -> None:
         """Nothing is queued."""

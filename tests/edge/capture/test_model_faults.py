@@ -28,7 +28,6 @@ from edge.timing.clock import SteppedClock
 from edge.vision.frame import Frame
 from edge.vision.model.loaded import LoadedModel
 from edge.vision.observe import ObserveSettings, check_recordable, observe
-from edge.vision.preprocess import small_view
 from edge.vision.quality import measure_quality, reference_view, shift_against
 from tests.edge.bundle.device import Device, golden_of_another
 from tests.edge.capture.running import outcomes, records, run, write_settings
@@ -106,7 +105,7 @@ def test_a_picture_that_the_gate_refuses_counts_for_nothing(source: ModelSource,
     frame = blob_frame()
     for _ in range(4):
         with source.at_work():
-            observe([replace(frame, main=frame.main * 0, small=frame.small * 0)], source.get(), CAGE)
+            observe([replace(frame, main=frame.main * 0)], source.get(), CAGE)
     assert source.trial.state.of(source.get().sha256).captures == 0
 
 
@@ -210,5 +209,5 @@ def test_what_a_record_cannot_hold_is_named() -> None:
 def test_a_small_picture_is_seen_as_such_by_observe(tiny_model: LoadedModel) -> None:
     main = np.zeros((20, 300, 3), np.uint8)
     state = CameraState(backend="drawn", model="drawn", width=300, height=20)
-    seen = observe([Frame(main, small_view(main, 300), 0.0, 0.0, state, 2.0)], tiny_model, CAGE)
+    seen = observe([Frame(main, 0.0, 0.0, state, 2.0, small_width=300)], tiny_model, CAGE)
     assert (seen.outcome, seen.quality) == (Outcome.CAMERA_FAULT, None)

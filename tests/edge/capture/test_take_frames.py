@@ -53,7 +53,7 @@ class ScriptedCamera:
 def frame(number: int, triggered_at_s: float = 0.0, exposed_at_s: float = 0.0, source: str | None = None) -> Frame:
     state = CameraState(backend="scripted", model="m", width=8, height=8, source=source)
     main = np.full((8, 8, 3), number % 256, np.uint8)
-    return Frame(main, main[::2, ::2, 0], triggered_at_s, exposed_at_s, state, None)
+    return Frame(main, triggered_at_s, exposed_at_s, state, None)
 
 
 def climb(camera: ScriptedCamera, count: int = 1) -> RecoveryState:

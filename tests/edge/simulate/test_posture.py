@@ -13,7 +13,7 @@ from edge.vision.observe import without_phantoms
 
 SCALE = 2.0
 PICTURE = np.zeros((480, 640, 3), np.uint8)
-FRAME = Frame(PICTURE, PICTURE[::2, ::2, 0], 0, 0, CameraState(backend="drawn", model="", width=640, height=480), SCALE)
+FRAME = Frame(PICTURE, 0, 0, CameraState(backend="drawn", model="", width=640, height=480), SCALE)
 
 
 def animal(x: float, *, length_mm: float = 80.0, likelihood: float = 0.95, parts=("snout", "tail_base")) -> Located:

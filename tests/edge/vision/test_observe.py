@@ -18,7 +18,7 @@ from edge.footage.picture import read_image
 from edge.simulate import CageSetup, SceneFaults, SimulatedCage, create_population
 from edge.vision.locate import find_animals
 from edge.vision.observe import ObserveSettings, observe
-from edge.vision.preprocess import locator_view, small_view
+from edge.vision.preprocess import small_view
 from edge.vision.quality import judge_quality, measure_quality, reference_view, shift_against
 
 SHARED = Path(os.environ.get("CAGECLOCK_SHARED_DATA", Path(__file__).parents[4] / "shared/data"))
@@ -105,11 +105,10 @@ def test_the_locator_sees_the_width_that_it_was_trained_at_whatever_the_devices_
 ) -> None:
     """`camera.small_width` is free for the quality gate: it must not give a locator pixels that it never learnt."""
     frame = blob_frame((300, 200), (450, 380))
-    other = replace(frame, small=small_view(frame.main, small_width))
+    other = replace(frame, small_width=small_width)
     assert find_animals(other, tiny_model, 5) == find_animals(frame, tiny_model, 5)
-    trained = msgspec.structs.replace(tiny_model.manifest.centres, small_width=small_width)
-    assert locator_view(frame, trained).shape[1] == small_width
-    assert locator_view(other, trained) is other.small, "nothing is made twice where the widths are the same"
+    assert other.small().shape[1] == small_width
+    assert other.small() is other.views().small(small_width), "nothing is made twice where the widths are the same"
 
 
 def test_a_bundle_from_before_the_field_was_trained_at_the_default(tiny_bundle: Bundle) -> None:

@@ -372,7 +372,7 @@ def test_crops_are_the_devices_and_what_is_not_usable_is_listed(tmp_path: Path) 
     row |= {"tail_base_x": middle[0] - 35 * scale, "tail_base_y": middle[1], "px_per_mm": scale}
     rows = [row, {**row, "px_per_mm": ""}, {**row, "snout_x": row["tail_base_x"] + 1}, {**row, "px_per_mm": scale / 2}]
     pd.DataFrame(rows).to_csv(tmp_path / "animals.csv", index=False)
-    crops, unusable = cut_dataset(tmp_path, None, None)
+    crops, unusable, _ = cut_dataset(tmp_path, None, None)
     points = (row["snout_x"], row["snout_y"]), (row["tail_base_x"], row["tail_base_y"])
     assert np.array_equal(crops.pixels[0], age_input(frame.image, *points, scale, age_spec()).pixels)
     assert [finding.line for finding in unusable] == [3, 4, 5]

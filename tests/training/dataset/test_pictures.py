@@ -48,7 +48,7 @@ def test_a_picture_of_one_grey_is_an_error(tmp_path: Path, level: int, what: str
         f"error: line {number + 3}, column 'picture': flat{number}.png is {what}" for number in (0, 1)
     ]
     assert not said(tmp_path, "shows the same")
-    _, unusable = cut_dataset(tmp_path, None, None, ready=True)
+    _, unusable, _ = cut_dataset(tmp_path, None, None, ready=True)
     assert [one.line for one in unusable] == [3, 4]
 
 
@@ -62,7 +62,7 @@ def test_16_bits_are_cut_in_their_brightness_and_said(tmp_path: Path) -> None:
     Image.fromarray(NOISE.astype(np.uint16) * 16).save(tmp_path / "a.png")
     Image.fromarray(np.roll(NOISE, 50, 1).astype(np.uint16) * 257).save(tmp_path / "b.png")
     dataset(tmp_path, ["a.png", "b.png"])
-    crops, unusable = cut_dataset(tmp_path, None, None, ready=True)
+    crops, unusable, _ = cut_dataset(tmp_path, None, None, ready=True)
     assert not unusable
     assert crops.pixels.shape == (2, age_spec().height, age_spec().width, 1)
     assert np.abs(crops.pixels[0, ..., 0].astype(int) - NOISE).max() <= 1
@@ -78,7 +78,7 @@ def test_what_cannot_be_read_costs_its_line(tmp_path: Path) -> None:
     Image.fromarray(NOISE[:1, :1]).save(tmp_path / "d.png")
     dataset(tmp_path, ["a.png", "b.png", "c.png", "d.png"])
     assert said(tmp_path, "an empty file")[0].startswith("error: line 3, column 'picture': cannot be read: ")
-    crops, unusable = cut_dataset(tmp_path, None, None, ready=True)
+    crops, unusable, _ = cut_dataset(tmp_path, None, None, ready=True)
     assert len(crops) == 1
     assert [one.severity == UNREADABLE for one in unusable] == [True, False, False]
 
