@@ -94,15 +94,15 @@ def test_a_cloned_card_begins_a_new_epoch_and_keeps_the_old_records(tmp_path, re
 
 
 def test_each_start_writes_under_an_epoch_of_its_own_that_names_the_one_before(tmp_path, reading):
-    told, boundaries = [], [("", 0)]
+    acknowledged, boundaries = [], [("", 0)]
     for _ in range(4):
         opened(tmp_path).close()  # a start that never gets to a reading
         outbox = opened(tmp_path)
-        told += [outbox.append_reading(reading()).key, outbox.append_reading(reading()).key]
+        acknowledged += [outbox.append_reading(reading()).key, outbox.append_reading(reading()).key]
         boundaries.append((outbox.epoch, outbox.last_seq))
         outbox.close()
-    assert len(set(told)) == 8
-    assert len({epoch for epoch, _ in told}) == 4
+    assert len(set(acknowledged)) == 8
+    assert len({epoch for epoch, _ in acknowledged}) == 4
     begun = [event.detail for event in events_of(tmp_path)]
     assert [(one["before"], one["last"]) for one in begun] == boundaries[1:4]
     assert [one["starts"] for one in begun] == [2, 3, 4]
@@ -160,12 +160,12 @@ def test_two_copies_of_a_card_never_write_one_number_twice(tmp_path, reading):
     shutil.copytree(tmp_path / "card", tmp_path / "live")  # with its journal, as a power cut leaves it
     outbox.close()
     shutil.copytree(tmp_path / "card", tmp_path / "closed")
-    told = []
+    acknowledged = []
     for name in ("card", "live", "closed", "card", "live"):
         outbox = opened(tmp_path / name)
-        told += [outbox.append_reading(reading()).key for _ in range(3)]
+        acknowledged += [outbox.append_reading(reading()).key for _ in range(3)]
         outbox.close()
-    assert len(set(told)) == len(told)
+    assert len(set(acknowledged)) == len(acknowledged)
 
 
 def test_the_ceiling_holds_with_thousands_of_starts_and_every_lost_number_is_named(tmp_path, reading):
@@ -370,10 +370,10 @@ def test_killed_between_any_two_steps_nothing_appended_is_lost_and_no_row_names_
         [sys.executable, "-c", script, str(tmp_path), at], capture_output=True, text=True, check=False
     )
     assert child.returncode == 9, child.stderr
-    told = [int(line.split()[1]) for line in child.stdout.splitlines()]
+    acknowledged = [int(line.split()[1]) for line in child.stdout.splitlines()]
     outbox = Outbox.open(tmp_path, SMALL, device_id="cage07", serial="s")
     rows = rows_of(tmp_path)
-    assert told == [1, 2, 3]
+    assert acknowledged == [1, 2, 3]
     assert [row.seq for row in rows] == list(range(1, (4 if at == "committed" else 3) + 1))
     outbox.maintain()
     assert {path.name for path in (tmp_path / "thumbnails").iterdir()} == {f"{row.thumbnail}.jpg" for row in rows}

@@ -333,15 +333,15 @@ def test_events_of_a_damaged_delivery_file_still_arrive_and_old_ones_go(tmp_path
     data[100:200] = bytes(100)
     path.write_bytes(data)
 
-    def told() -> list[Event]:
+    def events() -> list[Event]:
         bodies = [identity.split(payload)[1] for payload in logger.of("record")]
         return [jsontext.decode(body, Event) for body in bodies if b"cageclock/event/1" in body]
 
     with Publish(tmp_path, broker.port):
-        wait_until(lambda: len(told()) == 8)
-        assert [event.text for event in told()[:6]] == [f"event {number}" for number in range(6)]
-        assert [event.code for event in told()[6:]] == ["epoch_begun", "database_set_aside"]
-        assert told()[7].detail["saved"] == 6
+        wait_until(lambda: len(events()) == 8)
+        assert [event.text for event in events()[:6]] == [f"event {number}" for number in range(6)]
+        assert [event.code for event in events()[6:]] == ["epoch_begun", "database_set_aside"]
+        assert events()[7].detail["saved"] == 6
         heads = [identity.split(payload)[0] for payload in logger.of("record")]
         assert [head.seq for head in heads] == [1, 2, 3, 4, 5, 6, 1, 2]
         wait_until(lambda: read_released(path).get(heads[0].epoch, Released()).records.highest == 6)
