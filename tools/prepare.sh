@@ -35,7 +35,7 @@ fi
 echo "cageclock: installing what '$extra' needs into .venv (once; a few minutes for dev, which brings TensorFlow) ..." >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools -e ".[$extra]"
 if [ "$extra" = dev ]; then
-    # What only the tests take from npm packages; a machine without a registry is told by the tests that need it.
+    # What only the tests take from npm packages; on a machine without a registry the tests that need it say so.
     .venv/bin/python tools/page_assets.py --tests || true
 fi
 touch "$stamp"

@@ -1,4 +1,4 @@
-"""A camera module on the Raspberry Pi's own connector; the only place that knows picamera2.
+"""A camera module on the Raspberry Pi's own connector; the only place that drives picamera2.
 
 Every wait is bounded. What cannot be bounded (a driver stuck in the kernel) is left to the process's watchdog: a thread
 cannot be killed, a process can.
@@ -13,14 +13,16 @@ from concurrent.futures import CancelledError
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 
 from edge.camera.controls import is_settled, requested_controls, split_by_advertised
+from edge.camera.picamera2_library import import_picamera2, state_of, translated
 from edge.camera.protocol import Shot
 from edge.camera.tuning import VARIABLE, find_tuning_file
 from edge.config.tree import Camera, Controls
 from edge.contract.base import Scalar
-from edge.contract.reading import CameraState, Light
-from edge.errors import CameraBusy, CameraError, CameraMissing, CameraTimeout, FrameRefused
+from edge.contract.reading import Light
+from edge.errors import CameraError, CameraMissing, CameraTimeout, FrameRefused
 from edge.timing.clock import Clock
 from edge.vision.frame import Frame
 
@@ -51,7 +53,7 @@ class PiCamera:
         """
         self.close()
         tuning = self._name_tuning_file()
-        device_class = _import_picamera2()
+        device_class = import_picamera2()
         number = self._settings.picamera.number
         found = device_class.global_camera_info()
         if number >= len(found):
@@ -65,7 +67,7 @@ class PiCamera:
             self._start()
         except (RuntimeError, OSError, IndexError) as error:
             self.close()
-            raise _translated(error) from error
+            raise translated(error) from error
         if tuning is not None and os.environ.get(VARIABLE) != tuning:
             self.close()
             raise CameraError(f"the tuning file {tuning} was not taken over by picamera2; update python3-picamera2")
@@ -87,7 +89,7 @@ class PiCamera:
             limit_s = self._settings.picamera.capture_timeout_s
             raise CameraTimeout(f"no frame within {limit_s:g} s ({type(error).__name__})") from error
         except (RuntimeError, OSError, KeyError, AttributeError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def flush(self) -> None:
         """Cancel what waits and drop what is queued.
@@ -100,7 +102,7 @@ class PiCamera:
         try:
             self._device.cancel_all_and_flush()
         except (RuntimeError, OSError) as error:
-            raise _translated(error) from error
+            raise translated(error) from error
         self._controls = None  # the next capture sets them anew and waits until they hold
 
     def close(self) -> None:
@@ -209,20 +211,8 @@ class PiCamera:
 
     def _frame(self, main: Any, metadata: dict[str, Any], shot: Shot, exposed_at_s: float, settled: bool) -> Frame:
         height, width = main.shape[:2]
-        gains = metadata.get("ColourGains")
-        state = CameraState(
-            backend="picamera",
-            model=self._model,
-            width=width,
-            height=height,
-            exposure_us=_number(metadata.get("ExposureTime")),
-            analogue_gain=_number(metadata.get("AnalogueGain")),
-            digital_gain=_number(metadata.get("DigitalGain")),
-            colour_gains=None if gains is None else (float(gains[0]), float(gains[1])),
-            lens_position=_number(metadata.get("LensPosition")),
-            lux=_number(metadata.get("Lux")),
-            focus_measure=_number(metadata.get("FocusFoM")),
-            sensor_temperature_c=_number(metadata.get("SensorTemperature")),
+        state = replace(
+            state_of(metadata, model=self._model, width=width, height=height),
             tuning_file=self._tuning_file,
             settled=settled and (not self._wanted or is_settled(self._wanted, metadata)),
             not_applied=self._not_applied,
@@ -235,27 +225,3 @@ class PiCamera:
             px_per_mm=self._settings.px_per_mm,
             small_width=self._settings.small_width,
         )
-
-
-def _import_picamera2() -> Any:
-    try:
-        from picamera2 import Picamera2
-    except ImportError as error:
-        raise CameraMissing(
-            f"picamera2 cannot be imported ({error}); apt-get install --no-install-recommends python3-picamera2, and "
-            "make the environment with --system-site-packages"
-        ) from error
-    return Picamera2
-
-
-def _translated(error: Exception) -> CameraError:
-    text = str(error) or type(error).__name__
-    if isinstance(error, IndexError):
-        return CameraMissing(f"there is no such camera ({text})")
-    if any(part in text.lower() for part in ("busy", "acquire", "in use", "did not complete")):
-        return CameraBusy(f"the camera cannot be opened, another process may hold it ({text})")
-    return CameraError(f"the camera failed: {text}")
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None else float(value)

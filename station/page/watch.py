@@ -83,7 +83,7 @@ class Watch:
             return [self.cards[name] for name, at in self._changed.items() if at > version and name in self.cards]
 
     def listen(self, queue: asyncio.Queue[int], loop: asyncio.AbstractEventLoop) -> bool:
-        """Have a browser's queue told of each new version; False where there are too many already."""
+        """Put each new version into a browser's queue from now on; False where there are too many already."""
         with self._lock:
             if len(self._listeners) >= MOST_LISTENERS:
                 return False

@@ -1,4 +1,4 @@
-"""Which generation of Raspberry Pi OS a card holds, told by the card's own files; one that is not known is refused.
+"""Which generation of Raspberry Pi OS a card holds, read from the card's own files; one that is not known is refused.
 
 Raspberry Pi Imager customises a card of a kind that it does not know in the wrong way, and nothing happens at boot
 (rpi-imager #1386, #1444, #1519). What is looked at follows pi-gen's files (stage1/00-boot-files, stage2/04-cloud-init,

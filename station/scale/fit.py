@@ -22,7 +22,7 @@ class Fit:
     """How the plane of the card lies in the picture.
 
     homography: (3, 3), mm to pixels without distortion. radial: k of `1 + k r^2`, r in half diagonals of the picture;
-    None: not to be told. residual_px: root mean square. scale_error: standard error of the scale in the middle, as a
+    None: not measurable. residual_px: root mean square. scale_error: standard error of the scale in the middle, as a
     fraction. size: width and height of the picture.
     """
 

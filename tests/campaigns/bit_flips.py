@@ -2,7 +2,7 @@
 
 An outbox with two epochs, its journal unfinished, a station's watermark and pictures; some bits of one file flip. The
 publisher reads first, as between two captures; then capture starts, appends and checks; the publisher reads again.
-One thing cannot be told from a power cut: a flip in the newest entry of an unfinished journal. It is named as that.
+One thing looks like a power cut: a flip in the newest entry of an unfinished journal. It is named as that.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Capture's own code on a virtual clock, with power cuts and no other fault: every slot has exactly one reading, numbers
 follow each other in the order of their times, the light phase is unknown while the time is, and there is one clock
-record at most for each time that the clock was told the time.
+record at most for each time that the clock was set.
 """
 
 from __future__ import annotations

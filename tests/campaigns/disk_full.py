@@ -1,4 +1,4 @@
-"""No space left at every write point of the outbox: nothing that was told is lost, what could not be kept is said.
+"""No space left at every write point of the outbox: nothing acknowledged is lost, what could not be kept is said.
 
 First one round of work is done with space, and every write is counted: SQLite's (by the watched files) and those of
 pictures, reserve and folders (a full file system refuses those in the same way). Then the round is done once for every
@@ -71,7 +71,7 @@ def _one_round(folder: Path, refuse: Refusals, seed: int, line: Line) -> str:
     """Open, append, look after, close, open again; return what is wrong in the end."""
     folder.mkdir()
     files, chance = watched_files(), random.Random(seed)
-    told: dict[Key, str | None] = {}
+    acknowledged: dict[Key, str | None] = {}
     files.refuse = refuse
     outbox = _open(folder, files)
     refused = 0
@@ -81,10 +81,10 @@ def _one_round(folder: Path, refuse: Refusals, seed: int, line: Line) -> str:
         picture = chance.randbytes(2000) if number % 2 else None
         try:
             if number % 5 == 4:
-                told[outbox.append_record(make_event(chance))] = None
+                acknowledged[outbox.append_record(make_event(chance))] = None
             else:
                 key = outbox.append_reading(make_reading(picture, chance)).key
-                told[key] = None if picture is None else hashlib.sha256(picture).hexdigest()
+                acknowledged[key] = None if picture is None else hashlib.sha256(picture).hexdigest()
         except DiskFull:
             refused += 1
             line.count("appends refused")
@@ -96,7 +96,7 @@ def _one_round(folder: Path, refuse: Refusals, seed: int, line: Line) -> str:
     still_full = outbox.full
     outbox.close()
     _open(folder, files).close()
-    wrong = _judge(folder, told)
+    wrong = _judge(folder, acknowledged)
     if not wrong and still_full:
         return "it does not notice that there is space again"
     return wrong
@@ -113,7 +113,7 @@ def _open(folder: Path, files: object) -> Outbox:
     return Outbox.open(folder, SETTINGS, device_id=DEVICE, serial="s")
 
 
-def _judge(folder: Path, told: dict[Key, str | None]) -> str:
+def _judge(folder: Path, acknowledged: dict[Key, str | None]) -> str:
     if list(folder.glob("*.damaged*")):
         return "a full disk was taken for damage"
     reader = Reader(folder / "outbox.db")
@@ -129,9 +129,9 @@ def _judge(folder: Path, told: dict[Key, str | None]) -> str:
     for of in epochs:
         if [seq for epoch, seq in sorted(rows) if epoch == of.epoch] != list(range(1, of.last + 1)):
             return "numbers are missing"
-    for key, sha in told.items():
+    for key, sha in acknowledged.items():
         if key not in rows:
-            return f"record {key[1]} was told and is gone"
+            return f"record {key[1]} was acknowledged and is gone"
         if sha is not None and shown.get(key) != sha and key not in named:
             return f"the picture of {key[1]} is gone without a word"
     return ""
@@ -139,7 +139,7 @@ def _judge(folder: Path, told: dict[Key, str | None]) -> str:
 
 def fill_for_real(folder: Path, line: Line) -> str:
     """The same work on a small file system that is really full, several times; return what is wrong in the end."""
-    chance, told, files = random.Random(line.seed), {}, watched_files()
+    chance, acknowledged, files = random.Random(line.seed), {}, watched_files()
     state = folder / "state"
     state.mkdir()
     outbox = _open(state, files)
@@ -157,7 +157,7 @@ def fill_for_real(folder: Path, line: Line) -> str:
             picture = chance.randbytes(20_000) if number % 2 else None
             try:
                 key = outbox.append_reading(make_reading(picture, chance)).key
-                told[key] = None if picture is None else hashlib.sha256(picture).hexdigest()
+                acknowledged[key] = None if picture is None else hashlib.sha256(picture).hexdigest()
             except DiskFull:
                 line.count("appends refused")
             outbox.maintain()
@@ -165,12 +165,12 @@ def fill_for_real(folder: Path, line: Line) -> str:
         filler.unlink()
         for _ in range(3):
             key = outbox.append_reading(make_reading(b"after", chance)).key
-            told[key] = hashlib.sha256(b"after").hexdigest()
+            acknowledged[key] = hashlib.sha256(b"after").hexdigest()
             outbox.maintain()
         if outbox.full:
             return f"round {round_}: it does not notice that there is space again"
     outbox.close()
-    return _judge(state, told)
+    return _judge(state, acknowledged)
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def _judge_boot(
     corrections = sum(body.get("schema") == CLOCK_SCHEMA for body in mine)
     line.count("clock records", corrections)
     if corrections > len(boot.synced_at):
-        return f"{corrections} clock records, but the time was told {len(boot.synced_at)} times", 0
+        return f"{corrections} clock records, but the clock was set {len(boot.synced_at)} times", 0
     if not boot.starts:
         return "", 0
     first = math.floor(boot.starts[0] / interval_s) + 1

@@ -205,7 +205,7 @@ class Life:
             self._fill_disk()
         if not clock.synced() and chance() < rates.sync:
             clock.sync()
-            self._count("times told")
+            self._count("clock set")
         if chance() < rates.step:
             by_s = self._chance.choice((-1, 1)) * self._chance.choice((3.0, 3600.0, 86_400.0, YEAR_S, 20 * YEAR_S))
             clock.step(by_s * self._chance.random(), synced=self._chance.random() < 0.5)

@@ -31,7 +31,7 @@ Prepare = Callable[[Outbox], object]
 
 
 @dataclass(frozen=True)
-class Told:
+class Acknowledged:
     """`append` has returned for this record."""
 
     key: Key
@@ -46,7 +46,7 @@ class Pictured:
     content: bytes
 
 
-Seen = Step | Told | Pictured
+Seen = Step | Acknowledged | Pictured
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Life:
     """What was seen, in order, from a state of the folder on. released: what a station had promised at the end."""
 
     before: dict[str, bytes]
-    told_before: set[Key]
+    acknowledged_before: set[Key]
     seen: list[Seen] = field(default_factory=list)
     released: dict[str, Released] = field(default_factory=dict)
 
@@ -75,30 +75,30 @@ def run(line: Line, budget: int, prepare: Prepare = lambda _outbox: None) -> Non
 def _live_and_cut(line: Line, seed: int, cuts: int, folder: Path, prepare: Prepare) -> None:
     """The last cut of each generation is where the next one begins. All of a life's cuts have the life's seed."""
     chance = random.Random(seed)
-    start, told = {}, set()
+    start, acknowledged = {}, set()
     share = -(-cuts // GENERATIONS)
     number = 0
     for generation in range(GENERATIONS):
         here = folder / f"life{generation}"
         here.mkdir()
-        life = _live(here, start, told, chance, prepare)
+        life = _live(here, start, acknowledged, chance, prepare)
         for _ in range(min(share, cuts - number)):
             number += 1
             cut = folder / f"cut{number}"
-            left, told_then = _cut(life, chance)
+            left, acknowledged_then = _cut(life, chance)
             cut.mkdir()
             _lay_out(cut, left)
-            fault = _judge(cut, told_then, life, line)
+            fault = _judge(cut, acknowledged_then, life, line)
             line.done += 1
             if fault:
                 raise Fault(seed, f"generation {generation}, cut {number}: {fault}")
-        start, told = left, told_then
+        start, acknowledged = left, acknowledged_then
 
 
-def _live(here: Path, start: dict[str, bytes], told: set[Key], chance: random.Random, prepare: Prepare) -> Life:
+def _live(here: Path, start: dict[str, bytes], acknowledged: set[Key], chance: random.Random, prepare: Prepare) -> Life:
     """Let an outbox live from a state on and see all that it does to the disk."""
     _lay_out(here, start)
-    life = Life(start, set(told))
+    life = Life(start, set(acknowledged))
     files = watched_files()
     picture = b""
 
@@ -114,11 +114,11 @@ def _live(here: Path, start: dict[str, bytes], told: set[Key], chance: random.Ra
         doing = chance.random()
         if doing < 0.5:
             picture = chance.randbytes(chance.choice((20, 3000, 60_000)))
-            life.seen.append(Told(outbox.append_reading(make_reading(picture, chance)).key))
+            life.seen.append(Acknowledged(outbox.append_reading(make_reading(picture, chance)).key))
         elif doing < 0.75:
-            life.seen.append(Told(outbox.append_reading(make_reading(None, chance)).key))
+            life.seen.append(Acknowledged(outbox.append_reading(make_reading(None, chance)).key))
         elif doing < 0.85:
-            life.seen.append(Told(outbox.append_record(make_event(chance))))
+            life.seen.append(Acknowledged(outbox.append_record(make_event(chance))))
         elif doing < 0.93:
             outbox.maintain()
         elif doing < 0.97:
@@ -135,7 +135,7 @@ def _live(here: Path, start: dict[str, bytes], told: set[Key], chance: random.Ra
 
 
 def _release(here: Path, outbox: Outbox, life: Life) -> None:
-    """Let a station promise what there is; it is only told at the end, so a cut judges a record as held or promised."""
+    """Let a station promise what there is; the outbox hears of it at the end, so a cut judges a record as either."""
     life.released[outbox.epoch] = Released(
         RangeSet([(1, max(1, outbox.last_seq))]), RangeSet([(1, outbox.last_seq or 1)])
     )
@@ -151,7 +151,7 @@ def _opened(here: Path, step: Callable[[str], None] = lambda _name: None) -> Out
 def _cut(life: Life, chance: random.Random) -> tuple[dict[str, bytes], set[Key]]:
     """Return what lies on the disk after a cut at a moment of the life, and what had been promised by then."""
     moment = chance.randrange(len(life.seen) + 1)
-    disk, told = Disk(), set(life.told_before)
+    disk, acknowledged = Disk(), set(life.acknowledged_before)
     pictures = {name: content for name, content in life.before.items() if name.startswith("thumbnails/")}
     for name, content in life.before.items():
         if not name.startswith("thumbnails/"):
@@ -160,11 +160,11 @@ def _cut(life: Life, chance: random.Random) -> tuple[dict[str, bytes], set[Key]]
     for number, seen in enumerate(life.seen[:moment], start=1):
         if isinstance(seen, Step):
             disk.see(Step(seen.what, Path(seen.path).name, seen.at, seen.data))
-        elif isinstance(seen, Told):
-            told.add(seen.key)
+        elif isinstance(seen, Acknowledged):
+            acknowledged.add(seen.key)
         else:
             _draw(pictures, seen, last=number == moment, chance=chance)
-    return {**disk.after_cut(chance), **pictures}, told
+    return {**disk.after_cut(chance), **pictures}, acknowledged
 
 
 def _draw(pictures: dict[str, bytes], seen: Pictured, *, last: bool, chance: random.Random) -> None:
@@ -187,14 +187,14 @@ def _lay_out(here: Path, left: dict[str, bytes]) -> None:
     lay_out(here, {name: content for name, content in left.items() if not name.startswith("thumbnails/")})
 
 
-def _judge(here: Path, told: set[Key], life: Life, line: Line) -> str:
+def _judge(here: Path, acknowledged: set[Key], life: Life, line: Line) -> str:
     """Return what is wrong with what is left, "" where all is well."""
     outbox = _opened(here)
     if list(here.glob("*.damaged*")):
         return "a power cut was taken for damage"
     epoch, last = outbox.epoch, outbox.last_seq
     fresh = outbox.append_reading(make_reading(b"after", random.Random(0))).key
-    if fresh in told:
+    if fresh in acknowledged:
         return f"{fresh} was given a second time"
     reader = Reader(here / "outbox.db")
     reader.changed()
@@ -208,10 +208,11 @@ def _judge(here: Path, told: set[Key], life: Life, line: Line) -> str:
     problems = outbox._file.connection.execute("PRAGMA integrity_check").fetchall()
     outbox.close()
     reader.close()
-    line.count("records judged", len(told))
-    gone = [key for key in told if key not in rows and key[1] not in life.released.get(key[0], Released()).records]
+    line.count("records judged", len(acknowledged))
+    missing = [key for key in acknowledged if key not in rows]
+    gone = [key for key in missing if key[1] not in life.released.get(key[0], Released()).records]
     if gone:
-        return f"{len(gone)} of {len(told)} records were lost: {sorted(gone)[:3]}"
+        return f"{len(gone)} of {len(acknowledged)} records were lost: {sorted(gone)[:3]}"
     held = sorted(seq for of, seq in rows if of == epoch and seq <= last)
     if held and held != list(range(held[0], last + 1)):
         return f"numbers are missing between {held[0]} and {last}"

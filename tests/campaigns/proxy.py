@@ -16,7 +16,7 @@ KINDS = ("latency", "slicing", "black_hole", "half_open", "reset", "refuse", "cu
 
 @dataclass(eq=False)
 class Way:
-    """One connection through the proxy. dead: half open, nothing passes any more and nobody is told."""
+    """One connection through the proxy. dead: half open, nothing passes any more and nobody notices."""
 
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
@@ -164,7 +164,7 @@ class Proxy:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close with RST, so that the other side is told of a broken connection and not of an end."""
+    """Close with RST, so that the other side sees a broken connection and not of an end."""
     raw = writer.get_extra_info("socket")
     if raw is not None:
         try:

@@ -53,7 +53,7 @@ class Step:
 
 
 class WatchedFiles:
-    """Registered once a process, as SQLite's default. `see` is told of each step; `refuse` makes one fail as full."""
+    """Registered once a process, as SQLite's default. `see` gets each step; `refuse` makes one fail as full."""
 
     def __init__(self) -> None:
         """Take the default file system's place.

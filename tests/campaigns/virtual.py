@@ -47,7 +47,7 @@ class VirtualClock:
         self.boot(0.0)
 
     def boot(self, off_s: float) -> None:
-        """Lose power for so long and start again: no clock of its own, so the time is wrong until it is told."""
+        """Lose power for so long and start again: no clock of its own, so the time is wrong until it is set."""
         if self.boots:
             self.boots[-1].ended_s = self.monotonic_s()
         self._true_s += off_s
@@ -74,7 +74,7 @@ class VirtualClock:
         return self._synced
 
     def sync(self) -> None:
-        """Be told the time by the network."""
+        """Have the clock set by the network."""
         self._wall_offset_s = self._true_s - self.monotonic_s()
         self._synced = True
         self.boots[-1].synced_at.append(self.monotonic_s())

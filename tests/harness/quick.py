@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,10 @@ FIXTURES = {"run", "broker"}
 MARKS = ("broker", "slow")
 FIRST = ("campaigns", "training", "system", "edge/publish", "edge/bundle", "edge/capture")
 
+BUILDS_RUN = "training/age/test_predictions.py"
+"""Begun before all others: it makes the fixture `run`, for which the other files that use it would only wait."""
+USES_RUN = re.compile(r"^def test_\w+\((?:[^)]*\b)?run: Path", re.MULTILINE)
+
 
 def is_heavy(path: Path) -> bool:
     """Return whether no test of this file, or folder, is quick."""
@@ -41,7 +47,11 @@ def reason_against(item: pytest.Item) -> str:
     return next(iter(FIXTURES & set(getattr(item, "fixturenames", ()))), "")
 
 
-def order(path: Path) -> int:
-    """Return the place of a file's folder in a whole run."""
+@cache
+def order(path: Path) -> tuple[int, bool]:
+    """Return the place of a file in a whole run: its folder's, and in that whether it waits for the tiny run."""
     name = str(path.relative_to(TESTS)) if path.is_relative_to(TESTS) else ""
-    return next((place for place, folder in enumerate(FIRST) if name.startswith(folder)), len(FIRST))
+    if name == BUILDS_RUN:
+        return -1, False
+    place = next((place for place, folder in enumerate(FIRST) if name.startswith(folder)), len(FIRST))
+    return place, name.startswith("training/") and USES_RUN.search(path.read_text()) is not None

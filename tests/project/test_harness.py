@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import quick
 from tests.harness.child import REPOSITORY, Child, python
 from tests.harness.leaks import Held, left_since
 from tests.harness.once import build_once
@@ -103,3 +104,14 @@ def test_workers_build_a_costly_folder_once(tmp_path: Path) -> None:
 def test_the_busy_processes_end_with_the_command() -> None:
     line = ["sh", str(REPOSITORY / "tools/busy.sh"), "2", sys.executable, "-c", "raise SystemExit(7)"]
     assert subprocess.run(line, check=False).returncode == 7
+
+
+def test_what_builds_the_tiny_run_comes_first_and_what_waits_for_it_behind_its_neighbours() -> None:
+    files = [path for path in (REPOSITORY / "tests").rglob("test_*.py") if "def test_" in path.read_text()]
+    ordered = sorted(files, key=quick.order)
+    assert ordered[0].relative_to(REPOSITORY / "tests").as_posix() == quick.BUILDS_RUN
+    assert quick.USES_RUN.search(ordered[0].read_text())
+    training = [path for path in ordered[1:] if path.is_relative_to(REPOSITORY / "tests/training")]
+    waits = [quick.order(path)[1] for path in training]
+    assert waits == sorted(waits)
+    assert 3 < sum(waits) < len(waits) / 2

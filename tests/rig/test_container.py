@@ -181,7 +181,7 @@ def test_a_full_disk_stops_nothing_and_loses_nothing_in_silence(machine: Machine
     pids = [machine.main_pid(unit) for unit in DAEMONS]
     # Again and again: at the first ENOSPC capture gives up its reserve, which is to be filled, too.
     machine.wait_for(lambda: fill_disk(machine) < 64, 60, "the disk cannot be filled")
-    machine.wait_for(lambda: "no space left" in machine.journal("cageclock-capture"), 90, "the full disk is not told")
+    machine.wait_for(lambda: "no space left" in machine.journal("cageclock-capture"), 90, "no full disk reported")
     assert [machine.main_pid(unit) for unit in DAEMONS] == pids
     machine.run(f"rm {STATE}/filler")
     wait_for_readings(machine)

@@ -31,7 +31,7 @@ class StationProcess(Child):
 
 
 class Device:
-    """A device's client: sends what it is told to, keeps the newest promise and the station's availability."""
+    """A device's client: sends what it is asked to, keeps the newest promise and the station's availability."""
 
     def __init__(self, port: int, device: str = "cage-1", *, five: bool = True, **login: str) -> None:
         self.device = device

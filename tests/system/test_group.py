@@ -119,7 +119,7 @@ def test_each_reading_has_the_animals_hour_and_phase(lab) -> None:
 
 
 def test_each_picture_in_the_lab_carries_its_readings_identity(lab) -> None:
-    """In EXIF, so that a file that was moved or mailed can still be told."""
+    """In EXIF, so that a file that was moved or mailed can still be identified."""
     cage, _ = lab
     pictures = {path.stem: path.read_bytes() for path in cage.data.rglob("*.jpg")}
     by_digest = {hashlib.sha256(jpeg).hexdigest(): read_exif_identity(jpeg) for jpeg in pictures.values()}

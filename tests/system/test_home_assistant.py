@@ -1,4 +1,4 @@
-"""Home Assistant is told of the device when the settings ask for it, in words it knows, and again when it starts."""
+"""Home Assistant learns of the device when the settings ask for it, in words it knows, and again when it starts."""
 
 from __future__ import annotations
 

@@ -258,7 +258,7 @@ def test_a_release_key_is_stolen_on_monday(lab: Lab, tmp_path: Path, capsys) -> 
     ]
     assert device.put(evil).reason.startswith("revoked key: "), "the key does not count"
     again = lab.built("again", model_version="again")
-    assert lab.sign(again, "dora", "emil") == 0, "whoever signs with it is told"
+    assert lab.sign(again, "dora", "emil") == 0, "whoever signs with it sees that"
     assert "revoked key" in capsys.readouterr().out
     assert device.put(again).result == "refused"
 

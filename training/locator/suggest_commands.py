@@ -80,7 +80,7 @@ def _suggest(options: argparse.Namespace) -> int:
         {
             "source": one.source.name,
             "picture": one.name,
-            "doubt": round(one.uncertainty.total, 4),
+            "uncertainty": round(one.uncertainty.total, 4),
             "unlikely": round(one.uncertainty.unlikely, 4),
             "spread": round(one.uncertainty.spread, 4),
             "unstable": round(one.uncertainty.unstable, 4),

@@ -35,7 +35,7 @@ class Section:
     """One question and its answer.
 
     key: its name in report.json. summary: the answer in one sentence. text: how it was measured and what to mind.
-    figures: lengths of time in days. beware: a sentence where the figures give cause for doubt. missing: why there is
+    figures: lengths of time in days. beware: a sentence where the figures may mislead. missing: why there is
     no answer, None where there is one.
     """
 

@@ -98,7 +98,7 @@ def read_dates(cells: Sequence[str]) -> Dates:
 
 
 def _order(found: dict[int, re.Match[str]], cells: Sequence[str]) -> tuple[bool, tuple[int, str] | None, list[str]]:
-    """Return whether the day comes first, the question where that cannot be told, and what was decided."""
+    """Return whether the day comes first, the question where both are possible, and what was decided."""
     day_first = next((index for index, match in found.items() if int(match["one"]) > 12), None)
     month_first = next((index for index, match in found.items() if int(match["two"]) > 12), None)
     open_ones = [index for index, match in found.items() if match["one"] != match["two"]

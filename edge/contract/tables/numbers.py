@@ -107,7 +107,7 @@ def proven_signs(cells: Sequence[str]) -> Signs:
 
 
 def _read_plain(cells: Sequence[str]) -> tuple[float, ...] | None:
-    """Return the values where all are empty or plain numbers with a decimal point beyond doubt: most columns, fast."""
+    """Return the values where all are empty or plain numbers with a certain decimal point: most columns, fast."""
     if not set("".join(cells)) <= _PLAIN:
         return None
     marked = [cell for cell in cells if "." in cell]
@@ -123,7 +123,7 @@ def _read_plain(cells: Sequence[str]) -> tuple[float, ...] | None:
 def _decimal_sign(
     good: dict[int, Cell], cells: Sequence[str], delimiter: str, signs: Callable[[], Signs], notes: list[str]
 ) -> tuple[str, tuple[int, str] | None]:
-    """Return the column's decimal sign, and the question where it cannot be told."""
+    """Return the column's decimal sign, and the question where both are possible."""
     proof = {"." if cell.comma is None else ",": index for index, cell in good.items()
              if cell.marked and (cell.point is None) != (cell.comma is None)}  # fmt: skip
     doubtful = {index: cell for index, cell in good.items() if cell.open}

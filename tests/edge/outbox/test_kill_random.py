@@ -1,4 +1,4 @@
-"""An appending process that is killed at any moment: what it was told is kept is there, whole, with its picture."""
+"""An appending process that is killed at any moment: what was acknowledged to it is there, whole, with its picture."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ROUNDS = 12
 
 
 def test_a_kill_at_any_moment_costs_nothing_that_was_told(tmp_path: Path) -> None:
-    chance, told = random.Random(7), set()
+    chance, acknowledged = random.Random(7), set()
     for _ in range(ROUNDS):
         child = subprocess.Popen(
             [sys.executable, "-c", APPENDING, str(tmp_path), str(Path(__file__).parent / "conftest.py")],
@@ -48,7 +48,7 @@ def test_a_kill_at_any_moment_costs_nothing_that_was_told(tmp_path: Path) -> Non
         child.kill()
         lines += child.communicate()[0].splitlines()
         whole = [line.split() for line in lines if len(line.split()) == 2]
-        told |= {(epoch, int(seq)) for epoch, seq in whole if len(epoch) == 32}
+        acknowledged |= {(epoch, int(seq)) for epoch, seq in whole if len(epoch) == 32}
     outbox = Outbox.open(tmp_path, tree.Outbox(min_free_mb=0, reserve_mb=0), device_id="cage07", serial="1")
     outbox.maintain()
     outbox.close()
@@ -57,8 +57,8 @@ def test_a_kill_at_any_moment_costs_nothing_that_was_told(tmp_path: Path) -> Non
     epochs = reader.epochs()
     every = {(row.epoch, row.seq): row for of in epochs for row in reader.rows(of.epoch, 1, of.last)}
     rows = {key: row for key, row in every.items() if row.kind == "reading"}
-    assert len(told) >= ROUNDS
-    assert told <= set(rows), "what was told is there"
+    assert len(acknowledged) >= ROUNDS
+    assert acknowledged <= set(rows), "what was acknowledged is there"
     assert len(every) == sum(of.last for of in epochs), "and no number is missing"
     assert len(epochs) <= ROUNDS
     for row in rows.values():

@@ -26,7 +26,7 @@ BIG = 200_000
 
 
 class Life(RuleBasedStateMachine):
-    """One device's outbox; `told` is what appending returned, `promised` what a station said it holds."""
+    """One device's outbox; `acknowledged` is what appending returned, `promised` what a station said it holds."""
 
     make_reading: ClassVar[Any]
     seen: ClassVar[set[str]]
@@ -36,7 +36,7 @@ class Life(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="outbox-"))
         self.serial = 1
         self.earlier: set[str] = set()
-        self.told: list[tuple[str, int]] = []
+        self.acknowledged: list[tuple[str, int]] = []
         self.pictured: set[tuple[str, int]] = set()
         self.old: set[tuple[str, int]] = set()
         self.promised: dict[str, Released] = {}
@@ -54,10 +54,10 @@ class Life(RuleBasedStateMachine):
         content = None if picture is None else b"j" * picture
         build = self.make_reading(content, days_ago=3 if old else 0, detail="x" * body)
         key = self.outbox.append_reading(build).key
-        assert key not in self.told
+        assert key not in self.acknowledged
         assert key == (self.outbox.epoch, self.outbox.last_seq)
         assert key[0] not in self.earlier, "no two starts share an epoch"
-        self.told.append(key)
+        self.acknowledged.append(key)
         if picture is not None:
             self.pictured.add(key)
 
@@ -145,7 +145,7 @@ class Life(RuleBasedStateMachine):
         reader.close()
         for loss in self.heard:  # the station holds it, whether or not the device still does
             lost[loss.what].setdefault(loss.of_epoch, RangeSet()).add(loss.first_seq, loss.last_seq)
-        for epoch, seq in self.told:
+        for epoch, seq in self.acknowledged:
             done = self.promised.get(epoch, Released())
             named = seq in lost["record"].get(epoch, RangeSet())
             assert (epoch, seq) in held or seq in done.records or named, f"{seq} of {epoch} vanished"

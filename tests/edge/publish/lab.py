@@ -40,7 +40,7 @@ class Publish(Child):
 
 
 class Logger:
-    """A station in thirty lines: keeps what comes and, if told to, publishes what it has."""
+    """A station in thirty lines: keeps what comes and, if asked to, publishes what it has."""
 
     def __init__(self, port: int, *, commits: bool = True, station_db: str = "db-1", online: bool = True) -> None:
         self.station_db, self.commits = station_db, commits
@@ -92,5 +92,5 @@ class Logger:
             self.records.setdefault(head.epoch, RangeSet()).add(head.seq)
         elif name == "thumbnail" and marks:
             self.pictures.setdefault(marks["epoch"], RangeSet()).add(int(marks["seq"]))
-        if self.commits and name in ("reading", "record", "thumbnail", "info"):  # a device that shows itself is told
+        if self.commits and name in ("reading", "record", "thumbnail", "info"):  # a device that shows itself gets them
             self.commit()

@@ -110,3 +110,11 @@ def lab(folder: Path, *, extra: str = "", camera: str = "imx708") -> Path:
 
 
 WIFI = "wifi: {ssid: NO, password_file: wifi-password, country: CH}\n"
+
+
+def provision(lab: Path, card: Path | str, *options: str, device: str | None = "cage-07") -> int:
+    """Return the exit code of `provision` for a card, or without a device for a whole table."""
+    from station.cli import main
+
+    named = ["--device", device] if device else []
+    return main(["provision", "--lab", str(lab), "--card", str(card), *named, *options])

@@ -1,4 +1,4 @@
-"""A table of animals as any spreadsheet saves it is taken; names that have no partner, or nearly the same, are told."""
+"""A table of animals as any spreadsheet saves it is taken; names without a partner, or nearly alike, are reported."""
 
 from contextlib import closing
 from pathlib import Path

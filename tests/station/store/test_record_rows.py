@@ -1,4 +1,4 @@
-"""Records are kept packed and sealed, and an older database gets there in place, whatever kills the upgrade."""
+"""Records are kept packed, with a checksum, and an older database gets there in place, whatever kills the upgrade."""
 
 import json
 import signal

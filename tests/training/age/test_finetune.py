@@ -74,7 +74,7 @@ def test_a_reduced_network_averages_the_crop_itself() -> None:
 
 @pytest.mark.parametrize("method", ["vicreg", "simsiam"])
 def test_pretraining_lowers_its_loss_and_its_weights_are_taken_up(tmp_path: Path, method: str) -> None:
-    """The backbone of `pretrain` is the one that training starts from; digest, licence and normalisation are told."""
+    """The backbone of `pretrain` is the one that training starts from; digest, licence, normalisation are recorded."""
     data = small_animals(8, 4)
     small_crops(data).save(Run(tmp_path))
     architecture = Architecture("plain-0.3")
@@ -85,9 +85,9 @@ def test_pretraining_lowers_its_loss_and_its_weights_are_taken_up(tmp_path: Path
     assert said["crops"] == 6 * 4  # two of eight cages are held out
     found = find_weights(str(tmp_path), "plain-0.3")
     assert found is not None
-    told = found.describe()
-    assert (told["weights_sha256"], told["weights_licence"]) == (said["sha256"], "CC0")
-    assert told["weights_normalisation"] == "pixel / 255"
+    described = found.describe()
+    assert (described["weights_sha256"], described["weights_licence"]) == (said["sha256"], "CC0")
+    assert described["weights_normalisation"] == "pixel / 255"
     import keras
 
     network = age_network(SPEC, "plain-0.3")

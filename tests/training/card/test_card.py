@@ -51,11 +51,12 @@ def own_run(folder: Path, **columns: object) -> Path:
     crops.save(Run(folder))
     Run(folder).write_struct(AGE_SPEC, SPEC)
     split = split_by_group(data.group)
-    told = crops.table.copy()
-    told["predicted_days"] = told["age_days"] + np.where(sex == "F", 50.0, -70.0)
-    told["low_90_days"], told["high_90_days"] = told["predicted_days"] - 60, told["predicted_days"] + 60
-    told.insert(0, "split", np.select([split.test, split.calibration], ["test", "calibration"], "train"))
-    told[split.test | split.calibration].to_csv(folder / "predictions.csv", index=False)
+    estimated = crops.table.copy()
+    estimated["predicted_days"] = estimated["age_days"] + np.where(sex == "F", 50.0, -70.0)
+    estimated["low_90_days"] = estimated["predicted_days"] - 60
+    estimated["high_90_days"] = estimated["predicted_days"] + 60
+    estimated.insert(0, "split", np.select([split.test, split.calibration], ["test", "calibration"], "train"))
+    estimated[split.test | split.calibration].to_csv(folder / "predictions.csv", index=False)
     return folder
 
 
@@ -163,7 +164,7 @@ def test_intervals_of_figures_draw_cages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("ethic: yes we did", "did you mean ethics"),
         ("ethics: 17", "expected text"),
@@ -172,11 +173,11 @@ def test_intervals_of_figures_draw_cages() -> None:
         ("- ethics", "expected"),
     ],
 )
-def test_wrong_answers_are_one_clear_error(tmp_path: Path, text: str, told: str) -> None:
+def test_wrong_answers_are_one_clear_error(tmp_path: Path, text: str, message: str) -> None:
     """The error names the file, the key, and what was expected."""
     path = tmp_path / "answers.yaml"
     path.write_text(text)
-    with pytest.raises(OperatorError, match=told) as refused:
+    with pytest.raises(OperatorError, match=message) as refused:
         read_answers(path)
     assert str(path) in str(refused.value)
 

@@ -61,7 +61,7 @@ def test_several_animals_one_of_them_absent(tmp_path: Path) -> None:
 
 
 def test_half_a_label_is_none_and_is_named(tmp_path: Path) -> None:
-    """An x without its y counts as not labelled, and the user is told where."""
+    """An x without its y counts as not labelled, and the message says where."""
     rows = "labeled-data/m1/img0.png,1.5,,30,40\nlabeled-data/m1/img1.png,3,4,,6\nlabeled-data/m1/img2.png,3,4,,\n"
     found = read_project(project(tmp_path, SINGLE + rows))
     assert np.isnan([found.frames[0].animals[0][0], found.frames[1].animals[0][1]]).all()

@@ -46,7 +46,7 @@ def animals(seed: int = 0, count: int = 40, rows: int = 3) -> pd.DataFrame:
 
 
 def test_a_split_by_row_flatters_and_the_index_says_so(tmp_path: Path) -> None:
-    """Where only the individual can be told, rows of one animal on both sides look like knowledge of age."""
+    """Where only the individual can be recognised, rows of one animal on both sides look like knowledge of age."""
     rng = np.random.default_rng(1)
     subject = np.repeat(np.arange(40), 6)
     table = pd.DataFrame(rng.normal(0, 1, (40, 6))[subject] + rng.normal(0, 0.05, (240, 6)), columns=list("abcdef"))

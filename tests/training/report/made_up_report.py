@@ -67,13 +67,13 @@ def made_up(
     )
     domain = fit_domain(embeddings[~held], embeddings[calibrating])
     intervals = fit_intervals(looks_days[calibrating], age_days[calibrating], animal[calibrating].astype(np.int32))
-    told = predict(
+    estimated = predict(
         table[held].drop(columns=["animal", "group", "split"]),
         *(embeddings[held], embeddings[held], spec, domain, intervals, limits),
     )
-    told.insert(0, "split", side[held])
-    told = with_corrected_gap(told)
-    test = told[told["split"] == "test"].reset_index(drop=True).assign(animal=animal[side == "test"])
+    estimated.insert(0, "split", side[held])
+    estimated = with_corrected_gap(estimated)
+    test = estimated[estimated["split"] == "test"].reset_index(drop=True).assign(animal=animal[side == "test"])
     shade = np.clip(age_days / 5, 0, 255).astype(np.uint8)
     crops = np.broadcast_to(shade[:, None, None, None], (len(shade), 32, 48, 1)).copy()
     median = float(np.median(age_days[~held]))

@@ -105,12 +105,12 @@ def test_a_camera_that_sees_one_age_only_shows_as_a_good_metadata_baseline() -> 
     """Camera by age: metadata alone tells it. The same cameras dealt out at random: no better than guessing."""
     leaking = np.char.add("cam", (AGE // 150).astype(int).astype(str))
     rng = np.random.default_rng(4)
-    told = {
+    error_ratio = {
         name: baselines.section(made_up(AGE, ANIMAL, AGE + NOISE, camera=cameras)).figures["metadata"]["mae_ratio"]
         for name, cameras in (("leaking", leaking), ("shuffled", rng.permutation(leaking)))
     }
-    assert told["leaking"] < 0.3
-    assert told["shuffled"] == pytest.approx(1, abs=0.05)
+    assert error_ratio["leaking"] < 0.3
+    assert error_ratio["shuffled"] == pytest.approx(1, abs=0.05)
 
 
 def test_a_model_no_better_than_weight_is_named() -> None:

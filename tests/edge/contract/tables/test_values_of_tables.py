@@ -116,7 +116,7 @@ def test_limits_are_counted() -> None:
 
 @given(st.lists(FINITE, min_size=1), st.sampled_from(["{:.4f}", "{:,.4f}", "{:.3e}", "{}"]), st.booleans())
 def test_a_written_number_reads_back_as_itself(values: list[float], form: str, continental: bool) -> None:
-    """In English or German notation, with and without thousands; what cannot be told is asked, never another value."""
+    """In English or German notation, with and without thousands; what can be read two ways is asked, never guessed."""
     cells = [form.format(value) for value in values]
     if continental:
         cells = [cell.translate(str.maketrans(",.", ".,")) for cell in cells]

@@ -76,16 +76,16 @@ def test_after_any_damage_it_opens_and_keeps_what_is_appended_from_then_on(tmp_p
         (folder / name).write_bytes(harm(bytearray((folder / name).read_bytes()), rng))
 
         outbox = opened(folder)
-        told = [outbox.append_reading(reading()).key for _ in range(3)]
+        acknowledged = [outbox.append_reading(reading()).key for _ in range(3)]
         settle(outbox)
-        told.append(outbox.append_reading(reading()).key)
+        acknowledged.append(outbox.append_reading(reading()).key)
         outbox.close()
 
         again = opened(folder)
         held = accounted(folder)
         again.close()
-        assert len(set(told)) == len(told), "no number is given twice"
-        assert all(seq in held[epoch] for epoch, seq in told), f"{harm.__name__} {number} of {name}"
+        assert len(set(acknowledged)) == len(acknowledged), "no number is given twice"
+        assert all(seq in held[epoch] for epoch, seq in acknowledged), f"{harm.__name__} {number} of {name}"
 
 
 def settle(outbox: Outbox) -> None:

@@ -42,7 +42,7 @@ def test_a_row_with_a_changed_letter_is_not_read(tmp_path, reading):
 
 def test_a_file_whose_schema_is_gone_still_yields_its_records(tmp_path, reading):
     outbox = opened(tmp_path)
-    told = [outbox.append_reading(reading(None, detail="x" * size)).key for size in (0, 3000, 9000, 100_000)]
+    acknowledged = [outbox.append_reading(reading(None, detail="x" * size)).key for size in (0, 3000, 9000, 100_000)]
     outbox.close()
     path = tmp_path / "outbox.db"
     before = read_all(tmp_path)
@@ -52,7 +52,7 @@ def test_a_file_whose_schema_is_gone_still_yields_its_records(tmp_path, reading)
     assert read_pages(path).rows == before, "also what lies on several pages"
     outbox = opened(tmp_path)
     outbox.close()
-    assert set(told) <= set(read_all(tmp_path))
+    assert set(acknowledged) <= set(read_all(tmp_path))
 
 
 def journal_of(folder, reading):
@@ -81,26 +81,26 @@ def test_a_journal_is_whole_or_torn_at_its_end_or_damaged_in_its_middle(tmp_path
 
 def test_a_file_of_a_version_without_seals_gets_them(tmp_path, reading):
     outbox = opened(tmp_path)
-    told = [outbox.append_reading(reading(None)).key for _ in range(3)]
+    acknowledged = [outbox.append_reading(reading(None)).key for _ in range(3)]
     epoch = outbox.epoch
     outbox.close()
     with closing(sqlite3.connect(tmp_path / "outbox.db", isolation_level=None)) as connection:
         for table in ("meta", "epochs", "records"):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN seal")
     outbox = opened(tmp_path)
-    told.append(outbox.append_reading(reading(None)).key)
+    acknowledged.append(outbox.append_reading(reading(None)).key)
     assert outbox.epoch != epoch
     outbox.close()
     rows = read_all(tmp_path)
-    assert sorted(rows) == sorted([*told, (outbox.epoch, 1)]), "the new start's first record names the old epoch"
+    assert sorted(rows) == sorted([*acknowledged, (outbox.epoch, 1)]), "a start's first record names the old epoch"
     assert f'"before":"{epoch}","last":3'.encode() in rows[outbox.epoch, 1].body
     assert all(identity.digest(row.body) == row.digest for row in rows.values())
 
 
 def test_a_replacement_that_a_power_cut_interrupted_is_finished(tmp_path, reading):
     outbox = opened(tmp_path)
-    told = outbox.append_reading(reading(None)).key
+    acknowledged = outbox.append_reading(reading(None)).key
     outbox.close()
     (tmp_path / "outbox.db").rename(tmp_path / "outbox.db.new")
     opened(tmp_path).close()
-    assert told in read_all(tmp_path)
+    assert acknowledged in read_all(tmp_path)

@@ -1,4 +1,4 @@
-"""What Home Assistant is told fits what the device sends and takes."""
+"""What is sent to Home Assistant fits what the device sends and takes."""
 
 from __future__ import annotations
 
