@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from edge.contract.bundle.bundle import read_bundle
 from station.cli import main
+from tests.edge.contract.bundle import signers
 from tests.station.provision import cards
 
 needs_mtools = pytest.mark.skipif(
@@ -256,6 +258,8 @@ BAD_LABS = {
     "no way out": ("ethernet: false\n", "no reading would arrive"),
     "bad host": ("time_server: ntp lab\n", "time_server: expected a host's name"),
     "unsigned debs": ("debs: debs\n", "debs without debs_keyring"),
+    "trust without channel": ("trust: trust.json\n", "expected trust and channel together"),
+    "trust that is none": ("trust: anna.pub\nchannel: study\n", "trust: anna.pub"),
     "bundle without key": ("bundle: some.bundle\n", "bundle without trusted_keys"),
 }
 
@@ -318,6 +322,27 @@ def test_a_bundle_that_the_device_would_refuse_is_not_written(
     (lab.parent / "lab.bundle").write_bytes(altered)
     assert provision(lab, card) == 3
     assert "the device would refuse it" in capsys.readouterr().err
+
+
+def test_a_fleet_gets_the_labs_trust_statements_and_its_channel(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = cards.lab(tmp_path / "lab", extra="bundle: lab.bundle\ntrust: trust.json\nchannel: study\n")
+    card = cards.mounted(tmp_path / "boot", cards.trixie())
+    data = cards.ROOT / "tests/data"
+    tiny = read_bundle(data / "tiny.bundle", [(data / "tiny.pub").read_bytes()])
+    (lab.parent / "trust.json").write_bytes(signers.chain())
+    (lab.parent / "lab.bundle").write_bytes(signers.bundle_of(tiny, "dora", "emil"))
+    assert provision(lab, card) == 0, capsys.readouterr().err
+    assert (card / "cageclock/keys/trust.json").read_bytes() == signers.chain()
+    settings = yaml.safe_load((card / "cageclock/cageclock.yaml").read_text())
+    assert settings["bundle"] == {"trust": "/etc/cageclock/keys/trust.json", "channel": "study"}
+    (lab.parent / "lab.bundle").write_bytes(signers.bundle_of(tiny, "dora"))
+    assert provision(lab, card) == 3
+    assert "threshold:" in capsys.readouterr().err
+    lab.write_text(lab.read_text().replace("channel: study", "channel: attic"))
+    assert provision(lab, card) == 2
+    assert "attic" in capsys.readouterr().err
 
 
 def test_settings_that_the_device_would_refuse_are_refused_here(
