@@ -68,7 +68,7 @@ def ask_canary(
 
     command: what to run in the place of the canary, before the file's name.
     """
-    with _for_anybody(bundle) as (name, handles):
+    with for_anybody(bundle) as (name, handles):
         child = subprocess.Popen(
             [*(command or isolated(_MAIN)), name],
             stdin=subprocess.PIPE,
@@ -105,7 +105,7 @@ def isolated(program: str) -> list[str]:
 
 
 @contextlib.contextmanager
-def _for_anybody(bundle: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
+def for_anybody(bundle: Path) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Hand over the name of a copy in memory that a child without rights can open, where the system has such files."""
     if not hasattr(os, "memfd_create") or not Path("/proc/self/fd").exists() or not bundle.is_file():
         yield os.fspath(bundle.absolute()), ()

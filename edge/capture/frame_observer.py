@@ -12,6 +12,7 @@ from edge.capture.model import ModelSource
 from edge.capture.problem import Problem, warn
 from edge.capture.reading import Result, recordable, with_crops
 from edge.capture.reference import Reference
+from edge.capture.shadow import ShadowRun
 from edge.capture.slot import Slot
 from edge.config.tree import Config
 from edge.contract.reading import Light, Outcome, Quality, Timings
@@ -27,9 +28,16 @@ class FrameObserver:
     """Observes frames with the model that the device runs."""
 
     def __init__(
-        self, config: Config, models: ModelSource, reference: Reference, archive: Archive, problem: Problem
+        self,
+        config: Config,
+        models: ModelSource,
+        reference: Reference,
+        archive: Archive,
+        problem: Problem,
+        shadow: ShadowRun,
     ) -> None:
         """Nothing is loaded yet."""
+        self._shadow = shadow
         self._limits, self._settings = config.quality, ObserveSettings.of(config.cage, config.quality)
         self._models, self._reference, self._archive, self._problem = models, reference, archive, problem
 
@@ -52,7 +60,8 @@ class FrameObserver:
         observe_ms = (time.perf_counter() - begin) * 1000
         timings = Timings(capture_ms=capture_ms, observe_ms=observe_ms, model_ms=seen.model_ms)
         self._problem.note(seen.outcome, seen.detail if seen.outcome is Outcome.CAMERA_FAULT else "")
-        result = Result(seen.outcome, seen.detail, frames, seen.quality, seen, model.describe(), timings)
+        beside = self._shadow.look(frames, slot.light)
+        result = Result(seen.outcome, seen.detail, frames, seen.quality, seen, model.describe(), timings, beside)
         try:
             return with_crops(result, [self._archive.keep(crops) for crops in seen.crops])
         except Exception as error:  # noqa: BLE001 - an archive that fails costs the crops, never the reading

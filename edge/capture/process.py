@@ -19,6 +19,7 @@ from edge.capture.model import ModelSource
 from edge.capture.problem import Problem, warn
 from edge.capture.reading import Composer, Result, TakenSlot
 from edge.capture.reference import Reference
+from edge.capture.shadow import ShadowRun
 from edge.capture.slot import Slot, begin_slot
 from edge.capture.start_events import append_changes
 from edge.capture.status import CaptureStatus, ProcessState
@@ -79,7 +80,8 @@ class CaptureProcess:
         self._reference = Reference(capture_folder(state_dir))
         archive = Archive(capture_folder(state_dir), config.archive)
         self._bundle_events = BundleEvents(state_dir, self._events, self._models.trial, outbox)
-        self._observer = FrameObserver(config, self._models, self._reference, archive, self._problem)
+        self._shadow = ShadowRun(config, clock.monotonic_s)
+        self._observer = FrameObserver(config, self._models, self._reference, archive, self._problem, self._shadow)
         self._slot: Slot | None = None
         was_failing = recovery.failed_in_a_row > 0 or recovery.restarts_in_a_row > 0
         self._changes = ChangeEvents(events, self._models, was_failing=was_failing)
@@ -191,6 +193,7 @@ class CaptureProcess:
 
     def close(self) -> None:
         """Close the camera; one that fails to close does not keep the process from ending."""
+        self._shadow.close()
         try:
             self._ladder.close()
         except Exception as error:  # noqa: BLE001

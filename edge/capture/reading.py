@@ -13,7 +13,7 @@ from edge.capture.slot import Slot
 from edge.config.tree import Config
 from edge.contract import jsontext
 from edge.contract.manifest import PREPROCESS_VERSION
-from edge.contract.reading import CameraState, Model, Outcome, Quality, Reading, Thumbnail, Timings
+from edge.contract.reading import CameraState, Model, Outcome, Quality, Reading, Shadow, Thumbnail, Timings
 from edge.errors import MessageError, describe_error
 from edge.vision import image
 from edge.vision.frame import Frame
@@ -33,6 +33,7 @@ class Result:
     """What was found in one slot, before its reading has an identity.
 
     frames: the burst; empty where the camera failed. observation: None where camera or model failed.
+    shadow: what a candidate says of the same frames, None where none runs.
     """
 
     outcome: Outcome
@@ -42,6 +43,7 @@ class Result:
     observation: Observation | None = None
     model: Model | None = None
     timings: Timings = field(default_factory=Timings)
+    shadow: Shadow | None = None
 
     def view_of_first(self) -> Image:
         """Return the first frame's small view, as its quality was judged by: the model names the preprocessing."""
@@ -85,10 +87,28 @@ class Composer:
             except Exception as error:  # noqa: BLE001 - a camera may report anything
                 missing.append(f"no camera state: {describe_error(error)}")
         try:
-            reading = recordable(self._whole(slot, result, frame, state, thumbnail, missing))
+            reading = self._recorded(slot, result, frame, state, thumbnail, missing)
         except Exception as error:  # noqa: BLE001 - the slot yields its reading, whatever it showed
             return self.bare(slot, result.outcome, f"not recordable: {describe_error(error)}"), None
         return reading, jpeg
+
+    def _recorded(
+        self,
+        slot: Slot,
+        result: Result,
+        frame: Frame | None,
+        state: CameraState | None,
+        thumbnail: Thumbnail | None,
+        missing: list[str],
+    ) -> Reading:
+        """Return the reading; where it cannot be recorded with what a candidate says, without it."""
+        try:
+            return recordable(self._whole(slot, result, frame, state, thumbnail, missing))
+        except Exception as error:
+            if result.shadow is None:
+                raise
+            without = [*missing, f"no shadow: {describe_error(error)}"]
+            return recordable(self._whole(slot, replace(result, shadow=None), frame, state, thumbnail, without))
 
     def bare(self, slot: Slot, outcome: Outcome, detail: str) -> Reading:
         """Return the reading of a slot of which nothing but its labels and its fault can be recorded."""
@@ -132,6 +152,7 @@ class Composer:
             thumbnail=thumbnail,
             timings=result.timings,
             config_sha256=self._config_sha256,
+            shadow=msgspec.UNSET if result.shadow is None else result.shadow,
         )
 
     def _shown(self, result: Result) -> Frame | None:

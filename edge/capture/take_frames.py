@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge.camera.protocol import Camera, Shot
+from edge.capture.candidate import ANSWER_S
 from edge.capture.freshness import Freshness
 from edge.config.tree import Config
 from edge.errors import EXIT_REBOOT, CameraError, DeviceError, EndOfReplay
@@ -113,4 +114,4 @@ def worst_slot_s(config: Config) -> float:
     """Return how long one due slot may take while everything keeps to its bounds."""
     pi = config.camera.picamera
     frame_s = pi.capture_timeout_s + pi.settle_timeout_s
-    return ATTEMPTS * config.schedule.burst_frames * frame_s + 2 * OPEN_BUDGET_S + OBSERVE_BUDGET_S
+    return ATTEMPTS * config.schedule.burst_frames * frame_s + 2 * OPEN_BUDGET_S + OBSERVE_BUDGET_S + ANSWER_S

@@ -32,6 +32,8 @@ def compose(lab: Lab, folder: Path, device: Device) -> str:
     for key in _OURS:
         if key in given:
             raise OperatorError(f"{lab.settings}: {key}: provision writes this section itself; take it out")
+    if (lab.trust is None) != (lab.channel is None):
+        raise OperatorError("lab.yaml: expected trust and channel together: the statements, and whose bundles count")
     if lab.trusted_keys and "trusted_keys" in _keys_in(root, "bundle"):
         raise OperatorError(f"{lab.settings}: bundle.trusted_keys: lab.yaml has trusted_keys, too; leave it to one")
     _set(root, ("device_id",), device.name)
@@ -58,6 +60,12 @@ def compose(lab: Lab, folder: Path, device: Device) -> str:
         _set(root, path, value)
     if lab.trusted_keys:
         _set(root, ("bundle", "trusted_keys"), [f"{ETC}/keys/{Path(name).name}" for name in lab.trusted_keys])
+    if lab.trust is not None:
+        for key in ("trust", "channel"):
+            if key in _keys_in(root, "bundle"):
+                raise OperatorError(f"{lab.settings}: bundle.{key}: lab.yaml has {key}, too; leave it to one")
+        _set(root, ("bundle", "trust"), f"{ETC}/keys/trust.json")
+        _set(root, ("bundle", "channel"), lab.channel)
     text: str = yaml.serialize(root, Dumper=yaml.SafeDumper, allow_unicode=True)
     return f"# {device.name}: written by `cageclock-station provision`; change lab.yaml or the fleet's table.\n{text}"
 

@@ -57,7 +57,8 @@ class Lab(Struct, frozen=True, kw_only=True):
     settings: sections of cageclock.yaml that all devices share (camera, schedule, light_cycle, ...).
     camera: the module, by which the overlay is chosen; `none` for simulated cages and stored pictures.
     wheels: folder of the program and what it needs; debs: folder of Debian packages with the archive's signed lists.
-    trusted_keys: public keys that may sign bundles. leds: whether the board's lamps burn beside the animals.
+    trusted_keys: public keys that may sign bundles. trust: the lab's trust statements (trust.json) in their place, with
+    `channel`, the one whose bundles the devices take. leds: whether the board's lamps burn beside the animals.
     infrared_gpio: the pin that switches the infrared lamps on at boot.
     """
 
@@ -75,6 +76,8 @@ class Lab(Struct, frozen=True, kw_only=True):
     debs_keyring: Text | None = None
     bundle: Text | None = None
     trusted_keys: tuple[Text, ...] = ()
+    trust: Text | None = None
+    channel: Text | None = None
     leds: Literal["on", "off"] = "off"
     infrared_gpio: Annotated[int, msgspec.Meta(ge=2, le=27)] | None = None
 

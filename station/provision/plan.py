@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.contract.bundle.bundle import read_bundle
+from edge.contract.bundle.trust import Trust, begin
 from edge.errors import BundleError, OperatorError
 from edge.version import VERSION
 from station.provision import device_settings, kernel_files, templates
@@ -125,12 +126,17 @@ def _payload(lookup: Lookup, generation: Generation) -> tuple[dict[str, bytes], 
     if len(keys) != len(lab.trusted_keys):
         raise OperatorError("trusted_keys: two files have the same name; on the device they lie in one folder")
     payload |= {f"keys/{name}": content for name, content in keys.items()}
+    trust = _trust(lab, folder)
+    if trust is not None:
+        if "trust.json" in keys:
+            raise OperatorError("trusted_keys: trust.json is no key; name it under trust")
+        payload["keys/trust.json"] = trust.content()
     if lab.bundle is not None:
         path = folder / lab.bundle
-        if not keys:
+        if not keys and trust is None:
             raise OperatorError("bundle without trusted_keys: the device would refuse it; name the key that signed it")
         try:
-            read_bundle(path, list(keys.values()))
+            read_bundle(path, list(keys.values()) if trust is None else trust.authority(lab.channel or ""))
         except BundleError as error:
             raise BundleError(f"bundle: {error}; the device would refuse it") from error
         name = path.name if path.name.endswith(".bundle") else f"{path.name}.bundle"
@@ -143,6 +149,22 @@ def _payload(lookup: Lookup, generation: Generation) -> tuple[dict[str, bytes], 
     for name in ("first_boot.py", "cageclock-first-boot.service"):
         payload[name] = templates.text(name).encode()
     return payload, notes
+
+
+def _trust(lab: Lab, folder: Path) -> Trust | None:
+    """Return the lab's trust statements, checked as the device will check them.
+
+    Raises:
+        OperatorError: they cannot be used, or have no such channel.
+    """
+    if lab.trust is None:
+        return None
+    try:
+        trust = begin(_read(folder / lab.trust, "trust"))
+        trust.authority(lab.channel or "")
+    except BundleError as error:
+        raise OperatorError(f"trust: {lab.trust}: {error}") from error
+    return trust
 
 
 _PLACES = {

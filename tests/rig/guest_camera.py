@@ -157,7 +157,7 @@ def main() -> None:
     before, had = pid(), photographed()
     shell(f"systemctl set-property --runtime {UNIT} MemoryMax=20M")
     wait_for(lambda: pid() != before, 60)
-    shell(f"systemctl set-property --runtime {UNIT} MemoryMax=400M")
+    shell(f"systemctl set-property --runtime {UNIT} MemoryMax=600M")
     result["oom_killed"] = "oom-kill" in shell(f"journalctl -b --no-pager -u {UNIT} | grep -i oom")
     result["after_oom_s"] = wait_for(lambda: photographed() >= had + 3, 240)
     shell(f"systemctl stop {UNIT}")

@@ -75,6 +75,8 @@ def _roles(action: argparse.ArgumentParser) -> None:
     )
     text = "its threshold and public keys, such as study=2:anna.pub,ben.pub,clara.pub"
     action.add_argument("--channel", action="append", default=[], metavar="NAME=N:PUB,PUB", help=text)
+    text = "the station's key, which says that nothing newer exists and has no other power; devices then install only "
+    action.add_argument("--online", type=Path, metavar="PUB", help=f"{text}while they hear it")
 
 
 def _create(options: argparse.Namespace) -> int:
@@ -102,7 +104,8 @@ def _init(options: argparse.Namespace) -> int:
         raise OperatorError(f"--root: expected at least {threshold} root keys (three are better), got {len(roots)}")
     role = Role(threshold=threshold, keys=roots)
     channels = _channels(options.channel)
-    return _begin(options, first_statement(lab=options.lab, root=role, channels=channels, days=options.days))
+    online = {} if options.online is None else {"online": Role(threshold=1, keys=(_key(options.online),))}
+    return _begin(options, first_statement(lab=options.lab, root=role, channels=channels, days=options.days, **online))
 
 
 def _rotate(options: argparse.Namespace) -> int:
@@ -111,7 +114,11 @@ def _rotate(options: argparse.Namespace) -> int:
     keys = tuple(map(_key, options.root)) or root.keys
     role = Role(threshold=options.root_threshold or root.threshold, keys=keys)
     channels = {**trust.newest.channels, **_channels(options.channel)}
-    return _begin(options, msgspec.structs.replace(following(trust, options.days), root=role, channels=channels))
+    online = trust.newest.online
+    if options.online is not None:
+        online = Role(threshold=1, keys=(_key(options.online),))
+    changed = msgspec.structs.replace(following(trust, options.days), root=role, channels=channels, online=online)
+    return _begin(options, changed)
 
 
 def _revoke(options: argparse.Namespace) -> int:
@@ -128,6 +135,11 @@ def _revoke(options: argparse.Namespace) -> int:
         if len(role.keys) < role.threshold:
             left = f"{len(role.keys)} of the {role.threshold} keys that it takes"
             print(f"channel {name}: closed with {left}; open it with `keys rotate --channel`")
+    online = before.online
+    if not isinstance(online, msgspec.UnsetType):
+        online = online.without(revoked)
+        if not online.keys:
+            print("online: closed; devices install nothing until `keys rotate --online` names another key")
     floors = dict(before.floors)
     for texts, reset in ((options.floor, False), (options.reset_floor, True)):
         for channel, number in map(_pair, texts):
@@ -136,6 +148,7 @@ def _revoke(options: argparse.Namespace) -> int:
         following(trust, options.days),
         root=root,
         channels=channels,
+        online=online,
         revoked_keys=tuple(sorted({*before.revoked_keys, *revoked})),
         revoked_bundles=tuple(sorted({*before.revoked_bundles, *map(_digest, options.bundle)})),
         floors=floors,
@@ -178,7 +191,8 @@ def _show(options: argparse.Namespace) -> int:
 
 def _lines(statement: Statement) -> list[str]:
     lines = [f"trust statement {statement.version} of {statement.lab}, until {statement.expires_at.date()}"]
-    for name, role in (("root", statement.root), *statement.channels.items()):
+    online = [] if isinstance(statement.online, msgspec.UnsetType) else [("online", statement.online)]
+    for name, role in (("root", statement.root), *statement.channels.items(), *online):
         listed = ", ".join(f"{key.name} ({key.id})" for key in role.keys) or "nobody"
         lines.append(f"  {name:10} {role.threshold} of {len(role.keys)}: {listed}")
     lines += [f"  revoked key {one}" for one in statement.revoked_keys]

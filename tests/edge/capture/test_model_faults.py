@@ -17,6 +17,7 @@ from edge.capture.model import ModelSource
 from edge.capture.problem import Problem
 from edge.capture.reading import recordable
 from edge.capture.reference import Reference
+from edge.capture.shadow import ShadowRun
 from edge.capture.slot import begin_slot
 from edge.config.load import load_config
 from edge.config.tree import Quality as Limits
@@ -121,7 +122,8 @@ def test_answers_that_cannot_be_recorded_condemn_a_model(source: ModelSource, bl
 def test_an_answer_that_cannot_be_recorded_is_a_model_fault_of_its_slot(source: ModelSource, blob_frame) -> None:
     config = load_config(source._state_dir.parent / "device.yaml")
     folder = source._state_dir
-    observer = FrameObserver(config, source, Reference(folder), Archive(folder, config.archive), Problem())
+    archive, shadow = Archive(folder, config.archive), ShadowRun(config, lambda: 0.0)
+    observer = FrameObserver(config, source, Reference(folder), archive, Problem(), shadow)
     slot = begin_slot(SteppedClock(datetime(2024, 1, 1, 9, tzinfo=UTC)), config.light_cycle)
     sha256 = source.get().sha256
     source._model = overflowing(source.get())

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from edge.contract.bundle.bundle import read_bundle
+from tests.edge.contract.bundle import signers
 from tests.station.provision import cards
 from tests.station.provision.cards import provision
 
@@ -187,3 +189,24 @@ def test_the_example_of_a_lab_is_right_with_and_without_its_optional_keys(tmp_pa
     assert whole.wifi is not None
     assert (whole.wifi.country, whole.infrared_gpio, whole.leds) == ("CH", 17, "off")
     assert whole.trusted_keys == ("lab.pub",)
+
+
+def test_a_fleet_gets_the_labs_trust_statements_and_its_channel(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = cards.lab(tmp_path / "lab", extra="bundle: lab.bundle\ntrust: trust.json\nchannel: study\n")
+    card = cards.mounted(tmp_path / "boot", cards.trixie())
+    data = cards.ROOT / "tests/data"
+    tiny = read_bundle(data / "tiny.bundle", [(data / "tiny.pub").read_bytes()])
+    (lab.parent / "trust.json").write_bytes(signers.chain())
+    (lab.parent / "lab.bundle").write_bytes(signers.bundle_of(tiny, "dora", "emil"))
+    assert provision(lab, card) == 0, capsys.readouterr().err
+    assert (card / "cageclock/keys/trust.json").read_bytes() == signers.chain()
+    settings = yaml.safe_load((card / "cageclock/cageclock.yaml").read_text())
+    assert settings["bundle"] == {"trust": "/etc/cageclock/keys/trust.json", "channel": "study"}
+    (lab.parent / "lab.bundle").write_bytes(signers.bundle_of(tiny, "dora"))
+    assert provision(lab, card) == 3
+    assert "threshold:" in capsys.readouterr().err
+    lab.write_text(lab.read_text().replace("channel: study", "channel: attic"))
+    assert provision(lab, card) == 2
+    assert "attic" in capsys.readouterr().err

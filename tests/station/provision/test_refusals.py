@@ -68,6 +68,8 @@ BAD_LABS = {
     "no way out": ("ethernet: false\n", "no reading would arrive"),
     "bad host": ("time_server: ntp lab\n", "time_server: expected a host's name"),
     "unsigned debs": ("debs: debs\n", "debs without debs_keyring"),
+    "trust without channel": ("trust: trust.json\n", "expected trust and channel together"),
+    "trust that is none": ("trust: anna.pub\nchannel: study\n", "trust: anna.pub"),
     "bundle without key": ("bundle: some.bundle\n", "bundle without trusted_keys"),
 }
 
