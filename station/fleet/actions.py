@@ -107,12 +107,23 @@ def create(
     size = bundle_path(data, bundle.sha256).stat().st_size
     signatures = describe(bundle, None if trust is None else trust.newest)["signatures"]
     with transaction(fleet):
-        for other in load_rollouts(fleet, (Status.DRAFT, *BUSY, Status.DONE)):
+        for other in load_rollouts(fleet):
             if other.plan.sha256 == bundle.sha256:
-                raise OperatorError(f"rollout {other.number} of this bundle is {other.status} already")
+                _check_same(other)
         keep_bundle(fleet, now_s, who, bundle, size, signatures)
         made = dry_run(fleet, plan, known, now_s).rollout
         return add_rollout(fleet, now_s, who, made)
+
+
+def _check_same(other: Rollout) -> None:
+    """Refuse a second rollout of a bundle where the first still is one, or where devices have left the bundle."""
+    if other.status in (Status.DRAFT, *BUSY, Status.DONE):
+        raise OperatorError(f"rollout {other.number} of this bundle is {other.status} already")
+    if any(one.phase in (Phase.RETURNING, Phase.RETURNED) and one.good_s for one in other.members.values()):
+        raise OperatorError(
+            f"rollout {other.number} took this bundle back, and a device that left one refuses it from then on: sign "
+            "it again as a new release"
+        )
 
 
 def approve(fleet: sqlite3.Connection, number: int, who: str, now_s: float) -> Rollout:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from edge.contract.service.argument_types import between
 from edge.contract.service.exit_codes import BUNDLE, MACHINE, NETWORK
 from edge.contract.service.subcommands import Commands, add_command, add_group
 from edge.errors import OperatorError
@@ -46,7 +47,9 @@ def _add_send(commands: Commands) -> None:
         metavar="JSON",
         help='what the request says, such as \'{"since": "2026-03-01T00:00:00Z"}\'',
     )
-    parser.add_argument("--wait", type=float, metavar="SECONDS", help="wait so many seconds for the answer")
+    parser.add_argument(
+        "--wait", type=between(0, 86_400), metavar="SECONDS", help="wait so many seconds for the answer"
+    )
     add_data(parser)
 
 

@@ -22,13 +22,13 @@ from edge.contract.service.systemd_notify import notify
 from edge.errors import BundleError, CageclockError, DatabaseDamaged, MessageError, OperatorError
 from station.fleet.files import FileServer
 from station.fleet.keep.commands import OPEN, hear_result, load_commands, mark
-from station.fleet.keep.database import open_fleet, transaction
+from station.fleet.keep.database import BUSY_S, open_fleet, transaction
 from station.fleet.keep.devices import hear_availability, hear_health, hear_report, keep_said, load_heard, load_said
 from station.fleet.keep.groups import load_pins
 from station.fleet.keep.lease import Lease, LeaseLost
 from station.fleet.keep.rollouts import LIVE, load_rollouts
 from station.fleet.keep.trust import load_trust
-from station.fleet.link import Heard, Link
+from station.fleet.link import ACK_S, JOIN_S, Heard, Link
 from station.fleet.looking import Looking
 from station.fleet.rollout.state import Phase, Status
 from station.fleet.settings import FleetSettings
@@ -39,6 +39,8 @@ LOG = logging.getLogger("station.fleet")
 PATIENCE_S = 1.0
 WATCHDOG_S = 5.0
 MOST_PER_CYCLE = 200
+WORST_CYCLE_S = 4 * BUSY_S + 2 * ACK_S + JOIN_S + PATIENCE_S
+"""The sum of one cycle's bounded waits: the lease, what was heard, a look, a message that nobody acknowledges."""
 
 
 def run(settings: FleetSettings) -> int:
@@ -195,7 +197,8 @@ class Process:
         found = wishes(self._fleet, rollouts, pins, self._settings.urls)
         over = {name for name, pin in pins.items() if not pin.sha256}
         for one in rollouts:
-            over |= {name for name, member in one.members.items() if member.phase is Phase.SKIPPED and member.asked_s}
+            ended = (Phase.SKIPPED, Phase.FAILED)
+            over |= {name for name, member in one.members.items() if member.phase in ended and member.asked_s}
         said = load_said(self._fleet, "desired")
         return found | {name: NOTHING for name in over if name not in found and said.get(name)}
 

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge.contract.service.argument_types import between, positive
 from edge.contract.service.exit_codes import BUNDLE, MACHINE
 from edge.contract.service.subcommands import Commands, add_command, add_group
 from edge.errors import OperatorError
@@ -36,7 +37,7 @@ def add_commands(commands: Commands) -> None:
     }
     for name, text in about.items():
         parser = add_command(actions, name, _ACTIONS[name], text)
-        parser.add_argument("number", type=int, metavar="ROLLOUT", help="the rollout's number, as `list` prints it")
+        parser.add_argument("number", type=positive, metavar="N", help="the number of the rollout, as `list` prints it")
         if name == "approve":
             parser.add_argument("--study", help="approve for this locked study, whose lead you are")
         if name in ("pause", "abort"):
@@ -46,7 +47,7 @@ def add_commands(commands: Commands) -> None:
     parser = add_command(
         actions, "show", _show, "where a rollout stands: rings, devices, reasons, history", exits=exits
     )
-    parser.add_argument("number", type=int, metavar="ROLLOUT", help="the rollout's number, as `list` prints it")
+    parser.add_argument("number", type=positive, metavar="N", help="the number of the rollout, as `list` prints it")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the text")
     add_data(parser)
     parser = add_command(actions, "list", _list, "every rollout, the newest last")
@@ -64,14 +65,25 @@ def _add_create(actions: Commands) -> None:
     )
     parser.add_argument("--shadow", metavar="TIME", help="first run beside the present model for so long, such as 24h")
     parser.add_argument(
-        "--margin", type=float, metavar="DAYS", help="with --shadow: the paired difference that counts as none, in days"
+        "--margin",
+        type=between(0, 10_000),
+        metavar="DAYS",
+        help="with --shadow: the paired difference that counts as none, in days",
     )
     parser.add_argument(
-        "--animals", type=int, default=5, metavar="N", help="with --shadow: the number of animals it takes (default 5)"
+        "--animals",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="with --shadow: the number of animals it takes (default 5)",
     )
     parser.add_argument("--window", metavar="HOURS", help="hours of the day of the device's room, such as 09:00-17:00")
     parser.add_argument(
-        "--limit", type=int, default=4, metavar="N", help="how many devices may switch at the same time (default 4)"
+        "--limit",
+        type=positive,
+        default=4,
+        metavar="N",
+        help="how many devices may switch at the same time (default 4)",
     )
     parser.add_argument(
         "--only",
@@ -123,7 +135,7 @@ def _plan(options: argparse.Namespace, sha256: str, release: int, name: str, app
 
     shadow = None
     if options.shadow is not None:
-        if options.margin is None or not 0.0 < options.margin < 1e4 or not 2 <= options.animals <= 10_000:
+        if options.margin is None or not 2 <= options.animals <= 10_000:
             raise OperatorError(
                 "--margin: with --shadow, expected the difference in days that counts as none, and --animals of 2 or "
                 "more: set them before you look"
@@ -132,7 +144,7 @@ def _plan(options: argparse.Namespace, sha256: str, release: int, name: str, app
         if not 0 < seconds <= 60 * 86400:
             raise OperatorError(f"--shadow: expected at most 60d, got {options.shadow}")
         shadow = Shadow(seconds=seconds, margin_days=options.margin, animals=options.animals)
-    if not 1 <= options.limit <= 10_000:
+    if options.limit > 10_000:
         raise OperatorError(f"--limit: expected 1 to 10000 devices, got {options.limit}")
     for group in options.only:
         kind, equals, value = group.partition("=")

@@ -12,6 +12,9 @@ from edge.contract.reported import Reported
 from edge.errors import MessageError
 from station.fleet.keep.history import FLEET, keep
 
+PASSING = frozenset({"", "host_not_allowed", "wrong_content", "wish_expired", "not_here", "unreadable"})
+"""Reasons that lie in the wish, the server or the settings; "": it went back because it was asked to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Heard:
@@ -44,7 +47,8 @@ def hear_report(connection: sqlite3.Connection, device: str, payload: bytes, rep
         "reported = excluded.reported, reported_s = excluded.reported_s",
         (device, payload, now_s),
     )
-    if reported.state in ("refused", "rolled_back") and reported.digest is not None:
+    lasting = reported.reason not in PASSING
+    if reported.state in ("refused", "rolled_back") and reported.digest is not None and lasting:
         reason = reported.advice or reported.reason
         connection.execute(
             "INSERT OR IGNORE INTO refusals VALUES (?, ?, ?, ?)", (device, reported.digest, now_s, reason[:2000])

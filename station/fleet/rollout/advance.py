@@ -66,10 +66,11 @@ def settled(member: Member, devices: Mapping[str, Device], rollout: Rollout, now
     if phase is Phase.RETURNED:
         # What was installed by hand, or arrived late, is asked back like the rest.
         return replace(member, phase=Phase.RETURNING) if _has(device, sha256) else member
+    if phase is Phase.FAILED:
+        # A card that was written anew knows nothing of its refusal: what it took up all the same is asked back.
+        return replace(member, phase=Phase.RETURNING) if device.running == sha256 else member
     if device.about == sha256 and device.state in ("refused", "rolled_back"):
         return _refused(member, device)
-    if phase is Phase.FAILED:
-        return member
     if device.running == sha256 and (device.running_good or phase is Phase.GOOD):
         return _good(member, device, rollout, now_s)
     if phase is Phase.GOOD:

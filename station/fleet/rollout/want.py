@@ -19,17 +19,13 @@ _MODES = {
     Phase.SHADOW: Want("shadow"),
     Phase.ASKED: Want("install"),
     Phase.GOOD: Want("install"),
-    Phase.FAILED: Want("revert"),
     Phase.RETURNING: Want("revert"),
     Phase.RETURNED: Want("revert"),
 }
 
 
 def wanted(rollout: Rollout, member: Member) -> Want | None:
-    """Return what a device is asked; None where the rollout asks nothing of it.
-
-    A device that failed is asked to leave the bundle too: it has done so by itself, and where it has not, it does then.
-    """
+    """Return what a device is asked; None where the rollout asks nothing of it, as of one that failed by itself."""
     if rollout.status in (Status.DRAFT, Status.SUPERSEDED):
         return None
     return _MODES.get(member.phase)

@@ -78,7 +78,8 @@ class Fake:
         """Return what the station knows: the device's last words, while it is away."""
         if self.online or self.said is None:
             self.said = self._now()
-        return replace(self.said, online=self.online, excluded=self.excluded)
+            return self.said
+        return replace(self.said, online=False, excluded=self.excluded)
 
     def _now(self) -> Device:
         worse = self.fate == "worse" and self.running == NEW
@@ -125,12 +126,15 @@ class Lab:
         """Look until nothing changes any more."""
         calm = 0
         for _ in range(most):
-            before = (self.rollout, [fake.device() for fake in self.fakes.values()])
+            before = (self.rollout, self._all())
             self.look(comparison)
-            calm = calm + 1 if before == (self.rollout, [fake.device() for fake in self.fakes.values()]) else 0
+            calm = calm + 1 if before == (self.rollout, self._all()) else 0
             if calm == 5:  # longer than any soak time here
                 return
         raise AssertionError(f"it does not come to rest: {self.rollout.reason}")
+
+    def _all(self) -> list[tuple[object, ...]]:
+        return [(fake.running, fake.good, fake.state, fake.about, fake.shadow) for fake in self.fakes.values()]
 
     def member(self, name: str) -> Member:
         return self.rollout.members[name]

@@ -150,12 +150,14 @@ def test_a_canary_that_goes_back_stops_the_rollout_and_nobody_else_is_asked(lab:
 def test_an_aborted_rollout_is_taken_back_everywhere(lab: Lab) -> None:
     lab.begin()
     lab.known(3)
-    number, digest = lab.rollout()
+    number, _ = lab.rollout()
     wait_until(lambda: lab.status(number) == "done", pause_s=0.2)
     station(lab.data, "rollout", "abort", number, "--reason", "the cages were changed")
     wait_until(lambda: lab.status(number) == "reverted", pause_s=0.2)
     assert {peer.running for peer in lab.peers.values()} == {OLD}
-    assert "aborted by anna: the cages were changed" in station(lab.data, "rollout", "show", number, code=1)
+    assert "the cages were changed" in station(lab.data, "rollout", "show", number, code=1)
+    text = station(lab.data, "rollout", "create", lab.folder / "2.bundle", "--channel", "study", code=2)
+    assert "took this bundle back" in text
 
 
 def test_kills_of_the_process_and_the_broker_change_nothing_in_the_end(lab: Lab) -> None:
