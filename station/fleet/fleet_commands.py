@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from edge.contract.service.argument_types import between
+from edge.contract.service.argument_types import between, positive
 from edge.contract.service.exit_codes import BUNDLE, MACHINE, NETWORK
 from edge.contract.service.subcommands import Commands, add_command, add_group
 from edge.errors import OperatorError
@@ -22,6 +22,24 @@ def add_commands(commands: Commands) -> None:
     _add_send(commands)
     _add_trust(commands)
     _add_groups(commands)
+    _add_simulate(commands)
+
+
+def _add_simulate(commands: Commands) -> None:
+    exits = {0: "ended as it was asked to, by SIGTERM or Ctrl-C"} | MACHINE
+    text = "run devices on this machine, with their real programs and simulated cages, to try rollouts with"
+    parser = add_command(commands, "simulate-fleet", _simulate, text, exits=exits)
+    text = "how many devices, sim001 and so on; each takes some 250 MB of memory (default 3)"
+    parser.add_argument("--devices", type=positive, default=3, metavar="N", help=text)
+    parser.add_argument("--folder", type=Path, default=Path("simulated-fleet"), help="where their folders are made")
+    parser.add_argument("--host", default="localhost", help="the broker (default localhost)")
+    parser.add_argument("--port", type=positive, default=1883, metavar="PORT", help="the broker's port (default 1883)")
+    parser.add_argument("--station", default="lab1", help="the station's name (default lab1)")
+    parser.add_argument("--trust", type=Path, help="the lab's trust.json; without it they take the demo's bundles")
+    parser.add_argument("--channel", help="with --trust: the channel that they keep to")
+    parser.add_argument("--group", action="append", default=[], help="a target group of theirs; may be repeated")
+    text = "between two captures (default 60)"
+    parser.add_argument("--interval", type=between(1, 86_400, low_too=True), default=60.0, metavar="SECONDS", help=text)
 
 
 def _add_fleet(commands: Commands) -> None:
@@ -99,6 +117,26 @@ def _fleet(options: argparse.Namespace) -> int:
 
     flags = {key: value for key, value in vars(options).items() if key not in ("run", "config")}
     return run(load_fleet_settings(options.config, flags))
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from station.fleet.simulate import Simulated, simulate
+
+    if (options.trust is None) != (options.channel is None):
+        raise OperatorError(
+            "simulate-fleet: expected --trust and --channel together: the statements, and whose bundles"
+        )
+    common = Simulated(
+        options.folder.resolve(),
+        options.host,
+        options.port,
+        options.station,
+        None if options.trust is None else options.trust.resolve(),
+        options.channel,
+        tuple(options.group),
+        options.interval,
+    )
+    return simulate(options.devices, common)
 
 
 def _send(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,58 +13,32 @@ import yaml
 
 from edge.bundle.slots import ACTIVE, Slots
 from edge.cli import main
+from station.fleet.simulate import LOOK_S, Device, Simulated, make_devices
 from tests.harness.child import Child, python
 from tests.harness.mosquitto import Mosquitto, free_port
 from tests.harness.waiting import wait_until
 from tests.station.fleet.lab import Keys, as_json, station
 
 pytestmark = [pytest.mark.broker, pytest.mark.slow]
-_INBOX = """
-import subprocess, sys, time
-from pathlib import Path
-inbox, config = Path(sys.argv[1]), sys.argv[2]
-while True:
-    if inbox.is_dir() and any(not path.name.startswith(".") for path in inbox.iterdir()):
-        subprocess.run([sys.executable, "-m", "edge.cli", "bundle", "install", "--inbox", "--config", config])
-    time.sleep(0.3)
-"""
-"""Does what the path unit cageclock-bundle.path does."""
 
 
-class RealDevice:
-    """A device's own processes: capture, publish, fetch, and the installation from the inbox."""
+class Hands(threading.Thread):
+    """Looks into the devices' inboxes, as their path units do, until it is asked to stop."""
 
-    def __init__(self, folder: Path, name: str, port: int) -> None:
-        self.folder, self.state, self.config = folder, folder / "state", folder / "cageclock.yaml"
-        folder.mkdir()
-        settings = {
-            "device_id": name,
-            "state_dir": str(self.state),
-            "cage": {"id": name, "animals": 1, "subject": f"m-{name}", "strain": "C57BL/6J"},
-            "camera": {"backend": "simulated", "width": 320, "height": 240, "small_width": 160, "px_per_mm": 1.333},
-            "schedule": {"interval_light_s": 3.0, "interval_dark_s": 3.0},
-            "outbox": {"min_free_mb": 0, "reserve_mb": 2},
-            "mqtt": {"host": "127.0.0.1", "port": port, "station": "lab1", "health_interval_s": 5.0},
-            "bundle": {
-                "trust": str(folder.parent / "trust.json"),
-                "channel": "study",
-                "target_groups": ["test"],
-                "trial_captures": 2,
-                "trial_minutes": 0.0,
-            },
-        }
-        self.config.write_text(yaml.safe_dump(settings))
-        self.parts = {
-            "inbox": Child(python("-c", _INBOX, self.state / "inbox", self.config), folder / "inbox.log"),
-            **{
-                part: Child(python("-m", "edge.cli", part, "--config", self.config), folder / f"{part}.log")
-                for part in ("capture", "publish", "fetch")
-            },
-        }
+    def __init__(self, devices: list[Device]) -> None:
+        super().__init__(name="inboxes")
+        self.devices, self.asked = devices, threading.Event()
 
-    def bundle(self, *words: object) -> int:
-        with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
-            return main(["bundle", *map(str, words), "--config", str(self.config)])
+    def run(self) -> None:
+        while not self.asked.wait(LOOK_S):
+            for device in self.devices:
+                device.install_waiting()
+
+
+def bundle(device: Device, *words: object) -> int:
+    """Run `cageclock bundle` on a device and return its exit code."""
+    with open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+        return main(["bundle", *map(str, words), "--config", str(device.config)])
 
 
 class System:
@@ -105,7 +80,10 @@ class System:
         }
         self.first = self.keys.bundle(folder / "1.bundle", 1)
         names = ("cage01", "cage02", "cage03")
-        self.devices = {name: RealDevice(folder / name, name, self.broker.port) for name in names}
+        trust = folder / "trust.json"
+        common = Simulated(folder, "127.0.0.1", self.broker.port, "lab1", trust, "study", ("test",), interval_s=3.0)
+        self.devices = {device.name: device for device in make_devices(names, common)}
+        self.hands = Hands(list(self.devices.values()))
 
     def start(self) -> None:
         self.broker.start()
@@ -113,16 +91,18 @@ class System:
             part.start()
         station(self.data, "trust", "publish", self.folder / "trust.json")
         for device in self.devices.values():
-            for part in device.parts.values():
-                part.start()
+            device.keep_running()
+        self.hands.start()
         for device in self.devices.values():
             # Refused until the fleet process's fresh word has come: the statement names an online key.
-            wait_until(lambda one=device: one.bundle("install", self.folder / "1.bundle") == 0, pause_s=1.0)
+            wait_until(lambda one=device: bundle(one, "install", self.folder / "1.bundle") == 0, pause_s=1.0)
 
     def end(self) -> None:
+        if self.hands.is_alive():
+            self.hands.asked.set()
+            self.hands.join()
         for device in self.devices.values():
-            for part in device.parts.values():
-                part.kill()
+            device.stop_all()
         for part in self.parts.values():
             part.kill()
         self.broker.kill()
@@ -175,12 +155,12 @@ def test_a_model_goes_through_the_fleet_and_the_next_one_is_taken_back(system: S
     system.keys.bundle(file, 3)
     words = ("rollout", "create", file, "--channel", "study", "--rings", "1,100%", "--dry-run")
     (canary,) = as_json(system.data, *words)["rings"][0]["devices"]
-    system.devices[canary].parts["capture"].kill()  # so that its trial does not end
+    system.devices[canary].stop("capture")  # so that its trial does not end
     made, third = system.rollout(3)
     device = system.devices[canary]
     wait_until(lambda: third[:16] in str(Slots(device.state).target(ACTIVE)), pause_s=0.5, limit_s=300)
-    assert device.bundle("rollback") == 0
-    device.parts["capture"].start()
+    assert bundle(device, "rollback") == 0
+    device.keep_running()
     wait_until(lambda: system.status(made["rollout"]) == "reverted", pause_s=0.5, limit_s=300)
     wait_until(lambda: {one[0] for one in system.running().values()} == {second}, pause_s=0.5, limit_s=300)
     shown = as_json(system.data, "rollout", "show", made["rollout"], code=1)
