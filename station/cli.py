@@ -16,6 +16,7 @@ from edge.version import add_version
 from station import device_commands, status_commands
 from station.curves import curve_commands
 from station.export import export_commands
+from station.fleet import fleet_commands, rollout_commands
 from station.ingest import run_commands
 from station.page import page_commands
 from station.printable import printable
@@ -35,6 +36,8 @@ COMMANDS = (
     provision_commands,
     scale_commands,
     page_commands,
+    fleet_commands,
+    rollout_commands,
 )
 EXITS = {1: "`status` or `verify` found something"} | BUNDLE | MACHINE | NETWORK | PAYLOAD
 

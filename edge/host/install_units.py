@@ -34,6 +34,7 @@ _DEVICE = {
 _STATION = {
     "systemd/cageclock-station.service": _UNITS,
     "systemd/cageclock-page.service": _UNITS,
+    "systemd/cageclock-fleet.service": _UNITS,
     "systemd/cageclock-station.sysusers.conf": "etc/sysusers.d/cageclock-station.conf",
     "firmware_config/mosquitto/cageclock.conf": "etc/mosquitto/conf.d/cageclock.conf",
     "firmware_config/mosquitto/cageclock.acl": "etc/mosquitto/cageclock.acl",

@@ -30,7 +30,7 @@ def test_a_card_gets_every_unit_that_a_device_needs(tmp_path: Path, capsys: pyte
     assert install(tmp_path) == 0
     units = {path.name for path in (tmp_path / "etc/systemd/system").iterdir()}
     packaged = {path.name for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".path")}
-    assert units == packaged - {"cageclock-station.service", "cageclock-page.service"}
+    assert units == packaged - {f"cageclock-{name}.service" for name in ("station", "page", "fleet")}
     helper = tmp_path / "opt/cageclock/libexec/cageclock-reboot"
     assert helper.stat().st_mode & 0o777 == 0o755
     assert "/etc/systemd/journald.conf.d/cageclock.conf: written" in capsys.readouterr().out
@@ -86,7 +86,7 @@ def test_every_folder_has_one_writer_and_the_databases_are_there_beforehand(tmp_
 def test_a_station_gets_its_own_unit_and_the_brokers_settings(tmp_path: Path) -> None:
     assert install(tmp_path, "--station") == 0
     units = sorted(path.name for path in (tmp_path / "etc/systemd/system").iterdir())
-    assert units == ["cageclock-page.service", "cageclock-station.service"]
+    assert units == ["cageclock-fleet.service", "cageclock-page.service", "cageclock-station.service"]
     assert (tmp_path / "etc/mosquitto/conf.d/cageclock.conf").is_file()
     assert (tmp_path / "etc/mosquitto/cageclock.acl").is_file()
 

@@ -18,13 +18,23 @@ from edge.errors import OperatorError
 from edge.outbox.database import BUSY_MS
 from edge.publish.budget import check_watchdog, worst_cycle_s
 from edge.publish.run import WATCHDOG_S
+from station.fleet.process import WORST_CYCLE_S as FLEET_WORST_CYCLE_S
 from station.ingest.process import WORST_CYCLE_S
 from station.page.app import WATCHDOG_S as PAGE_WATCHDOG_S
 
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 UNIT_FILES = sorted([*SERVICES, *UNITS.glob("*.path")])
-EXPOSURE = {"capture": 16, "publish": 12, "fetch": 12, "station": 12, "page": 12, "bundle": 5, "reboot": 16}
+EXPOSURE = {
+    "capture": 16,
+    "publish": 12,
+    "fetch": 12,
+    "station": 12,
+    "page": 12,
+    "fleet": 12,
+    "bundle": 5,
+    "reboot": 16,
+}
 """Tenths of `systemd-analyze security`'s measure, from 0 to 100."""
 ANALYZE = shutil.which("systemd-analyze")
 needs_analyze = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is not installed on this machine")
@@ -78,6 +88,7 @@ def test_the_sum_of_all_retries_fits_into_each_watchdog() -> None:
     assert worst_slot_s(example) + appends_s + IDLE_TICK_S < watchdog_s("capture")
     assert worst_cycle_s(example) + WATCHDOG_S < watchdog_s("publish")
     assert watchdog_s("station") > WORST_CYCLE_S + WATCHDOG_S
+    assert watchdog_s("fleet") > FLEET_WORST_CYCLE_S + WATCHDOG_S
     assert watchdog_s("page") > 10 * PAGE_WATCHDOG_S
     (start_limit,) = settings("cageclock-bundle.service", "Service")["TimeoutStartSec"]
     assert int(start_limit) > WORST_S
@@ -132,7 +143,7 @@ def test_no_folder_is_two_users_to_write(name: str) -> None:
         assert folders[place] == ("2750", f"cageclock-{Path(place).name}")
 
 
-@pytest.mark.parametrize("name", ["capture", "publish", "station", "page"])
+@pytest.mark.parametrize("name", ["capture", "publish", "station", "page", "fleet"])
 def test_a_process_is_supervised(name: str) -> None:
     service = settings(f"cageclock-{name}.service", "Service")
     assert (service["Type"], service["Restart"]) == (["notify"], ["always"])

@@ -1,0 +1,84 @@
+"""The settings of `cageclock-station fleet`: one YAML file, or the flags of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from edge.contract.address import wrong_host
+from edge.contract.base import Struct
+from edge.errors import OperatorError
+from station.ingest.settings import Port, Tls, read_file
+
+Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=86400.0)]
+
+
+class Files(Struct, frozen=True, kw_only=True):
+    """Where the process serves bundle files by HTTP. Behind a proxy with HTTPS: 127.0.0.1."""
+
+    host: str = "0.0.0.0"
+    port: Port = 8643
+
+
+class FleetSettings(Struct, frozen=True, kw_only=True):
+    """All of it. data: the station's folder; host, port, ...: the broker, as in station.yaml.
+
+    files: serve bundle files; without it another server does. urls: addresses of folders under which the devices find
+    the files, `http://mice.example.org:8643/bundles`; the file's name is the bundle's digest and `.bundle`.
+    online_key: the key (PEM) whose only power is to say that nothing newer exists, said again every fresh_hours / 4.
+    look_s: between two looks at the rollouts. lease_s: so long after its last sign another process takes over.
+    """
+
+    data: str
+    host: str = "localhost"
+    port: Port = 1883
+    mqtt_version: Literal["5", "3.1.1"] = "5"
+    username: str | None = None
+    password_file: str | None = None
+    tls: Tls | None = None
+    keepalive_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 20
+    files: Files | None = None
+    urls: Annotated[tuple[str, ...], msgspec.Meta(max_length=8)] = ()
+    online_key: str | None = None
+    fresh_hours: Annotated[float, msgspec.Meta(ge=0.01, le=720.0)] = 24.0
+    look_s: Seconds = 5.0
+    lease_s: Annotated[float, msgspec.Meta(ge=1.0, le=600.0)] = 30.0
+
+
+def load_fleet_settings(path: Path | None, flags: dict[str, Any]) -> FleetSettings:
+    """Return the file's settings with the flags laid over them; a flag that is None says nothing.
+
+    Raises:
+        OperatorError: the file cannot be read, or a setting is unknown, missing, of the wrong type or out of range.
+    """
+    values = read_file(path) if path is not None else {}
+    values |= {key: value for key, value in flags.items() if value is not None}
+    where = str(path) if path is not None else "flags"
+    try:
+        settings = msgspec.convert(values, FleetSettings, strict=True)
+    except msgspec.ValidationError as error:
+        raise OperatorError(f"{where}: {error}; give it in the file or as a flag") from error
+    expected = wrong_host(settings.host)
+    if expected is not None:
+        raise OperatorError(f"{where}: host: expected {expected}, got {settings.host!r}")
+    if settings.password_file is not None and settings.username is None:
+        raise OperatorError(f"{where}: password_file without username: name the user too")
+    for url in settings.urls:
+        if not _is_folder(url):
+            raise OperatorError(
+                f"{where}: urls: expected an address such as http://mice.example.org:8643/bundles, got {url!r}"
+            )
+    if settings.files is not None and not settings.urls:
+        raise OperatorError(f"{where}: files without urls: say by which address the devices reach them")
+    return settings
+
+
+def _is_folder(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and not parts.fragment
+    except ValueError:
+        return False
