@@ -42,11 +42,10 @@ class Begin(Struct, frozen=True, kw_only=True):
 
 
 class FrameHead(Struct, frozen=True, kw_only=True):
-    """One frame without its pixels; grey: whether the grey plane follows, too."""
+    """One frame without its pixels."""
 
     main: tuple[Side, Side]
-    small: tuple[Side, Side]
-    grey: bool
+    small_width: Side
     triggered_at_s: float
     exposed_at_s: float
     px_per_mm: float | None
@@ -67,16 +66,15 @@ def ask_of(frames: Sequence[Frame], light: Light) -> tuple[Ask, list[Bytes]]:
         heads.append(
             FrameHead(
                 main=(frame.main.shape[0], frame.main.shape[1]),
-                small=(frame.small.shape[0], frame.small.shape[1]),
-                grey=frame.grey is not None,
+                small_width=frame.small_width,
                 triggered_at_s=frame.triggered_at_s,
                 exposed_at_s=frame.exposed_at_s,
                 px_per_mm=frame.px_per_mm,
                 state=frame.state,
             )
         )
-        planes += [frame.main, frame.small, *(() if frame.grey is None else (frame.grey,))]
-    return Ask(light=light, frames=tuple(heads)), [np.ascontiguousarray(plane) for plane in planes]
+        planes.append(np.ascontiguousarray(frame.main))
+    return Ask(light=light, frames=tuple(heads)), planes
 
 
 def frames_of(ask: Ask, handle: int) -> list[Frame]:
@@ -88,9 +86,8 @@ def frames_of(ask: Ask, handle: int) -> list[Frame]:
     frames = []
     for head in ask.frames:
         main = _plane(handle, (*head.main, 3))
-        small = _plane(handle, head.small)
-        grey = _plane(handle, head.main) if head.grey else None
-        frames.append(Frame(main, small, head.triggered_at_s, head.exposed_at_s, head.state, head.px_per_mm, grey=grey))
+        times = head.triggered_at_s, head.exposed_at_s
+        frames.append(Frame(main, *times, head.state, head.px_per_mm, head.small_width))
     return frames
 
 

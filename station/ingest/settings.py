@@ -76,9 +76,7 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
     tls = {key.removeprefix("tls_"): value for key, value in flags.items() if key.startswith("tls_") and value}
     if tls:
         document.values["tls"] = {**(document.values.get("tls") or {}), **tls}
-    # YAML reads 5 as a number and 3.1.1 as text; both are meant.
-    if type(document.values.get("mqtt_version")) is int:
-        document.values["mqtt_version"] = str(document.values["mqtt_version"])
+    with_version_as_text(document)
     settings = convert(document, Settings, FILE_OR_FLAGS)
     try:
         check_name(settings.name)
@@ -91,6 +89,12 @@ def load_settings(path: Path | None, flags: dict[str, Any]) -> Settings:
         raise document.place(ConfigError("username", "the user whose password is in password_file", "nothing"))
     _check_database(settings, document)
     return settings
+
+
+def with_version_as_text(document: Document) -> None:
+    """Make `mqtt_version` text: YAML reads 5 as a number and 3.1.1 as text, and both are meant."""
+    if type(document.values.get("mqtt_version")) is int:
+        document.values["mqtt_version"] = str(document.values["mqtt_version"])
 
 
 def _check_database(settings: Settings, document: Document) -> None:
