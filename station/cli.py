@@ -23,7 +23,7 @@ from station.printable import printable
 from station.provision import provision_commands
 from station.registry import subject_commands
 from station.scale import scale_commands
-from station.store import upkeep_commands
+from station.store import database_commands, upkeep_commands
 
 COMMANDS = (
     run_commands,
@@ -33,6 +33,7 @@ COMMANDS = (
     status_commands,
     device_commands,
     upkeep_commands,
+    database_commands,
     provision_commands,
     scale_commands,
     page_commands,

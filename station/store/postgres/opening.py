@@ -13,6 +13,7 @@ from edge.errors import OperatorError, StorageError
 from station.store.postgres.address import Address
 from station.store.postgres.connection import LOCK, WRITERS, Connection
 from station.store.postgres.durability import check_durability
+from station.store.postgres.roles import grant_roles
 from station.store.postgres.tables import statements
 from station.store.tables import VERSION
 
@@ -69,6 +70,8 @@ def open_log(address: Address, *, reading: bool = False) -> Connection:
                 for warning in check_durability(first, address):
                     LOG.warning("%s", warning)
             _check_form(first, address, reading=reading)
+            if not reading:
+                _check_rights(first, address)
         return Connection(session, reading=reading)
     except (psycopg.Error, sqlite3.Error) as error:
         raise why_not_open(address, error) from error
@@ -95,6 +98,15 @@ def _check_server(session: psycopg.Connection[Any], address: Address) -> None:
     if encoding != "UTF8":
         raise OperatorError(
             f"{address.shown}: expected a database in UTF8, got {encoding}; createdb -E UTF8 -T template0"
+        )
+
+
+def _check_rights(session: psycopg.Connection[Any], address: Address) -> None:
+    row = session.execute("SELECT has_table_privilege('main.records', 'INSERT'), current_user").fetchone()
+    if row is not None and not row[0]:
+        raise OperatorError(
+            f"{address.shown}: expected a role that may add records, {row[1]} may not: "
+            f"GRANT cageclock_logger TO {row[1]}"
         )
 
 
@@ -126,6 +138,25 @@ def make_tables(session: psycopg.Connection[Any]) -> bool:
         for statement in statements(secrets.token_hex(16)):
             session.execute(statement)
     return True
+
+
+def prepare(address: Address, *, roles: bool) -> bool:
+    """Make the tables, and the roles where that is asked for; return whether the tables were not there.
+
+    Raises:
+        OperatorError: a person must act: address, rights or version.
+        StorageError: the server cannot be used just now.
+    """
+    try:
+        with connect_to(address) as session:
+            _check_server(session, address)
+            made = make_tables(session)
+            _check_form(session, address, reading=True)
+            if roles:
+                grant_roles(session)
+        return made
+    except psycopg.Error as error:
+        raise why_not_open(address, error) from error
 
 
 def _version(session: psycopg.Connection[Any]) -> str | None:
