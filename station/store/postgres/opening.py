@@ -19,7 +19,7 @@ from station.store.tables import VERSION
 
 LOG = logging.getLogger("station")
 OLDEST_SERVER = 150000
-CONNECT_S, LOCKED_S, STATEMENT_S, SILENT_S = 10, 10, 120, 30
+CONNECT_S, LOCKED_S, STATEMENT_S, SILENT_S = 10, 10, 60, 30
 _A_PERSONS = ("28", "3D", "3F", "42")
 """Classes of errors (SQLSTATE): no such user or wrong password, no such database, no such schema, no right."""
 
