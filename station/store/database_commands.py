@@ -31,7 +31,7 @@ def add_commands(commands: Commands) -> None:
     command.add_argument("--data", type=Path, required=True, help="the station's folder, without a log")
     _add_database(command, required=False)
     actions = add_group(commands, "database", "a log on PostgreSQL, made ready by its owner")
-    text = "make the tables in an empty database, as the owner of the log; where they are there, nothing"
+    text = "as the owner of the log: make the tables in an empty database, or bring older ones up to date"
     command = add_command(actions, "init", init, text)
     _add_database(command, required=True)
     command.add_argument(

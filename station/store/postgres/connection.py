@@ -18,15 +18,12 @@ from psycopg.pq import TransactionStatus
 from station.store.batches import BatchAtFault, Key
 from station.store.postgres.dialect import Kind, Statement, translate
 from station.store.postgres.errors import OF_A_VALUE, may_be_a_messages, translated
+from station.store.postgres.locks import LOCK, LOGGER, WRITERS
 from station.store.postgres.rows import NumberLoader, Result, named_rows
 from station.store.postgres.tables import tables
 from station.store.postgres.waiting_rows import LOOKED_UP, Group, WaitingRows
 
 Parameters = Sequence[Any] | Mapping[str, Any]
-LOCK: Final = 0x43414745
-"""First number of the locks that this program takes in a database."""
-WRITERS, LOGGER = 1, 2
-"""One transaction that writes at a time, as on SQLite; one logger at a time."""
 _BINARY: Final = {"TEXT": "text", "INTEGER": "int8", "REAL": "float8", "BLOB": "bytea"}
 _REGISTRY: Final = "SELECT value FROM main.meta WHERE key = 'registry'"
 _IDENTITY: Final = "SELECT value FROM main.meta WHERE key = 'station_db'"

@@ -11,10 +11,12 @@ import psycopg
 
 from edge.errors import OperatorError, StorageError
 from station.store.postgres.address import Address
-from station.store.postgres.connection import LOCK, WRITERS, Connection
+from station.store.postgres.connection import Connection
 from station.store.postgres.durability import check_durability
+from station.store.postgres.locks import LOCK, WRITERS
 from station.store.postgres.roles import grant_roles
 from station.store.postgres.tables import statements
+from station.store.postgres.upgrade import bring_up_to_date, read_version
 from station.store.tables import VERSION
 
 LOG = logging.getLogger("station")
@@ -112,13 +114,13 @@ def _check_rights(session: psycopg.Connection[Any], address: Address) -> None:
 
 def _check_form(session: psycopg.Connection[Any], address: Address, *, reading: bool) -> None:
     """Make the tables where the database is empty; refuse those of another version."""
-    found = _version(session)
+    found = read_version(session)
     if found is None and not reading:
         make_tables(session)
-        found = _version(session)
+        found = read_version(session)
     if found is None:
         raise OperatorError(f"{address.shown}: expected a station's log, found none; `cageclock-station run` makes it")
-    if found != str(VERSION):
+    if found != VERSION:
         raise OperatorError(
             f"{address.shown}: expected version {VERSION}, got {found}; use the program that made it, or have the "
             "owner run `cageclock-station database init` with this one"
@@ -133,7 +135,7 @@ def make_tables(session: psycopg.Connection[Any]) -> bool:
     """
     with session.transaction():
         session.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK, WRITERS))
-        if _version(session) is not None:  # another program was quicker
+        if read_version(session) is not None:  # another program was quicker
             return False
         for statement in statements(secrets.token_hex(16)):
             session.execute(statement)
@@ -141,7 +143,7 @@ def make_tables(session: psycopg.Connection[Any]) -> bool:
 
 
 def prepare(address: Address, *, roles: bool) -> bool:
-    """Make the tables, and the roles where that is asked for; return whether the tables were not there.
+    """Make the tables or bring them up to date, grant the roles if asked to; return whether there were no tables.
 
     Raises:
         OperatorError: a person must act: address, rights or version.
@@ -151,18 +153,10 @@ def prepare(address: Address, *, roles: bool) -> bool:
         with connect_to(address) as session:
             _check_server(session, address)
             made = make_tables(session)
-            _check_form(session, address, reading=True)
+            if not made:
+                bring_up_to_date(session)
             if roles:
                 grant_roles(session)
         return made
     except psycopg.Error as error:
         raise why_not_open(address, error) from error
-
-
-def _version(session: psycopg.Connection[Any]) -> str | None:
-    """Return the version of the log's tables, None where there are none."""
-    there = session.execute("SELECT to_regclass('main.meta')").fetchone()
-    if there is None or there[0] is None:
-        return None
-    row = session.execute("SELECT value FROM main.meta WHERE key = 'version'").fetchone()
-    return None if row is None else str(row[0])

@@ -13,6 +13,7 @@ from station.status import load_status
 from station.store import schema
 from station.store.postgres.address import Address
 from station.store.postgres.place import keep_address
+from station.store.postgres.upgrade import bring_up_to_date, read_version
 from station.store.store import Store
 from tests.harness.postgres import Postgres
 from tests.station import samples
@@ -74,6 +75,21 @@ def test_a_logger_names_a_damaged_record_and_leaves_its_repair_to_the_owner(
     assert cli.main(["verify", "--data", str(owner.data)]) == 1
     assert owner.query("SELECT count(*) FROM records") == [(1,)]
     assert "its columns are not what was written" in capsys.readouterr().out
+
+
+def test_an_owner_brings_an_older_log_up_to_date_step_by_step(ready: str, server: Postgres, tmp_path: Path) -> None:
+    """A step that fails leaves the version before it, and the next try goes on there."""
+    steps = {7: ["CREATE TABLE one (a bigint)"], 8: ["CREATE TABLE two (a bigint)", "SELECT 1 / 0"]}
+    with server.connect(ready.rpartition("/")[2]) as session:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            bring_up_to_date(session, steps, 9)
+        assert read_version(session) == 8
+        with pytest.raises(OperatorError, match="expected version 7, got 8"):
+            Store.open(of(tmp_path / "lab", ready, "logger_user").data)
+        assert bring_up_to_date(session, {**steps, 8: steps[8][:1]}, 9) == 1
+        assert session.execute("SELECT count(*) FROM main.one, main.two").fetchone() == (0,)
+        with pytest.raises(OperatorError, match="use the program that made it"):
+            bring_up_to_date(session, {}, 7)
 
 
 def test_a_reader_reads_and_cannot_write(ready: str, tmp_path: Path) -> None:
