@@ -9,7 +9,7 @@ at a time, each in a savepoint of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -122,7 +122,11 @@ class Connection:
         return self._logs
 
     def close(self) -> None:
-        """End the session."""
+        """End the session; another logger is let in at once, not when the server has noticed."""
+        if self._logs and not self._session.closed:
+            with suppress(psycopg.Error):
+                self._session.execute("ROLLBACK")
+                self._session.execute("SELECT pg_advisory_unlock_all()")
         self._session.close()
 
     def _try_lock(self) -> bool:

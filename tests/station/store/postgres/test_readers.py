@@ -1,6 +1,7 @@
 """What reads the log reads either database: status, curves, the page, the lab's own table of animals."""
 
 import json
+import socket
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,8 @@ from station.registry.subjects import import_subjects
 from station.registry.zones import set_zone
 from station.status import load_status
 from station.store import schema
+from tests.harness.postgres import Postgres
+from tests.harness.relay import Relay, end
 from tests.station import samples
 from tests.station.store.postgres.lab import Lab
 from tests.station.store.postgres.test_both_databases import messages_of_a_life
@@ -93,6 +96,31 @@ def test_the_commands_work_on_the_folder_and_export_says_why_it_does_not(
     assert "copy" in capsys.readouterr().err
     assert not (tmp_path / "csv").exists()
     assert json.loads((tmp_path / "backup" / "backup.json").read_text())["database"] == "postgresql"
+
+
+class _EndsAtTheFirstQuestion(Relay):
+    """Ends the connection where a reader asks for the devices."""
+
+    def pump(self, source: socket.socket, sink: socket.socket, upward: bool) -> None:
+        while data := source.recv(65536):
+            if upward and b"FROM device_state" in data:
+                end(sink)
+                end(source)
+                return
+            sink.sendall(data)
+
+
+def test_a_server_that_ends_in_the_middle_of_a_command_is_named_and_no_file_is_blamed(
+    server: Postgres, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Lab(tmp_path / "lab", url).store() as store:
+        store.take([samples.arrival(samples.reading(1), 1)])
+    with _EndsAtTheFirstQuestion(server.port) as relay:
+        cut = Lab(tmp_path / "cut", url.replace(str(server.port), str(relay.port)))
+        assert cli.main(["status", "--data", str(cut.data)]) == 4
+    said = capsys.readouterr().err
+    assert "the database server failed" in said
+    assert "station.db" not in said
 
 
 def test_a_change_of_animals_reaches_the_running_logger(labs: tuple[Lab, Lab], tmp_path: Path) -> None:
