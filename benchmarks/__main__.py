@@ -12,6 +12,7 @@ SECTIONS = {
     "runtimes": "Networks: one invocation, CPU time of one thread",
     "processes": "Processes",
     "station_ingest": "Station",
+    "station_databases": "Station: both databases, the same readings in turns",
     "station_queries": "Station: what a person waits for",
     "jpeg_libraries": "Libraries for JPEG and resizing",
 }

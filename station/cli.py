@@ -23,7 +23,8 @@ from station.printable import printable
 from station.provision import provision_commands
 from station.registry import subject_commands
 from station.scale import scale_commands
-from station.store import upkeep_commands
+from station.store import database_commands, upkeep_commands
+from station.store.batches import ServerFailed
 
 COMMANDS = (
     run_commands,
@@ -33,6 +34,7 @@ COMMANDS = (
     status_commands,
     device_commands,
     upkeep_commands,
+    database_commands,
     provision_commands,
     scale_commands,
     page_commands,
@@ -68,7 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         text = (
             f"the database failed: {error}; check the disk, or move station.db aside: the devices send what they hold"
         )
-        print(f"cageclock-station: {text}", file=sys.stderr)
+        if isinstance(error, ServerFailed):
+            text = f"the database server failed: {error}; look at its log, then try again"
+        print(printable(f"cageclock-station: {text}"), file=sys.stderr)
         return 4
     except KeyboardInterrupt:
         return 130

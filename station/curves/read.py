@@ -42,8 +42,9 @@ SELECT r.device, r.cage, r.epoch, r.seq, r.at_s, r.time_basis, r.light, r.outcom
        a.estimate_days, a.interval_low_days, a.interval_high_days
 FROM timed_readings r LEFT JOIN animals a USING (device, epoch, seq)
 ORDER BY r.time_basis != 'unsynchronised', CASE r.time_basis WHEN 'unsynchronised' THEN 0 ELSE r.at_s END,
-    r.device, r.starts, r.seq, a.number"""
-"""By time. Boots that never got the time have no order but that of the starts; an epoch's name says nothing."""
+    r.device, r.starts, r.seq, r.epoch, a.number"""
+"""By time. Boots that never got the time have no order but that of the starts; an epoch's name says nothing,
+but with it the order is the same each time."""
 _EVENTS = """
 SELECT device, at_s, code, text FROM timed_events
 WHERE code IN ('camera_moved', 'camera_changed', 'database_set_aside', 'epoch_begun', 'restored_card')

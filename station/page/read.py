@@ -212,7 +212,8 @@ def load_readings(
             "r.found_animals, r.thumbnail_sha256, a.number, a.subject, a.identity_method, a.accepted, "
             "a.reject_reasons, a.estimate_days, a.interval_low_days, a.interval_high_days "
             "FROM timed_readings r LEFT JOIN animals a USING (device, epoch, seq) "
-            "WHERE r.at_s >= ? AND r.at_s < ? AND r.time_basis != 'unsynchronised' ORDER BY r.at_s LIMIT ?",
+            "WHERE r.at_s >= ? AND r.at_s < ? AND r.time_basis != 'unsynchronised' "
+            "ORDER BY r.at_s, r.device, r.epoch, r.seq, a.number LIMIT ?",
             (from_s, until_s, MOST_READINGS + 1),
         ).fetchall()
     if len(rows) > MOST_READINGS:
@@ -260,6 +261,9 @@ def _narrow(connection: sqlite3.Connection, devices: Sequence[str], since_s: flo
 
     since_s: of the readings only those labelled from then on. A view in `main` goes on reading the whole tables.
     """
+    if not isinstance(connection, sqlite3.Connection):
+        _narrow_on_postgres(connection, devices, since_s)
+        return
     within = "device IN (SELECT device FROM temp.scope)"
     later = "" if since_s is None else f" AND captured_s >= {float(since_s)!r}"
     connection.execute("CREATE TEMP TABLE scope (device TEXT PRIMARY KEY) WITHOUT ROWID")
@@ -270,6 +274,15 @@ def _narrow(connection: sqlite3.Connection, devices: Sequence[str], since_s: flo
         connection.execute(f"{sql.replace('CREATE VIEW', 'CREATE TEMP VIEW', 1)} AND {bounds}")
     for name, bounds in (("readings", within + later), ("events", within)):
         connection.execute(f"CREATE TEMP VIEW {name} AS SELECT * FROM main.{name} WHERE {bounds}")
+
+
+def _narrow_on_postgres(connection: sqlite3.Connection, devices: Sequence[str], since_s: float | None) -> None:
+    """As `_narrow`: views of this session alone stand before those that all readers have."""
+    names = ", ".join("'" + device.replace("'", "''") + "'" for device in devices) or "NULL"
+    later = "" if since_s is None else f" AND captured_s >= {float(since_s)!r}"
+    for whole in ("readable.timed_readings", "main.readings", "readable.timed_events", "main.events"):
+        bounds = f"device IN ({names}){later if whole.endswith('readings') else ''}"
+        connection.execute(f"CREATE TEMP VIEW {whole.partition('.')[2]} AS SELECT * FROM {whole} WHERE {bounds}")
 
 
 def _has_unset_clocks(connection: sqlite3.Connection, device: str) -> bool:

@@ -14,6 +14,10 @@ class BatchAtFault(sqlite3.DatabaseError):
     """One of a batch's messages is at fault, and which is not known: they are to be taken one by one."""
 
 
+class ServerFailed(sqlite3.OperationalError):
+    """The database server failed, or cannot be reached: nothing is wrong with any file of the station's."""
+
+
 class Batches(Protocol):
     """Of one connection.
 

@@ -35,7 +35,7 @@ def open_for_writing(data: Path, progress: Progress = lambda _: None) -> sqlite3
     """
     address = _address(data)
     if address is not None:
-        return _on_postgres(address, reading=False)
+        return on_postgres(address, reading=False)
     try:
         data.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(data / DATABASE, isolation_level=None, timeout=BUSY_S)
@@ -71,7 +71,7 @@ def open_for_reading(data: Path) -> sqlite3.Connection:
     """
     address = _address(data)
     if address is not None:
-        return _on_postgres(address, reading=True)
+        return on_postgres(address, reading=True)
     path = data / DATABASE
     try:
         if not path.is_file():
@@ -110,7 +110,13 @@ def _address(data: Path) -> Address | None:
     return address
 
 
-def _on_postgres(address: Address, *, reading: bool) -> sqlite3.Connection:
+def on_postgres(address: Address, *, reading: bool) -> sqlite3.Connection:
+    """Return a connection to a log on PostgreSQL, which takes the same statements.
+
+    Raises:
+        OperatorError: a person must act: the address, a right, a version, or psycopg is not installed.
+        StorageError: the server cannot be used just now.
+    """
     try:
         from station.store.postgres.opening import open_log
     except ModuleNotFoundError as error:

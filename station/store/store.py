@@ -92,6 +92,7 @@ class Store:
             if not store._batches.hold_log():
                 store.close()
                 raise StorageError(f"{data}: another station logs into its database; stop it first")
+            store._begin_log()
             return store
         except sqlite3.OperationalError as error:  # while what it holds was read
             lock.close()
@@ -99,6 +100,11 @@ class Store:
         except BaseException:
             lock.close()
             raise
+
+    def _begin_log(self) -> None:
+        """Have a copy of another log be a log of its own: what is logged now would be lost by copying once more."""
+        if self._connection.execute("SELECT 1 FROM meta WHERE key = 'copied_from'").fetchone():
+            self._connection.execute("DELETE FROM meta WHERE key = 'copied_from'")
 
     def close(self) -> None:
         """Close the database and let another station in."""

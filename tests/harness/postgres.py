@@ -92,7 +92,7 @@ class Postgres:
         """End it as a crash would: the server and each of its sessions."""
         if self.child.exit_code() is not None:
             return
-        sessions = self._processes()
+        sessions = self.processes()
         self.child.kill()
         for process in sessions:
             with contextlib.suppress(ProcessLookupError):
@@ -121,7 +121,8 @@ class Postgres:
         """Return the URL of a database."""
         return f"postgresql://{user}@{self.host}:{self.port}/{database}"
 
-    def _processes(self) -> list[int]:
+    def processes(self) -> list[int]:
+        """Return the numbers of its sessions and helpers."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError, ValueError, IndexError):

@@ -56,11 +56,12 @@ def test_a_python_that_is_too_old_is_not_taken(bare: Path, tmp_path: Path) -> No
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become a user who may not install packages")
 def test_an_ordinary_user_without_broker_and_browser_is_told_what_to_install(bare: Path, tmp_path: Path) -> None:
     script = copy_of_tools(tmp_path / "copy") / "tools/system_packages.sh"
-    script.write_text(script.read_text().replace("sbin/mosquitto", "sbin/no-mosquitto"))
+    text = script.read_text().replace("sbin/mosquitto", "sbin/no-mosquitto").replace("bin/initdb", "bin/no-initdb")
+    script.write_text(text)
     for folder in (tmp_path, *tmp_path.parents):
         if folder.owner() == "root" and folder != Path("/tmp") and str(folder).startswith("/tmp/"):
             folder.chmod(0o755)
     done = run(script, str(bare), user=65534)
     assert done.returncode == 2
     *_, line = done.stderr.splitlines()
-    assert "need mosquitto chromium; as root: apt-get install mosquitto chromium" in line
+    assert "need mosquitto postgresql chromium; as root: apt-get install mosquitto postgresql chromium" in line

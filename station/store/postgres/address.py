@@ -58,7 +58,7 @@ class Address(Struct, frozen=True, kw_only=True):
             NetworkError: it cannot be read at the moment.
         """
         found: dict[str, Any] = {"conninfo": self.database}
-        password = read_password(self.database_password_file, PASSWORD_KEY)
+        password = self._password()
         return found if password is None else found | {"password": password}
 
     def environment(self) -> dict[str, str]:
@@ -67,8 +67,15 @@ class Address(Struct, frozen=True, kw_only=True):
         Raises:
             OperatorError, NetworkError: as `parameters`.
         """
-        password = read_password(self.database_password_file, PASSWORD_KEY)
+        password = self._password()
         return {} if password is None else {"PGPASSWORD": password}
+
+    def _password(self) -> str | None:
+        """Return the password; None where it is the unit's credential and this is a person, whom libpq knows."""
+        place = self.database_password_file
+        if place is not None and place.startswith("credential:") and "CREDENTIALS_DIRECTORY" not in os.environ:
+            return None
+        return read_password(place, PASSWORD_KEY)
 
 
 def is_url(text: str) -> bool:

@@ -9,7 +9,7 @@ at a time, each in a savepoint of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import psycopg
@@ -18,15 +18,12 @@ from psycopg.pq import TransactionStatus
 from station.store.batches import BatchAtFault, Key
 from station.store.postgres.dialect import Kind, Statement, translate
 from station.store.postgres.errors import OF_A_VALUE, may_be_a_messages, translated
+from station.store.postgres.locks import LOCK, LOGGER, WRITERS
 from station.store.postgres.rows import NumberLoader, Result, named_rows
 from station.store.postgres.tables import tables
 from station.store.postgres.waiting_rows import LOOKED_UP, Group, WaitingRows
 
 Parameters = Sequence[Any] | Mapping[str, Any]
-LOCK: Final = 0x43414745
-"""First number of the locks that this program takes in a database."""
-WRITERS, LOGGER = 1, 2
-"""One transaction that writes at a time, as on SQLite; one logger at a time."""
 _BINARY: Final = {"TEXT": "text", "INTEGER": "int8", "REAL": "float8", "BLOB": "bytea"}
 _REGISTRY: Final = "SELECT value FROM main.meta WHERE key = 'registry'"
 _IDENTITY: Final = "SELECT value FROM main.meta WHERE key = 'station_db'"
@@ -125,7 +122,11 @@ class Connection:
         return self._logs
 
     def close(self) -> None:
-        """End the session."""
+        """End the session; another logger is let in at once, not when the server has noticed."""
+        if self._logs and not self._session.closed:
+            with suppress(psycopg.Error):
+                self._session.execute("ROLLBACK")
+                self._session.execute("SELECT pg_advisory_unlock_all()")
         self._session.close()
 
     def _try_lock(self) -> bool:

@@ -10,6 +10,8 @@ import struct
 
 import psycopg
 
+from station.store.batches import ServerFailed
+
 OF_A_VALUE = (psycopg.DataError, psycopg.IntegrityError, ValueError, TypeError, OverflowError, struct.error)
 """What may be one message's fault. A UnicodeError is a ValueError."""
 _FULL = "53100"
@@ -28,7 +30,7 @@ def translated(error: psycopg.Error) -> sqlite3.Error:
     if may_be_a_messages(error):
         kind = sqlite3.IntegrityError if isinstance(error, psycopg.IntegrityError) else sqlite3.DataError
         return kind(text)
-    found = sqlite3.OperationalError(f"the server's disk is full: {text}" if error.sqlstate == _FULL else text)
+    found = ServerFailed(f"the server's disk is full: {text}" if error.sqlstate == _FULL else text)
     # A right or a table that is missing is for a person to put right; all else may pass by itself.
     persons = (error.sqlstate or "")[:2] in ("28", "3D", "3F", "42")
     found.sqlite_errorcode = sqlite3.SQLITE_ERROR if persons else sqlite3.SQLITE_BUSY

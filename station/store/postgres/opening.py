@@ -11,14 +11,17 @@ import psycopg
 
 from edge.errors import OperatorError, StorageError
 from station.store.postgres.address import Address
-from station.store.postgres.connection import LOCK, WRITERS, Connection
+from station.store.postgres.connection import Connection
 from station.store.postgres.durability import check_durability
+from station.store.postgres.locks import LOCK, WRITERS
+from station.store.postgres.roles import grant_roles
 from station.store.postgres.tables import statements
+from station.store.postgres.upgrade import bring_up_to_date, read_version
 from station.store.tables import VERSION
 
 LOG = logging.getLogger("station")
 OLDEST_SERVER = 150000
-CONNECT_S, LOCKED_S, STATEMENT_S, SILENT_S = 10, 10, 120, 30
+CONNECT_S, LOCKED_S, STATEMENT_S, SILENT_S = 10, 10, 60, 30
 _A_PERSONS = ("28", "3D", "3F", "42")
 """Classes of errors (SQLSTATE): no such user or wrong password, no such database, no such schema, no right."""
 
@@ -69,6 +72,8 @@ def open_log(address: Address, *, reading: bool = False) -> Connection:
                 for warning in check_durability(first, address):
                     LOG.warning("%s", warning)
             _check_form(first, address, reading=reading)
+            if not reading:
+                _check_rights(first, address)
         return Connection(session, reading=reading)
     except (psycopg.Error, sqlite3.Error) as error:
         raise why_not_open(address, error) from error
@@ -98,15 +103,24 @@ def _check_server(session: psycopg.Connection[Any], address: Address) -> None:
         )
 
 
+def _check_rights(session: psycopg.Connection[Any], address: Address) -> None:
+    row = session.execute("SELECT has_table_privilege('main.records', 'INSERT'), current_user").fetchone()
+    if row is not None and not row[0]:
+        raise OperatorError(
+            f"{address.shown}: expected a role that may add records, {row[1]} may not: "
+            f"GRANT cageclock_logger TO {row[1]}"
+        )
+
+
 def _check_form(session: psycopg.Connection[Any], address: Address, *, reading: bool) -> None:
     """Make the tables where the database is empty; refuse those of another version."""
-    found = _version(session)
+    found = read_version(session)
     if found is None and not reading:
         make_tables(session)
-        found = _version(session)
+        found = read_version(session)
     if found is None:
         raise OperatorError(f"{address.shown}: expected a station's log, found none; `cageclock-station run` makes it")
-    if found != str(VERSION):
+    if found != VERSION:
         raise OperatorError(
             f"{address.shown}: expected version {VERSION}, got {found}; use the program that made it, or have the "
             "owner run `cageclock-station database init` with this one"
@@ -121,17 +135,28 @@ def make_tables(session: psycopg.Connection[Any]) -> bool:
     """
     with session.transaction():
         session.execute("SELECT pg_advisory_xact_lock(%s, %s)", (LOCK, WRITERS))
-        if _version(session) is not None:  # another program was quicker
+        if read_version(session) is not None:  # another program was quicker
             return False
         for statement in statements(secrets.token_hex(16)):
             session.execute(statement)
     return True
 
 
-def _version(session: psycopg.Connection[Any]) -> str | None:
-    """Return the version of the log's tables, None where there are none."""
-    there = session.execute("SELECT to_regclass('main.meta')").fetchone()
-    if there is None or there[0] is None:
-        return None
-    row = session.execute("SELECT value FROM main.meta WHERE key = 'version'").fetchone()
-    return None if row is None else str(row[0])
+def prepare(address: Address, *, roles: bool) -> bool:
+    """Make the tables or bring them up to date, grant the roles if asked to; return whether there were no tables.
+
+    Raises:
+        OperatorError: a person must act: address, rights or version.
+        StorageError: the server cannot be used just now.
+    """
+    try:
+        with connect_to(address) as session:
+            _check_server(session, address)
+            made = make_tables(session)
+            if not made:
+                bring_up_to_date(session)
+            if roles:
+                grant_roles(session)
+        return made
+    except psycopg.Error as error:
+        raise why_not_open(address, error) from error

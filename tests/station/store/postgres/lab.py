@@ -16,17 +16,17 @@ from tests.station.samples import EPOCH
 
 OWN = ("id", "rowid")
 """Numbers that a database gives by itself."""
-NOT_OF_THE_LOG = ("station_db", "version", "registry")
+NOT_OF_THE_LOG = ("station_db", "version", "registry", "copied_from")
 """In `meta`: what differs between any two databases."""
 
 
 class Lab:
     """One folder. url: of its database, None for SQLite."""
 
-    def __init__(self, data: Path, url: str | None) -> None:
+    def __init__(self, data: Path, url: str | None, durability: str = "relaxed") -> None:
         self.data, self.url = data, url
         if url is not None:
-            keep_address(data, Address(database=url, database_durability="relaxed"))
+            keep_address(data, Address(database=url, database_durability=durability))
 
     @contextmanager
     def store(self, **options: Any) -> Iterator[Store]:

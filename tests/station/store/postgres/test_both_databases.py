@@ -76,6 +76,20 @@ def test_a_message_over_a_quota_is_taken_back_whole(lab: Lab) -> None:
     assert lab.query("SELECT device, what, over FROM usage WHERE over > 0") == [("cage-1", "epochs", 1)]
 
 
+def test_a_message_that_is_found_over_a_quota_after_its_rows_were_made_leaves_none_of_them(lab: Lab) -> None:
+    """Its rows may wait yet, or stand in the database already: a message between them has had all written."""
+    numbers = [*range(1, 40, 2), 41]
+    messages = [arrival(samples.reading(seq), seq) for seq in numbers]
+    unset = [arrival(samples.reading(seq, synced=False), seq) for seq in (60, 64)]
+    with lab.store(limits=Limits(gaps=10)) as store:
+        found = store.take([*messages, *unset])
+        assert found.refused > 0
+        assert found.stored + found.refused == len(messages) + len(unset)
+    for table in ("records", "readings", "animals"):
+        assert lab.query(f"SELECT count(*) FROM main.{table}") == [(found.stored,)], table
+    assert lab.query("SELECT records FROM totals") == [(found.stored,)]
+
+
 def test_verify_finds_a_flipped_bit_and_asks_the_device_again(lab: Lab) -> None:
     messages = [arrival(samples.reading(seq), seq) for seq in (1, 2, 3)]
     with lab.store() as store:
