@@ -17,7 +17,7 @@ from station import device_commands, status_commands
 from station.curves import curve_commands
 from station.export import export_commands
 from station.fleet import fleet_commands, rollout_commands
-from station.ingest import run_commands
+from station.ingest import retention_commands, run_commands
 from station.page import page_commands
 from station.printable import printable
 from station.provision import provision_commands
@@ -33,6 +33,7 @@ COMMANDS = (
     status_commands,
     device_commands,
     upkeep_commands,
+    retention_commands,
     provision_commands,
     scale_commands,
     page_commands,
