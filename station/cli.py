@@ -15,7 +15,7 @@ from edge.errors import CageclockError
 from edge.version import add_version
 from station import device_commands, status_commands
 from station.curves import curve_commands
-from station.export import export_commands
+from station.export import archive_commands, export_commands
 from station.fleet import fleet_commands, rollout_commands
 from station.ingest import retention_commands, run_commands
 from station.page import page_commands
@@ -30,6 +30,7 @@ COMMANDS = (
     curve_commands,
     subject_commands,
     export_commands,
+    archive_commands,
     status_commands,
     device_commands,
     upkeep_commands,

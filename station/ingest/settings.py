@@ -102,6 +102,9 @@ def _check_database(settings: Settings, document: Document) -> None:
             expected = "the database that database_password_file or database_durability is for"
             raise document.place(ConfigError("database", expected, "nothing"))
         return
+    if settings.retention:
+        expected = "no rules: retention is not made for a log on PostgreSQL yet"
+        raise document.place(ConfigError("retention", expected, f"{len(settings.retention)} rules"))
     try:
         check_url(settings.database)
     except ValueError as error:
