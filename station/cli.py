@@ -15,9 +15,9 @@ from edge.errors import CageclockError
 from edge.version import add_version
 from station import device_commands, status_commands
 from station.curves import curve_commands
-from station.export import export_commands
+from station.export import archive_commands, export_commands
 from station.fleet import fleet_commands, rollout_commands
-from station.ingest import run_commands
+from station.ingest import retention_commands, run_commands
 from station.page import page_commands
 from station.printable import printable
 from station.provision import provision_commands
@@ -31,10 +31,12 @@ COMMANDS = (
     curve_commands,
     subject_commands,
     export_commands,
+    archive_commands,
     status_commands,
     device_commands,
     upkeep_commands,
     database_commands,
+    retention_commands,
     provision_commands,
     scale_commands,
     page_commands,

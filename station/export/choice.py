@@ -18,13 +18,17 @@ Bound = date | datetime
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is asked for; by default all. since, until: both days included; an instant ends the span before it."""
+    """What is asked for; by default all. since, until: both days included; an instant ends the span before it.
+
+    untimed_only: only readings of which nobody knows when they were.
+    """
 
     subjects: frozenset[str] = frozenset()
     cages: frozenset[str] = frozenset()
     since: Bound | None = None
     until: Bound | None = None
     accepted_only: bool = False
+    untimed_only: bool = False
 
     @property
     def timed(self) -> bool:

@@ -16,7 +16,7 @@ Type = Literal["text", "integer", "number", "boolean", "time", "date"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. source: the SQL expression that yields it.
+    """One column. source: the SQL expression that yields it, a time as Unix seconds.
 
     whose: the field of `station.export.whose.Named` that it shows; what it says of the device's name stands in source.
     """
@@ -27,6 +27,11 @@ class Column:
     meaning: str
     source: str
     whose: str = ""
+
+    @property
+    def text_source(self) -> str:
+        """The SQL expression of what stands in a CSV file."""
+        return f"strftime('%Y-%m-%dT%H:%M:%fZ', {self.source}, 'unixepoch')" if self.type == "time" else self.source
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,6 @@ _ORDER = (
 )
 """By time; boots that never got the time have no order but that of the starts."""
 
-_TIME = "strftime('%Y-%m-%dT%H:%M:%fZ', {}, 'unixepoch')"
-_READING_TIME, _EVENT_TIME = _TIME.format(_READING_AT), _TIME.format(_EVENT_AT)
 _BASIS_MEANING = (
     "synchronised, corrected (by a later clock record), unsynchronised (never known), ahead (of its arrival)"
 )
@@ -109,8 +112,8 @@ READINGS = File(
     (
         *_key("r"),
         Column("cage", "text", "", "cage as the device's settings name it", "r.cage"),
-        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _READING_TIME),
-        Column("labelled_at", "time", "UTC", "the same as the device's clock had it", _TIME.format("r.captured_s")),
+        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _READING_AT),
+        Column("labelled_at", "time", "UTC", "the same as the device's clock had it", "r.captured_s"),
         Column(
             "time_basis",
             "text",
@@ -140,7 +143,13 @@ READINGS = File(
         ),
         Column("model_notice", "text", "", "what the model is not", "r.model_notice"),
         Column("config_sha256", "text", "", "digest of the device's settings", "r.config_sha256"),
-        Column("thumbnail", "text", "", "file of the thumbnail, relative to the station's folder", "t.path"),
+        Column(
+            "thumbnail",
+            "text",
+            "",
+            "file of the thumbnail, relative to the station's folder; empty where retention removed it",
+            "CASE WHEN t.path NOT LIKE 'removed:%' THEN t.path END",
+        ),
     ),
     device="r.device",
     at_s=_READING_AT,
@@ -159,7 +168,7 @@ ANIMALS = File(
     (
         *_key("a"),
         Column("animal", "integer", "", "number of the animal within the reading, from 1; no identity", "a.number"),
-        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _READING_TIME),
+        Column("captured_at", "time", "UTC", "time of the trigger, clock corrections applied", _READING_AT),
         Column("cage", "text", "", "cage as the device's settings name it", "r.cage"),
         Column("light", "text", "", "phase of the animals' day: light, dark, unknown", "r.light"),
         Column(
@@ -247,7 +256,7 @@ EVENTS = File(
     f"{_ORDER.format('e', _EVENT_AT)}, e.seq",
     (
         *_key("e"),
-        Column("recorded_at", "time", "UTC", "when, clock corrections applied", _EVENT_TIME),
+        Column("recorded_at", "time", "UTC", "when, clock corrections applied", _EVENT_AT),
         Column(
             "time_basis",
             "text",
@@ -287,7 +296,7 @@ LOSSES = File(
             " ELSE (SELECT count(*) FROM thumbnails k WHERE k.device = l.device AND k.epoch = l.epoch"
             " AND k.seq BETWEEN l.first_seq AND l.last_seq) END",
         ),
-        Column("recorded_at", "time", "UTC", "when the station heard of it", _TIME.format("l.recorded_at")),
+        Column("recorded_at", "time", "UTC", "when the station heard of it", "l.recorded_at"),
     ),
     device="l.device",
     at_s="l.recorded_at",

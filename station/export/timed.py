@@ -36,10 +36,13 @@ _OF_CAGE = (
 _ESTIMATES = (
     "SELECT subject, identity_method, identity_confidence FROM main.animals WHERE device = ? AND epoch = ? AND seq = ?"
 )
+_UNTIMED = (
+    "SELECT device, epoch, seq FROM main.readings INDEXED BY readings_not_synchronised "
+    "WHERE device = ? AND clock_synced IS NOT 1"
+)
 _WITHIN = (
     "SELECT device, epoch, seq FROM main.readings INDEXED BY readings_by_time WHERE device = ? AND captured_s >= ? "
-    "AND captured_s < ? UNION SELECT device, epoch, seq FROM main.readings INDEXED BY readings_not_synchronised "
-    "WHERE device = ? AND clock_synced IS NOT 1"
+    f"AND captured_s < ? UNION {_UNTIMED}"
 )
 """The keys of all readings that may lie in a span; those whose clock was corrected later are few."""
 _FAR_S = 1e18
@@ -67,26 +70,33 @@ class Rows:
     _cells: _Cells = field(default_factory=_Cells)
 
     def of(self, file: File) -> Iterator[list[Sequence[Any]]]:
-        """Yield the file's rows some thousand at a time, as cells that neither terminal nor spreadsheet obeys."""
-        with _as_bytes(self.connection):
-            if file is SUBJECTS:
-                parts: Iterator[list[Any]] = iter([self._subjects(file)])
-            elif file is ANIMALS:
-                parts = self._animals(file)
-            elif file is READINGS and self.choice.subjects:
-                parts = self._readings(file)
-            else:
-                parts = self._by_device(file, "")
-            cells = self._cells
-            for part in parts:
-                yield [[cells[one] if one.__class__ is bytes else one for one in row] for row in part]
+        """Yield the file's rows some hundred at a time, as cells that neither terminal nor spreadsheet obeys."""
+        cells = self._cells
+        for part in self.raw(file, ", ".join(column.text_source for column in file.columns)):
+            yield [[cells[one] if one.__class__ is bytes else one for one in row] for row in part]
 
-    def _animals(self, file: File) -> Iterator[list[Any]]:
+    def raw(self, file: File, select: str = "") -> Iterator[list[Any]]:
+        """Yield the file's rows as they are stored, texts as bytes and times as Unix seconds.
+
+        select: SQL for the columns, instead of their own sources.
+        """
+        select = select or ", ".join(column.source for column in file.columns)
+        with _as_bytes(self.connection):
+            if file.name == SUBJECTS.name:
+                yield self._subjects(file, select)
+            elif file.name == ANIMALS.name:
+                yield from self._animals(file, select)
+            elif file.name == READINGS.name and self.choice.subjects:
+                yield from self._readings(file, select)
+            else:
+                yield from self._by_device(file, select)
+
+    def _animals(self, file: File, select: str) -> Iterator[list[Any]]:
         """Yield estimates, each with whose it is."""
         width, names, of = len(file.columns), self.choice.subjects, self.attribution.of
         shown = [(place, column.whose) for place, column in enumerate(file.columns) if column.whose]
         sight = SIGHT.format(at_s=file.at_s, basis=READING_BASIS)
-        for part in self._by_device(file, f"{sight}, a.subject, a.identity_method, a.identity_confidence"):
+        for part in self._by_device(file, f"{select}, {sight}, a.subject, a.identity_method, a.identity_confidence"):
             rows = []
             for row in part:
                 named = of(row[width : width + 6], *row[width + 6 :])
@@ -99,11 +109,11 @@ class Rows:
                 rows.append(cells)
             yield rows
 
-    def _readings(self, file: File) -> Iterator[list[Any]]:
+    def _readings(self, file: File, select: str) -> Iterator[list[Any]]:
         """Yield the readings that are of one of the animals that were asked for."""
         width = len(file.columns)
         sight = SIGHT.format(at_s=file.at_s, basis=READING_BASIS)
-        for part in self._by_device(file, f"{sight}, r.epoch, r.seq"):
+        for part in self._by_device(file, f"{select}, {sight}, r.epoch, r.seq"):
             yield [row[:width] for row in part if self._shows(row[width : width + 6], row[width + 6 :])]
 
     def _shows(self, sight: tuple[Any, ...], key: tuple[Any, ...]) -> bool:
@@ -114,7 +124,7 @@ class Rows:
             return self.attribution.of_reading(sight) in self.choice.subjects
         return any(self.attribution.of(sight, *one).subject in self.choice.subjects for one in found)
 
-    def _subjects(self, file: File) -> list[Any]:
+    def _subjects(self, file: File, select: str) -> list[Any]:
         choice = self.choice
         chosen = [
             one.subject
@@ -122,12 +132,11 @@ class Rows:
             if (not choice.subjects or one.subject in choice.subjects)
             and (not choice.cages or {one.cage, *(stay.cage for stay in one.stays)} & choice.cages)
         ]
-        query = f"SELECT {_select(file)} FROM {file.tables} WHERE s.subject = ?"
+        query = f"SELECT {select} FROM {file.tables} WHERE s.subject = ?"
         return [row for name in chosen for row in self.connection.execute(query, (name,)).fetchall()]
 
-    def _by_device(self, file: File, more: str) -> Iterator[list[Any]]:
-        """Yield the rows of one device after the other, with the columns `more` behind the file's own."""
-        select = f"{_select(file)}{', ' if more else ''}{more}"
+    def _by_device(self, file: File, select: str) -> Iterator[list[Any]]:
+        """Yield the rows of one device after the other."""
         for device in self._devices(file):
             (tables, first), (wheres, values) = self._tables(file, device), self._where(file, device)
             query = f"SELECT {select} FROM {tables} WHERE {wheres} ORDER BY {file.order}"
@@ -143,6 +152,8 @@ class Rows:
             values += sorted(choice.cages)
         if choice.accepted_only and file.accepted:
             wheres.append(f"{file.accepted} = 1")
+        if choice.untimed_only:
+            wheres.append(f"{file.clock} IS NOT 1 AND o.offset_s IS NULL")
         if not choice.timed:
             return " AND ".join(wheres), values
         first, after = choice.window(self.attribution.zones.of(device))
@@ -152,13 +163,16 @@ class Rows:
 
     def _tables(self, file: File, device: str) -> tuple[str, list[Any]]:
         """Return what the rows come from. Of a span of time the readings are found by their indexes, key by key."""
-        if not self.choice.timed or file not in (READINGS, ANIMALS):
+        if not (self.choice.timed or self.choice.untimed_only) or file.name not in (READINGS.name, ANIMALS.name):
             return file.tables, []
-        if file is READINGS:
+        same = "ON r.device = k.device AND r.epoch = k.epoch AND r.seq = k.seq"
+        keys = _UNTIMED if self.choice.untimed_only else _WITHIN
+        tables = file.tables.replace("main.readings r", f"({keys}) k CROSS JOIN main.readings r {same}", 1)
+        if self.choice.untimed_only:
+            return tables, [device]
+        if file.name == READINGS.name:
             self._count_untimed(device)
         first, after = self.choice.window(self.attribution.zones.of(device))
-        same = "ON r.device = k.device AND r.epoch = k.epoch AND r.seq = k.seq"
-        tables = file.tables.replace("main.readings r", f"({_WITHIN}) k CROSS JOIN main.readings r {same}", 1)
         return tables, [device, max(first, -_FAR_S), min(after, _FAR_S), device]
 
     def _count_untimed(self, device: str) -> None:
@@ -220,10 +234,6 @@ def _as_bytes(connection: sqlite3.Connection) -> Iterator[None]:
         yield
     finally:
         connection.text_factory = before
-
-
-def _select(file: File) -> str:
-    return ", ".join(column.source for column in file.columns)
 
 
 def _text(raw: object) -> str:

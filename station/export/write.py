@@ -50,17 +50,18 @@ def export(connection: sqlite3.Connection, folder: Path, choice: Choice | None =
             counts = {file.name: _write(folder / file.name, _names(file), rows.of(file)) for file in FILES}
         finally:
             connection.execute("ROLLBACK")
-        _write(folder / DICTIONARY, _DICTIONARY_COLUMNS, [dictionary()])
+        write_dictionary(folder, FILES)
     except OSError as error:
         raise OperatorError(f"{folder}: expected a folder that can be written, got {error}") from error
     return Exported(counts, rows.untimed)
 
 
-def dictionary() -> list[tuple[str, ...]]:
-    """Return the rows of the data dictionary."""
-    return [
-        (file.name, column.name, column.type, column.unit, column.meaning) for file in FILES for column in file.columns
+def write_dictionary(folder: Path, files: Iterable[File]) -> None:
+    """Write what each column of the files means, from the table that the files themselves are made by."""
+    rows = [
+        (file.name, column.name, column.type, column.unit, column.meaning) for file in files for column in file.columns
     ]
+    _write(folder / DICTIONARY, _DICTIONARY_COLUMNS, [rows])
 
 
 def _names(file: File) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from edge.contract.service.systemd_notify import notify
 from edge.errors import DatabaseDamaged, MessageError, NetworkError, OperatorError, StorageError
 from station.ingest.connection import STOP_S, Connection
 from station.ingest.opening import MAX_BACKOFF_S, PATIENCE_S, open_store, running_file
+from station.ingest.retaining import Retaining
 from station.ingest.settings import Settings
 from station.ingest.waiting import Delivery
 from station.store.message import STATES, Arrival, one_line
@@ -69,6 +70,7 @@ class Process:
         self._reported_at = time.monotonic()
         self._reported = 0
         self._fed_at = float("-inf")
+        self._retaining = Retaining(store, settings.retention, settings.name)
         self._verify_at, self._verifying = time.monotonic() + VERIFY_EVERY_S, False
 
     def run(self) -> int:
@@ -103,7 +105,10 @@ class Process:
         if batch:
             self._take(batch)
         self._promise()
-        self._verify(idle=not batch and not self._settle_days(idle=not batch))
+        idle = not batch and not self._settle_days(idle=not batch)
+        self._verify(idle=idle)
+        if idle:
+            self._retaining.work()
         self._report()
 
     def _settle_days(self, *, idle: bool) -> bool:

@@ -16,6 +16,7 @@ from edge.contract.topics import check_name
 from edge.errors import ConfigError, MessageError, OperatorError
 from station.store.postgres.address import Address, Durability, check_url
 from station.store.quota import Limits
+from station.store.retention import Rule
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
@@ -37,6 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database: postgresql://USER@HOST/DATABASE where the log is to lie on PostgreSQL; the pictures stay in `data`.
     database_password_file: as password_file, of the database. database_durability: `relaxed` takes a server that may
     lose its last commits in a power cut.
+    retention: which pictures and raw bodies are removed some days after they came; none where it is empty.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     database: str | None = None
     database_password_file: str | None = None
     database_durability: Durability = "checked"
+    retention: tuple[Rule, ...] = ()
 
     @property
     def address(self) -> Address | None:
@@ -103,6 +106,9 @@ def _check_database(settings: Settings, document: Document) -> None:
             expected = "the database that database_password_file or database_durability is for"
             raise document.place(ConfigError("database", expected, "nothing"))
         return
+    if settings.retention:
+        expected = "no rules: retention is not made for a log on PostgreSQL yet"
+        raise document.place(ConfigError("retention", expected, f"{len(settings.retention)} rules"))
     try:
         check_url(settings.database)
     except ValueError as error:

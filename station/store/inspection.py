@@ -17,11 +17,22 @@ from edge.contract.reading import Reading
 from edge.contract.record import ClockCorrection, Event
 from station.store import rows
 from station.store.message import Arrival, Record, read_record
-from station.store.record_rows import COLUMNS, RecordRow, read_body
+from station.store.record_rows import COLUMNS, RecordRow, check_seal, read_body
+from station.store.removed import (
+    BODIES,
+    THUMBNAILS,
+    BodyMark,
+    digest_rows,
+    is_in_log,
+    read_body_mark,
+    read_path_mark,
+)
 
 Key = tuple[str, str, int]
 """(device, epoch, seq)"""
 RECORD, DERIVED, ORPHAN, PICTURE, ACCOUNT = "record", "derived", "without a record", "picture", "account"
+WITHOUT_BODY = "without its body"
+"""Rows whose record's body retention removed and that are no more what they were: nothing is left to make them from."""
 _ANY_SIZE: Final = 1 << 40
 _KEY = "device = ? AND epoch = ? AND seq = ?"
 _DERIVED: Final = ("readings", "animals", "events", "clock_corrections")
@@ -42,7 +53,7 @@ _TRACED = "SELECT seq FROM main.quarantine WHERE device = :device AND epoch = :e
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not what it should be. kind: RECORD, DERIVED, ORPHAN, PICTURE or ACCOUNT.
+    """One thing that is not what it should be. kind: RECORD, DERIVED, ORPHAN, PICTURE, ACCOUNT or WITHOUT_BODY.
 
     row: of a damaged record the number in `records`; table: of a row without a record where it stands.
     """
@@ -91,11 +102,17 @@ class Inspection:
 
     def pictures(self, after: Key, most: int) -> tuple[Key | None, int, list[Finding]]:
         """Return (key of the last one, how many, findings) of the next pictures, each read from its file."""
-        query = "SELECT device, epoch, seq, path, sha256 FROM main.thumbnails WHERE (device, epoch, seq) > (?, ?, ?) "
+        columns = "device, epoch, seq, path, sha256, received_at"
+        query = f"SELECT {columns} FROM main.thumbnails WHERE (device, epoch, seq) > (?, ?, ?) "
         found = self._connection.execute(f"{query} ORDER BY 1, 2, 3 LIMIT ?", (*after, most)).fetchall()
         findings = []
-        for device, epoch, seq, path, digest in found:
-            wrong = self._picture((device, epoch, seq), path, digest)
+        for device, epoch, seq, path, digest, received_at in found:
+            line = read_path_mark(path)
+            if line is not None:
+                known = is_in_log(self._connection, line, THUMBNAILS, received_at)
+                wrong = "" if known else "it is gone, and no line of retention_log says so"
+            else:
+                wrong = self._picture((device, epoch, seq), path, digest)
             if wrong:
                 findings.append(Finding(PICTURE, (device, epoch, seq), wrong))
         return ((found[-1][0], found[-1][1], found[-1][2]) if found else None), len(found), findings
@@ -121,19 +138,33 @@ class Inspection:
     def _record(self, number: int, row: RecordRow) -> list[Finding]:
         key = (row.device, row.epoch, row.seq)
         try:
+            mark = read_body_mark(row.body)
+            if mark is not None:
+                return self._without_body(number, row, mark)
             body = read_body(row)
         except (ValueError, TypeError) as error:
             return [Finding(RECORD, key, str(error), row=number)]
         expected = derived_rows(row, body)
         if expected is None:
             return []  # a form that only an earlier version knew
-        wrong = [table for table in _DERIVED if self._stored(table, key) != expected.get(table, [])]
+        stored = stored_rows(self._connection, key)
+        wrong = [table for table in _DERIVED if stored[table] != expected.get(table, [])]
         return [Finding(DERIVED, key, f"not what its record says: {', '.join(wrong)}", row=number)] if wrong else []
 
-    def _stored(self, table: str, key: Key) -> list[rows.Row]:
-        order = "ORDER BY number" if table == "animals" else ""
-        found = self._connection.execute(f"SELECT * FROM main.{table} WHERE {_KEY} {order}", key).fetchall()
-        return [tuple(row) for row in found]
+    def _without_body(self, number: int, row: RecordRow, mark: BodyMark) -> list[Finding]:
+        """Return what is wrong with a record whose body retention removed.
+
+        Raises:
+            ValueError: the row is not what was written, or no line of the audit table knows of its removal.
+        """
+        check_seal(row)
+        if not is_in_log(self._connection, mark.line, BODIES, row.received_at):
+            raise ValueError("its body is gone, and no line of retention_log says so")
+        key = (row.device, row.epoch, row.seq)
+        if digest_rows(stored_rows(self._connection, key), mark.widths) == mark.rows:
+            return []
+        what = "its rows are not what they were when retention removed the body; compare them with a backup"
+        return [Finding(WITHOUT_BODY, key, what, row=number)]
 
     def _picture(self, key: Key, path: object, digest: object) -> str:
         """Return what is wrong with a picture, "" for nothing."""
@@ -145,6 +176,16 @@ class Inspection:
             return f"{path}: its content is not what was written"
         said = self._connection.execute(f"SELECT thumbnail_sha256 FROM main.readings WHERE {_KEY}", key).fetchone()
         return f"{path}: not the one that its reading describes" if said is not None and said[0] != digest else ""
+
+
+def stored_rows(connection: sqlite3.Connection, key: Key) -> dict[str, list[rows.Row]]:
+    """Return the rows of the other tables that stand under a record's key, by table."""
+    found = {}
+    for table in _DERIVED:
+        order = "ORDER BY number" if table == "animals" else ""
+        rows_of = connection.execute(f"SELECT * FROM main.{table} WHERE {_KEY} {order}", key).fetchall()
+        found[table] = [tuple(row) for row in rows_of]
+    return found
 
 
 def derived_rows(row: RecordRow, body: bytes) -> dict[str, list[rows.Row]] | None:

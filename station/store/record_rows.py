@@ -45,12 +45,17 @@ def read_body(row: RecordRow) -> bytes:
     Raises:
         ValueError: the row is not what was written.
     """
-    if row.seal != _seal(*row[:5], row.received_at, row.replayed):
-        raise ValueError("its columns are not what was written")
+    check_seal(row)
     body = unpack_body(row.body)
     if identity.digest(body) != row.digest:
         raise ValueError("its body is not what was written")
     return body
+
+
+def check_seal(row: RecordRow) -> None:
+    """Raise ValueError unless the columns that the digest does not cover are what was written."""
+    if row.seal != _seal(*row[:5], row.received_at, row.replayed):
+        raise ValueError("its columns are not what was written")
 
 
 def _seal(*columns: object) -> int:

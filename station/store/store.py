@@ -22,6 +22,7 @@ from station.store.message import Arrival, find_head
 from station.store.openable import why_not_open
 from station.store.picture import FolderTrouble, remove_pictures, sync_folders
 from station.store.quota import FOLDER, Limits, OverQuota, Quota, is_worth_an_alarm
+from station.store.retention import Retention, Rule
 from station.store.taken import Taken
 from station.store.upgrade import Progress
 from station.store.upkeep import Upkeep, read_last_pass
@@ -196,6 +197,49 @@ class Store:
         for error in failed.values():
             raise StorageError(f"{self._data}: the days could not be made anew: {error!r}") from error
         return True
+
+    def retain_part(self, rules: Sequence[Rule], who: str, now_s: float) -> tuple[int, bool]:
+        """Return how many pictures or bodies the next part of a pass of retention removed, and whether it was the last.
+
+        Raises:
+            DiskFull, StorageError, DatabaseDamaged: the part is to be tried again.
+        """
+        retention = Retention(self._connection, self._data, rules, who)
+        removed, complete = 0, False
+
+        def step(_arrival: Arrival, _taken: Taken) -> None:
+            nonlocal removed, complete
+            removed, complete = retention.next_part(now_s)
+
+        try:
+            retention.remove_files()  # what an earlier end left behind
+            _, failed = self._take_batch([Arrival("", "retention", b"", now_s)], step)
+            for error in failed.values():
+                raise error
+            retention.remove_files()
+        except Exception as error:
+            raise self._translated(error, "remove what retention names") from error
+        return removed, complete
+
+    def compact(self) -> tuple[int, int]:
+        """Return the database's bytes before and after it was written anew without the room that removed bodies left.
+
+        Raises:
+            DiskFull, StorageError, DatabaseDamaged: it is as it was; there must be room for a second one.
+        """
+        path = self._data / schema.DATABASE
+        try:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            before = path.stat().st_size
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except Exception as error:
+            raise self._translated(error, "write the database anew") from error
+        return before, path.stat().st_size
+
+    def last_retention_s(self, rules: Sequence[Rule]) -> float:
+        """Return when the last complete pass by these rules ended, Unix seconds; 0 where there was none."""
+        return Retention(self._connection, self._data, rules, "").last_pass_s()
 
     def last_pass_s(self) -> float:
         """Return when the last complete pass over the database ended, Unix seconds; 0 where there was none."""

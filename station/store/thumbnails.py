@@ -13,6 +13,7 @@ from station.store.ledger import Ledger
 from station.store.message import Arrival, Picture, Unreadable
 from station.store.picture import FolderTrouble, is_of_one_folder, is_of_the_machine, is_there, write_picture
 from station.store.quarantine import Aside
+from station.store.removed import read_path_mark
 from station.store.taken import Taken
 
 
@@ -53,8 +54,8 @@ class Album:
         self._ledger.touch(arrival.device, picture.epoch, arrival.received_at).thumbnails.add(picture.seq)
         stored = self._one("SELECT sha256, path, bytes FROM thumbnails", *key)
         if stored is not None and stored[0] == picture.sha256:
-            if is_there(self._data / stored[1], stored[2]):
-                taken.known += 1
+            if read_path_mark(stored[1]) is not None or is_there(self._data / stored[1], stored[2]):
+                taken.known += 1  # also where retention removed it: it is not to come back
             else:  # deleted, or cut off: sent again it is there again
                 self._forget(key)
                 self._keep_picture(arrival, picture, picture.captured_at or datetime.fromtimestamp(0, UTC))
