@@ -22,7 +22,8 @@ from starlette.routing import Route as Address
 from starlette.staticfiles import StaticFiles
 
 from edge.contract.service.systemd_notify import notify
-from station.page import entry, labels, people, show_animal, show_wall, start
+from station.page import entry, labels, people, show_alarms, show_animal, show_tasks, show_wall, start
+from station.page.alarms.sender import Sender
 from station.page.curves import Curves
 from station.page.roles import Role
 from station.page.settings import PageSettings
@@ -59,6 +60,12 @@ ROUTES = (
     Route("/animal/end", "POST", _T, entry.end_animal),
     Route("/note", "POST", _T, entry.note),
     Route("/device", "POST", _T, entry.decide_device),
+    Route("/alarms", "GET", _T, show_alarms.show_alarms),
+    Route("/alarm", "GET", _T, show_alarms.show_alarm),
+    Route("/alarm", "POST", _T, show_alarms.decide_alarm),
+    Route("/tasks", "GET", _T, show_tasks.show_tasks),
+    Route("/tasks", "POST", _T, show_tasks.keep_task),
+    Route("/task", "POST", _T, show_tasks.end_task),
     Route("/labels", "GET", _T, labels.show_labels),
     Route("/labels/code.svg", "GET", _T, labels.send_code),
     Route("/start", "GET", _T, start.show_start),
@@ -71,6 +78,9 @@ ROUTES = (
     Route("/people", "GET", _L, people.show_people),
     Route("/people/invite", "POST", _L, people.make_invitation, once=False),
     Route("/people/change", "POST", _A, people.change_person),
+    Route("/alarms/channels", "GET", _A, show_alarms.show_channels),
+    Route("/alarms/channels", "POST", _A, show_alarms.keep_channel),
+    Route("/alarms/channel", "POST", _A, show_alarms.decide_channel),
 )
 """Everything but `/events` (for guests too), `/static` and `/alive`."""
 
@@ -83,7 +93,9 @@ def make_page(settings: PageSettings) -> Page:
     """Return the parts of the page over a station's folder; nothing runs yet."""
     data = Path(settings.data)
     enter_token = secrets.token_urlsafe(24) if settings.token else ""
-    return Page(settings, make_templates(), Watch(data), Curves(data), enter_token, secrets.token_urlsafe(24))
+    watch = Watch(data, settings.not_seen_hours)
+    sender = Sender(data, settings.url)
+    return Page(settings, make_templates(), watch, Curves(data), sender, enter_token, secrets.token_urlsafe(24))
 
 
 def make_app(page: Page) -> Starlette:
@@ -92,12 +104,14 @@ def make_app(page: Page) -> Starlette:
     @asynccontextmanager
     async def watching(_: Starlette) -> AsyncIterator[None]:
         page.watch.start()
+        page.sender.start()
         notify("READY=1\nSTATUS=serving")
         feeding = asyncio.create_task(_feed_watchdog(page))
         try:
             yield
         finally:
             feeding.cancel()
+            page.sender.stop()
             page.watch.stop()
 
     routes: list[Any] = [Address(route.path, endpoint(page, route), methods=[route.method]) for route in ROUTES]

@@ -82,7 +82,7 @@ def advice(said: str) -> str:
     """Return what is wrong in words for the page: where the station names a command, the page has a button."""
     for command in ("retire", "acknowledge", "reinstate"):
         said = said.replace(f"`devices {command}`", text(f"advice.{command}"))
-    return printable(said)
+    return printable(said[:1].upper() + said[1:])
 
 
 def known_text(prefix: str, code: str) -> str:
