@@ -13,6 +13,7 @@ SECTIONS = {
     "processes": "Processes",
     "station_ingest": "Station",
     "station_queries": "Station: what a person waits for",
+    "page_viewers": "Station: the log beside 50 viewers of the page",
     "jpeg_libraries": "Libraries for JPEG and resizing",
 }
 

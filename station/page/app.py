@@ -22,7 +22,7 @@ from starlette.routing import Route as Address
 from starlette.staticfiles import StaticFiles
 
 from edge.contract.service.systemd_notify import notify
-from station.page import entry, labels, people, show_alarms, show_animal, show_tasks, show_wall, start
+from station.page import entry, labels, lapse, people, show_alarms, show_animal, show_tasks, show_wall, start
 from station.page.alarms.sender import Sender
 from station.page.curves import Curves
 from station.page.roles import Role
@@ -51,6 +51,7 @@ ROUTES = (
     Route("/picture", "GET", _G, show_wall.show_picture),
     Route("/animals", "GET", _T, entry.list_animals),
     Route("/animal", "GET", _T, show_animal.show_animal),
+    Route("/lapse", "GET", _T, lapse.show_lapse),
     Route("/reading", "GET", _T, show_animal.show_reading),
     Route("/readings", "GET", _T, show_animal.list_readings),
     Route("/data/days", "GET", _T, show_animal.send_days),

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from edge.errors import OperatorError
 from station.page.curves import Wanted
+from station.page.drawn import find_drawn
 from station.page.notes import load_notes, load_weighings
 from station.page.read import (
     devices_of_animal,
@@ -81,6 +82,7 @@ def show_reading(visit: Visit) -> Response:
         with log(visit.data) as connection:
             found = find_reading(connection, device, epoch, seq)
             picture = find_picture(connection, device, epoch, seq)
+            drawn = find_drawn(connection, device, epoch, seq)
             before, after = (
                 (None, None) if found is None else find_neighbours(connection, device, found[0]["captured_s"])
             )
@@ -96,6 +98,7 @@ def show_reading(visit: Visit) -> Response:
         row=row,
         animals=animals,
         picture=picture,
+        drawn=drawn,
         before=before,
         after=after,
         at=datetime.fromtimestamp(row["at_s"], UTC).astimezone(zones.of(device)),

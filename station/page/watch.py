@@ -18,7 +18,7 @@ from station.ingest.running import Running, read_running
 from station.page.alarms.alarm import ACKNOWLEDGED, NOT_SEEN, OWN_KINDS, Alarm, Trouble, keep_alarms, load_open
 from station.page.alarms.unseen import find_unseen
 from station.page.database import page_database
-from station.page.read import NoLog, find_devices, find_newest, load_some_curves, log, table_digest
+from station.page.read import NoLog, Picture, find_devices, find_newest, load_some_curves, log, table_digest
 from station.page.wall import Age, Card, Problem, ages_of, make_card
 from station.registry.attribution import Owners
 from station.registry.subjects import load_subjects
@@ -34,6 +34,8 @@ AGE_DAYS = 10.0
 AGES_A_LOOK = 20
 """Ages worked out between two looks, so that a first look at many cages is not kept waiting for them."""
 UNSEEN_EVERY_S = 60.0
+PICTURES_SHOWN = 4
+"""Of each cage: a browser may still ask for the one before."""
 MOST_LISTENERS = 500
 GONE = -1
 """In place of a version: the page stops."""
@@ -61,6 +63,7 @@ class Watch:
         self._ages: dict[str, tuple[object, tuple[Age, ...]]] = {}
         self._listeners: dict[asyncio.Queue[int], asyncio.AbstractEventLoop] = {}
         self._changed: dict[str, int] = {}
+        self._shown: dict[str, tuple[Picture, ...]] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._looked = threading.Event()
@@ -87,6 +90,11 @@ class Watch:
     def look_again(self) -> None:
         """Have the status worked out at the next look: somebody has changed something."""
         self._status_due_s = 0.0
+
+    def find_shown(self, device: str, digest: str) -> Picture | None:
+        """Return a picture that the wall shows of a device, or showed shortly before, by the begin of its digest."""
+        with self._lock:
+            return next((one for one in self._shown.get(device, ()) if one.sha256.startswith(digest)), None)
 
     def changed_since(self, version: int) -> list[Card]:
         """Return the cards that changed after a version."""
@@ -213,8 +221,12 @@ class Watch:
             self.cards = dict(cards)
             for name in changed:
                 self._changed[name] = self.version
+                picture, before = cards[name].newest.picture, self._shown.get(name, ())
+                if picture is not None and picture not in before:
+                    self._shown[name] = (picture, *before)[:PICTURES_SHOWN]
             for name in gone:
                 self._changed.pop(name, None)
+                self._shown.pop(name, None)
         self._tell()
 
     def _say(self, trouble: str) -> None:
