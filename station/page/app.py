@@ -22,13 +22,14 @@ from starlette.routing import Route as Address
 from starlette.staticfiles import StaticFiles
 
 from edge.contract.service.systemd_notify import notify
-from station.page import entry, labels, lapse, people, show_alarms, show_animal, show_tasks, show_wall, start
+from station.page import entry, export, labels, lapse, people, show_alarms, show_animal, show_tasks, show_wall, start
 from station.page.alarms.sender import Sender
 from station.page.curves import Curves
 from station.page.roles import Role
 from station.page.settings import PageSettings
 from station.page.templates import make_templates
 from station.page.texts import text
+from station.page.trends import Trends
 from station.page.watch import Watch
 from station.page.web import HEADERS, Page, Route, Visit, endpoint
 
@@ -56,6 +57,9 @@ ROUTES = (
     Route("/readings", "GET", _T, show_animal.list_readings),
     Route("/data/days", "GET", _T, show_animal.send_days),
     Route("/data/readings", "GET", _T, show_animal.send_readings),
+    Route("/data/days.csv", "GET", _T, export.send_days_csv),
+    Route("/data/readings.csv", "GET", _T, export.send_readings_csv),
+    Route("/figure", "GET", _T, export.send_figure),
     Route("/animal/weigh", "POST", _T, entry.weigh_animal),
     Route("/animal/move", "POST", _T, entry.move_animal),
     Route("/animal/end", "POST", _T, entry.end_animal),
@@ -96,7 +100,9 @@ def make_page(settings: PageSettings) -> Page:
     enter_token = secrets.token_urlsafe(24) if settings.token else ""
     watch = Watch(data, settings.not_seen_hours)
     sender = Sender(data, settings.url)
-    return Page(settings, make_templates(), watch, Curves(data), sender, enter_token, secrets.token_urlsafe(24))
+    return Page(
+        settings, make_templates(), watch, Curves(data), sender, Trends(data), enter_token, secrets.token_urlsafe(24)
+    )
 
 
 def make_app(page: Page) -> Starlette:

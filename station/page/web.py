@@ -31,6 +31,7 @@ from station.page.roles import Role
 from station.page.settings import PageSettings
 from station.page.tasks import count_due
 from station.page.texts import text
+from station.page.trends import Trends
 from station.page.watch import Watch
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Page:
     watch: Watch
     curves: Curves
     sender: Sender
+    trends: Trends
     enter_token: str = ""
     setup_token: str = ""
     sign_ins: Limit = field(default_factory=lambda: Limit(10, 600.0))

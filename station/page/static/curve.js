@@ -238,6 +238,13 @@ class Chart {
     until = from + width;
     this.window = [from, until];
     for (const plot of [this.plot, this.counts]) plot.setScale("x", { min: from, max: until });
+    const link = this.place.parentElement.querySelector(".as-readings");
+    if (link) {
+      const asked = new URL(link.href);
+      asked.searchParams.set("from", String(from));
+      asked.searchParams.set("until", String(until));
+      link.href = asked.href;
+    }
     const wanted = width <= READINGS_DAYS * DAY_S;
     if (!wanted) { this.readings = null; this.plot.redraw(false); return; }
     const key = `${from} ${until}`;
