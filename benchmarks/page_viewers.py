@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
-from http.client import HTTPConnection, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from statistics import median
 
@@ -165,5 +165,5 @@ def _viewers(port: int, cookie: str) -> Iterator[None]:
 def _heard(answer: HTTPResponse) -> bool:
     try:
         return bool(answer.read1(65536))
-    except OSError:
+    except (OSError, HTTPException):  # the round is over
         return False
