@@ -22,12 +22,14 @@ from starlette.routing import Route as Address
 from starlette.staticfiles import StaticFiles
 
 from edge.contract.service.systemd_notify import notify
-from station.page import entry, labels, people, show_animal, show_wall, start
+from station.page import entry, export, labels, lapse, people, show_alarms, show_animal, show_tasks, show_wall, start
+from station.page.alarms.sender import Sender
 from station.page.curves import Curves
 from station.page.roles import Role
 from station.page.settings import PageSettings
 from station.page.templates import make_templates
 from station.page.texts import text
+from station.page.trends import Trends
 from station.page.watch import Watch
 from station.page.web import HEADERS, Page, Route, Visit, endpoint
 
@@ -50,15 +52,25 @@ ROUTES = (
     Route("/picture", "GET", _G, show_wall.show_picture),
     Route("/animals", "GET", _T, entry.list_animals),
     Route("/animal", "GET", _T, show_animal.show_animal),
+    Route("/lapse", "GET", _T, lapse.show_lapse),
     Route("/reading", "GET", _T, show_animal.show_reading),
     Route("/readings", "GET", _T, show_animal.list_readings),
     Route("/data/days", "GET", _T, show_animal.send_days),
     Route("/data/readings", "GET", _T, show_animal.send_readings),
+    Route("/data/days.csv", "GET", _T, export.send_days_csv),
+    Route("/data/readings.csv", "GET", _T, export.send_readings_csv),
+    Route("/figure", "GET", _T, export.send_figure),
     Route("/animal/weigh", "POST", _T, entry.weigh_animal),
     Route("/animal/move", "POST", _T, entry.move_animal),
     Route("/animal/end", "POST", _T, entry.end_animal),
     Route("/note", "POST", _T, entry.note),
     Route("/device", "POST", _T, entry.decide_device),
+    Route("/alarms", "GET", _T, show_alarms.show_alarms),
+    Route("/alarm", "GET", _T, show_alarms.show_alarm),
+    Route("/alarm", "POST", _T, show_alarms.decide_alarm),
+    Route("/tasks", "GET", _T, show_tasks.show_tasks),
+    Route("/tasks", "POST", _T, show_tasks.keep_task),
+    Route("/task", "POST", _T, show_tasks.end_task),
     Route("/labels", "GET", _T, labels.show_labels),
     Route("/labels/code.svg", "GET", _T, labels.send_code),
     Route("/start", "GET", _T, start.show_start),
@@ -71,6 +83,9 @@ ROUTES = (
     Route("/people", "GET", _L, people.show_people),
     Route("/people/invite", "POST", _L, people.make_invitation, once=False),
     Route("/people/change", "POST", _A, people.change_person),
+    Route("/alarms/channels", "GET", _A, show_alarms.show_channels),
+    Route("/alarms/channels", "POST", _A, show_alarms.keep_channel),
+    Route("/alarms/channel", "POST", _A, show_alarms.decide_channel),
 )
 """Everything but `/events` (for guests too), `/static` and `/alive`."""
 
@@ -83,7 +98,11 @@ def make_page(settings: PageSettings) -> Page:
     """Return the parts of the page over a station's folder; nothing runs yet."""
     data = Path(settings.data)
     enter_token = secrets.token_urlsafe(24) if settings.token else ""
-    return Page(settings, make_templates(), Watch(data), Curves(data), enter_token, secrets.token_urlsafe(24))
+    watch = Watch(data, settings.not_seen_hours)
+    sender = Sender(data, settings.url)
+    return Page(
+        settings, make_templates(), watch, Curves(data), sender, Trends(data), enter_token, secrets.token_urlsafe(24)
+    )
 
 
 def make_app(page: Page) -> Starlette:
@@ -92,12 +111,14 @@ def make_app(page: Page) -> Starlette:
     @asynccontextmanager
     async def watching(_: Starlette) -> AsyncIterator[None]:
         page.watch.start()
+        page.sender.start()
         notify("READY=1\nSTATUS=serving")
         feeding = asyncio.create_task(_feed_watchdog(page))
         try:
             yield
         finally:
             feeding.cancel()
+            page.sender.stop()
             page.watch.stop()
 
     routes: list[Any] = [Address(route.path, endpoint(page, route), methods=[route.method]) for route in ROUTES]

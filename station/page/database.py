@@ -14,7 +14,7 @@ from pathlib import Path
 from edge.errors import DatabaseDamaged, OperatorError
 
 DATABASE = "page.db"
-VERSION = 1
+VERSION = 2
 BUSY_S = 10.0
 
 _TABLES = """
@@ -59,6 +59,48 @@ CREATE TABLE series (
 ) WITHOUT ROWID;
 """
 
+_ALARMS = """
+-- One alarm for each device and kind while its trouble stands. state: active, acknowledged, cleared. decided_s: when a
+-- person last decided about it; told_s: when it was last put into outgoing. Times are Unix seconds.
+CREATE TABLE alarms (
+    id INTEGER PRIMARY KEY, device TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, state TEXT NOT NULL,
+    began_s REAL NOT NULL, cleared_s REAL, assigned TEXT NOT NULL DEFAULT '', snoozed_until REAL,
+    decided_s REAL NOT NULL DEFAULT 0, told_s REAL NOT NULL DEFAULT 0
+);
+CREATE UNIQUE INDEX alarms_open ON alarms (device, kind) WHERE cleared_s IS NULL;
+CREATE INDEX alarms_cleared ON alarms (cleared_s);
+CREATE TABLE alarm_history (
+    id INTEGER PRIMARY KEY, alarm INTEGER NOT NULL REFERENCES alarms (id) ON DELETE CASCADE, at REAL NOT NULL,
+    who TEXT NOT NULL, what TEXT NOT NULL, text TEXT NOT NULL
+);
+CREATE INDEX alarm_history_by_alarm ON alarm_history (alarm);
+
+-- Where alarms are sent. address: with its password or key, shown on no page. quiet_from, quiet_until: HH:MM or ''.
+CREATE TABLE channels (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, service TEXT NOT NULL, address TEXT NOT NULL,
+    urgent_only INTEGER NOT NULL, quiet_from TEXT NOT NULL, quiet_until TEXT NOT NULL, group_s REAL NOT NULL,
+    enabled INTEGER NOT NULL DEFAULT 1, sent_s REAL, failing_since REAL, said TEXT NOT NULL DEFAULT ''
+);
+-- What is to be sent, and was. alarm: NULL for a test. given_up: over a day nothing could be sent.
+CREATE TABLE outgoing (
+    id INTEGER PRIMARY KEY, channel INTEGER NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
+    alarm INTEGER REFERENCES alarms (id) ON DELETE CASCADE, queued_s REAL NOT NULL, due_s REAL NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0, sent_s REAL, given_up INTEGER NOT NULL DEFAULT 0, said TEXT NOT NULL DEFAULT ''
+);
+CREATE INDEX outgoing_waiting ON outgoing (channel, due_s) WHERE sent_s IS NULL AND given_up = 0;
+
+-- What people have to do by a day. kind: weigh, change_cage, other. about_kind: animal, cage or ''.
+CREATE TABLE tasks (
+    id INTEGER PRIMARY KEY, kind TEXT NOT NULL, title TEXT NOT NULL, about_kind TEXT NOT NULL, about TEXT NOT NULL,
+    due TEXT NOT NULL, every_days INTEGER NOT NULL DEFAULT 0, assigned TEXT NOT NULL DEFAULT '',
+    made_s REAL NOT NULL, made_by TEXT NOT NULL, done_s REAL, done_by TEXT NOT NULL DEFAULT '',
+    dropped INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX tasks_open ON tasks (due) WHERE done_s IS NULL;
+"""
+_STEPS = {0: _TABLES, 1: _ALARMS}
+"""Of the version that is found: what brings it one further."""
+
 
 def open_page_database(data: Path) -> sqlite3.Connection:
     """Return a connection in autocommit mode to `<data>/page.db`, made when absent, with named columns.
@@ -80,12 +122,13 @@ def open_page_database(data: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA foreign_keys=ON")
         (found,) = connection.execute("PRAGMA user_version").fetchone()
-        if found == 0:
+        if found in _STEPS:
             with transaction(connection):
-                if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in _TABLES.split(";\n"):
+                (found,) = connection.execute("PRAGMA user_version").fetchone()
+                for version in range(found, VERSION):
+                    for statement in _STEPS[version].split(";\n"):
                         connection.execute(statement)
-                    connection.execute(f"PRAGMA user_version={VERSION}")
+                    connection.execute(f"PRAGMA user_version={version + 1}")
         elif found != VERSION:
             raise OperatorError(f"{path}: expected version {VERSION}, got {found}; use the program that made it")
     except sqlite3.OperationalError as error:

@@ -11,11 +11,15 @@ from pathlib import Path
 from starlette.responses import Response
 
 from edge.errors import OperatorError
+from station.page.alarms.alarm import ACTIVE, OWN_KINDS, load_open
+from station.page.alarms.decide import acknowledge_alarm
 from station.page.changes import begin_change, end_change
 from station.page.database import page_database
 from station.page.notes import add_note, add_weighing, check_day
 from station.page.read import load_table
+from station.page.tasks import finish_weighing
 from station.page.texts import text
+from station.page.wall import in_order
 from station.page.web import Visit, query
 from station.printable import as_cell
 from station.registry import devices
@@ -45,6 +49,7 @@ def list_animals(visit: Visit) -> Response:
     subjects, _ = load_table(visit.data)
     words = visit.value("q").casefold().split()
     chosen = [one for one in subjects if all(word in _said(one) for word in words)]
+    chosen.sort(key=lambda one: in_order(one.subject))
     living = {name for card in visit.page.watch.cards.values() for name in card.animals}
     return visit.answer("animals.html", subjects=chosen, count=len(subjects), words=visit.value("q"), living=living)
 
@@ -121,7 +126,12 @@ def weigh_animal(visit: Visit) -> Response:
     """Keep an animal's weight."""
     subject = _subject(visit)
     grams = add_weighing(visit.data, visit.name, subject.subject, visit.value("day"), visit.value("grams"))
-    return visit.go("/animal", text("animal.weighed", grams=f"{grams:g}"), name=subject.subject)
+    with page_database(visit.data) as connection:
+        done = finish_weighing(connection, visit.name, subject.subject, check_day(visit.value("day")))
+    said = text("animal.weighed", grams=f"{grams:g}")
+    if done:
+        said = text("animal.weighed_task", grams=f"{grams:g}")
+    return visit.go("/animal", said, name=subject.subject)
 
 
 def note(visit: Visit) -> Response:
@@ -164,6 +174,7 @@ def decide_device(visit: Visit) -> Response:
         done = False
         try:
             if decision == "acknowledge":
+                _acknowledge_own(visit, device, reason)
                 devices.acknowledge(visit.data, device, card.status.counts, f"{visit.name}: {reason}")
             elif decision == "retire":
                 devices.retire(visit.data, device, f"{visit.name}: {reason}")
@@ -174,6 +185,14 @@ def decide_device(visit: Visit) -> Response:
             end_change(connection, number, done=done)
     visit.page.watch.look_again()
     return visit.go("/cage", text(f"decided.{decision}"), device=device)
+
+
+def _acknowledge_own(visit: Visit, device: str, reason: str) -> None:
+    """Acknowledge what the page itself found wrong with a cage: of that the log knows nothing."""
+    with page_database(visit.data) as connection:
+        for alarm in load_open(connection):
+            if alarm.device == device and alarm.kind in OWN_KINDS and alarm.state == ACTIVE:
+                acknowledge_alarm(connection, visit.name, alarm, reason)
 
 
 def _subject(visit: Visit) -> Subject:

@@ -9,15 +9,15 @@ from starlette.responses import Response
 
 from station.page.show_animal import missing
 from station.page.texts import text
-from station.page.wall import sort_by_need
+from station.page.wall import in_order
 from station.page.web import Visit, query
 
 
 def show_labels(visit: Visit) -> Response:
     """Return a sheet of labels to print: of all cages, or of the one that is named."""
     device = visit.value("device")
-    cards = [card for card in sort_by_need(visit.page.watch.cards.values()) if not card.retired]
-    cards = sorted(cards, key=lambda card: card.newest.cage)
+    cards = [card for card in visit.page.watch.cards.values() if not card.retired]
+    cards.sort(key=lambda card: (in_order(card.newest.cage), card.device))
     chosen = [card for card in cards if not device or card.device == device]
     if device and not chosen:
         return missing(visit, text("cage.unknown", device=device))

@@ -197,12 +197,18 @@ def load_some_curves(data: Path, devices: Sequence[str], since_s: float | None =
 
 
 def load_readings(
-    data: Path, devices: Sequence[str], name: str, named: bool, from_s: float, until_s: float
+    data: Path,
+    devices: Sequence[str],
+    name: str,
+    named: bool,
+    from_s: float,
+    until_s: float,
+    most: int = MOST_READINGS,
 ) -> list[OneReading]:
     """Return the readings of an animal, or of a cage, in a window of time, oldest first.
 
     Raises:
-        OperatorError: they are more than `MOST_READINGS`.
+        OperatorError: they are more than `most`.
     """
     with log(data) as connection:
         _narrow(connection, devices, None)
@@ -214,10 +220,10 @@ def load_readings(
             "FROM timed_readings r LEFT JOIN animals a USING (device, epoch, seq) "
             "WHERE r.at_s >= ? AND r.at_s < ? AND r.time_basis != 'unsynchronised' "
             "ORDER BY r.at_s, r.device, r.epoch, r.seq, a.number LIMIT ?",
-            (from_s, until_s, MOST_READINGS + 1),
+            (from_s, until_s, most + 1),
         ).fetchall()
-    if len(rows) > MOST_READINGS:
-        raise OperatorError(f"expected a window of at most {MOST_READINGS} readings, got more; choose a shorter one")
+    if len(rows) > most:
+        raise OperatorError(f"expected a window of at most {most} readings, got more; choose a shorter one")
     return [_reading(row) for row in rows if _belongs(row, owners, name, named)]
 
 

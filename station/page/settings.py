@@ -28,6 +28,7 @@ class PageSettings(Struct, frozen=True, kw_only=True):
 
     public_url: the address that people type, where that is another one: behind a proxy, or by a name.
     token: print an address that signs whoever opens it in, for one person at this machine.
+    not_seen_hours: a cage in which no animal was found for so long is an alarm.
     """
 
     data: str
@@ -36,6 +37,7 @@ class PageSettings(Struct, frozen=True, kw_only=True):
     public_url: str | None = None
     tls: PageTls | None = None
     token: bool = False
+    not_seen_hours: float = 12.0
 
     @property
     def url(self) -> str:
@@ -81,6 +83,8 @@ def _check(settings: PageSettings, where: str) -> None:
             f"{where}: host {settings.host!r} is reached from other machines: give public_url too, the address that "
             "people type, and HTTPS by `tls` or a proxy"
         )
+    if not 1 <= settings.not_seen_hours <= 240:
+        raise OperatorError(f"{where}: not_seen_hours: expected 1 to 240 hours, got {settings.not_seen_hours:g}")
     if settings.token and (settings.host not in LOOPBACK or settings.public_url is not None):
         raise OperatorError(f"{where}: token: only for a page that this machine alone reaches, without public_url")
     for key, place in (

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from edge.errors import OperatorError
 from station.page.curves import Wanted
+from station.page.drawn import find_drawn
 from station.page.notes import load_notes, load_weighings
 from station.page.read import (
     devices_of_animal,
@@ -81,6 +82,7 @@ def show_reading(visit: Visit) -> Response:
         with log(visit.data) as connection:
             found = find_reading(connection, device, epoch, seq)
             picture = find_picture(connection, device, epoch, seq)
+            drawn = find_drawn(connection, device, epoch, seq)
             before, after = (
                 (None, None) if found is None else find_neighbours(connection, device, found[0]["captured_s"])
             )
@@ -96,6 +98,7 @@ def show_reading(visit: Visit) -> Response:
         row=row,
         animals=animals,
         picture=picture,
+        drawn=drawn,
         before=before,
         after=after,
         at=datetime.fromtimestamp(row["at_s"], UTC).astimezone(zones.of(device)),
@@ -104,8 +107,8 @@ def show_reading(visit: Visit) -> Response:
 
 def list_readings(visit: Visit) -> Response:
     """Return the readings of a window as a list: what the curve shows to who cannot point at it."""
-    wanted, devices = _wanted(visit)
-    from_s, until_s = _window(visit)
+    wanted, devices = find_wanted(visit)
+    from_s, until_s = find_window(visit)
     found = load_readings(visit.data, devices, wanted.name, wanted.kind == "animal", from_s, until_s)
     _, zones = load_table(visit.data)
     zone = zones.of(devices[0] if devices else None)
@@ -115,14 +118,14 @@ def list_readings(visit: Visit) -> Response:
 
 def send_days(visit: Visit) -> Response:
     """Return a curve by day as columns."""
-    wanted, _ = _wanted(visit)
+    wanted, _ = find_wanted(visit)
     return _binary(visit.page.curves.days(wanted))
 
 
 def send_readings(visit: Visit) -> Response:
     """Return the readings of a window as columns."""
-    wanted, devices = _wanted(visit)
-    from_s, until_s = _window(visit)
+    wanted, devices = find_wanted(visit)
+    from_s, until_s = find_window(visit)
     found = load_readings(visit.data, devices, wanted.name, wanted.kind == "animal", from_s, until_s)
     return _binary(pack_readings(found))
 
@@ -145,10 +148,22 @@ def _curve(visit: Visit, wanted: Wanted) -> dict[str, Any]:
     head, _ = unpack(visit.page.curves.days(wanted))
     weeks = [week for week in head["weeks"] if week["captures"] or week["readings"]]
     newest = next((week for week in reversed(weeks) if week["age"] is not None), None)
-    return {"wanted": wanted, "head": head, "weeks": list(reversed(weeks)), "newest": newest}
+    trend, corrected = visit.page.trends.trend(), None
+    if trend is not None and newest is not None and newest["true"] is not None:
+        corrected = newest["age"] - (trend.offset_days + trend.slope * newest["true"])
+    return {
+        "wanted": wanted,
+        "head": head,
+        "weeks": list(reversed(weeks)),
+        "newest": newest,
+        "corrected": corrected,
+        "trend": trend,
+        "trend_known": visit.page.trends.known,
+    }
 
 
-def _wanted(visit: Visit) -> tuple[Wanted, list[str]]:
+def find_wanted(visit: Visit) -> tuple[Wanted, list[str]]:
+    """Return whose curve an address asks for, and the devices that may have seen it."""
     kind, name, device = visit.value("kind"), visit.value("name"), visit.value("device")
     if kind == "cage":
         return Wanted("cage", name, device), [device]
@@ -158,7 +173,8 @@ def _wanted(visit: Visit) -> tuple[Wanted, list[str]]:
         return Wanted("animal", name), devices_of_animal(connection, name)
 
 
-def _window(visit: Visit) -> tuple[float, float]:
+def find_window(visit: Visit) -> tuple[float, float]:
+    """Return the window of time that an address asks for, Unix seconds."""
     try:
         from_s, until_s = float(visit.value("from")), float(visit.value("until"))
     except ValueError:

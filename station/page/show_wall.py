@@ -55,17 +55,24 @@ def card_id(card: Card) -> str:
 
 
 def show_picture(visit: Visit) -> Response:
-    """Return a stored picture, small where `size` says so; its address names its digest, so it never changes."""
+    """Return a stored picture, small where `size` says so; its address names its digest, so it never changes.
+
+    Without `seq` it is one that the wall shows, or showed a moment ago.
+    """
     device, epoch = visit.value("device"), visit.value("epoch")
     try:
-        seq, size = int(visit.value("seq")), int(visit.value("size") or 0)
+        size = int(visit.value("size") or 0)
+        seq = int(visit.value("seq")) if "seq" in visit.request.query_params else None
     except ValueError:
         seq, size = -1, 0
     digest = visit.value("v")
     content = None
-    if size in SIZES and 0 <= seq < 2**63:
-        with log(visit.data) as connection:
-            found = find_picture(connection, device, epoch, seq)
+    if size in SIZES and (seq is None or 0 <= seq < 2**63):
+        if seq is None:
+            found = visit.page.watch.find_shown(device, digest)
+        else:
+            with log(visit.data) as connection:
+                found = find_picture(connection, device, epoch, seq)
         if found is not None and found.sha256.startswith(digest) and len(digest) >= 8:
             content = read_picture(visit.data, found, size)
     if content is None:

@@ -11,6 +11,7 @@ from station.page.entry import EDITABLE, REASONS, animal_address
 from station.page.read import Picture
 from station.page.show_wall import card_id
 from station.page.texts import has_text, text
+from station.page.wall import Card
 from station.page.web import query
 from station.printable import printable
 from station.status import ago
@@ -33,6 +34,7 @@ def make_templates() -> Environment:
         animal_address=animal_address,
         card_id=card_id,
         picture_address=picture_address,
+        newest_address=newest_address,
         known_text=known_text,
         EDITABLE=EDITABLE,
         REASONS=REASONS,
@@ -46,6 +48,12 @@ def picture_address(picture: Picture, size: int = 0) -> str:
     """Return the address of a stored picture; it names the digest, so that a browser keeps it for ever."""
     values: dict[str, str | int] = {"device": picture.device, "epoch": picture.epoch, "seq": picture.seq}
     return query("/picture", **values, v=picture.sha256[:12], **({"size": size} if size else {}))
+
+
+def newest_address(card: Card) -> str:
+    """Return the address of a cage's newest picture, small; a short one, because a wall has hundreds."""
+    digest = card.newest.picture.sha256[:12] if card.newest.picture is not None else ""
+    return query("/picture", device=card.device, v=digest, size=96)
 
 
 def weeks(days: float | None) -> str:
@@ -82,7 +90,7 @@ def advice(said: str) -> str:
     """Return what is wrong in words for the page: where the station names a command, the page has a button."""
     for command in ("retire", "acknowledge", "reinstate"):
         said = said.replace(f"`devices {command}`", text(f"advice.{command}"))
-    return printable(said)
+    return printable(said[:1].upper() + said[1:])
 
 
 def known_text(prefix: str, code: str) -> str:

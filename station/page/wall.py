@@ -65,15 +65,22 @@ class Card:
 
 
 def make_card(
-    newest: Newest, status: DeviceStatus | None, animals: Sequence[str], ages: Sequence[Age], zone: tzinfo
+    newest: Newest,
+    status: DeviceStatus | None,
+    animals: Sequence[str],
+    ages: Sequence[Age],
+    zone: tzinfo,
+    own: Sequence[Problem] = (),
 ) -> Card:
-    """Return a cage's card; status is None while it is being worked out."""
+    """Return a cage's card; status is None while it is being worked out. own: what the page itself found wrong."""
     problems: tuple[Problem, ...] = ()
     if status is not None:
         problems = tuple(
             Problem(code, text, code in status.known)
             for code, text in sorted(status.problems.items(), key=lambda item: item[0] not in URGENT)
         )
+    if status is not None and status.retired is None:
+        problems = (*problems, *own)
     retired = status is not None and status.retired is not None and not problems
     return Card(newest, tuple(animals), tuple(ages), problems, status is not None, retired, zone, status)
 
@@ -120,14 +127,14 @@ def count_needs(cards: Iterable[Card]) -> Mapping[str, int]:
 
 def _order(card: Card) -> tuple[object, ...]:
     at = card.newest.at
-    return (card.retired, -card.need, _seconds(at) if card.need else 0.0, _in_order(card.newest.cage), card.device)
+    return (card.retired, -card.need, _seconds(at) if card.need else 0.0, in_order(card.newest.cage), card.device)
 
 
 def _seconds(at: datetime | None) -> float:
     return at.timestamp() if at is not None else 0.0
 
 
-def _in_order(name: str) -> tuple[tuple[int, str], ...]:
+def in_order(name: str) -> tuple[tuple[int, str], ...]:
     """Return what sorts cage-2 before cage-10."""
     parts: list[tuple[int, str]] = []
     word = ""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,8 +15,11 @@ from pathlib import Path
 from edge.errors import CageclockError
 from station.curves.curve import Curve
 from station.ingest.running import Running, read_running
-from station.page.read import NoLog, find_devices, find_newest, load_some_curves, log, table_digest
-from station.page.wall import Age, Card, ages_of, make_card
+from station.page.alarms.alarm import ACKNOWLEDGED, NOT_SEEN, OWN_KINDS, Alarm, Trouble, keep_alarms, load_open
+from station.page.alarms.unseen import find_unseen
+from station.page.database import page_database
+from station.page.read import NoLog, Picture, find_devices, find_newest, load_some_curves, log, table_digest
+from station.page.wall import Age, Card, Problem, ages_of, make_card
 from station.registry.attribution import Owners
 from station.registry.subjects import load_subjects
 from station.registry.zones import load_zones
@@ -30,6 +33,9 @@ STATUS_SHARE = 5
 AGE_DAYS = 10.0
 AGES_A_LOOK = 20
 """Ages worked out between two looks, so that a first look at many cages is not kept waiting for them."""
+UNSEEN_EVERY_S = 60.0
+PICTURES_SHOWN = 4
+"""Of each cage: a browser may still ask for the one before."""
 MOST_LISTENERS = 500
 GONE = -1
 """In place of a version: the page stops."""
@@ -38,9 +44,16 @@ GONE = -1
 class Watch:
     """What the wall shows at any moment. Its thread is the only one that works it out; anybody may read `cards`."""
 
-    def __init__(self, data: Path) -> None:
-        """Nothing is known yet; `start` begins to look."""
-        self._data = data
+    def __init__(self, data: Path, not_seen_hours: float = 12.0) -> None:
+        """Nothing is known yet; `start` begins to look.
+
+        not_seen_hours: an animal that was found in no picture for so long is an alarm.
+        """
+        self._data, self._not_seen_hours = data, not_seen_hours
+        self.alarms: list[Alarm] = []
+        self._owners: Owners | None = None
+        self._unseen: Mapping[str, str] = {}
+        self._unseen_due_s = 0.0
         self.cards: dict[str, Card] = {}
         self.running: Running | None = None
         self.trouble = ""
@@ -50,6 +63,7 @@ class Watch:
         self._ages: dict[str, tuple[object, tuple[Age, ...]]] = {}
         self._listeners: dict[asyncio.Queue[int], asyncio.AbstractEventLoop] = {}
         self._changed: dict[str, int] = {}
+        self._shown: dict[str, tuple[Picture, ...]] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._looked = threading.Event()
@@ -76,6 +90,11 @@ class Watch:
     def look_again(self) -> None:
         """Have the status worked out at the next look: somebody has changed something."""
         self._status_due_s = 0.0
+
+    def find_shown(self, device: str, digest: str) -> Picture | None:
+        """Return a picture that the wall shows of a device, or showed shortly before, by the begin of its digest."""
+        with self._lock:
+            return next((one for one in self._shown.get(device, ()) if one.sha256.startswith(digest)), None)
 
     def changed_since(self, version: int) -> list[Card]:
         """Return the cards that changed after a version."""
@@ -122,6 +141,7 @@ class Watch:
             zones, subjects, digest = load_zones(connection), load_subjects(connection), table_digest(connection)
             newest = [find_newest(connection, device) for device in find_devices(connection)]
         owners, cards, late = Owners(subjects, zones), {}, []
+        self._owners = owners
         now_s = datetime.now(UTC).timestamp()
         for one in newest:
             listed = owners.listed(one.device, one.cage)
@@ -131,7 +151,8 @@ class Watch:
             if known != made_of and one.at is not None:
                 late.append((one.device, made_of, one.at))
             status = (self._status or {}).get(one.device)
-            cards[one.device] = make_card(one, status, animals, ages, zones.of(one.device))
+            own = self._own_problems(one.device)
+            cards[one.device] = make_card(one, status, animals, ages, zones.of(one.device), own)
         self._publish(cards)
         for device, what, at in late[:AGES_A_LOOK]:
             if self._stop.is_set():
@@ -144,7 +165,7 @@ class Watch:
         self._bring_status()
 
     def _bring_status(self) -> None:
-        began_s = time.monotonic()
+        began_s, as_of_s = time.monotonic(), time.time()
         new = self._status is not None and any(name not in self._status for name in self.cards)
         if began_s < (self._soon_s if new else self._status_due_s):
             return
@@ -155,11 +176,40 @@ class Watch:
         self._status_due_s = max(self._status_due_s, time.monotonic() + STATUS_SHARE * took_s)
         self._soon_s = time.monotonic() + took_s  # a cage that has just appeared need not wait as long
         self._status = {status.device: status for status in found}
+        self._look_for_unseen()
         cards = {
-            name: make_card(card.newest, self._status.get(name), card.animals, card.ages, card.zone)
+            name: make_card(
+                card.newest, self._status.get(name), card.animals, card.ages, card.zone, self._own_problems(name)
+            )
             for name, card in self.cards.items()
         }
         self._publish(cards)
+        self._keep_alarms(found, as_of_s)
+
+    def _look_for_unseen(self) -> None:
+        if time.monotonic() < self._unseen_due_s or self._owners is None:
+            return
+        self._unseen_due_s = time.monotonic() + UNSEEN_EVERY_S
+        with log(self._data) as connection:
+            cards, now_s = self.cards.values(), datetime.now(UTC).timestamp()
+            self._unseen = find_unseen(connection, cards, self._owners, self._not_seen_hours, now_s)
+
+    def _keep_alarms(self, found: list[DeviceStatus], as_of_s: float) -> None:
+        troubles = [
+            Trouble(status.device, code, said, code in status.known)
+            for status in found
+            for code, said in status.problems.items()
+        ]
+        troubles += [Trouble(device, NOT_SEEN, said, None) for device, said in self._unseen.items()]
+        with page_database(self._data) as connection:
+            keep_alarms(connection, troubles, as_of_s, time.time())
+            self.alarms = load_open(connection)
+
+    def _own_problems(self, device: str) -> tuple[Problem, ...]:
+        """Return what the page itself finds wrong with a cage."""
+        known = {alarm.kind for alarm in self.alarms if alarm.device == device and alarm.state == ACKNOWLEDGED}
+        found = {NOT_SEEN: self._unseen.get(device)}
+        return tuple(Problem(kind, found[kind] or "", kind in known) for kind in OWN_KINDS if found[kind])
 
     def _publish(self, cards: dict[str, Card]) -> None:
         with self._lock:
@@ -171,8 +221,12 @@ class Watch:
             self.cards = dict(cards)
             for name in changed:
                 self._changed[name] = self.version
+                picture, before = cards[name].newest.picture, self._shown.get(name, ())
+                if picture is not None and picture not in before:
+                    self._shown[name] = (picture, *before)[:PICTURES_SHOWN]
             for name in gone:
                 self._changed.pop(name, None)
+                self._shown.pop(name, None)
         self._tell()
 
     def _say(self, trouble: str) -> None:

@@ -8,9 +8,10 @@ import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from jinja2 import Environment
@@ -21,14 +22,20 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from edge.errors import CageclockError, OperatorError
 from station.page.accounts import Session, digest_of, find_session, is_masked, mask
+from station.page.alarms.alarm import count_active
 from station.page.changes import claim_form, settle_form
 from station.page.curves import Curves
 from station.page.database import page_database
 from station.page.rate import Limit
 from station.page.roles import Role
 from station.page.settings import PageSettings
+from station.page.tasks import count_due
 from station.page.texts import text
+from station.page.trends import Trends
 from station.page.watch import Watch
+
+if TYPE_CHECKING:
+    from station.page.alarms.sender import Sender
 
 LOG = logging.getLogger("station.page")
 COOKIE = "cageclock"
@@ -55,6 +62,8 @@ class Page:
     templates: Environment
     watch: Watch
     curves: Curves
+    sender: Sender
+    trends: Trends
     enter_token: str = ""
     setup_token: str = ""
     sign_ins: Limit = field(default_factory=lambda: Limit(10, 600.0))
@@ -106,6 +115,8 @@ class Visit:
             "flash": self._take_flash() if template.endswith(".html") and not template.startswith("_") else "",
             "path": self.request.url.path,
             "trouble": self.page.watch.trouble,
+            "open_alarms": partial(count_active, self.page.watch.alarms),
+            "due_tasks": self._due_tasks,
         }
         return self.page.templates.get_template(template).render(shared | values)
 
@@ -122,6 +133,11 @@ class Visit:
     def data(self) -> Path:
         """The station's folder."""
         return Path(self.page.settings.data)
+
+    def _due_tasks(self) -> int:
+        """Return how many tasks are due today or late, for the menu."""
+        with page_database(self.data) as connection:
+            return count_due(connection, datetime.now(UTC).date().isoformat())
 
     def _take_flash(self) -> str:
         if self.session is None:

@@ -162,8 +162,12 @@ class Chart {
   // With few days each is a mark of its own: a circle for the light phase, a square for the dark one.
   drawDays(plot) {
     const { at, light, dark, age } = this.days.columns;
-    if (this.readings || age.filter((one) => !Number.isNaN(one)).length > 150) return;
     const { ctx, bbox } = plot;
+    // A mark needs room: on a phone fewer days are marks than on a desk, the lines say the same.
+    const { min, max } = plot.scales.x;
+    const shown = age.filter((one, n) => !Number.isNaN(one) && at[n] >= min && at[n] <= max).length;
+    const room = bbox.width / devicePixelRatio / Math.max(1, shown);
+    if (this.readings || room < 7) return;
     const size = 3.5 * devicePixelRatio;
     ctx.save();
     ctx.beginPath(); ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height); ctx.clip();
@@ -234,6 +238,13 @@ class Chart {
     until = from + width;
     this.window = [from, until];
     for (const plot of [this.plot, this.counts]) plot.setScale("x", { min: from, max: until });
+    const link = this.place.parentElement.querySelector(".as-readings");
+    if (link) {
+      const asked = new URL(link.href);
+      asked.searchParams.set("from", String(from));
+      asked.searchParams.set("until", String(until));
+      link.href = asked.href;
+    }
     const wanted = width <= READINGS_DAYS * DAY_S;
     if (!wanted) { this.readings = null; this.plot.redraw(false); return; }
     const key = `${from} ${until}`;

@@ -12,10 +12,11 @@ from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlencode
 
+import msgspec
 from PIL import Image, ImageDraw
 
 from edge.contract import jsontext
-from edge.contract.reading import Light, Outcome
+from edge.contract.reading import CameraState, Keypoint, Light, Outcome
 from station.page.accounts import add_user
 from station.page.database import page_database
 from station.page.roles import Role
@@ -28,6 +29,12 @@ from tests.station.samples import animal, arrival, picture_arrival, reading
 PASSWORD = "twelve letters"
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 EPOCH = "{:032x}"
+BOX = (90.0, 80.0, 250.0, 160.0)
+PARTS = (
+    Keypoint(part="snout", x=248.0, y=104.0, likelihood=0.96),
+    Keypoint(part="tail_base", x=95.0, y=130.0, likelihood=0.88),
+)
+"""Of the shape in each picture, in its pixels."""
 
 
 def jpeg(cage: int, seq: int, epoch: str, device: str) -> bytes:
@@ -85,7 +92,7 @@ def _fill_cage(store: Store, device: str, cage: str, number: int, days: int, a_d
     for seq in range(1, total + 1):
         at = NOW - timedelta(days=behind_days, hours=(total - seq) * 24 / a_day)
         age = 100.0 + number - (NOW - at).total_seconds() / 86400 + (seq * 7919 % 13 - 6)
-        shot = jpeg(number, seq, epoch, device) if seq in (total, 1) else None
+        shot = jpeg(number, seq, epoch, device) if seq in (total, 1) or seq % (7 * a_day) == 0 else None
         bad = seq % 5 == 0 and seq != total
         one = reading(
             seq,
@@ -96,9 +103,10 @@ def _fill_cage(store: Store, device: str, cage: str, number: int, days: int, a_d
             thumbnail=shot,
             accepted=not bad,
             age_days=age,
-            animals=(animal(age, accepted=not bad, subject=None),),
+            animals=(msgspec.structs.replace(animal(age, accepted=not bad, subject=None), box=BOX, keypoints=PARTS),),
             outcome=Outcome.OK,
         )
+        one = msgspec.structs.replace(one, camera=CameraState(backend="lab", model="lab", width=320, height=240))
         messages.append(arrival(one, seq, device=device, epoch=epoch))
         if shot is not None:
             messages.append(picture_arrival(shot, device=device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from station.page.notes import load_notes
 from station.page.read import load_table
 from station.store.store import Store
 from tests.harness.waiting import LIMIT_S, wait_until
-from tests.station.page.lab import EPOCH, NOW, PASSWORD, PageProcess, add_people, fill, jpeg
+from tests.station.page.lab import BOX, EPOCH, NOW, PASSWORD, PageProcess, add_people, fill, jpeg
 from tests.station.samples import animal, arrival, picture_arrival, reading
 
 LIMIT_MS = 1000 * LIMIT_S
@@ -23,9 +24,11 @@ NAMES = (("M1", "cage-1"), ('<img src=x onerror="document.title=1">', LONG))
 PHONE, DESK = {"width": 360, "height": 740}, {"width": 1440, "height": 900}
 PAGES = (
     *("/", "/cage?device=cage-1", "/cage?device=cage-2", "/animals", "/animal?name=M1", "/animals/enrol", "/labels"),
+    *("/alarms", "/alarms?show=cleared", "/alarm?id=1", "/alarms/channels", "/tasks", "/lapse?name=M1"),
+    f"/reading?device=cage-1&epoch={EPOCH.format(1)}&seq=120",
     *("/start", "/people", "/changes", "/account", "/nothing", "/readings?kind=animal&name=M1&from=0&until=9e9"),
 )
-DRAWN = ("/", "/cage?device=cage-1", "/animal?name=M1", "/animals/enrol")
+DRAWN = ("/", "/cage?device=cage-1", "/animal?name=M1", "/animals/enrol", "/alarms", "/lapse?name=M1")
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,46 @@ def test_the_whole_way_to_a_reading_can_be_gone_by_keyboard(page: PageProcess, b
         assert tab.get_by_text("What was found").is_visible()
 
 
+def test_a_reading_shows_what_the_model_saw_where_and_hides_it_again(page: PageProcess, browser: Browser) -> None:
+    """The boxes lie on the picture in the frame's own pixels, whatever size the picture has."""
+    with opened(browser, page.url, "technician", viewport=PHONE) as tab:
+        tab.goto(f"{page.url}/reading?device=cage-1&epoch={EPOCH.format(1)}&seq=120")
+        places = "[...document.querySelectorAll('.drawn img, .drawn .taken')].map((one) => one.getBoundingClientRect())"
+        image, box = tab.evaluate(f"{places}.map((r) => [r.left, r.top, r.width, r.height])")
+        assert box[0] - image[0] == pytest.approx(image[2] * BOX[0] / 320, abs=3)
+        assert box[3] == pytest.approx(image[3] * (BOX[3] - BOX[1]) / 240, abs=3)
+        assert "snout 96 %, tail base 88 %" in tab.locator("dl").inner_text()
+        tab.get_by_label("Show boxes and body parts").uncheck()
+        assert tab.locator(".drawn svg").is_hidden()
+
+
+def test_an_animal_is_played_through_its_life_one_picture_a_week(page: PageProcess, browser: Browser) -> None:
+    with opened(browser, page.url, "technician") as tab:
+        tab.goto(f"{page.url}/animal?name=M1")
+        tab.get_by_role("link", name="Through its life").click()
+        tab.wait_for_url("**/lapse?**")
+        weeks = tab.locator(".shots li").count()
+        assert weeks >= 4
+        slider, caption = tab.get_by_label("Week"), tab.locator(".caption")
+        first = caption.inner_text()
+        slider.press("ArrowRight")
+        assert caption.inner_text() != first
+        slider.press("Home")
+        tab.get_by_role("button", name="Play").press("Enter")
+        wait_until(lambda: slider.input_value() == str(weeks - 1))
+        wait_until(lambda: tab.get_by_role("button", name="Play").count() == 1)
+        assert caption.inner_text() == tab.locator(".shots li").last.inner_text().strip()
+
+
+def test_nothing_is_played_for_who_wants_less_motion(page: PageProcess, browser: Browser) -> None:
+    with opened(browser, page.url, "technician", reduced_motion="reduce") as tab:
+        tab.goto(f"{page.url}/lapse?name=M1")
+        tab.get_by_text("asks for less motion").wait_for()
+        assert tab.get_by_role("button", name="Play").count() == 0
+        tab.get_by_role("button", name="After").click()
+        assert tab.get_by_label("Week").input_value() == "1"
+
+
 def test_a_pasted_table_is_checked_while_it_is_typed_and_then_enrolled(page: PageProcess, browser: Browser) -> None:
     with opened(browser, page.url, "researcher", viewport=PHONE) as tab:
         tab.goto(f"{page.url}/animals/enrol")
@@ -167,17 +210,19 @@ def test_a_new_reading_is_on_the_wall_by_itself(tmp_path: Path, browser: Browser
     with PageProcess(data) as page, opened(browser, page.url, "guest") as tab:
         card = tab.get_by_role("listitem").filter(has_text="cage-4")
         card.wait_for()
-        send_one(data, 1000)
-        wait_until(lambda: "seq=1000" in (card.locator("img").get_attribute("src") or ""))
+        first = send_one(data, 1000)
+        wait_until(lambda: first in (card.locator("img").get_attribute("src") or ""))
+        wait_until(lambda: card.locator("img").evaluate("one => one.naturalWidth") == 96)
         assert page.stop() == 0
         wait_until(lambda: tab.locator("#offline").is_visible())
         page.start()
-        send_one(data, 1001)
-        wait_until(lambda: "seq=1001" in (card.locator("img").get_attribute("src") or ""))
+        second = send_one(data, 1001)
+        wait_until(lambda: second in (card.locator("img").get_attribute("src") or ""))
         assert not tab.locator("#offline").is_visible()
 
 
-def send_one(data: Path, seq: int) -> None:
+def send_one(data: Path, seq: int) -> str:
+    """Return the begin of the picture's digest, by which the wall's address names it."""
     epoch, at = EPOCH.format(4), NOW.replace(microsecond=seq)
     shot = jpeg(4, seq, epoch, "cage-4")
     one = reading(
@@ -191,6 +236,7 @@ def send_one(data: Path, seq: int) -> None:
     )
     with closing(Store.open(data)) as store:
         store.take([arrival(one, seq, device="cage-4", epoch=epoch), picture_arrival(shot, device="cage-4")])
+    return hashlib.sha256(shot).hexdigest()[:12]
 
 
 def test_a_guest_sees_the_wall_and_nothing_to_change(page: PageProcess, browser: Browser) -> None:

@@ -105,7 +105,7 @@ def test_the_way_after_signing_in_stays_on_this_site(goal: str) -> None:
 
 
 def test_every_text_that_is_used_is_there_and_every_one_that_is_there_is_used() -> None:
-    sources = [*FOLDER.glob("*.html"), *FOLDER.parent.glob("*.py")]
+    sources = [*FOLDER.glob("*.html"), *FOLDER.parent.rglob("*.py")]
     code = "\n".join(path.read_text() for path in sources)
     used = set(re.findall(r"""\b(?:t|text)\(f?["']([\w.]+)["'][,)]""", code))
     begun = set(re.findall(r"""["']([\w.]+\.)["'] ?[+~]|text\(f["']([\w.]+\.)\{""", code))
