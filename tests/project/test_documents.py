@@ -69,3 +69,21 @@ def test_every_test_that_the_field_cases_name_exists() -> None:
     for path, name in named:
         assert (ROOT / path).is_file(), path
         assert not name or f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
+@pytest.mark.parametrize("program", ["edge", "station", "training"])
+def test_every_folder_of_a_program_is_in_the_map(program: str) -> None:
+    """A newcomer finds the folder of a line in CONTRIBUTING.md, so a new folder has its sentence there."""
+    table = (ROOT / "CONTRIBUTING.md").read_text().split("## Where things live")[1].split("## Recipes")[0]
+    there = {path.name for path in (ROOT / program).iterdir() if (path / "__init__.py").is_file()}
+    assert {name for name in there if f"`{program}/{name}/`" not in table} == set()
+    named = set(re.findall(rf"`{program}/(\w+)/`", table))
+    assert named <= there
+
+
+def test_every_file_on_a_readings_way_exists() -> None:
+    way = (ROOT / "docs/a-readings-way.md").read_text().split("## The words")[0]
+    sources = [path.relative_to(ROOT).as_posix() for top in ("edge", "station") for path in (ROOT / top).rglob("*.py")]
+    named = re.findall(r"`([\w/]+\.py)`", way)
+    assert len(named) > 25
+    assert [name for name in named if not any(path.endswith(name) for path in sources)] == []

@@ -10,7 +10,7 @@ from edge.contract.manifest import Age, Band, Domain, Intervals
 from training.age.aggregates import UNITS, aggregates
 from training.age.fit import distributions
 from training.few_units import COVERAGE, can_give
-from training.losses.ageing import crps
+from training.losses.crps import crps
 
 Floats = NDArray[np.float64]
 BAND_EDGES_DAYS = (240.0, 480.0, 1e9)

@@ -20,7 +20,7 @@ from training.age.networks import embedding_of
 from training.age.pretrain import pretrain
 from training.age.unlabelled import unlabelled_crops
 from training.crops.split import split_by_group
-from training.losses.ageing import crps
+from training.losses.crps import crps
 from training.networks.training_loop import Recipe
 from training.run import AGE_FIT, AGE_NETWORK, BACKBONE, Run
 

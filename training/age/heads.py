@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge.contract.manifest import HeadKind
 from edge.vision.age_head import output_count
-from training.losses.ageing import age_loss, label_distribution
 from training.losses.gaussian import gaussian_loss
 from training.losses.items import items_loss
+from training.losses.label_distribution import label_distribution, label_distribution_loss
 from training.losses.outliers import outlier_loss
 from training.losses.quantile import quantile_loss
 
@@ -55,7 +55,7 @@ class Head:
     def loss(self) -> Any:
         """Return the Keras loss: targets (n, k) and outputs (n, outputs + items)."""
         if self.kind == "distribution":
-            of_age = age_loss()
+            of_age = label_distribution_loss()
         elif self.kind == "gaussian":
             of_age = gaussian_loss(self.bins)
         else:

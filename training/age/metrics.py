@@ -12,7 +12,7 @@ from edge.contract.manifest import Age, Domain, Intervals
 from edge.vision.estimate import interval_of
 from training.age.calibrate import domain_scores
 from training.age.fit import distributions
-from training.losses.ageing import crps
+from training.losses.crps import crps
 
 Floats = NDArray[np.float64]
 

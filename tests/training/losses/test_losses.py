@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.losses.ageing import age_loss, crps, label_distribution
+from training.losses.crps import crps
 from training.losses.keypoints import centre_loss, keypoint_loss
+from training.losses.label_distribution import label_distribution, label_distribution_loss
 
 BINS = np.arange(45.0, 946.0, 30.0)
 
@@ -53,7 +54,9 @@ def test_age_loss_equals_its_numpy_twin() -> None:
     logs = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
     entropy = -(truth * logs).sum(1)
     ranked = (np.cumsum(np.exp(logs) - truth, 1) ** 2).sum(1)
-    assert float(age_loss(0.7)(truth, logits)) == pytest.approx((entropy + 0.7 * ranked).mean(), rel=1e-4)
+    assert float(label_distribution_loss(0.7)(truth, logits)) == pytest.approx(
+        (entropy + 0.7 * ranked).mean(), rel=1e-4
+    )
 
 
 def test_keypoint_loss_is_least_at_the_label() -> None:

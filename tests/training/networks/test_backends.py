@@ -50,19 +50,19 @@ _LOSSES = """
 import json
 import numpy as np
 from keras import ops
-from training.losses import ageing, gaussian, items, keypoints, outliers, quantile, simsiam, vicreg
+from training.losses import gaussian, items, keypoints, label_distribution, outliers, quantile, simsiam, vicreg
 rng = np.random.default_rng(5)
 def some(*shape):
     return ops.convert_to_tensor(rng.normal(0, 1, shape).astype("float32"))
 bins, days = np.arange(30, 930, 30, dtype="float32"), rng.uniform(60, 900, 6).astype("float32")
-spread, score = ops.convert_to_tensor(ageing.label_distribution(days, bins, 30)), rng.uniform(0, 1, (6, 3))
+spread, score = ops.convert_to_tensor(label_distribution.label_distribution(days, bins, 30)), rng.uniform(0, 1, (6, 3))
 score[0, 1], days = np.nan, ops.convert_to_tensor(days[:, None])
 places = rng.uniform(4, 44, (6, 4, 3, 1)).astype("float32")
 places[:, :, 2] = rng.integers(0, 2, (6, 4, 1))
 centres = rng.uniform(4, 44, (6, 2, 2, 1)).astype("float32")
 centres[0, 1] = np.nan
 found = {
-    "ageing": ageing.age_loss()(spread, some(6, len(bins))),
+    "label_distribution": label_distribution.label_distribution_loss()(spread, some(6, len(bins))),
     "gaussian": gaussian.gaussian_loss(bins)(days, some(6, 2)),
     "quantile": quantile.quantile_loss(bins, 9)(days, some(6, 9)),
     "items": items.items_loss(ops.convert_to_tensor(score.astype("float32")), some(6, 3)),

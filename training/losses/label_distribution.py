@@ -1,8 +1,6 @@
-"""Label distribution and CRPS over age bins.
+"""The loss of the age distribution: a Gaussian label for each age, and cross-entropy with CRPS against it.
 
-Cross-entropy against a Gaussian label distribution (Gao et al., Deep Label Distribution Learning, 2017) and the
-continuous
-ranked probability score of the bins (Gneiting & Raftery, 2007), which is a proper score in days.
+Label distributions: Gao et al., Deep Label Distribution Learning, 2017. CRPS: see `crps.py`.
 """
 
 from __future__ import annotations
@@ -20,18 +18,7 @@ def label_distribution(age_days: NDArray[np.float32], bins: NDArray[np.float32],
     return normalised
 
 
-def crps(
-    probabilities: NDArray[np.floating], bins: NDArray[np.floating], age_days: NDArray[np.floating]
-) -> NDArray[np.floating]:
-    """Return the CRPS (n,), days, of distributions (n, bins) on equidistant bins at the true ages (n,)."""
-    width = float(bins[1] - bins[0])
-    below = np.cumsum(probabilities, axis=1)
-    step = (age_days[:, None] <= bins + width / 2).astype(np.float64)
-    scored: NDArray[np.floating] = ((below - step) ** 2).sum(axis=1) * width
-    return scored
-
-
-def age_loss(crps_weight: float = 1.0) -> Any:
+def label_distribution_loss(crps_weight: float = 1.0) -> Any:
     """Return a Keras loss: truth (n, bins) as label distribution, logits (n, bins).
 
     Cross-entropy plus weighted CRPS in bins.
