@@ -277,6 +277,7 @@ def test_a_lower_watermark_is_committed_and_no_older_slot_outlives_it(tmp_path: 
         delivery.set_released({epoch: Released(RangeSet([(1, last)]), RangeSet())}, station)
     assert rows_of_watermarks(tmp_path) == [(epoch, "[[1,3]]")]
     assert read_released(tmp_path / "delivery.db")[epoch].records.highest == 3
+    delivery.close()
 
 
 def test_what_a_power_cut_takes_of_the_slots_costs_a_resend_and_no_more(tmp_path: Path) -> None:
@@ -289,6 +290,7 @@ def test_what_a_power_cut_takes_of_the_slots_costs_a_resend_and_no_more(tmp_path
     assert read_released(tmp_path / "delivery.db")[epoch].records.highest == 5
     slots.unlink()
     assert read_released(tmp_path / "delivery.db")[epoch].records.highest == 5
+    delivery.close()
 
 
 def test_slots_of_another_database_release_nothing(tmp_path: Path) -> None:
