@@ -11,6 +11,7 @@ SECTIONS = {
     "stages": "One capture at 640x480, CPU time of one thread",
     "runtimes": "Networks: one invocation, CPU time of one thread",
     "processes": "Processes",
+    "card": "The card: written at the block device for each reading",
     "station_ingest": "Station",
     "station_databases": "Station: both databases, the same readings in turns",
     "station_queries": "Station: what a person waits for",

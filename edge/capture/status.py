@@ -1,12 +1,12 @@
 """`capture.json`: the state of capture, for publish and for its own next start.
 
-Replaced atomically and never fsynced: it is written with every slot, a lost version costs a counter at most, and every
-fsync wears the card. What must not be lost is in the outbox.
+Written in place, in one of two slots (`edge.outbox.two_slots`), and never synced: it is written with every slot of the
+schedule, a lost version costs a counter at most, and every sync wears the card. What must not be lost is in the outbox.
 """
 
 from __future__ import annotations
 
-import os
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from edge.contract import jsontext
 from edge.contract.base import Scalar, Struct
 from edge.contract.reading import Model
 from edge.errors import MessageError
+from edge.outbox.two_slots import read_slots, write_slots
 
 
 class UnsyncedLabels(Struct, frozen=True, kw_only=True):
@@ -80,19 +81,14 @@ class ProcessState:
 
 
 def write_status(state_dir: Path, status: CaptureStatus) -> None:
-    """Replace the file; a full disk is no reason to stop (the outbox reports it)."""
-    folder = capture_folder(state_dir)
-    temporary = folder / f".{CAPTURE_STATUS}"
-    try:
-        temporary.write_bytes(jsontext.encode(status))
-        os.replace(temporary, folder / CAPTURE_STATUS)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    """Write the file; a full disk is no reason to stop (the outbox reports it)."""
+    with suppress(OSError):
+        write_slots(capture_folder(state_dir) / CAPTURE_STATUS, jsontext.encode(status))
 
 
 def read_status(state_dir: Path) -> CaptureStatus | None:
-    """Return what the last process wrote; None where there is none or a power cut has damaged it."""
+    """Return what the last process wrote last, and whole; None where there is no such thing."""
     try:
-        return jsontext.decode((capture_folder(state_dir) / CAPTURE_STATUS).read_bytes(), CaptureStatus)
+        return jsontext.decode(read_slots(capture_folder(state_dir) / CAPTURE_STATUS), CaptureStatus)
     except (OSError, MessageError, msgspec.DecodeError):
         return None

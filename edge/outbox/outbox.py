@@ -19,7 +19,7 @@ from edge.outbox.newest import read_newest
 from edge.outbox.record_file import SERIAL, Key, Owner, Record, RecordFile
 from edge.outbox.recovery.daily_check import DailyCheck
 from edge.outbox.reserve import Reserve
-from edge.outbox.retention import Retention
+from edge.outbox.retention import HeldPictures, Retention
 from edge.outbox.sequence import NEWEST
 from edge.outbox.stored_reading import Build, StoredReading, make_stored
 from edge.outbox.thumbnails import Thumbnails
@@ -45,6 +45,7 @@ class Outbox:
         path, self._delivery, self._settings = folder / OUTBOX, delivery_path(state_dir), settings
         self._clock, self._step = clock, step
         self._thumbnails = Thumbnails(folder, step)
+        self._pictures = HeldPictures()
         self._reserve = Reserve(folder, settings.reserve_mb * 1_000_000)
         self._disk = FullDisk(self._reserve, clock)
         self._check, self._is_swept = DailyCheck(path), False
@@ -241,7 +242,9 @@ class Outbox:
             named = file.connection.execute("SELECT thumbnail FROM records WHERE thumbnail IS NOT NULL").fetchall()
             self._thumbnails.sweep({sha for (sha,) in named})
         self._check.look(self._clock.monotonic_s(), read_check_request(self._delivery))
-        retention = Retention(file.path, self._settings, file.sequence, self._clock, self._thumbnails.remove)
+        retention = Retention(
+            file.path, self._settings, file.sequence, self._clock, self._thumbnails.remove, self._pictures
+        )
         for done in retention.tidy(read_released(self._delivery), file.labels.losses, file.append):
             self._step(done)
         self._disk.recover(file)

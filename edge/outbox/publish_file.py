@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,22 +14,28 @@ from edge.config import tree
 from edge.config.state_folder import delivery_path
 from edge.contract.base import Scalar
 from edge.contract.record import EventCode
-from edge.errors import DatabaseDamaged
+from edge.errors import DatabaseDamaged, StorageError
 from edge.outbox.database import translating
 from edge.outbox.label import Labels
 from edge.outbox.lock import WriterLock
 from edge.outbox.record_file import Key, Owner, RecordFile
 from edge.outbox.retention import Retention
 from edge.outbox.watermarks import (
+    COMMITTED,
     WATERMARKS,
     Released,
     add_watermark_checksums,
     encode_watermarks,
+    new_number,
     read_released,
     replace_watermarks,
+    rises,
+    write_risen,
 )
 from edge.timing.clock import Clock, SystemClock
 
+COMMIT_EVERY_S = 6 * 3600.0
+"""What lies in the slots alone costs a resend where both are lost: at most so much of it."""
 MAX_MB, MAX_QUARANTINED = 8, 10_000
 """The file's ceiling: about 8,000 events. How many lost thumbnails are remembered (table quarantine)."""
 _TABLES = """
@@ -61,6 +68,8 @@ class PublishFile:
         """Use `open`."""
         self._path, self._clock = delivery_path(state_dir), clock
         self._labels = Labels(device_id, clock)
+        self._committed_at_s: float | None = None
+        self._is_ahead = False
         self._lock = WriterLock(self._path.with_name("delivery.lock"), str(self._path))
         owner = Owner(
             program="publish",
@@ -101,15 +110,30 @@ class PublishFile:
         return read_released(self._path)
 
     def set_released(self, released: Mapping[str, Released], station_db: str) -> None:
-        """Store the watermarks in place of the former ones; what has not changed is not written again."""
-        rows = encode_watermarks(released)
+        """Store the watermarks in place of the former ones; what has not changed is not written again.
+
+        Those that only rose are written unsynced, but for once in `COMMIT_EVERY_S`: losing them costs a resend.
+        """
+        now_s, before = self._clock.monotonic_s(), self.released()
+        gone = [key for key in self._restored() if key[9:] not in released]
+        rose = self.station_db == station_db and not gone and rises(released, before)
+        if rose and released == before:
+            return
+        if rose and self._committed_at_s is not None and now_s - self._committed_at_s < COMMIT_EVERY_S:
+            committed = self._file.sequence.meta(COMMITTED) or ""
+            if write_risen(self._path, committed, released):
+                self._is_ahead = True
+                return
+        self._commit(released, station_db, gone)
+        self._committed_at_s, self._is_ahead = now_s, False
+
+    def _commit(self, released: Mapping[str, Released], station_db: str, gone: list[str]) -> None:
         with self._file.changing():
             if self.station_db != station_db:
                 self._file.sequence.set_meta("station_db", station_db)
-            replace_watermarks(self._file.connection, rows)
-            self._file.connection.executemany(
-                "DELETE FROM meta WHERE key = ?", [(key,) for key in self._restored() if key[9:] not in released]
-            )
+            self._file.sequence.set_meta(COMMITTED, new_number())
+            replace_watermarks(self._file.connection, encode_watermarks(released))
+            self._file.connection.executemany("DELETE FROM meta WHERE key = ?", [(key,) for key in gone])
 
     def _restored(self) -> list[str]:
         return [
@@ -205,7 +229,10 @@ class PublishFile:
             self._file.append(self._labels.event(code, text, detail))
 
     def close(self) -> None:
-        """Close the file and let the next writer in."""
+        """Close the file, with the watermarks in it, and let the next writer in."""
+        if self._is_ahead:
+            with suppress(StorageError):  # what cannot be committed is in the slots
+                self._commit(self.released(), self.station_db or "", [])
         self._file.close()
         self._lock.release()
 

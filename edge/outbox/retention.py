@@ -6,6 +6,7 @@ Readings that nobody else holds go only for the outbox's own ceiling, never beca
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -77,13 +78,57 @@ class Losses:
                 insert(lost)
 
 
+class HeldPictures:
+    """How many bytes of pictures the rows of a file name: summed once, then kept up with what comes and goes.
+
+    The sum of 100,000 took 12 ms, with every reading.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is summed yet."""
+        self._connection: sqlite3.Connection | None = None
+        self._bytes = self._top = 0
+
+    def bytes(self, connection: sqlite3.Connection) -> int:
+        """Return the sum of a file; another connection is another file, and is summed anew."""
+        if connection is not self._connection:
+            self._connection, self._bytes, self._top = connection, 0, 0
+        came = f"SELECT coalesce(sum(min(thumbnail_bytes, {MAX_PICTURE})), 0) FROM records "
+        newest = connection.execute("SELECT coalesce(max(id), 0) FROM records").fetchone()[0]
+        if newest > self._top:
+            # The first time over the index of pictures alone; later over the few rows that are new.
+            which = "WHERE thumbnail IS NOT NULL" + (" AND +id > ?" if self._top == 0 else " AND id > ?")
+            self._bytes += connection.execute(came + which, (self._top,)).fetchone()[0]
+            self._top = newest
+        return self._bytes
+
+    def within(self, connection: sqlite3.Connection, first: int, last: int) -> int:
+        """Return the counted bytes of the pictures that the rows with ids first..last name."""
+        query = (
+            f"SELECT coalesce(sum(min(thumbnail_bytes, {MAX_PICTURE})), 0) FROM records "
+            "WHERE thumbnail IS NOT NULL AND id BETWEEN ? AND ?"
+        )
+        return int(connection.execute(query, (first, min(last, self._top))).fetchone()[0])
+
+    def less(self, size: int) -> None:
+        """Count pictures that went: the bytes of those that were counted."""
+        self._bytes -= size
+
+
 class Retention:
     """Keeps one file within its settings, in small transactions."""
 
     def __init__(
-        self, path: Path, settings: tree.Outbox, sequence: Sequence, clock: Clock, remove_picture: Callable[[str], None]
+        self,
+        path: Path,
+        settings: tree.Outbox,
+        sequence: Sequence,
+        clock: Clock,
+        remove_picture: Callable[[str], None],
+        pictures: HeldPictures | None = None,
     ) -> None:
-        """Nothing is read before `tidy`."""
+        """Nothing is read before `tidy`. pictures: goes on from one `Retention` of a file to the next."""
+        self._pictures = pictures or HeldPictures()
         self._path, self._settings, self._sequence, self._clock = path, settings, sequence, clock
         self._remove_picture = remove_picture
 
@@ -109,8 +154,7 @@ class Retention:
         ask = self._sequence.connection.execute
         pages, free = ask("PRAGMA page_count").fetchone()[0], ask("PRAGMA freelist_count").fetchone()[0]
         size = ask("PRAGMA page_size").fetchone()[0]
-        query = f"SELECT coalesce(sum(min(thumbnail_bytes, {MAX_PICTURE})), 0) FROM records WHERE thumbnail IS NOT NULL"
-        return int((pages - free) * size + ask(query).fetchone()[0])
+        return int((pages - free) * size + self._pictures.bytes(self._sequence.connection))
 
     def _need(self) -> Need:
         ceiling = self.used_bytes() - self._settings.max_mb * 1_000_000
@@ -155,9 +199,11 @@ class Retention:
                     self._take_over(row, losses)
                 elif self._shows(row, released or {}):
                     losses.add("thumbnail", row[1], row[2], row[2])
+            size = self._pictures.within(self._sequence.connection, rows[0][0], rows[-1][0])
             ask("DELETE FROM records WHERE id BETWEEN ? AND ?", (rows[0][0], rows[-1][0]))
             losses.insert(label, insert)
             self._sequence.drop_empty_epochs()
+        self._pictures.less(size)
         self._unlink([picture for _, _, _, picture, _ in rows if picture is not None])
         return sum(size for *_, size in rows)
 
@@ -194,6 +240,7 @@ class Retention:
             for row in [] if gone else rows:
                 losses.add("thumbnail", row[1], row[2], row[2])
             losses.insert(label, insert)
+        self._pictures.less(sum(min(row[4], MAX_PICTURE) for row in rows))
         self._unlink([picture for _, _, _, picture, _ in rows if picture is not None])
 
     def _take_over(self, row: Held, losses: Losses) -> None:

@@ -24,12 +24,14 @@ CREATE TABLE IF NOT EXISTS records(
     schema TEXT NOT NULL, recorded_at TEXT NOT NULL, body BLOB NOT NULL, digest TEXT NOT NULL,
     thumbnail TEXT, thumbnail_bytes INTEGER NOT NULL DEFAULT 0, seal TEXT NOT NULL DEFAULT '', UNIQUE(epoch, seq));
 CREATE INDEX IF NOT EXISTS pictures ON records(thumbnail, thumbnail_bytes) WHERE thumbnail IS NOT NULL;
-CREATE INDEX IF NOT EXISTS kinds ON records(kind, id);
+DROP INDEX IF EXISTS kinds;
 """
 """Epoch and seq are columns of the one table because a file outlives an epoch: each start of a process begins one.
 
 seal: the column that holds a checksum over the row's others. SQLite has none of its own: a bit that flips in a text
 leaves a valid text.
+kinds: an index of earlier versions. Nearly all rows are readings, so that it found nothing faster, and cost the card a
+block a reading.
 """
 
 PREDECESSOR = "link "

@@ -1,8 +1,15 @@
-"""What publish reports through `delivery.db`: which records may be released."""
+"""What publish reports of records that may be released: in `delivery.db`, and, unsynced, in two slots beside it.
+
+A watermark rises with every reading; a commit for each would cost the card as much as the reading's own row. What only
+rises is written over in place (`edge.outbox.two_slots`); losing it in a power cut costs a resend. Everything else, a
+lower watermark above all, is committed to the table. The table and the slots belong together by a number that each
+commit draws anew: slots of another one say nothing.
+"""
 
 from __future__ import annotations
 
 import json
+import secrets
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,12 +20,19 @@ from edge.contract.ranges import RangeSet
 from edge.errors import StorageError
 from edge.outbox.database import FAILURES, open_reader
 from edge.outbox.row import checksum
+from edge.outbox.two_slots import fits, read_slots, write_slots
 
 WATERMARKS = """
 CREATE TABLE IF NOT EXISTS watermarks(
     epoch TEXT PRIMARY KEY, records TEXT NOT NULL, thumbnails TEXT NOT NULL,
     seal TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
 """
+
+
+SLOTS = "-released"
+"""What follows the database's name in that of the file with the slots."""
+COMMITTED = "released_as"
+"""The remembered text: the number that the last commit of watermarks drew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +48,61 @@ def read_released(path: Path) -> dict[str, Released]:
 
     A row that is not what was written releases nothing: publish writes it anew with the station's next message.
     """
+    committed = _read(path, f"SELECT value FROM meta WHERE key = '{COMMITTED}'")
+    risen = _read_risen(path, str(committed[0][0])) if committed else None
+    if risen is not None:
+        return risen
     found = {}
     for epoch, records, pictures, was in _read(path, "SELECT epoch, records, thumbnails, seal FROM watermarks"):
         if was == checksum(epoch, records, pictures):
             found[epoch] = Released(decode_ranges(records), decode_ranges(pictures))
     return found
+
+
+def write_risen(path: Path, committed: str, released: Mapping[str, Released]) -> bool:
+    """Return whether watermarks that only rose were written over in place, under the number of the last commit."""
+    content = json.dumps([committed, encode_watermarks(released)], separators=(",", ":")).encode()
+    if not committed or not fits(content):
+        return False
+    try:
+        write_slots(_slots_of(path), content)
+    except OSError:  # a full disk, for example
+        return False
+    return True
+
+
+def rises(released: Mapping[str, Released], before: Mapping[str, Released]) -> bool:
+    """Return whether all that was released before still is."""
+    return all(
+        epoch in released
+        and _holds(released[epoch].records, held.records)
+        and _holds(released[epoch].thumbnails, held.thumbnails)
+        for epoch, held in before.items()
+    )
+
+
+def new_number() -> str:
+    """Return what a commit of watermarks is known by: random, so that no copy of a card has the same."""
+    return secrets.token_hex(8)
+
+
+def _holds(ranges: RangeSet, others: RangeSet) -> bool:
+    return all(not list(ranges.missing(first, last)) for first, last in others)
+
+
+def _read_risen(path: Path, committed: str) -> dict[str, Released] | None:
+    """Return what the slots hold; None where that is nothing, or belongs to another commit."""
+    try:
+        number, rows = json.loads(read_slots(_slots_of(path)))
+        if number != committed:
+            return None
+        return {epoch: Released(decode_ranges(records), decode_ranges(pictures)) for epoch, records, pictures in rows}
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _slots_of(path: Path) -> Path:
+    return path.with_name(path.name + SLOTS)
 
 
 def read_check_request(path: Path) -> str:

@@ -16,11 +16,9 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -29,6 +27,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from edge.config.tree import Outbox as OutboxSettings
 from edge.outbox.outbox import Outbox
+from edge.outbox.watermarks import Released, read_released
 from station.store.body import unpack_body
 from tests.campaigns.campaign import Fault, Line, main
 from tests.campaigns.synthetic import DEVICE, make_reading
@@ -263,9 +262,7 @@ def settle(rig: FleetRig) -> list[str]:
 
 def released(rig: FleetRig) -> int:
     """Return the highest number up to which the device counts its readings as delivered, by `delivery.db`."""
-    with closing(sqlite3.connect(f"file:{rig.state_dir / 'delivery.db'}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("SELECT records FROM watermarks WHERE epoch = ?", (rig.outbox.epoch,)).fetchall()
-    return max((last for (text,) in rows for _, last in json.loads(text)), default=0)
+    return read_released(rig.state_dir / "delivery.db").get(rig.outbox.epoch, Released()).records.highest
 
 
 def _slow(live: Live) -> list[str]:

@@ -169,13 +169,10 @@ def _cut(life: Life, chance: random.Random) -> tuple[dict[str, bytes], set[Key]]
 
 def _draw(pictures: dict[str, bytes], seen: Pictured, *, last: bool, chance: random.Random) -> None:
     """A picture is lasting under its name once the folder was synced, which is before the next step of any kind."""
-    new, final = f"thumbnails/{seen.name}.new", f"thumbnails/{seen.name}.jpg"
-    if seen.what in ("opened", "written") and last:
-        pictures[new] = seen.content[: chance.randrange(len(seen.content) + 1)] if chance.random() < 0.7 else b""
-    elif seen.what == "synced" or (seen.what == "named" and last and chance.random() < 0.5):
-        pictures[new] = seen.content
-    elif seen.what == "named":
-        pictures.pop(new, None)
+    final = f"thumbnails/{seen.name}.jpg"
+    if seen.what in ("opened", "written") and last and final not in pictures:
+        pictures[final] = seen.content[: chance.randrange(len(seen.content) + 1)] if chance.random() < 0.7 else b""
+    elif seen.what in ("synced", "named") and not (last and chance.random() < 0.5):
         pictures[final] = seen.content
 
 

@@ -34,6 +34,7 @@ from edge.contract.reading import Reading, Thumbnail
 from edge.contract.record import MAX_RANGES
 from edge.contract.status import MAX_EPOCHS_IN_INFO
 from edge.outbox.outbox import Outbox
+from edge.outbox.watermarks import Released, read_released
 from tests.campaigns.campaign import Fault, Line, main
 from tests.campaigns.synthetic import DEVICE, Build, plain_reading
 from tests.harness.waiting import wait_until
@@ -154,12 +155,12 @@ class StartsRig(Rig):
         line.notes[f"{what} and confirmed, s"] = round(time.monotonic() - began_s)
 
     def _released(self) -> bool:
-        rows = query(self.state_dir / "delivery.db", "SELECT epoch, records, thumbnails FROM watermarks")
-        released = {epoch: (json.loads(records), json.loads(pictures)) for epoch, records, pictures in rows}
+        released = read_released(self.state_dir / "delivery.db")
         return all(
-            any(first <= seq <= last for first, last in ranges)
+            seq in ranges
             for epoch, seq in self.held()
-            for ranges in released.get(epoch, ([], []))
+            for held in [released.get(epoch, Released())]
+            for ranges in (held.records, held.thumbnails)
         )
 
     def differences(self, wire: Wire) -> list[str]:

@@ -15,6 +15,7 @@ from edge.contract.base import Scalar
 from edge.contract.reading import Model
 from edge.errors import MessageError
 from edge.outbox.lock import is_held
+from edge.outbox.two_slots import read_slots
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def capture_has_begun(state_dir: Path) -> bool:
 def read_capture_state(state_dir: Path) -> CaptureState:
     """Return what the file says; nothing where it is missing or a power cut has damaged it."""
     try:
-        found: Any = jsontext.parse((capture_folder(state_dir) / CAPTURE_STATUS).read_bytes())
+        found: Any = jsontext.parse(read_slots(capture_folder(state_dir) / CAPTURE_STATUS))
     except (OSError, MessageError):
         return CaptureState()
     if not isinstance(found, dict):

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from edge.outbox.two_slots import read_slots
 from tests.edge.capture.running import events, outcomes, records, run, start, write_settings
 from tests.harness.waiting import wait_until
 
 
 def recovery_of(folder: Path) -> dict[str, int]:
-    return json.loads((folder / "state" / "capture.json").read_text())["recovery"]
+    return json.loads(read_slots(folder / "state" / "capture.json"))["recovery"]
 
 
 def test_a_camera_plugged_in_again_is_taken_up_without_a_restart(tmp_path: Path) -> None:

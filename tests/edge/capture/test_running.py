@@ -17,6 +17,7 @@ from edge.capture.take_frames import COUNTERS
 from edge.contract import jsontext
 from edge.contract.reading import Reading
 from edge.outbox.publish_file import PublishFile
+from edge.outbox.two_slots import read_slots
 from tests.edge.capture.running import ROOT, end, events, outcomes, records, run, start, write_settings
 from tests.harness.child import Child
 from tests.harness.waiting import wait_until
@@ -38,7 +39,7 @@ def test_every_due_slot_yields_exactly_one_reading(tmp_path: Path) -> None:
     assert "camera_fault" not in found[4:]
     times = [reading["monotonic_s"] for reading in records(settings, "reading")]
     assert times == sorted(set(times))
-    recovery = json.loads((tmp_path / "state" / "capture.json").read_text())["recovery"]
+    recovery = json.loads(read_slots(tmp_path / "state" / "capture.json"))["recovery"]
     assert recovery == dict.fromkeys(COUNTERS, 0) | {"flushes": 3, "reopens": 1, "failed_slots": 1}
     assert code == 0
     assert "camera_recovered" in events(settings)
@@ -108,7 +109,7 @@ def test_the_ladder_ends_in_restarts_and_at_last_in_a_reboot(tmp_path: Path) -> 
     codes = [run(settings, "--stepped")[0] for _ in range(4)]
     assert codes == [4, 4, 4, 75]
     assert len(outcomes(settings)) == 8
-    recovery = json.loads((tmp_path / "state" / "capture.json").read_text())["recovery"]
+    recovery = json.loads(read_slots(tmp_path / "state" / "capture.json"))["recovery"]
     assert (recovery["restarts"], recovery["reboots"]) == (3, 1)
 
 

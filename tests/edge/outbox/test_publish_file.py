@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from edge.contract.record import Event
 from edge.outbox.publish_file import MAX_MB, MAX_QUARANTINED, PublishFile
 from edge.outbox.reader import Reader
 from edge.outbox.row import Row
-from edge.outbox.watermarks import Released
+from edge.outbox.watermarks import Released, read_released
 from edge.timing.clock import SteppedClock, SystemClock
 from tests.losses import Loss, read_losses
 
@@ -249,3 +250,61 @@ def test_a_watermark_that_has_not_changed_is_not_written_again(tmp_path):
     assert delivery._file.connection.total_changes - before <= 3
     assert delivery.released() == released
     delivery.close()
+
+
+def rows_of_watermarks(folder: Path) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(folder / "delivery.db")) as connection:
+        return connection.execute("SELECT epoch, records FROM watermarks").fetchall()
+
+
+def test_watermarks_that_rise_are_written_in_place_and_committed_at_the_end(tmp_path: Path) -> None:
+    """Every reading raises one: the database is left alone, and whoever asks is told the newest."""
+    epoch = "a" * 32
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
+    for last in (1, 2, 3):
+        delivery.set_released({epoch: Released(RangeSet([(1, last)]), RangeSet([(1, last)]))}, "db-1")
+        assert read_released(tmp_path / "delivery.db")[epoch].records.highest == last
+    assert rows_of_watermarks(tmp_path) == [(epoch, "[[1,1]]")]
+    delivery.close()
+    assert rows_of_watermarks(tmp_path) == [(epoch, "[[1,3]]")]
+
+
+def test_a_lower_watermark_is_committed_and_no_older_slot_outlives_it(tmp_path: Path) -> None:
+    """A station that lost its newest hours must be sent them again: nothing may release them, not even after a kill."""
+    epoch = "a" * 32
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
+    for last, station in ((5, "db-1"), (9, "db-1"), (3, "db-2")):
+        delivery.set_released({epoch: Released(RangeSet([(1, last)]), RangeSet())}, station)
+    assert rows_of_watermarks(tmp_path) == [(epoch, "[[1,3]]")]
+    assert read_released(tmp_path / "delivery.db")[epoch].records.highest == 3
+    delivery.close()
+
+
+def test_what_a_power_cut_takes_of_the_slots_costs_a_resend_and_no_more(tmp_path: Path) -> None:
+    epoch = "a" * 32
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
+    for last in (5, 9):
+        delivery.set_released({epoch: Released(RangeSet([(1, last)]), RangeSet())}, "db-1")
+    slots = tmp_path / "delivery.db-released"
+    slots.write_bytes(bytes(slots.stat().st_size))
+    assert read_released(tmp_path / "delivery.db")[epoch].records.highest == 5
+    slots.unlink()
+    assert read_released(tmp_path / "delivery.db")[epoch].records.highest == 5
+    delivery.close()
+
+
+def test_slots_of_another_database_release_nothing(tmp_path: Path) -> None:
+    """A restored or a new database beside slots that were left from another one."""
+    epoch = "a" * 32
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
+    for last in (5, 9):
+        delivery.set_released({epoch: Released(RangeSet([(1, last)]), RangeSet())}, "db-1")
+    delivery.close()
+    for path in tmp_path.glob("delivery.db*"):
+        if path.name != "delivery.db-released":
+            path.unlink()
+    again = PublishFile.open(tmp_path, device_id="cage07")
+    assert read_released(tmp_path / "delivery.db") == {}
+    again.set_released({epoch: Released(RangeSet([(1, 2)]), RangeSet())}, "db-1")
+    assert again.released()[epoch].records.highest == 2
+    again.close()

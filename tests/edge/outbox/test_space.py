@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -143,3 +144,33 @@ def test_when_not_even_the_reserve_helps_the_error_says_so_and_what_was_stored_s
     stored = outbox.last_seq
     outbox.close()
     assert [row.seq for row in rows_of(small_disk)] == list(range(1, stored + 1))
+
+
+def test_the_pictures_held_are_summed_once_and_kept_up(tmp_path, reading):
+    """What the outbox counts is what a fresh sum over all rows says, whatever came and went in between."""
+    chance = random.Random(4)
+    outbox = opened(tmp_path, tree.Outbox(max_mb=1, min_free_mb=0, keep_days=1, reserve_mb=0))
+    held = outbox._pictures
+    for number in range(60):
+        outbox.append_reading(reading(chance.randbytes(chance.choice((20, 3000, 60_000))) if number % 4 else None))
+        outbox.maintain()
+        connection = outbox._file.connection
+        query = "SELECT coalesce(sum(thumbnail_bytes), 0) FROM records WHERE thumbnail IS NOT NULL"
+        assert held.bytes(connection) == connection.execute(query).fetchone()[0]
+    assert held.bytes(connection) < 1_000_000, "pictures were dropped on the way"
+    outbox.close()
+
+
+def test_keeping_the_sum_up_looks_at_new_rows_alone(tmp_path, reading):
+    outbox = opened(tmp_path, SMALL)
+    outbox.append_reading(reading())
+    outbox.maintain()
+    seen = []
+    outbox._file.connection.set_trace_callback(seen.append)
+    outbox.append_reading(reading())
+    outbox.maintain()
+    outbox._file.connection.set_trace_callback(None)
+    (asked,) = [text for text in seen if "sum(min(thumbnail_bytes" in text]
+    plan = " ".join(row[3] for row in outbox._file.connection.execute(f"EXPLAIN QUERY PLAN {asked}"))
+    assert "USING INTEGER PRIMARY KEY (rowid>?)" in plan
+    outbox.close()
