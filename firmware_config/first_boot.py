@@ -33,7 +33,13 @@ UNIT = "cageclock-first-boot.service"
 PREFIX = Path("/opt/cageclock")
 ETC = Path("/etc/cageclock")
 STATE = Path("/var/lib/cageclock")
-UNITS = ("cageclock-capture.service", "cageclock-publish.service", "cageclock-fetch.service", "cageclock-bundle.path")
+UNITS = (
+    "cageclock-capture.service",
+    "cageclock-publish.service",
+    "cageclock-fetch.service",
+    "cageclock-bundle.path",
+    "cageclock-card.path",
+)
 HELD = (
     "libcamera",
     "python3-libcamera",

@@ -1,4 +1,4 @@
-"""`cageclock bundle install | rollback | status | reset-floor`: their options."""
+"""`cageclock bundle install | card | rollback | status | reset-floor`: their options."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ def add_commands(commands: Commands) -> None:
     install = add_command(actions, "install", _install, text, exits=EXITS)
     install.add_argument("file", type=Path, nargs="?", metavar="FILE", help="the bundle")
     install.add_argument("--inbox", action="store_true", help="take every *.bundle of <state_dir>/inbox instead")
+    text = "carry bundles from a stick or the boot partition into the inbox; write each result beside its file"
+    card = add_command(actions, "card", _carry, text, exits=EXITS)
+    text = "a folder with *.bundle or *.trust.json; one that is not there is passed over"
+    card.add_argument("folder", type=Path, nargs="+", metavar="FOLDER", help=text)
     text = "go back to the bundle before; refuse the present one"
     back = add_command(actions, "rollback", _roll_back, text, exits=EXITS)
     text = "the active bundle, the one before, the last installations"
@@ -32,7 +36,7 @@ def add_commands(commands: Commands) -> None:
     text = "the number above which a bundle's release has to be; 0: any"
     reset.add_argument("release", type=whole, metavar="RELEASE", help=text)
     reset.add_argument("--reason", required=True, metavar="TEXT", help="why, for whoever reads the history")
-    for action in (install, back, status, reset):
+    for action in (install, card, back, status, reset):
         add_config(action)
 
 
@@ -40,6 +44,12 @@ def _install(options: argparse.Namespace) -> int:
     from edge.bundle.command import install
 
     return install(options)
+
+
+def _carry(options: argparse.Namespace) -> int:
+    from edge.bundle.command import carry_cards
+
+    return carry_cards(options)
 
 
 def _roll_back(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge.bundle.card import carry
 from edge.bundle.history import Entry, History, read_history
 from edge.bundle.inbox import Inbox
 from edge.bundle.install import FileChanges, Installer
@@ -53,6 +54,20 @@ def install(options: argparse.Namespace) -> int:
     if trouble is not None:
         raise trouble
     return BundleError.exit_code if any(entry.result == "refused" for entry in entries) else 0
+
+
+def carry_cards(options: argparse.Namespace) -> int:
+    """Carry what lies on sticks and the boot partition; a refused bundle ends with code 3.
+
+    Raises:
+        CageclockError: what keeps anything from being carried.
+    """
+    folders = [folder for folder in options.folder if folder.is_dir()]
+    if not folders:
+        raise OperatorError(f"bundle card: none of {', '.join(map(str, options.folder))} is there; is the stick in?")
+    config = load_config(options.config)
+    refused = sum(carry(config, folder) for folder in folders)
+    return BundleError.exit_code if refused else 0
 
 
 def roll_back(options: argparse.Namespace) -> int:

@@ -24,6 +24,10 @@ _DEVICE = {
     "systemd/cageclock-bundle.service": _UNITS,
     "systemd/cageclock-bundle.path": _UNITS,
     "systemd/cageclock-fetch.service": _UNITS,
+    "systemd/cageclock-card.service": _UNITS,
+    "systemd/cageclock-card.path": _UNITS,
+    "systemd/media-cageclock.mount": _UNITS,
+    "systemd/99-cageclock-stick.rules": "etc/udev/rules.d/99-cageclock-stick.rules",
     "systemd/cageclock-reboot.service": _UNITS,
     "systemd/cageclock.sysusers.conf": "etc/sysusers.d/cageclock.conf",
     "systemd/cageclock.tmpfiles.conf": "etc/tmpfiles.d/cageclock.conf",
@@ -70,7 +74,7 @@ def install_units(root: Path, *, station: bool) -> Iterator[str]:
     source = source_folder()
     try:
         for name, place in (_STATION if station else _DEVICE).items():
-            if not place.endswith((".conf", ".acl")):
+            if not place.endswith((".conf", ".acl", ".rules")):
                 place = f"{place}/{Path(name).name}"
             yield _write(target, place, _adapted((source / name).read_text(), target), 0o644)
         if not station:
@@ -158,5 +162,5 @@ def _run_tools(target: Target, station: bool) -> Iterator[str]:
 def _next_step(station: bool) -> str:
     if station:
         return "now: write /etc/cageclock/station.yaml, then systemctl enable --now cageclock-station"
-    units = "cageclock-capture cageclock-publish cageclock-fetch cageclock-bundle.path"
+    units = "cageclock-capture cageclock-publish cageclock-fetch cageclock-bundle.path cageclock-card.path"
     return f"now: write /etc/cageclock/cageclock.yaml, then systemctl enable --now {units}"

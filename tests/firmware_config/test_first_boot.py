@@ -95,7 +95,8 @@ def test_a_card_without_cloud_init_becomes_a_device_without_any_network(tmp_path
         "sh -c 'bash /boot/firmware/firstrun.sh'\ntest ! -e /boot/firmware/firstrun.sh\n"
         "systemctl is-enabled cageclock-first-boot.service\n"
         "$(sed -n 's/^ExecStart=//p' /etc/systemd/system/cageclock-first-boot.service)\n"
-        "systemctl is-enabled cageclock-capture cageclock-publish cageclock-fetch cageclock-bundle.path\n"
+        "systemctl is-enabled cageclock-capture cageclock-publish cageclock-fetch\n"
+        "systemctl is-enabled cageclock-bundle.path cageclock-card.path\n"
         "dpkg-query -W cageclock-one cageclock-two\n"
         "echo name $(cat /etc/hostname)\nstat -c '%n %a %U' /etc/cageclock/*\n"
         "echo ssh $(cat /home/anna/.ssh/authorized_keys)\n"
@@ -110,7 +111,7 @@ def test_a_card_without_cloud_init_becomes_a_device_without_any_network(tmp_path
     assert done["packages"] == "2 from the card, all that are needed are there"
     assert done["program"] == f"cageclock {VERSION}"
     assert "ok (device cage-07" in done["check"]
-    assert said.count("enabled\n") == 5
+    assert said.count("enabled\n") == 6
     assert "name cage-07\n" in said
     assert "/etc/cageclock/device.key 600 root\n" in said
     assert f"ssh {cards.PUBLIC_KEY}" in said

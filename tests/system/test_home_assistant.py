@@ -14,6 +14,7 @@ import pytest
 from edge.contract import jsontext
 from edge.contract.command import CaptureRequest
 from edge.contract.reading import Reading
+from edge.contract.reported import Reported
 from edge.contract.status import Health
 from tests.harness.mosquitto import Mosquitto
 from tests.harness.waiting import wait_until
@@ -30,6 +31,7 @@ KNOWN = {
     "sensor": {"state_topic", "value_template", "unit_of_measurement", "state_class", "expire_after"},
     "binary_sensor": {"state_topic", "value_template", "payload_on", "payload_off", "expire_after"},
     "image": {"image_topic", "content_type"},
+    "update": {"state_topic", "value_template", "title"},
     "button": {"command_topic", "command_template", "payload_press"},
 }
 SHARED = {"dev", "o", "cmps", "availability_topic", "qos"}
@@ -61,7 +63,9 @@ def test_the_device_is_described_retained_and_again_when_home_assistant_starts(t
         assert set(part) <= COMMON | KNOWN[part["p"]]
         for key, topic in part.items():
             assert not key.endswith("_topic") or topic.startswith(f"{ROOT}/"), "no picture under the discovery prefix"
-        fields = {f"{ROOT}/latest": Reading, f"{ROOT}/health": Health}.get(part.get("state_topic"))
+        fields = {f"{ROOT}/latest": Reading, f"{ROOT}/health": Health, f"{ROOT}/model/reported": Reported}.get(
+            part.get("state_topic")
+        )
         for named in re.findall(r"value_json\.(\w+)", part.get("value_template", "")):
             assert named in {field.encode_name for field in msgspec.structs.fields(fields)}
 

@@ -29,7 +29,7 @@ def install(card: Path, *options: str) -> int:
 def test_a_card_gets_every_unit_that_a_device_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert install(tmp_path) == 0
     units = {path.name for path in (tmp_path / "etc/systemd/system").iterdir()}
-    packaged = {path.name for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".path")}
+    packaged = {path.name for path in (ROOT / "systemd").iterdir() if path.suffix in (".service", ".path", ".mount")}
     assert units == packaged - {f"cageclock-{name}.service" for name in ("station", "page", "fleet")}
     helper = tmp_path / "opt/cageclock/libexec/cageclock-reboot"
     assert helper.stat().st_mode & 0o777 == 0o755

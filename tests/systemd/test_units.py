@@ -25,7 +25,7 @@ from station.page.app import WATCHDOG_S as PAGE_WATCHDOG_S
 
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
-UNIT_FILES = sorted([*SERVICES, *UNITS.glob("*.path")])
+UNIT_FILES = sorted([*SERVICES, *UNITS.glob("*.path"), *UNITS.glob("*.mount")])
 EXPOSURE = {
     "capture": 16,
     "publish": 12,
@@ -34,6 +34,7 @@ EXPOSURE = {
     "page": 12,
     "fleet": 12,
     "bundle": 5,
+    "card": 13,
     "reboot": 16,
 }
 """Tenths of `systemd-analyze security`'s measure, from 0 to 100."""

@@ -23,6 +23,19 @@ _OF_SUMMARY = (
     " 'captures': w.captures} | tojson }}"
 )
 """Interval and spread beside the age, as attributes of the entity; Jinja, as Home Assistant renders it."""
+_OF_MODEL = (
+    "{% set r = value_json.running %}"
+    "{% set busy = value_json.state in ['fetching', 'installing', 'pending'] %}"
+    "{{ {'installed_version': r.model_version ~ ' (release ' ~ r.release ~ ')' if r else 'none',"
+    " 'latest_version': (r.model_version ~ ' (release ' ~ r.release ~ ')' if r else 'none')"
+    " if value_json.state in ['good', 'pending', 'none', 'safe_mode', 'rolled_back', 'refused']"
+    " else 'on its way: ' ~ (value_json.digest or '')[:12],"
+    " 'release_summary': (value_json.state ~ (': ' ~ value_json.advice if value_json.advice else ''))[:255],"
+    " 'in_progress': busy,"
+    " 'update_percentage': (100 * value_json.bytes / value_json.size) | round(0) | int"
+    " if value_json.state == 'fetching' and value_json.size else none} | tojson }}"
+)
+"""Home Assistant's JSON state of an update entity: `latest_version` differs only while a wish is on its way."""
 
 
 def discovery_topic(config: Config) -> str:
@@ -96,6 +109,16 @@ def make_discovery(config: Config) -> dict[str, Any]:
                 value_template="{{ 'ON' if value_json.problems else 'OFF' }}",
                 entity_category="diagnostic",
                 json_attributes_topic=health,
+            ),
+            # No command topic: a model is flashed by the lab's rollout, whose signatures and order a dashboard has not.
+            "model": entity(
+                "update",
+                "model",
+                "Model",
+                state_topic=topics.of("model/reported"),
+                value_template=_OF_MODEL,
+                entity_category="diagnostic",
+                title="Age model",
             ),
             "capture": entity(
                 "button",

@@ -13,6 +13,7 @@ from edge.config.tree import Cage, Camera, Config, Mqtt
 from edge.contract import jsontext
 from edge.contract.command import CaptureRequest
 from edge.contract.reading import Reading
+from edge.contract.reported import Reported
 from edge.contract.schema_files import EXAMPLES, FOLDER
 from edge.contract.status import Health
 from edge.contract.topics import DeviceTopics
@@ -32,9 +33,10 @@ ENTITIES = make_discovery(CONFIG)["cmps"]
 @pytest.mark.parametrize("name", [name for name, entity in ENTITIES.items() if "value_template" in entity])
 def test_a_template_reads_a_field_that_its_topic_has(name: str) -> None:
     entity = ENTITIES[name]
-    payload = {TOPICS.of("latest"): Reading, TOPICS.of("health"): Health}[entity["state_topic"]]
-    (field,) = re.findall(r"value_json\.(\w+)", entity["value_template"])
-    assert field in {one.name for one in msgspec.structs.fields(payload)}
+    payloads = {TOPICS.of("latest"): Reading, TOPICS.of("health"): Health, TOPICS.of("model/reported"): Reported}
+    found = set(re.findall(r"value_json\.(\w+)", entity["value_template"]))
+    assert found
+    assert found <= {one.name for one in msgspec.structs.fields(payloads[entity["state_topic"]])}
 
 
 def rendered(template: str, example: str, **changes: object) -> str:
@@ -58,7 +60,27 @@ def test_interval_and_spread_stand_beside_the_age_and_health_beside_the_problem(
         "outcome",
         "temperature",
         "problem",
+        "model",
     ]
+
+
+def test_the_update_entity_says_what_runs_and_what_is_on_its_way() -> None:
+    entity = ENTITIES["model"]
+    assert entity["state_topic"] == TOPICS.of("model/reported")
+    assert "command_topic" not in entity  # nobody flashes a model from a dashboard
+    template = entity["value_template"]
+    fetching = json.loads(rendered(template, "model-reported.v1.json"))
+    assert fetching["installed_version"] == "2026.1 (release 12)"
+    assert fetching["latest_version"] != fetching["installed_version"]
+    assert (fetching["in_progress"], fetching["update_percentage"]) == (True, 4)
+    assert fetching["release_summary"].startswith("fetching: ")
+    good = json.loads(rendered(template, "model-reported.v1.json", state="good", advice="", size=0))
+    assert good["latest_version"] == good["installed_version"]
+    assert (good["in_progress"], good["update_percentage"], good["release_summary"]) == (False, None, "good")
+    shadow = json.loads(rendered(template, "model-reported.v1.shadow.json"))
+    assert shadow["in_progress"] is False
+    safe = json.loads(rendered(template, "model-reported.v1.safe-mode.json"))
+    assert safe["installed_version"] == "none"
 
 
 def test_of_several_animals_the_cages_summary_is_shown() -> None:
