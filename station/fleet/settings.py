@@ -10,8 +10,10 @@ import msgspec
 
 from edge.contract.address import wrong_host
 from edge.contract.base import Struct
-from edge.errors import OperatorError
-from station.ingest.settings import Port, Tls, read_file
+from edge.contract.service.settings.convert import convert
+from edge.contract.service.settings.flags import FILE_OR_FLAGS, read_with_flags
+from edge.errors import ConfigError
+from station.ingest.settings import Port, Tls
 
 Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=86400.0)]
 
@@ -54,25 +56,22 @@ def load_fleet_settings(path: Path | None, flags: dict[str, Any]) -> FleetSettin
     Raises:
         OperatorError: the file cannot be read, or a setting is unknown, missing, of the wrong type or out of range.
     """
-    values = read_file(path) if path is not None else {}
-    values |= {key: value for key, value in flags.items() if value is not None}
-    where = str(path) if path is not None else "flags"
-    try:
-        settings = msgspec.convert(values, FleetSettings, strict=True)
-    except msgspec.ValidationError as error:
-        raise OperatorError(f"{where}: {error}; give it in the file or as a flag") from error
+    document = read_with_flags(path, flags)
+    # YAML reads 5 as a number and 3.1.1 as text; both are meant.
+    if type(document.values.get("mqtt_version")) is int:
+        document.values["mqtt_version"] = str(document.values["mqtt_version"])
+    settings = convert(document, FleetSettings, FILE_OR_FLAGS)
     expected = wrong_host(settings.host)
     if expected is not None:
-        raise OperatorError(f"{where}: host: expected {expected}, got {settings.host!r}")
+        raise document.place(ConfigError("host", expected, repr(settings.host)))
     if settings.password_file is not None and settings.username is None:
-        raise OperatorError(f"{where}: password_file without username: name the user too")
+        raise document.place(ConfigError("username", "the user whose password is in password_file", "nothing"))
     for url in settings.urls:
         if not _is_folder(url):
-            raise OperatorError(
-                f"{where}: urls: expected an address such as http://mice.example.org:8643/bundles, got {url!r}"
-            )
+            expected = "addresses such as http://mice.example.org:8643/bundles"
+            raise document.place(ConfigError("urls", expected, repr(url)))
     if settings.files is not None and not settings.urls:
-        raise OperatorError(f"{where}: files without urls: say by which address the devices reach them")
+        raise document.place(ConfigError("urls", "the address by which the devices reach `files`", "nothing"))
     return settings
 
 
