@@ -248,6 +248,20 @@ def test_a_device_that_was_off_or_is_new_gets_wish_and_trust_when_it_comes(lab: 
     wait_until(lambda: as_json(lab.data, "trust", "show", code=None)["behind"] == [], pause_s=0.2)
 
 
+def test_a_broker_that_forgot_everything_is_given_it_again(lab: Lab) -> None:
+    lab.begin()
+    lab.known(3)
+    number, digest = lab.rollout()
+    wait_until(lambda: lab.status(number) == "done", pause_s=0.2)
+    lab.peers["cage02"].leave()
+    lab.broker.kill()
+    lab.broker.start()
+    lab.fleet.wait_for("connected to the broker", times=2)
+    anew = lab.peers["cage02"] = Peer("cage02", lab.broker.port)  # its card was written anew
+    anew.connect()
+    wait_until(lambda: anew.asked == [("install", digest)])
+
+
 @needs_root
 def test_a_revoked_bundle_is_taken_back_by_itself(lab: Lab) -> None:
     """A stolen key on Monday: one command with the new statement, and no device runs the bundle any more."""
