@@ -13,7 +13,7 @@ _QUERY = """
 SELECT r.epoch, r.seq, r.accepted, a.domain_score FROM (
     SELECT * FROM readings WHERE device = ? AND {} AND found_animals > 0 ORDER BY captured_s DESC LIMIT ?) r
 LEFT JOIN animals a ON a.device = r.device AND a.epoch = r.epoch AND a.seq = r.seq"""
-_BEFORE = _QUERY.format("model_sha256 IS NOT ? AND model_sha256 IS NOT NULL")
+_BEFORE = _QUERY.format("model_sha256 != ? AND model_sha256 IS NOT NULL")
 _AFTER = _QUERY.format("model_sha256 = ?")
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from edge.contract.bundle.statement import Statement
-from edge.errors import OperatorError
 from station.fleet.figures import load_figures
 from station.fleet.keep.alarms import set_alarms
 from station.fleet.keep.commands import close_old
@@ -24,7 +23,7 @@ from station.fleet.rollout.advance import advance, revert
 from station.fleet.rollout.state import Figures, Phase, Rollout, Stage, Status
 from station.fleet.shadow import load_shadow
 from station.fleet.wishes import holds_back_trust
-from station.store.schema import open_for_reading
+from station.store.schema import has_log, open_for_reading
 
 SLOWLY = 12
 """Looks between two readings of the log: the figures of hundreds of devices take a while."""
@@ -98,14 +97,12 @@ class Looking:
 
 
 @contextmanager
-def _log(data: Path):  # type: ignore[no-untyped-def]
+def _log(data: Path) -> Iterator[sqlite3.Connection | None]:
     """Hand out the station's log, None where there is none yet."""
-    try:
-        log = open_for_reading(data)
-    except OperatorError:
+    if not has_log(data):
         yield None
         return
-    with closing(log):
+    with closing(open_for_reading(data)) as log:
         yield log
 
 

@@ -22,6 +22,7 @@ MODEL_PROBLEMS = frozenset(
     }
 )  # fmt: skip
 """Problems of a device's health that a model can cause: the others say nothing about it."""
+_CAGE = "SELECT cage FROM readings WHERE device = ? ORDER BY captured_s DESC LIMIT 1"
 LASTING_S = 600.0
 """A problem that is over sooner, as during a restart, says nothing either."""
 
@@ -41,7 +42,11 @@ def load_known(log: sqlite3.Connection | None) -> Known:
     if log is None:
         return Known()
     retired = {device: one.reason for device, one in load_decisions(log).retired.items()}
-    cages = dict(log.execute("SELECT DISTINCT device, cage FROM readings").fetchall())
+    cages = {}
+    for (device,) in log.execute("SELECT DISTINCT device FROM device_state").fetchall():
+        row = log.execute(_CAGE, (device,)).fetchone()
+        if row is not None:
+            cages[device] = row[0]
     of_cage: dict[str, set[str]] = {}
     rows = log.execute("SELECT cage, device, strain FROM subjects WHERE date_of_death IS NULL AND strain IS NOT NULL")
     for cage, device, strain in rows.fetchall():

@@ -171,9 +171,9 @@ def _plan(options: argparse.Namespace, sha256: str, release: int, name: str, app
 
 def _known(data: Path) -> Known:
     from station.fleet.observe import Known, load_known
-    from station.store.schema import DATABASE, open_for_reading
+    from station.store.schema import has_log, open_for_reading
 
-    if not (data / DATABASE).exists():
+    if not has_log(data):
         return Known()
     with closing(open_for_reading(data)) as log:
         return load_known(log)

@@ -23,8 +23,8 @@ MOST = 50_000
 LEAST_OVERLAP = 0.3
 _AGES = ((180.0, "below 180 days"), (540.0, "180 to 540 days"), (float("inf"), "above 540 days"))
 _READINGS = """
-SELECT body FROM records WHERE device = ? AND received_at >= ? AND schema LIKE 'cageclock/reading/%'
-    ORDER BY id DESC LIMIT ?"""
+SELECT r.body FROM records r JOIN readings g ON g.device = r.device AND g.epoch = r.epoch AND g.seq = r.seq
+    WHERE r.device = ? AND r.received_at >= ? ORDER BY g.captured_s DESC LIMIT ?"""
 
 
 @dataclass(slots=True)

@@ -41,20 +41,23 @@ class Keys:
     def state(self, **changes: Any) -> bytes:
         """Sign the next statement and return the chain file."""
         now = datetime.now(UTC).replace(microsecond=0)
-        releasing = tuple(self._key(name, pair) for name, pair in (("dora", self.dora), ("emil", self.emil)))
         values: dict[str, Any] = {
             "lab": "our lab",
             "version": len(self.chain) + 1,
             "created_at": now,
             "expires_at": now + timedelta(days=365),
-            "root": Role(threshold=1, keys=(self._key("anna", self.root),)),
-            "channels": {"study": Role(threshold=2, keys=releasing)},
-            "online": Role(threshold=1, keys=(self._key("station", self.online),)),
+            "root": Role(threshold=1, keys=(self.key("anna", self.root),)),
+            "channels": {"study": self.releasing(("dora", self.dora), ("emil", self.emil))},
+            "online": Role(threshold=1, keys=(self.key("station", self.online),)),
         }
         statement = Statement(**(values | changes))
         body = jsontext.encode(statement)
         self.chain.append(add_signature(enclose(body, {}, STATEMENT_TYPE), self.root[0], STATEMENT_TYPE))
         return chain_bytes(self.chain)
+
+    def releasing(self, *pairs: tuple[str, tuple[bytes, bytes]]) -> Role:
+        """Return the role of those who sign bundles, two of them."""
+        return Role(threshold=2, keys=tuple(self.key(name, pair) for name, pair in pairs))
 
     def bundle(self, path: Path, release: int, signers: int = 2, **changes: Any) -> str:
         """Write a bundle of the tiny model's parts, signed by so many, and return its identity."""
@@ -72,7 +75,7 @@ class Keys:
         return digest
 
     @staticmethod
-    def _key(name: str, pair: tuple[bytes, bytes]) -> Key:
+    def key(name: str, pair: tuple[bytes, bytes]) -> Key:
         return Key(name=name, public=raw_public(open_public(pair[1])).hex())
 
 

@@ -24,12 +24,12 @@ from station.fleet.keep.groups import Pin, Study, approve_study, load_pins, pin,
 from station.fleet.keep.history import load_history
 from station.fleet.keep.lease import Lease, LeaseLost
 from station.fleet.looking import FROZEN_S, find_alarms
-from station.fleet.observe import Known, look
+from station.fleet.observe import Known, load_known, look
 from station.fleet.rollout.state import Member, Phase, Rollout, Status
 from station.fleet.settings import load_fleet_settings
 from station.fleet.shadow import load_shadow, overlap
 from station.fleet.wishes import wishes
-from station.store.schema import open_for_reading
+from station.store.schema import open_for_reading, open_for_writing
 from station.store.store import Store
 from tests.station import samples
 from tests.station.fleet.lab import OLD, Keys
@@ -183,6 +183,19 @@ def test_who_takes_no_part_is_named_with_the_reason(fleet) -> None:
         "strain": "not among strain=C57BL/6J",
         "fine": "",
     }
+
+
+def test_strain_and_camera_of_a_device_come_from_the_table_of_animals_and_its_info(tmp_path: Path) -> None:
+    store(tmp_path, [samples.reading(1, device="cage-1", cage="c7"), samples.reading(2, device="cage-2", cage="c8")])
+    with closing(open_for_writing(tmp_path)) as log:
+        log.execute("INSERT INTO subjects (subject, strain, cage) VALUES ('M1', 'C57BL/6J', 'c7')")
+        log.execute("INSERT INTO subjects (subject, strain, device) VALUES ('M2', 'DBA/2J', 'cage-2')")
+        for device, body in (("cage-1", b'{"camera":{"model":"imx708"}}'), ("cage-2", b"\xff")):
+            log.execute("INSERT INTO device_state VALUES (?, 'info', ?, 0)", (device, body))
+    with closing(open_for_reading(tmp_path)) as log:
+        known = load_known(log)
+    assert known.strain == {"cage-1": {"C57BL/6J"}, "cage-2": {"DBA/2J"}}
+    assert known.camera == {"cage-1": "imx708"}
 
 
 def test_what_lies_in_the_server_or_the_settings_is_no_refusal_for_good(fleet) -> None:

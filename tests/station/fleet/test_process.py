@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from edge.contract.bundle.freshness import read_freshness
+from edge.contract.bundle.keys import new_key_pair
 from edge.contract.bundle.trust import begin
 from tests.harness.child import Child, python
 from tests.harness.mosquitto import Mosquitto, free_port
@@ -247,6 +248,20 @@ def test_a_device_that_was_off_or_is_new_gets_wish_and_trust_when_it_comes(lab: 
     wait_until(lambda: as_json(lab.data, "trust", "show", code=None)["behind"] == [], pause_s=0.2)
 
 
+def test_a_broker_that_forgot_everything_is_given_it_again(lab: Lab) -> None:
+    lab.begin()
+    lab.known(3)
+    number, digest = lab.rollout()
+    wait_until(lambda: lab.status(number) == "done", pause_s=0.2)
+    lab.peers["cage02"].leave()
+    lab.broker.kill()
+    lab.broker.start()
+    lab.fleet.wait_for("connected to the broker", times=2)
+    anew = lab.peers["cage02"] = Peer("cage02", lab.broker.port)  # its card was written anew
+    anew.connect()
+    wait_until(lambda: anew.asked == [("install", digest)])
+
+
 @needs_root
 def test_a_revoked_bundle_is_taken_back_by_itself(lab: Lab) -> None:
     """A stolen key on Monday: one command with the new statement, and no device runs the bundle any more."""
@@ -264,6 +279,41 @@ def test_a_revoked_bundle_is_taken_back_by_itself(lab: Lab) -> None:
     assert "trust statement 2 revokes the bundle" in station(lab.data, "rollout", "show", number, code=1)
     file = lab.folder / "2.bundle"
     assert "revokes this bundle" in station(lab.data, "rollout", "create", file, "--channel", "study", code=3)
+
+
+def test_forty_devices_get_new_keys_by_one_command(tmp_path: Path) -> None:
+    """Emil's key is stolen: the statement that names Gina in his place reaches all, the absent ones later."""
+    lab = Lab(tmp_path, *(f"cage{number:02}" for number in range(1, 41)))
+    try:
+        path = tmp_path / "trust.json"
+        path.write_bytes(lab.keys.state())
+        station(lab.data, "trust", "publish", path)
+        lab.begin()
+        wait_until(lambda: {peer.trust for peer in lab.peers.values()} == {1})
+        away = [lab.peers[f"cage{number:02}"] for number in (3, 17, 40)]
+        for peer in away:
+            peer.leave()
+        gina = new_key_pair()
+        roles = lab.keys.releasing(("dora", lab.keys.dora), ("gina", gina))
+        stolen = lab.keys.key("emil", lab.keys.emil).id
+        path.write_bytes(lab.keys.state(channels={"study": roles}, revoked_keys=(stolen,)))
+        station(lab.data, "trust", "publish", path)
+        begun_s = time.monotonic()
+        wait_until(lambda: sum(peer.trust == 2 for peer in lab.peers.values()) == 37)
+        assert time.monotonic() - begun_s < 60.0
+        behind = as_json(lab.data, "trust", "show", code=1)["behind"]
+        assert set(behind) >= {peer.name for peer in away}
+        for peer in away:
+            peer.connect()
+        wait_until(lambda: {peer.trust for peer in lab.peers.values()} == {2})
+        lab.keys.bundle(tmp_path / "stolen.bundle", 9)
+        words = ("rollout", "create", tmp_path / "stolen.bundle", "--channel", "study")
+        assert "revoked key: " in station(lab.data, *words, code=3)
+        other = Keys()
+        path.write_bytes(other.state())
+        assert "trust statement" in station(lab.data, "trust", "publish", path, code=3), "another lab's roots"
+    finally:
+        lab.end()
 
 
 def test_a_bundle_that_the_channel_does_not_take_never_becomes_a_rollout(lab: Lab) -> None:
