@@ -1,5 +1,7 @@
 """The command line: exit codes, one line an error."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli import main
+from tests.harness.child import Child, python
 
 MINIMAL = "device_id: cage07\nstate_dir: /tmp/x\ncage: {id: cage07}\ncamera: {backend: simulated}\n"
 
@@ -48,3 +51,15 @@ def test_a_wrong_command_line_is_code_2(arguments: list[str]) -> None:
 def test_it_runs_as_a_module_too() -> None:
     done = subprocess.run([sys.executable, "-m", "edge.cli", "--version"], capture_output=True, text=True)
     assert done.stdout.startswith("cageclock ")
+
+
+def test_ctrl_c_in_a_command_that_is_not_done_is_code_130(tmp_path: Path) -> None:
+    """It waits for the rest of its settings, from a pipe: what it did not say must not look like "right"."""
+    pipe = tmp_path / "cageclock.yaml"
+    os.mkfifo(pipe)
+    with Child(python("-m", "edge.cli", "check", pipe), tmp_path / "check.log") as child:
+        writer = os.open(pipe, os.O_WRONLY)  # returns when the command has opened it
+        child.send(signal.SIGINT)
+        code = child.ended()
+        os.close(writer)
+    assert (code, child.log()) == (130, "cageclock: interrupted\n")
