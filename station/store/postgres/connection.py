@@ -125,7 +125,8 @@ class Connection:
         """End the session; another logger is let in at once, not when the server has noticed."""
         if self._logs and not self._session.closed:
             with suppress(psycopg.Error):
-                self._session.execute("ROLLBACK")
+                if self.in_transaction:
+                    self._session.execute("ROLLBACK")
                 self._session.execute("SELECT pg_advisory_unlock_all()")
         self._session.close()
 

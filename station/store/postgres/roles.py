@@ -25,6 +25,7 @@ def role_statements() -> list[str]:
     everyone = ", ".join(ROLES)
     found += ["REVOKE ALL ON SCHEMA main, readable FROM PUBLIC", f"GRANT USAGE ON SCHEMA main, readable TO {everyone}"]
     found.append(f"GRANT SELECT ON ALL TABLES IN SCHEMA main, readable TO {everyone}")
+    found.append(f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA main TO {everyone}")  # what pg_dump reads of them
     for name in tables():
         rights = "INSERT" if name in _NEVER_DELETED else "INSERT, UPDATE, DELETE"
         found.append(f"GRANT {rights} ON main.{name} TO {LOGGER}")

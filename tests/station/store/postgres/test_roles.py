@@ -48,6 +48,7 @@ def test_the_logger_logs_and_cannot_strike_or_change_a_record(ready: str, tmp_pa
         while store.settle_days():
             pass
         assert promise(store).through == 2
+    assert cli.main(["backup", "--data", str(lab.data), "--out", str(tmp_path / "backup")]) == 0
     address = Address(database=str(lab.url), database_durability="relaxed")
     with psycopg.connect(**address.parameters(), autocommit=True) as session:
         for table in ("records", *(f"records_{part}" for part in range(8))):
