@@ -32,9 +32,8 @@ def role_statements() -> list[str]:
     # A body that is no longer kept is emptied; its row stays, so that nothing is counted twice.
     parts = ", ".join(f"main.records_{part}" for part in range(PARTITIONS))
     found.append(f"REVOKE UPDATE, DELETE, TRUNCATE ON main.records, {parts} FROM {LOGGER}, {READER}")
+    found.append(f"GRANT {LOGGER} TO {RETENTION}")
     found.append(f"GRANT UPDATE (body) ON main.records TO {RETENTION}")
-    found.append(f"GRANT UPDATE, DELETE ON main.thumbnails TO {RETENTION}")
-    found.append(f"GRANT INSERT, UPDATE ON main.totals, main.meta TO {RETENTION}")
     return found
 
 
