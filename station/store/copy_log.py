@@ -21,7 +21,7 @@ ROWS: Final = 500
 _FIRST: Final = ("records", "readings", "animals", "events", "clock_corrections", "thumbnails")
 """Records before the readings that a trigger compares them with."""
 _BY_TRIGGERS: Final = ("totals", "dated_ahead")
-_OWN_META: Final = ("station_db", "version", "registry", "verify", "verified", "copied_from")
+_OWN_META: Final = ("station_db", "version", "registry", "verify", "verified", "retention", "copied_from")
 _NUMBERS: Final = ("id", "rowid")
 COPIED_FROM: Final = "copied_from"
 """In `meta` of a log that is a copy, and into which no station has logged yet: the identity of its source."""
@@ -125,8 +125,10 @@ def _make_table(target: sqlite3.Connection, table: str) -> None:
     """Make a table that SQLite has only from when it is used."""
     from station.registry.housing import HOUSING
     from station.store.quota import USAGE
+    from station.store.removed import LOG
+    from station.store.retention import FILES
 
-    target.execute({"housing": HOUSING, "usage": USAGE}[table])
+    target.execute({"housing": HOUSING, "usage": USAGE, "retention_log": LOG, "retention_files": FILES}[table])
 
 
 def _stretch(

@@ -27,7 +27,7 @@ from station.store.removed import BODIES, LOG, THUMBNAILS, mark_body, mark_path,
 LOOKED_AT_A_PART: Final = 2000
 REMOVED_A_PART: Final = 200
 _STATE, _LAST = "retention", "retained"
-_FILES = "CREATE TABLE IF NOT EXISTS retention_files (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID"
+FILES = "CREATE TABLE IF NOT EXISTS retention_files (path TEXT PRIMARY KEY, sha256 TEXT NOT NULL) WITHOUT ROWID"
 """Files that no row names any more, from the transaction that says so until they are gone."""
 _BODIES = (
     f"SELECT id, received_at, length(body), {COLUMNS.replace('body', 'CAST(body AS BLOB)')} "
@@ -188,7 +188,7 @@ class Retention:
 
     def _begin_line(self, rule: Rule, state: Pass, now_s: float) -> int:
         self._connection.execute(LOG)
-        self._connection.execute(_FILES)
+        self._connection.execute(FILES)
         before_s = state.began_s - rule.older_than_days * 86400.0
         values = (now_s, now_s, self._who, rule.what, rule.kind, rule.older_than_days, before_s, 1e18, -1e18)
         cursor = self._connection.execute(

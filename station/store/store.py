@@ -227,6 +227,8 @@ class Store:
         Raises:
             DiskFull, StorageError, DatabaseDamaged: it is as it was; there must be room for a second one.
         """
+        if not isinstance(self._connection, sqlite3.Connection):
+            raise OperatorError(f"{self._data}: PostgreSQL gives room back by itself (autovacuum); nothing to compact")
         path = self._data / schema.DATABASE
         try:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

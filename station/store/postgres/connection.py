@@ -16,7 +16,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from station.store.batches import BatchAtFault, Key
-from station.store.postgres.dialect import Kind, Statement, translate
+from station.store.postgres.dialect import NUMBERS_LINES, Kind, Statement, translate
 from station.store.postgres.errors import OF_A_VALUE, may_be_a_messages, translated
 from station.store.postgres.locks import LOCK, LOGGER, WRITERS
 from station.store.postgres.rows import NumberLoader, Result, named_rows
@@ -125,7 +125,8 @@ class Connection:
         """End the session; another logger is let in at once, not when the server has noticed."""
         if self._logs and not self._session.closed:
             with suppress(psycopg.Error):
-                self._session.execute("ROLLBACK")
+                if self.in_transaction:
+                    self._session.execute("ROLLBACK")
                 self._session.execute("SELECT pg_advisory_unlock_all()")
         self._session.close()
 
@@ -270,7 +271,10 @@ class Connection:
 
     def _send(self, sql: str, parameters: Parameters) -> Result:
         cursor = self._session.execute(sql, parameters)
-        return Result(cursor.fetchall() if cursor.description is not None else (), cursor.rowcount)
+        found = Result(cursor.fetchall() if cursor.description is not None else (), cursor.rowcount)
+        if sql.startswith(f"INSERT INTO {NUMBERS_LINES}"):
+            found.lastrowid = int(found.fetchall()[0][0])
+        return found
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -57,6 +57,8 @@ _CONTROL: Final = {
     "ROLLBACK TO message": Kind.TAKE_BACK,
     "PRAGMA data_version": Kind.VERSION,
 }
+NUMBERS_LINES: Final = "retention_log"
+"""A table of which the number of a new row is asked for."""
 _LITERAL: Final = re.compile(r"('(?:[^']|'')*')")
 _ROW: Final = re.compile(rf"INSERT (OR IGNORE )?INTO ({'|'.join(COPIED)})(?: \(([\w, ]+)\))? VALUES \((?:\?(?:, )?)+\)")
 _POINT: Final = re.compile(rf"SELECT ([\w, ]+) FROM ({'|'.join(COPIED)}) WHERE device = \? AND epoch = \? AND seq = \?")
@@ -64,6 +66,7 @@ _INSERT: Final = re.compile(r"INSERT (?:OR (IGNORE|REPLACE) )?INTO (\w+)\s*(?:\(
 _WORDS: Final = (
     (re.compile(r"\bINDEXED BY \w+ ?"), ""),
     (re.compile(r"\bIS NOT 1\b"), "IS DISTINCT FROM 1"),
+    (re.compile(r"\bAS BLOB\b"), "AS bytea"),
     (re.compile(r"%"), "%%"),
     (re.compile(r"\?"), "%s"),
     (re.compile(r"(?<!:):(\w+)"), r"%(\1)s"),
@@ -105,6 +108,8 @@ def _insert(sql: str) -> str:
         columns = named.split(", ") if named else list(tables()[table].columns)
         changed = [f"{column} = excluded.{column}" for column in columns if column not in tables()[table].key]
         return f"{sql} ON CONFLICT ({key}) DO UPDATE SET {', '.join(changed)}"
+    if table == NUMBERS_LINES:
+        return f"{sql} RETURNING id"
     return sql.replace("ON CONFLICT DO UPDATE", f"ON CONFLICT ({key}) DO UPDATE")
 
 

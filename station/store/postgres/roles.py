@@ -25,15 +25,15 @@ def role_statements() -> list[str]:
     everyone = ", ".join(ROLES)
     found += ["REVOKE ALL ON SCHEMA main, readable FROM PUBLIC", f"GRANT USAGE ON SCHEMA main, readable TO {everyone}"]
     found.append(f"GRANT SELECT ON ALL TABLES IN SCHEMA main, readable TO {everyone}")
+    found.append(f"GRANT SELECT ON ALL SEQUENCES IN SCHEMA main TO {everyone}")  # what pg_dump reads of them
     for name in tables():
         rights = "INSERT" if name in _NEVER_DELETED else "INSERT, UPDATE, DELETE"
         found.append(f"GRANT {rights} ON main.{name} TO {LOGGER}")
     # A body that is no longer kept is emptied; its row stays, so that nothing is counted twice.
     parts = ", ".join(f"main.records_{part}" for part in range(PARTITIONS))
     found.append(f"REVOKE UPDATE, DELETE, TRUNCATE ON main.records, {parts} FROM {LOGGER}, {READER}")
+    found.append(f"GRANT {LOGGER} TO {RETENTION}")
     found.append(f"GRANT UPDATE (body) ON main.records TO {RETENTION}")
-    found.append(f"GRANT UPDATE, DELETE ON main.thumbnails TO {RETENTION}")
-    found.append(f"GRANT INSERT, UPDATE ON main.totals, main.meta TO {RETENTION}")
     return found
 
 

@@ -14,6 +14,8 @@ from typing import Final
 from station.registry.housing import HOUSING
 from station.store.quota import USAGE
 from station.store.readable_rows import readable_views
+from station.store.removed import LOG
+from station.store.retention import FILES
 from station.store.sound import AHEAD_S
 from station.store.tables import DAYS, EPOCHS, SUMS, TABLES, VERSION
 
@@ -23,7 +25,7 @@ COPIED: Final = ("records", "readings", "animals", "events", "clock_corrections"
 """The tables that grow with the log: their rows are gathered and written together."""
 _TYPES: Final = {"TEXT": 'text COLLATE "C"', "INTEGER": "bigint", "REAL": "double precision", "BLOB": "bytea"}
 """`C` sorts as SQLite does: by the bytes of UTF-8."""
-_NUMBERED: Final = {"records": "id", "quarantine": "rowid"}
+_NUMBERED: Final = {"records": "id", "quarantine": "rowid", "retention_log": "id"}
 _HIDDEN_NUMBER: Final = ("quarantine",)
 """SQLite numbers its rows by itself; here the number is a column behind the others."""
 
@@ -73,7 +75,7 @@ def key_of(table: str) -> str:
 
 def _sqlite() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.executescript(f"{TABLES}{EPOCHS}{SUMS}{DAYS};{USAGE};{HOUSING};")
+    connection.executescript(f"{TABLES}{EPOCHS}{SUMS}{DAYS};{USAGE};{HOUSING};{LOG};{FILES};")
     return connection
 
 
@@ -117,6 +119,11 @@ _FUNCTIONS: Final = (
         f"CREATE FUNCTION typeof({kind}) RETURNS text IMMUTABLE LANGUAGE sql AS "
         f"$$ SELECT CASE WHEN $1 IS NOT NULL THEN '{name}' END $$"
         for kind, name in (("text", "text"), ("bigint", "integer"), ("double precision", "real"))
+    ),
+    *(
+        f"CREATE FUNCTION {name}(double precision, double precision) RETURNS double precision IMMUTABLE LANGUAGE sql "
+        f"AS $$ SELECT {longer}($1, $2) $$"
+        for name, longer in (("min", "least"), ("max", "greatest"))
     ),
     "CREATE FUNCTION json_valid(text) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS "
     "$$ BEGIN RETURN $1::json IS NOT NULL; EXCEPTION WHEN OTHERS THEN RETURN false; END $$",

@@ -7,13 +7,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from edge.errors import OperatorError
+from edge.errors import OperatorError, StorageError
 from station import cli
 from station.status import load_status
 from station.store import schema
 from station.store.postgres.address import Address
 from station.store.postgres.place import keep_address
 from station.store.postgres.upgrade import bring_up_to_date, read_version
+from station.store.retention import Rule
 from station.store.store import Store
 from tests.harness.postgres import Postgres
 from tests.station import samples
@@ -48,6 +49,7 @@ def test_the_logger_logs_and_cannot_strike_or_change_a_record(ready: str, tmp_pa
         while store.settle_days():
             pass
         assert promise(store).through == 2
+    assert cli.main(["backup", "--data", str(lab.data), "--out", str(tmp_path / "backup")]) == 0
     address = Address(database=str(lab.url), database_durability="relaxed")
     with psycopg.connect(**address.parameters(), autocommit=True) as session:
         for table in ("records", *(f"records_{part}" for part in range(8))):
@@ -60,6 +62,18 @@ def test_the_logger_logs_and_cannot_strike_or_change_a_record(ready: str, tmp_pa
                     session.execute(statement)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             session.execute("DROP TABLE main.records")
+
+
+def test_a_logger_empties_no_body_and_who_looks_after_retention_does(ready: str, tmp_path: Path) -> None:
+    logger, other = of(tmp_path / "lab", ready, "logger_user"), of(tmp_path / "other", ready, "retention_user")
+    rules, now_s = [Rule(what="bodies", older_than_days=1)], 1.9e9
+    with logger.store() as store:
+        store.take([arrival(samples.reading(1), 1)])
+        with pytest.raises(StorageError, match="permission denied"):
+            store.retain_part(rules, "the logger", now_s)
+        assert store.take([arrival(samples.reading(2), 2)]).stored == 1
+    with other.store() as store:
+        assert store.retain_part(rules, "another", now_s)[0] == 2
 
 
 def test_a_logger_names_a_damaged_record_and_leaves_its_repair_to_the_owner(
