@@ -293,8 +293,15 @@ def test_a_dry_run_says_what_each_rule_would_remove_and_removes_nothing(
     ],
 )
 def test_a_rule_that_is_none_is_refused(data: Path, rules: str) -> None:
-    with pytest.raises(OperatorError):
+    with pytest.raises(OperatorError, match="retention"):
         load_settings(settings_file(data, rules), {})
+
+
+def test_rules_for_a_log_on_postgresql_are_refused_rather_than_passed_over(data: Path) -> None:
+    path = settings_file(data, "[{what: bodies, older_than_days: 30}]")
+    path.write_text(path.read_text() + "database: postgresql://lab@localhost/lab\n")
+    with pytest.raises(OperatorError, match="retention is not made for a log on PostgreSQL"):
+        load_settings(path, {})
 
 
 def test_the_running_station_makes_a_pass_a_day_a_part_a_second(data: Path) -> None:
