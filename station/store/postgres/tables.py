@@ -14,6 +14,7 @@ from typing import Final
 from station.registry.housing import HOUSING
 from station.store.quota import USAGE
 from station.store.readable_rows import readable_views
+from station.store.removed import LOG
 from station.store.sound import AHEAD_S
 from station.store.tables import DAYS, EPOCHS, SUMS, TABLES, VERSION
 
@@ -73,7 +74,7 @@ def key_of(table: str) -> str:
 
 def _sqlite() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.executescript(f"{TABLES}{EPOCHS}{SUMS}{DAYS};{USAGE};{HOUSING};")
+    connection.executescript(f"{TABLES}{EPOCHS}{SUMS}{DAYS};{USAGE};{HOUSING};{LOG};")
     return connection
 
 

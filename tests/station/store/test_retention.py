@@ -17,6 +17,7 @@ from station.cli import main
 from station.ingest.retaining import Retaining
 from station.ingest.settings import load_settings
 from station.store import retention
+from station.store.backup import back_up, restore
 from station.store.retention import Rule
 from station.store.store import Store
 from tests.station import samples
@@ -171,6 +172,20 @@ def test_what_is_gone_without_a_line_is_damage_and_asked_for_again(data: Path) -
         again = store.take(LIFE)
         assert again.stored == 1 + 8
     assert files(data) == 8
+
+
+def test_a_copy_and_a_backup_know_what_retention_removed(data: Path, tmp_path: Path) -> None:
+    with closing(Store.open(data)) as store:
+        run(store, BODIES, Rule(what="thumbnails", kind="rejected", older_than_days=30))
+    about = back_up(data, tmp_path / "backup")
+    assert (about["pictures"], about["missing_pictures"]) == (4, 0)
+    restore(tmp_path / "backup", tmp_path / "restored", None)
+    assert main(["copy", str(data), str(tmp_path / "copy")]) == 0
+    for other in (tmp_path / "restored", tmp_path / "copy"):
+        assert query(other, "SELECT * FROM retention_log") == query(data, "SELECT * FROM retention_log")
+        assert removed(other) == removed(data)
+        assert files(other) == 4
+        assert look(other) == []
 
 
 def test_damaged_bodies_are_left_for_verify(data: Path) -> None:
