@@ -1,4 +1,4 @@
-"""`cageclock-station subjects import | list | zone`: the lab's table of animals."""
+"""`cageclock-station subjects import | list | template | zone`: the lab's table of animals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import closing
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 
 from edge.contract.service.exit_codes import MACHINE
@@ -20,7 +21,7 @@ def add_commands(commands: Commands) -> None:
     """Add them to the station's command line."""
     actions = add_group(commands, "subjects", "the lab's table of animals")
     exits = {2: "the file is wrong, or rows of it; each is named, and the others were taken"} | MACHINE
-    text = "read animals from a CSV file: what it names is added or changed, nothing else is touched"
+    text = "read animals from a CSV or XLSX file: what it names is added or changed, nothing else is touched"
     parser = add_command(actions, "import", _import_subjects, text, exits=exits)
     text = "columns: subject, strain, sex, date_of_birth, date_of_arrival, cage, ..."
     parser.add_argument("file", type=Path, help=text)
@@ -29,6 +30,9 @@ def add_commands(commands: Commands) -> None:
     parser = add_command(actions, "list", _list_subjects, "print the table as CSV")
     add_data(parser)
     parser.add_argument("--json", action="store_true", help="a JSON list instead of CSV")
+    text = "write an example of the table as CSV, to be filled in and imported"
+    parser = add_command(actions, "template", _template, text)
+    parser.add_argument("file", type=Path, help="a file that is not there yet")
     text = "the time zone in which the dates of the table are days (UTC until it is set)"
     parser = add_command(actions, "zone", _zone, text)
     parser.add_argument(
@@ -52,6 +56,16 @@ def _import_subjects(options: argparse.Namespace) -> int:
         print(printable(f"cageclock-station: {sentence}"), file=sys.stderr)
     print(draw_import(found, dry_run=options.dry_run))
     return OperatorError.exit_code if found.refused else 0
+
+
+def _template(options: argparse.Namespace) -> int:
+    from station.registry.subjects import write_template
+
+    write_template(options.file, datetime.now(UTC).date())
+    print(
+        f"{options.file}: fill it in, then `cageclock-station subjects import {options.file} --data FOLDER --dry-run`"
+    )
+    return 0
 
 
 def _zone(options: argparse.Namespace) -> int:

@@ -8,19 +8,20 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TextIO
 
 from edge.contract.tables.columns import with_known_names
 from edge.contract.tables.dates import read_dates
 from edge.contract.tables.missing import read_names
-from edge.contract.tables.read import read_table
 from edge.errors import OperatorError
 from station.days.mark import mark_subjects
 from station.printable import as_cell, printable
 from station.registry.housing import load_stays
 from station.registry.lifetime import DATES
 from station.registry.merge import Imported, plan_import
+from station.registry.spreadsheet import read_sheet_or_csv
 from station.registry.subject import CLEAR, COLUMNS, Cells, Row, Subject, row_of
 from station.store import schema
 
@@ -66,7 +67,7 @@ def read_cells(path: Path) -> Iterator[tuple[int, Cells]]:
     Raises:
         OperatorError: the file is no table, or a column is unknown or missing.
     """
-    table = with_known_names(read_table(path, MOST_BYTES, controls=True), COLUMNS)
+    table = with_known_names(read_sheet_or_csv(path, MOST_BYTES), COLUMNS)
     unknown = [name for name in table.names if name not in COLUMNS]
     if "subject" not in table.names or unknown:
         wrong = f"unknown {', '.join(unknown)}" if unknown else "no column subject"
@@ -78,7 +79,7 @@ def read_cells(path: Path) -> Iterator[tuple[int, Cells]]:
 
 def decisions(path: Path) -> list[str]:
     """Return sentences on what was decided while reading the file: its encoding, the order of day and month."""
-    table = with_known_names(read_table(path, MOST_BYTES, controls=True), COLUMNS)
+    table = with_known_names(read_sheet_or_csv(path, MOST_BYTES), COLUMNS)
     said = [f"{path}: {text}" for text in table.notes]
     for name in DATES:
         cells = table.column(name) if name in table.names else ()
@@ -143,6 +144,25 @@ def write_subjects(connection: sqlite3.Connection, target: TextIO) -> None:
     writer.writerow(COLUMNS)
     for subject in load_subjects(connection):
         writer.writerow(None if value is None else as_cell(printable(value)) for value in subject.cells())
+
+
+def write_template(path: Path, today: date) -> None:
+    """Write an example of the table, to be filled in: two animals that exchange no one's place.
+
+    Raises:
+        OperatorError: the file is there already, or cannot be written.
+    """
+    born, arrived = (today - timedelta(days=days) for days in (120, 60))
+    first = Subject("M1", "C57BL/6J", "female", f"{born}", f"{arrived}", "cage-1", arm="control", notes="an example")
+    second = Subject("M2", "C57BL/6J", "male", f"{born}", f"{arrived}", "cage-2", "cage-2", arm="treated")
+    try:
+        with path.open("x", newline="", encoding="utf-8") as target:
+            writer = csv.writer(target, lineterminator="\n")
+            writer.writerows([COLUMNS, first.cells(), second.cells()])
+    except FileExistsError as error:
+        raise OperatorError(f"{path}: expected a file that is not there yet, to write an example into it") from error
+    except OSError as error:
+        raise OperatorError(f"{path}: cannot be written: {error}") from error
 
 
 def _known(data: Path) -> list[Subject]:

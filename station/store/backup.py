@@ -26,6 +26,8 @@ from station.store.postgres.place import find_address, keep_address
 
 ABOUT: Final = "backup.json"
 DUMP: Final = "station.dump"
+PICTURES: Final = "SELECT path, sha256 FROM main.thumbnails WHERE path NOT LIKE 'removed:%'"
+"""Those that have a file: not what retention removed."""
 _FORM: Final = "cageclock/backup/1"
 _PAGES: Final = 2000
 """Of SQLite a step, so that the logger finds its turn."""
@@ -167,7 +169,7 @@ def _give_identity(connection: sqlite3.Connection) -> None:
 
 
 def _pictures(connection: sqlite3.Connection) -> list[tuple[str, str | None]]:
-    return [(row[0], row[1]) for row in connection.execute("SELECT path, sha256 FROM main.thumbnails").fetchall()]
+    return [(row[0], row[1]) for row in connection.execute(PICTURES).fetchall()]
 
 
 def _read_about(backup: Path) -> dict[str, Any]:

@@ -15,13 +15,14 @@ from typing import Any, Final
 
 from edge.errors import OperatorError
 from station.store.postgres.tables import tables
+from station.store.removed import LOG
 from station.store.tables import VERSION
 
 ROWS: Final = 500
 _FIRST: Final = ("records", "readings", "animals", "events", "clock_corrections", "thumbnails")
 """Records before the readings that a trigger compares them with."""
 _BY_TRIGGERS: Final = ("totals", "dated_ahead")
-_OWN_META: Final = ("station_db", "version", "registry", "verify", "verified", "retention", "copied_from")
+_OWN_META: Final = ("station_db", "version", "registry", "verify", "verified", "retention", "retained", "copied_from")
 _NUMBERS: Final = ("id", "rowid")
 COPIED_FROM: Final = "copied_from"
 """In `meta` of a log that is a copy, and into which no station has logged yet: the identity of its source."""

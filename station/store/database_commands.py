@@ -55,7 +55,7 @@ def _add_password(command: argparse.ArgumentParser) -> None:
 
 def copy(options: argparse.Namespace) -> int:
     """Copy a log and print the counts of each device; return 0."""
-    from station.store.backup import copy_pictures
+    from station.store.backup import PICTURES, copy_pictures
     from station.store.copy_log import copy_log
     from station.store.place import read_place
 
@@ -72,7 +72,7 @@ def copy(options: argparse.Namespace) -> int:
 
     with source.reading() as one, target.writing() as two:
         done = copy_log(one, two, progress)
-        pictures = [(row[0], row[1]) for row in one.execute("SELECT path, sha256 FROM main.thumbnails").fetchall()]
+        pictures = [(row[0], row[1]) for row in one.execute(PICTURES).fetchall()]
     missing: list[str] = []
     folders = source.folder, target.folder
     if folders[0] is None or folders[1] is None:

@@ -17,6 +17,7 @@ from station.cli import main
 from station.ingest.retaining import Retaining
 from station.ingest.settings import load_settings
 from station.store import retention
+from station.store.backup import back_up, restore
 from station.store.retention import Rule
 from station.store.store import Store
 from tests.station import samples
@@ -173,6 +174,20 @@ def test_what_is_gone_without_a_line_is_damage_and_asked_for_again(data: Path) -
     assert files(data) == 8
 
 
+def test_a_copy_and_a_backup_know_what_retention_removed(data: Path, tmp_path: Path) -> None:
+    with closing(Store.open(data)) as store:
+        run(store, BODIES, Rule(what="thumbnails", kind="rejected", older_than_days=30))
+    about = back_up(data, tmp_path / "backup")
+    assert (about["pictures"], about["missing_pictures"]) == (4, 0)
+    restore(tmp_path / "backup", tmp_path / "restored", None)
+    assert main(["copy", str(data), str(tmp_path / "copy")]) == 0
+    for other in (tmp_path / "restored", tmp_path / "copy"):
+        assert query(other, "SELECT * FROM retention_log") == query(data, "SELECT * FROM retention_log")
+        assert removed(other) == removed(data)
+        assert files(other) == 4
+        assert look(other) == []
+
+
 def test_damaged_bodies_are_left_for_verify(data: Path) -> None:
     with closing(sqlite3.connect(data / "station.db")) as connection:
         connection.execute("UPDATE records SET body = CAST(x'01' || substr(body, 3) AS BLOB) WHERE seq = 5")
@@ -293,8 +308,15 @@ def test_a_dry_run_says_what_each_rule_would_remove_and_removes_nothing(
     ],
 )
 def test_a_rule_that_is_none_is_refused(data: Path, rules: str) -> None:
-    with pytest.raises(OperatorError):
+    with pytest.raises(OperatorError, match="retention"):
         load_settings(settings_file(data, rules), {})
+
+
+def test_rules_for_a_log_on_postgresql_are_refused_rather_than_passed_over(data: Path) -> None:
+    path = settings_file(data, "[{what: bodies, older_than_days: 30}]")
+    path.write_text(path.read_text() + "database: postgresql://lab@localhost/lab\n")
+    with pytest.raises(OperatorError, match="retention is not made for a log on PostgreSQL"):
+        load_settings(path, {})
 
 
 def test_the_running_station_makes_a_pass_a_day_a_part_a_second(data: Path) -> None:

@@ -130,8 +130,10 @@ def _expectation(what: str, where: str, kind: Any, wording: Wording) -> str:
 def _choices(where: str, kind: Any) -> str:
     """Return the values that the key at a path may have."""
     parent, _, key = where.rpartition(".")
-    for step in parent.split(".") if parent else []:
-        kind = _struct_in(next(one.type for one in msgspec.structs.fields(kind) if one.name == step))
+    for step in re.findall(r"[^.\[\]]+", parent):
+        if not step.isdigit():
+            kind = next(one.type for one in msgspec.structs.fields(kind) if one.name == step)
+        kind = _struct_in(kind)
     chosen = next(one for one in msgspec.structs.fields(kind) if one.name == key)
     return "one of " + ", ".join(str(choice) for choice in chosen.type.__args__)
 
