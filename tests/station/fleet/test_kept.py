@@ -232,7 +232,7 @@ def test_a_pin_to_a_bundle_goes_before_the_rollout(fleet, tmp_path: Path) -> Non
 
 
 def test_a_shadow_run_that_goes_on_is_ordered_for_so_long(fleet, tmp_path: Path) -> None:
-    """The device stops by itself after the hours of its wish: undecided, it runs three times its length, resumed, more."""
+    """The device stops by itself after the hours of its wish: three times the length, and as much again by `resume`."""
     file = tmp_path / "2.bundle"
     digest = Keys().bundle(file, 2)
     bundle, _ = actions.check_bundle(fleet, file, "study")
