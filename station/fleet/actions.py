@@ -119,7 +119,8 @@ def _check_same(other: Rollout) -> None:
     """Refuse a second rollout of a bundle where the first still is one, or where devices have left the bundle."""
     if other.status in (Status.DRAFT, *BUSY, Status.DONE):
         raise OperatorError(f"rollout {other.number} of this bundle is {other.status} already")
-    if any(one.phase in (Phase.RETURNING, Phase.RETURNED) and one.good_s for one in other.members.values()):
+    left = (Phase.RETURNING, Phase.RETURNED)  # out of the shadow it may come again
+    if other.stage is Stage.SWITCH and any(one.phase in left and one.good_s for one in other.members.values()):
         raise OperatorError(
             f"rollout {other.number} took this bundle back, and a device that left one refuses it from then on: sign "
             "it again as a new release"
@@ -191,9 +192,14 @@ def resume(fleet: sqlite3.Connection, number: int, who: str, now_s: float) -> Ro
     """
     with transaction(fleet):
         rollout = _wanted(fleet, number, (Status.PAUSED,), "resume")
-        # A shadow run that could not decide gets its whole time once more.
-        since_s = now_s if rollout.stage is Stage.SHADOW else rollout.stage_since_s
-        after = replace(rollout, status=Status.RUNNING, reason="", stage_since_s=since_s)
+        members, plan = rollout.members, rollout.plan
+        if rollout.stage is Stage.SHADOW and plan.shadow is not None:  # it gets its whole time once more
+            shadow = msgspec.structs.replace(plan.shadow, runs=plan.shadow.runs + 1)
+            plan = msgspec.structs.replace(plan, shadow=shadow)
+            members = {
+                name: replace(one, good_s=now_s) if one.phase is Phase.SHADOW else one for name, one in members.items()
+            }
+        after = replace(rollout, status=Status.RUNNING, reason="", members=members, plan=plan)
         save_rollout(fleet, now_s, rollout, after, who)
     return after
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from edge.contract import jsontext
+from edge.contract.reported import Reported, State
 from edge.errors import MessageError
 from station.fleet.keep.devices import Heard, load_heard, load_refusals
 from station.fleet.keep.groups import Pin, Study, load_groups, load_pins, load_studies, load_study_approvals
@@ -127,7 +128,7 @@ def _device(
         running=None if running is None else running.digest,
         running_good=running is not None and running.state == "good",
         shadow=getattr(shadow, "digest", None),
-        state="none" if reported is None else reported.state,
+        state="none" if reported is None else _state(reported),
         about=None if reported is None else reported.digest,
         reason="" if reported is None else (reported.advice or reported.reason),
         before=before,
@@ -135,6 +136,11 @@ def _device(
         problems=problems,
         zone=known.zones.of(name),
     )
+
+
+def _state(reported: Reported) -> State:
+    """Return what the newest attempt came to; a candidate that failed in the shadow is refused like any other."""
+    return "refused" if reported.reason == "shadow_fault" else reported.state
 
 
 def _groups(name: str, study: Study | str | None, room: str | None, heard: Heard, known: Known) -> set[str]:

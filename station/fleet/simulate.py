@@ -41,6 +41,8 @@ class Simulated:
     groups: tuple[str, ...] = ()
     interval_s: float = 60.0
     trial_captures: int = 2
+    lights_on: str = "07:00"
+    light_hours: float = 12.0
 
 
 def settings_of(name: str, common: Simulated) -> dict[str, Any]:
@@ -55,6 +57,7 @@ def settings_of(name: str, common: Simulated) -> dict[str, Any]:
         "state_dir": str(common.folder / name / "state"),
         "cage": {"id": name, "animals": 1, "subject": f"m-{name}", "strain": "C57BL/6J"},
         "camera": {"backend": "simulated", "width": 320, "height": 240, "small_width": 160, "px_per_mm": 1.333},
+        "light_cycle": {"lights_on": common.lights_on, "light_hours": common.light_hours},
         "schedule": {"interval_light_s": common.interval_s, "interval_dark_s": common.interval_s},
         "outbox": {"min_free_mb": 0, "reserve_mb": 2},
         "mqtt": {"host": common.host, "port": common.port, "station": common.station},

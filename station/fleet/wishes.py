@@ -13,7 +13,7 @@ from edge.contract.desired import Desired, LocalHours
 from station.fleet.keep.bundles import Kept, load_bundle
 from station.fleet.keep.devices import Heard
 from station.fleet.keep.groups import Pin
-from station.fleet.rollout.plan import Window
+from station.fleet.rollout.plan import UNDECIDED_TIMES, Window
 from station.fleet.rollout.state import Rollout
 from station.fleet.rollout.want import wanted
 
@@ -72,7 +72,9 @@ def _message(device: str, rollout: str, mode: str, kept: Kept, urls: Sequence[st
         size=msgspec.UNSET if revert else kept.bytes,
         sha256=msgspec.UNSET if revert else kept.file_sha256,
         urls=() if revert else file_urls(urls, kept.sha256),
-        shadow_hours=msgspec.UNSET if shadow is None else min(shadow.seconds / 3600.0, 1440.0),
+        shadow_hours=msgspec.UNSET
+        if shadow is None
+        else min(UNDECIDED_TIMES * shadow.runs * shadow.seconds / 3600.0, 1440.0),
         window=_hours(of.plan.window) if of is not None and not revert else None,
     )
     return jsontext.encode(made)

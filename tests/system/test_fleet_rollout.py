@@ -81,7 +81,9 @@ class System:
         self.first = self.keys.bundle(folder / "1.bundle", 1)
         names = ("cage01", "cage02", "cage03")
         trust = folder / "trust.json"
-        common = Simulated(folder, "127.0.0.1", self.broker.port, "lab1", trust, "study", ("test",), interval_s=3.0)
+        common = Simulated(
+            folder, "127.0.0.1", self.broker.port, "lab1", trust, "study", ("test",), 3.0, light_hours=23.9
+        )
         self.devices = {device.name: device for device in make_devices(names, common)}
         self.hands = Hands(list(self.devices.values()))
 
@@ -166,3 +168,29 @@ def test_a_model_goes_through_the_fleet_and_the_next_one_is_taken_back(system: S
     shown = as_json(system.data, "rollout", "show", made["rollout"], code=1)
     assert shown["counts"] == {"failed": 1, "waiting": 2}
     assert f"{canary} went back by itself" in shown["reason"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another account, by SUDO_USER")
+def test_a_candidate_runs_in_the_shadow_and_is_promoted_by_equivalence(system: System) -> None:
+    """The same networks under another release: no difference on any frame, which the pairs of the animals show."""
+    good = dict.fromkeys(system.devices, (system.first, "good"))
+    wait_until(lambda: system.running() == good, pause_s=0.5, limit_s=300)
+    file = system.folder / "2.bundle"
+    digest = system.keys.bundle(file, 2)
+    words = ("rollout", "create", file, "--channel", "study", "--rings", "100%", "--soak", "0s")
+    made = as_json(system.data, *words, "--shadow", "10s", "--margin", "20", "--animals", "2")["rollout"]
+    station(system.data, "rollout", "approve", made, who="ben")
+    station(system.data, "rollout", "start", made)
+
+    def over() -> bool:
+        status = system.status(made)
+        if status == "paused":  # not decided yet on a busy machine: a person lets it go on
+            station(system.data, "rollout", "resume", made)
+        return status in ("done", "reverted")
+
+    wait_until(over, pause_s=1.0, limit_s=400)
+    shown = as_json(system.data, "rollout", "show", made, code=None)
+    assert shown["status"] == "done", station(system.data, "rollout", "show", made, code=None)
+    assert shown["shadow"]["all"]["animals"] >= 2
+    assert shown["shadow"]["all"]["high_days"] == pytest.approx(0.0)
+    assert system.running() == dict.fromkeys(system.devices, (digest, "good"))

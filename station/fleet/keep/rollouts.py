@@ -81,8 +81,16 @@ def save_rollout(
         return
     number = after.number
     connection.execute(
-        "UPDATE rollouts SET status = ?, stage = ?, ring = ?, reason = ?, stage_since_s = ? WHERE number = ?",
-        (after.status, after.stage, after.ring, after.reason, after.stage_since_s, number),
+        "UPDATE rollouts SET plan = ?, status = ?, stage = ?, ring = ?, reason = ?, stage_since_s = ? WHERE number = ?",
+        (
+            jsontext.encode(after.plan).decode(),
+            after.status,
+            after.stage,
+            after.ring,
+            after.reason,
+            after.stage_since_s,
+            number,
+        ),
     )
     if (before.status, before.stage, before.ring) != (after.status, after.stage, after.ring):
         where = f"{after.status}, {after.stage}, ring {after.ring + 1} of {len(after.plan.rings)}"

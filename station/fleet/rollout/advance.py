@@ -12,11 +12,10 @@ from dataclasses import replace
 from station.fleet.rollout.assign import ring_of_late
 from station.fleet.rollout.judge import equivalence, worse
 from station.fleet.rollout.offer import offer
+from station.fleet.rollout.plan import UNDECIDED_TIMES
 from station.fleet.rollout.state import HELD, Comparison, Device, Member, Phase, Rollout, Stage, Status
 
 UNREPORTED = "has never said which model it runs; a program before this version, or it was never connected"
-UNDECIDED_TIMES = 3.0
-"""After so many times the shadow's own length without a verdict a person is asked."""
 
 
 def advance(
@@ -119,7 +118,8 @@ def _frozen(member: Member, device: Device, rollout: Rollout, now_s: float) -> M
     """Return the member as an error where it was connected all the time and has not done what it was asked."""
     limit_s = rollout.plan.thresholds.frozen_s
     if member.phase is Phase.SHADOW and in_shadow(device, rollout.plan.sha256):
-        return replace(member, failed=False, reason="")
+        since_s = member.good_s if member.good_s is not None else now_s
+        return replace(member, failed=False, reason="", good_s=since_s)
     known = [at_s for at_s in (member.asked_s, device.online_since_s) if at_s is not None]
     since_s = max(known) if len(known) == 2 else now_s
     if not device.online or now_s - since_s < limit_s or member.failed:
@@ -192,13 +192,16 @@ def _next_ring(rollout: Rollout, devices: Mapping[str, Device], now_s: float, co
 def _after_shadow(rollout: Rollout, now_s: float, comparison: Comparison | None) -> Rollout:
     shadow = rollout.plan.shadow
     assert shadow is not None
-    begun_s = rollout.stage_since_s if rollout.stage_since_s is not None else now_s
+    # From when the last of them ran it: fetching does not count.
+    begun_s = max(
+        (one.good_s for one in rollout.members.values() if one.phase is Phase.SHADOW and one.good_s), default=now_s
+    )
     verdict, why = equivalence(comparison, shadow)
     if now_s - begun_s < shadow.seconds:
         return replace(rollout, reason=f"shadow run until its {shadow.seconds / 3600:g} h are over; so far {why}")
     if verdict == "equivalent":
         members = {
-            name: replace(one, phase=Phase.WAITING, reason="") if one.phase is Phase.SHADOW else one
+            name: replace(one, phase=Phase.WAITING, reason="", good_s=None) if one.phase is Phase.SHADOW else one
             for name, one in rollout.members.items()
         }
         return replace(

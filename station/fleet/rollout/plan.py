@@ -73,16 +73,21 @@ class Thresholds(Struct, frozen=True, kw_only=True):
     least_readings: Annotated[int, msgspec.Meta(ge=2, le=100_000)] = 20
 
 
+UNDECIDED_TIMES = 3.0
+"""After so many times the shadow's own length without a verdict a person is asked; the devices run it so long."""
+
+
 class Shadow(Struct, frozen=True, kw_only=True):
     """A time in which the bundle runs beside the present one before any device switches.
 
     margin_days: the two count as equivalent where the 90% interval of the paired difference lies within it.
-    animals: of fewer animals nothing is concluded.
+    animals: of fewer animals nothing is concluded. runs: how often it was given its time, once more by each `resume`.
     """
 
     seconds: Positive
     margin_days: Positive
     animals: Annotated[int, msgspec.Meta(ge=2, le=10_000)] = 5
+    runs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
 
 
 class Plan(Struct, frozen=True, kw_only=True):

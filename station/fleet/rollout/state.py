@@ -98,7 +98,7 @@ class Member:
     """A device in a rollout. ring: from 0. failed: it counts as an error of its ring. reason: in words, for people.
 
     before: what it ran when it was asked, for people. known: problems that it named then. asked_s: when it was asked
-    last; None: never in this rollout. good_s: since when it is good. Times are Unix seconds.
+    last; None: never in this rollout. good_s: since when it is good, or runs it in the shadow. Unix seconds.
     """
 
     device: str

@@ -23,8 +23,10 @@ from station.fleet.keep.devices import Heard, hear_availability, hear_health, he
 from station.fleet.keep.groups import Pin, Study, approve_study, load_pins, pin, set_group, set_study
 from station.fleet.keep.history import load_history
 from station.fleet.keep.lease import Lease, LeaseLost
+from station.fleet.keep.rollouts import load_rollout
 from station.fleet.looking import FROZEN_S, find_alarms
 from station.fleet.observe import Known, load_known, look
+from station.fleet.rollout.plan import Shadow as Shadow_
 from station.fleet.rollout.state import Member, Phase, Rollout, Status
 from station.fleet.settings import load_fleet_settings
 from station.fleet.shadow import load_shadow, overlap
@@ -229,6 +231,28 @@ def test_a_pin_to_a_bundle_goes_before_the_rollout(fleet, tmp_path: Path) -> Non
     assert found["cage02"]["urls"] == [f"http://lab/b/{made[3].plan.sha256}.bundle"]
 
 
+def test_a_shadow_run_that_goes_on_is_ordered_for_so_long(fleet, tmp_path: Path) -> None:
+    """The device stops by itself after the hours of its wish: three times the length, and as much again by `resume`."""
+    file = tmp_path / "2.bundle"
+    digest = Keys().bundle(file, 2)
+    bundle, _ = actions.check_bundle(fleet, file, "study")
+    hear(fleet, "cage01")
+    shadow = Shadow_(seconds=86400.0, margin_days=10.0)
+    words = (fleet, tmp_path, file, bundle, None, plan(sha256=digest, shadow=shadow), Known(), "anna", NOW)
+    made = actions.create(*words)
+    actions.start(fleet, made.number, "anna", NOW)
+
+    def hours() -> float:
+        rollout = load_rollout(fleet, made.number)
+        asked = replace(rollout, members={"cage01": replace(rollout.members["cage01"], phase=Phase.SHADOW)})
+        return jsontext.parse(wishes(fleet, [asked], {}, ["http://lab/b"])["cage01"])["shadow_hours"]
+
+    assert hours() == 72.0
+    actions.pause(fleet, made.number, "anna", NOW, "a look")
+    actions.resume(fleet, made.number, "anna", NOW)
+    assert hours() == 144.0
+
+
 def test_a_problem_counts_once_it_has_lasted_and_only_where_a_model_can_cause_it(fleet) -> None:
     hear(fleet, "cage01")
     hear_health(fleet, "cage01", {"hot": "slow", "undervoltage": "weak"}, NOW)
@@ -238,6 +262,12 @@ def test_a_problem_counts_once_it_has_lasted_and_only_where_a_model_can_cause_it
     hear_health(fleet, "cage01", {}, NOW + 800)
     hear_health(fleet, "cage01", {"hot": "again"}, NOW + 900)
     assert look(fleet, plan(), 1, Known(), {}, NOW + 1000)["cage01"].problems == {}
+
+
+def test_a_candidate_that_failed_in_the_shadow_is_refused_and_may_be_tried_again(fleet) -> None:
+    hear(fleet, "cage01", state="shadow", digest=NEW, reason="shadow_fault", advice="3 times in a row: no answer")
+    found = look(fleet, plan(), 1, Known(), {}, NOW)["cage01"]
+    assert (found.state, found.about, found.excluded) == ("refused", NEW, "")
 
 
 def test_the_lease_is_one_process_and_whoever_lost_it_writes_nothing(fleet) -> None:
