@@ -22,7 +22,19 @@ from starlette.routing import Route as Address
 from starlette.staticfiles import StaticFiles
 
 from edge.contract.service.systemd_notify import notify
-from station.page import entry, export, labels, lapse, people, show_alarms, show_animal, show_tasks, show_wall, start
+from station.page import (
+    entry,
+    export,
+    labels,
+    lapse,
+    people,
+    requests,
+    show_alarms,
+    show_animal,
+    show_tasks,
+    show_wall,
+    start,
+)
 from station.page.alarms.sender import Sender
 from station.page.curves import Curves
 from station.page.roles import Role
@@ -65,6 +77,7 @@ ROUTES = (
     Route("/animal/end", "POST", _T, entry.end_animal),
     Route("/note", "POST", _T, entry.note),
     Route("/device", "POST", _T, entry.decide_device),
+    Route("/device/request", "POST", _T, requests.ask_device),
     Route("/alarms", "GET", _T, show_alarms.show_alarms),
     Route("/alarm", "GET", _T, show_alarms.show_alarm),
     Route("/alarm", "POST", _T, show_alarms.decide_alarm),

@@ -20,6 +20,7 @@ from station.page.read import (
     load_table,
     log,
 )
+from station.page.requests import fleet_runs, load_requests
 from station.page.roles import Role
 from station.page.series import pack_readings, unpack
 from station.page.texts import text
@@ -46,6 +47,8 @@ def show_cage(visit: Visit) -> Response:
         card=card,
         curves=[_curve(visit, one) for one in wanted[:MOST_CURVES]] if with_curves else [],
         notes=load_notes(visit.data, "cage", device),
+        requests=load_requests(visit.data, device) if with_curves else (),
+        fleet_runs=with_curves and fleet_runs(visit.data),
         today=today(card.zone),
     )
 

@@ -40,7 +40,9 @@ def make_templates() -> Environment:
         REASONS=REASONS,
         now=lambda: datetime.now(UTC),
     )
-    found.filters.update(weeks=weeks, gap=gap, ago=since, local=local, iso=iso, day=day, advice=advice, clean=printable)
+    found.filters.update(
+        weeks=weeks, gap=gap, ago=since, local=local, iso=iso, day=day, advice=advice, clean=printable, at=at
+    )
     return found
 
 
@@ -79,6 +81,11 @@ def local(at: datetime | None, zone: tzinfo) -> str:
 def day(at_s: float, zone: tzinfo = UTC) -> str:
     """Return the day of a time given as Unix seconds."""
     return datetime.fromtimestamp(at_s, UTC).astimezone(zone).date().isoformat()
+
+
+def at(seconds: float) -> datetime:
+    """Return a time given as Unix seconds."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def iso(at: datetime | None) -> str:

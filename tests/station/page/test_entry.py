@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from station.fleet.keep.commands import load_commands, mark
+from station.fleet.keep.database import fleet_database
 from station.page.changes import load_changes
 from station.page.database import page_database
 from station.page.notes import load_notes, load_weighings
@@ -201,3 +203,24 @@ def test_the_time_zone_of_the_rooms_is_one(zone: str, status: int, page: PagePro
     lead = Browserless(page.port)
     lead.sign_in("lead")
     assert lead.send("/start", "/start/zone", {"zone": zone}) == status
+
+
+def test_a_picture_is_asked_for_by_a_row_that_the_fleet_process_sends(page: PageProcess) -> None:
+    """The page only queues; what became of it stands on the cage's page; a fourth at once is refused."""
+    who = Browserless(page.port)
+    assert who.sign_in("technician") == 303
+    cage, asked = "/cage?device=cage-2", {"device": "cage-2", "request": "capture"}
+    assert who.send(cage, "/device/request", asked | {"request": "reboot"}) == 400
+    assert who.send(cage, "/device/request", asked | {"device": "nowhere"}) == 400
+    for _ in range(3):
+        assert who.send(cage, "/device/request", asked) == 303
+    assert who.send(cage, "/device/request", asked) == 400
+    with fleet_database(page.data) as connection:
+        found = load_commands(connection, device="cage-2")
+        assert [(one.name, one.who, one.state) for one in found] == [("capture", "technician", "queued")] * 3
+        mark(connection, 1.0, found[0].id, "refused", "the disk is full")
+    who.get(cage)
+    assert "start cageclock-fleet" in who.text
+    assert "Picture: refused" in who.text
+    assert "the disk is full" in who.text
+    assert [one[1] for one in changes(page, "cage-2")] == ["asked for capture"] * 3
