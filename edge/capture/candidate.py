@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import time
@@ -66,14 +67,15 @@ class Candidate:
         """
         if self.ready:
             return True
-        try:
-            answer = jsontext.decode(read_message(self._out, time.monotonic() + 0.01), Answer)
-        except Late as error:
-            if self._child.poll() is not None or str(error) == "it has ended":
-                raise Late("it ended while it was loaded") from error
+        if not select.select([self._out], [], [], 0.0)[0]:
             if time.monotonic() - self._begun_s > LOAD_S:
-                raise Late(f"it was not loaded within {LOAD_S:g} s") from error
+                raise Late(f"it was not loaded within {LOAD_S:g} s")
             return False
+        try:
+            # It has begun to say something: a wait that ended within a message would take the next one for its rest.
+            answer = jsontext.decode(read_message(self._out, time.monotonic() + ANSWER_S), Answer)
+        except Late as error:
+            raise Late(f"while it was loaded: {error}") from error
         if answer.fault:
             raise MessageError(f"it cannot be loaded: {answer.fault}")
         self.ready = True
