@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edge.errors import StorageError
 from station.store.store import ONE_BY_ONE, Store
 from tests.station import samples
 from tests.station.samples import arrival, picture_arrival
@@ -20,6 +23,10 @@ def _batch(first: int, last: int, device: str = "cage-1") -> list[Any]:
         found.append(arrival(samples.reading(seq, thumbnail=jpeg, device=device), seq, device=device))
         found.append(picture_arrival(jpeg, device=device))
     return found
+
+
+def _refuse(action: int, name: str) -> Callable[..., int]:
+    return lambda asked, of, *_: sqlite3.SQLITE_DENY if (asked, of) == (action, name) else sqlite3.SQLITE_OK
 
 
 def _stored(data: Path) -> int:
@@ -81,3 +88,22 @@ def test_after_a_message_at_fault_the_others_are_taken_one_by_one_for_a_while(tm
             store.take(_batch(10 + number, 10 + number, "cage-3"))
             assert ("SAVEPOINT message" in statements) == (number < ONE_BY_ONE - 1)
         assert store.committed("cage-3").epochs[0].holes == ((1, 9),)
+
+
+def test_of_a_batch_that_the_machine_fails_no_picture_and_no_promise_is_left(tmp_path: Path) -> None:
+    with closing(Store.open(tmp_path)) as store:
+        store.take(_batch(1, 1))
+        store._connection.set_authorizer(_refuse(sqlite3.SQLITE_TRANSACTION, "COMMIT"))
+        with pytest.raises(StorageError):
+            store.take(_batch(2, 3))
+        store._connection.set_authorizer(None)
+        assert store.committed("cage-1").epochs[0].through == 1
+        folder = tmp_path / "thumbnails"
+        kept = len(list(folder.rglob("*.jpg")))  # whether a COMMIT that failed went well is not known
+        store._connection.set_authorizer(_refuse(sqlite3.SQLITE_INSERT, "accounts"))
+        with pytest.raises(StorageError):
+            store.take(_batch(4, 5))
+        store._connection.set_authorizer(None)
+        assert len(list(folder.rglob("*.jpg"))) == kept
+        assert store.committed("cage-1").epochs[0].through == 1
+        assert store.take(_batch(2, 5)).stored == 8
