@@ -109,7 +109,7 @@ def decode_as_written(data: bytes, kind: type[T]) -> T | None:
     place. kind: a struct whose fields are typed and bounded all the way down, so that no number in it is too large.
 
     Raises:
-        TypeError: `kind` cannot be told by its keys in this way.
+        TypeError: a field of `kind` has keys of any name, or two that differ in characters of numbers only.
     """
     decoder: msgspec.json.Decoder[T] = _decoder(kind)  # type: ignore[arg-type]
     try:

@@ -143,8 +143,13 @@ def sync_pictures(data: Path, files: Sequence[Path], paths: Sequence[Path]) -> N
     Raises:
         OSError: not all of it is lasting; nothing that names it may be committed.
     """
-    folders = {parent for path in paths for parent in path.parents}
     _sync_all([data / file for file in files])
+    sync_folders(data, paths)
+
+
+def sync_folders(data: Path, paths: Sequence[Path]) -> None:
+    """Make the names of files durable: every folder from the file up to the data folder."""
+    folders = {parent for path in paths for parent in path.parents}
     _sync_all([data / folder for folder in sorted(folders)])
 
 

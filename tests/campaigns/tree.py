@@ -19,7 +19,10 @@ from unittest import mock
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that happened. what: create, sync, rename, unlink, mkdir or sync folder; to: of a rename; content: then."""
+    """One thing that happened. to: of a rename; content: then.
+
+    what: create, sync, rename, unlink, mkdir or sync folder.
+    """
 
     what: str
     path: str
@@ -118,7 +121,7 @@ def lay_out_tree(folder: Path, left: dict[str, bytes | None]) -> None:
 
 @contextmanager
 def watched_tree(root: Path, see: Callable[[Change], object]) -> Iterator[None]:
-    """Tell `see` of all that this process does to the names under a folder, and of what it syncs there."""
+    """Call `see` with all that this process does to the names under a folder, and of what it syncs there."""
     real = {name: getattr(os, name) for name in ("fsync", "replace", "rename", "unlink", "remove", "mkdir", "open")}
     top = str(root.resolve())
 
