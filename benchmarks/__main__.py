@@ -14,6 +14,7 @@ SECTIONS = {
     "card": "The card: written at the block device for each reading",
     "station_ingest": "Station",
     "station_databases": "Station: both databases, the same readings in turns",
+    "catching_up": "Station: devices that catch up while others send live",
     "station_queries": "Station: what a person waits for",
     "page_viewers": "Station: the log beside 50 viewers of the page",
     "jpeg_libraries": "Libraries for JPEG and resizing",

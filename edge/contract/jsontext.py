@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
@@ -32,6 +33,8 @@ _EXPONENTS = (b"e000", b"e+000", b"E000", b"E+000")
 """Only texts with something like these outside of strings (every digit as 0) are looked at number by number, which
 takes three times as long. Digits behind a point make no number large. Within strings they would be in every reading:
 one SHA-256 of two holds an "e" before three digits."""
+_OF_NUMBERS = b"0123456789.+-eE"
+"""Every character of a number, which two encoders may write in two ways: 2e-05 is 0.00002, 20000 is 20000.0."""
 
 
 def encode(value: Any) -> bytes:
@@ -96,6 +99,50 @@ def decode(data: bytes | str, kind: type[T]) -> T:
         return msgspec.convert(values, kind, strict=True)
     except msgspec.ValidationError as error:
         raise MessageError(f"{kind.__name__}: {first_breach(values, kind) or error}") from error
+
+
+def decode_as_written(data: bytes, kind: type[T]) -> T | None:
+    """Return the struct that a text holds in the very form in which `encode` writes it; None of any other text.
+
+    A fifth of the time of `decode`, which is asked about the rest. The text is decoded without a look at its keys and
+    written again: where both texts are the same but for the characters of numbers, each key stands there once, in its
+    place. kind: a struct whose fields are typed and bounded all the way down, so that no number in it is too large.
+
+    Raises:
+        TypeError: a field of `kind` has keys of any name, or two that differ in characters of numbers only.
+    """
+    decoder: msgspec.json.Decoder[T] = _decoder(kind)  # type: ignore[arg-type]
+    try:
+        found = decoder.decode(data)
+    except (msgspec.MsgspecError, ValueError):  # `decode` says what is wrong
+        return None
+    again = _ENCODER.encode(found)
+    return found if again.translate(None, _OF_NUMBERS) == data.translate(None, _OF_NUMBERS) else None
+
+
+_ENCODER = msgspec.json.Encoder()
+
+
+@cache
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    _check_telling(msgspec.inspect.type_info(kind), kind)
+    return msgspec.json.Decoder(kind, strict=True)
+
+
+def _check_telling(info: Any, kind: type[Any]) -> None:
+    """Refuse a type with keys that are not its own, or that are the same without the characters of numbers."""
+    if isinstance(info, (msgspec.inspect.DictType, msgspec.inspect.AnyType)):
+        raise TypeError(f"{kind.__name__}: expected fields of known names only, got {type(info).__name__}")
+    if isinstance(info, msgspec.inspect.StructType):
+        short = {field.encode_name.encode().translate(None, _OF_NUMBERS) for field in info.fields}
+        if len(short) != len(info.fields) or not info.forbid_unknown_fields:
+            raise TypeError(f"{info.cls.__name__}: expected fields that differ without the letter e, got {info.fields}")
+        for field in info.fields:
+            _check_telling(field.type, kind)
+    for inner in (*getattr(info, "types", ()), *getattr(info, "item_types", ())):
+        _check_telling(inner, kind)
+    if hasattr(info, "item_type"):
+        _check_telling(info.item_type, kind)
 
 
 def _check_depth(outside: bytes) -> None:

@@ -44,7 +44,8 @@ def start_broker(children: Children, folder: Path, choice: str = "auto") -> Brok
     if program is not None:
         settings = folder / "mosquitto.conf"
         settings.write_text(
-            f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 10000\n"
+            f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+            f"max_inflight_messages 500\nmax_queued_messages 10000\n"
         )
         children.start("broker", [program, "-c", str(settings)])
         broker = Broker("mosquitto", "127.0.0.1", port, "5", None, None)

@@ -45,6 +45,7 @@ class DayKeeper:
 
     def begin(self) -> None:
         """Begin a batch: forget what an unfinished one touched."""
+        self._looked = False
         self._touched: set[tuple[str, str]] = set()
         self._boots: set[tuple[str, str]] = set()
         self._linked: set[str] = set()
@@ -137,7 +138,13 @@ class DayKeeper:
         self._touched |= {(device, day) for day in days}
 
     def _zone(self, device: str) -> tzinfo:
-        """Return a room's zone; animals and zones are read again where another program has written."""
+        """Return a room's zone; animals and zones are read again where another program has written.
+
+        Which is asked once a batch: while its transaction lasts nobody else writes.
+        """
+        if self._looked:
+            return self._zones.of(device)
+        self._looked = True
         version = self._connection.execute("PRAGMA data_version").fetchone()
         if version != self._version:
             self._zones = load_zones(self._connection)

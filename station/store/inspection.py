@@ -33,9 +33,21 @@ Key = tuple[str, str, int]
 RECORD, DERIVED, ORPHAN, PICTURE, ACCOUNT = "record", "derived", "without a record", "picture", "account"
 WITHOUT_BODY = "without its body"
 """Rows whose record's body retention removed and that are no more what they were: nothing is left to make them from."""
+INDEX = "index"
 _ANY_SIZE: Final = 1 << 40
 _KEY = "device = ? AND epoch = ? AND seq = ?"
 _DERIVED: Final = ("readings", "animals", "events", "clock_corrections")
+_LED_TO: Final = (
+    "SELECT 'records' FROM main.records k WHERE k.id = :id AND NOT EXISTS (SELECT 1 FROM main.records i INDEXED BY "
+    "records_by_number WHERE i.device = k.device AND i.epoch = k.epoch AND i.seq = k.seq AND i.id = k.id) UNION ALL "
+    "SELECT 'readings' FROM main.readings r WHERE r.device = :device AND r.epoch = :epoch AND r.seq = :seq AND NOT "
+    "EXISTS (SELECT 1 FROM main.readings i INDEXED BY readings_by_time WHERE i.device = r.device AND i.captured_s = "
+    "r.captured_s AND i.epoch = r.epoch AND i.seq = r.seq) UNION ALL "
+    "SELECT 'animals' FROM main.animals a WHERE a.device = :device AND a.epoch = :epoch AND a.seq = :seq AND NOT "
+    "EXISTS (SELECT 1 FROM main.animals i INDEXED BY animals_by_subject WHERE i.subject IS a.subject AND i.device = "
+    "a.device AND i.epoch = a.epoch AND i.seq = a.seq AND i.number = a.number)"
+)
+"""Tables of which an index does not lead to what a record has made: whoever asks by it misses the row."""
 _SAME = "{0}.device = r.device AND {0}.epoch = r.epoch AND {0}.seq = r.seq"
 _PICTURELESS = (
     "SELECT seq FROM main.readings r WHERE device = ? AND epoch = ? AND thumbnail_sha256 IS NOT NULL "
@@ -53,9 +65,9 @@ _TRACED = "SELECT seq FROM main.quarantine WHERE device = :device AND epoch = :e
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not what it should be. kind: RECORD, DERIVED, ORPHAN, PICTURE, ACCOUNT or WITHOUT_BODY.
+    """One thing that is not what it should be. kind: RECORD, DERIVED, ORPHAN, PICTURE, ACCOUNT, WITHOUT_BODY or INDEX.
 
-    row: of a damaged record the number in `records`; table: of a row without a record where it stands.
+    row: of a damaged record the number in `records`; table: where a row without a record stands, or whose index it is.
     """
 
     kind: str
@@ -83,6 +95,8 @@ class Inspection:
             f"SELECT id, {COLUMNS} FROM main.records WHERE id > ? ORDER BY id LIMIT ?", (after, most)
         ).fetchall()
         findings = [finding for number, *row in found for finding in self._record(number, RecordRow(*row))]
+        if isinstance(self._connection, sqlite3.Connection):  # a server looks after its indexes itself
+            findings += [finding for number, *row in found for finding in self._led_to(number, RecordRow(*row))]
         return (found[-1][0] if found else None), len(found), findings
 
     def orphans(self, table: str, after: Key, most: int) -> tuple[Key | None, int, list[Finding]]:
@@ -165,6 +179,12 @@ class Inspection:
             return []
         what = "its rows are not what they were when retention removed the body; compare them with a backup"
         return [Finding(WITHOUT_BODY, key, what, row=number)]
+
+    def _led_to(self, number: int, row: RecordRow) -> list[Finding]:
+        key = (row.device, row.epoch, row.seq)
+        values = {"id": number, "device": row.device, "epoch": row.epoch, "seq": row.seq}
+        tables = self._connection.execute(_LED_TO, values).fetchall()
+        return [Finding(INDEX, key, f"an index of {table} does not lead to it", table=table) for (table,) in tables]
 
     def _picture(self, key: Key, path: object, digest: object) -> str:
         """Return what is wrong with a picture, "" for nothing."""

@@ -36,6 +36,8 @@ from station.store.record_rows import INSERT, record_row
 from station.store.taken import Taken
 from station.store.thumbnails import Album
 
+_READING = f"INSERT INTO readings VALUES ({', '.join('?' * 29)})"
+_ANIMAL = f"INSERT INTO animals VALUES ({', '.join('?' * 17)})"
 _FIRST_HELD = "the device no longer holds it"
 _ENDED = "its epoch ended, and the device no longer holds it"
 
@@ -155,10 +157,10 @@ class Intake:
         execute, device = self._connection.execute, arrival.device
         if isinstance(content, Reading):
             row = rows.reading_row(device, head, content)
-            execute(f"INSERT INTO readings VALUES ({_marks(29)})", row)
+            execute(_READING, row)
             self.days.note_reading(device, row[4], row[5], row[6], synced=content.clock_synced)
             for animal in rows.animal_rows(device, head, content):
-                execute(f"INSERT INTO animals VALUES ({_marks(17)})", animal)
+                execute(_ANIMAL, animal)
             if content.thumbnail is not None:
                 self.album.check_earlier(arrival, head, content.thumbnail.sha256, taken)
         elif isinstance(content, Event):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ from edge.errors import MessageError
 from station.store.picture import read_exif_identity
 
 Content = Reading | Event | Lost | LostRanges | ClockCorrection
+T = TypeVar("T", bound=Content)
 STATES: Final = ("availability", "info", "health")
 """Retained topics of which the newest message is kept as it is."""
 RECORD_STREAMS: Final = ("reading", "record")
@@ -109,12 +110,18 @@ def read_record(arrival: Arrival, max_bytes: int) -> Record | Unreadable:
     except MessageError as error:
         return _unreadable(str(error), None, payload)
     awaits = _seems_to_have_a_thumbnail(body)  # until it is known: a picture too many is no loss
+    content: Content
     try:
         if len(payload) > MAX_RECORD_BYTES:
             raise MessageError(f"expected a record of at most {MAX_RECORD_BYTES} bytes, got {len(payload)}")
-        values = jsontext.parse(body)
-        awaits = isinstance(values, dict) and values.get("thumbnail") is not None
-        content = _content(arrival, values)
+        plain = jsontext.decode_as_written(body, Reading) if arrival.stream == "reading" else None
+        if plain is not None:
+            awaits = plain.thumbnail is not None
+            content = _checked(arrival, plain)
+        else:
+            values = jsontext.parse(body)
+            awaits = isinstance(values, dict) and values.get("thumbnail") is not None
+            content = _content(arrival, values)
     except MessageError as error:
         return _unreadable(str(error), head, payload, body, awaits)
     return Record(head, body, identity.digest(body), content)
@@ -183,6 +190,11 @@ def _content(arrival: Arrival, values: Any) -> Content:
         content = msgspec.convert(values, kind, strict=True)
     except msgspec.ValidationError as error:
         raise MessageError(f"{kind.__name__}: {error}") from error
+    return _checked(arrival, content)
+
+
+def _checked(arrival: Arrival, content: T) -> T:
+    """Return the content where it is this device's and its time one that can be stored."""
     if content.device_id != arrival.device:
         raise MessageError(f"expected device_id {arrival.device!r} as in the topic, got {content.device_id!r}")
     check_time(content.captured_at if isinstance(content, Reading) else content.recorded_at)

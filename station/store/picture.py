@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from edge.errors import MessageError
 
 _IMAGE_DESCRIPTION = 0x010E
 _PROBE = ".can-be-written"
+_FEW, _AT_ONCE = 3, 8
+"""Files and folders that are not worth threads, and the threads for more."""
 _OF_THE_MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -65,11 +68,11 @@ def is_there(path: Path, size: int) -> bool:
         return False
 
 
-def write_picture(data: Path, place: Path, jpeg: bytes) -> tuple[Path, bool]:
-    """Return the path, relative to `data`, of the durable file, and whether it is new.
+def write_picture(data: Path, place: Path, jpeg: bytes, *, sync: bool = True) -> tuple[Path, bool]:
+    """Return the path, relative to `data`, of the file, and whether it is new.
 
-    `place` is the path to use unless it is taken. The file is on disk before this returns; its folder is when
-    `sync_folders` has returned too.
+    `place` is the path to use unless it is taken. sync: the file is on the disk before this returns; else it is, as its
+    folder in any case, when `sync_pictures` has returned too. A power cut before leaves a file that no row names.
     """
     path = data / place
     if path.exists() and not _holds(path, jpeg):
@@ -81,8 +84,9 @@ def write_picture(data: Path, place: Path, jpeg: bytes) -> tuple[Path, bool]:
     try:
         with temporary.open("wb") as file:
             file.write(jpeg)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
@@ -130,12 +134,39 @@ def remove_pictures(data: Path, paths: list[Path]) -> None:
             (data / path).unlink()
 
 
-def sync_folders(data: Path, paths: list[Path]) -> None:
+def sync_pictures(data: Path, files: Sequence[Path], paths: Sequence[Path]) -> None:
+    """Make files durable, and the names of `paths`: every folder from the file up to the data folder.
+
+    Side by side, because the disk makes many lasting in the time of one. Each file and folder is asked for its own
+    errors, which a sync of the whole file system would not tell.
+
+    Raises:
+        OSError: not all of it is lasting; nothing that names it may be committed.
+    """
+    _sync_all([data / file for file in files])
+    sync_folders(data, paths)
+
+
+def sync_folders(data: Path, paths: Sequence[Path]) -> None:
     """Make the names of files durable: every folder from the file up to the data folder."""
     folders = {parent for path in paths for parent in path.parents}
-    for folder in sorted(folders):
-        descriptor = os.open(data / folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    _sync_all([data / folder for folder in sorted(folders)])
+
+
+def _sync_all(paths: Sequence[Path]) -> None:
+    if len(paths) < _FEW:
+        for path in paths:
+            _sync(path)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # whoever only reads the database starts without it
+
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        list(threads.map(_sync, paths))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -77,6 +77,11 @@ class Quota:
             connection.executescript(f"BEGIN IMMEDIATE;{';'.join(statements)};COMMIT;")
         rows = connection.execute("SELECT device FROM usage WHERE what = ? AND over > 0", (FOLDER,)).fetchall()
         self._in_trouble = {device for (device,) in rows}
+        self._admitted: set[str] = set()
+
+    def begin(self) -> None:
+        """Begin a batch: which devices are known is asked again, because an earlier batch may have been taken back."""
+        self._admitted.clear()
 
     def admit(self, device: str) -> None:
         """Note a device that is heard for the first time.
@@ -84,8 +89,12 @@ class Quota:
         Raises:
             OverQuota: there are as many devices as the quota allows.
         """
+        if device in self._admitted:
+            return
         known = self._connection.execute("SELECT 1 FROM usage WHERE device = ? AND what = 'seen'", (device,)).fetchone()
-        if known is None:
+        if known is not None:
+            self._admitted.add(device)  # a new one only at its second message: its first may yet be taken back
+        else:
             (devices,) = self._connection.execute("SELECT count(*) FROM usage WHERE what = 'seen'").fetchone()
             if devices >= self.limits.devices:
                 raise OverQuota(UNKNOWN, "devices", self.limits.devices)

@@ -18,6 +18,8 @@ from station.store.upgrade import SHOWN_AS_NEW, STEPS, Progress, bring_up_to_dat
 
 DATABASE = "station.db"
 BUSY_S = 10.0
+CACHE_KIB = 64 << 10
+"""Of the writer: the ends of some hundred devices' sequences in a dozen trees, which 2 MB read again each time."""
 MOST_WAL_BYTES = 64 << 20
 """Of the -wal file once everything in it is in the database: what a long reader made it grow by is given back."""
 
@@ -44,6 +46,7 @@ def open_for_writing(data: Path, progress: Progress = lambda _: None) -> sqlite3
     try:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         connection.execute(f"PRAGMA journal_size_limit={MOST_WAL_BYTES}")
         _create_or_check(connection, data, progress)
     except sqlite3.OperationalError as error:

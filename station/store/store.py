@@ -20,7 +20,7 @@ from station.store.intake import Intake
 from station.store.ledger import Ledger
 from station.store.message import Arrival, find_head
 from station.store.openable import why_not_open
-from station.store.picture import FolderTrouble, remove_pictures, sync_folders
+from station.store.picture import FolderTrouble, is_of_the_machine, remove_pictures, sync_pictures
 from station.store.quota import FOLDER, Limits, OverQuota, Quota, is_worth_an_alarm
 from station.store.retention import Retention, Rule
 from station.store.taken import Taken
@@ -31,6 +31,8 @@ MAX_PAYLOAD_BYTES = 1 << 20
 REREAD_BATCH = 200
 DAYS_A_BATCH = 10
 """Days of devices that are made anew with a batch; more wait, and are made with later ones or in a quiet moment."""
+ONE_BY_ONE = 20
+"""Batches after one with a message at fault whose messages are taken one by one: who sends one sends more."""
 Step = Callable[[Arrival, Taken], None]
 _OF_THE_MESSAGE = (
     sqlite3.IntegrityError,
@@ -60,6 +62,7 @@ class Store:
         self._intake = Intake(connection, data, self._ledger, self._quota, max_payload_bytes)
         self._upkeep = Upkeep(connection, data, self._ledger, self._intake.days, may_delete=self._batches.may_delete)
         self.days_a_batch = DAYS_A_BATCH
+        self._one_by_one = 0
         (self.station_db,) = connection.execute("SELECT value FROM meta WHERE key = 'station_db'").fetchone()
 
     @classmethod
@@ -262,17 +265,25 @@ class Store:
 
     def _take_batch(self, arrivals: Sequence[Arrival], step: Step) -> tuple[Taken, dict[Arrival, Exception]]:
         """Return what became of the messages, and the errors of those that must be tried again alone."""
+        if len(arrivals) > 1 and self._one_by_one == 0:
+            try:
+                return self._take_together(arrivals, step, one_by_one=False)
+            except BatchAtFault:
+                self._one_by_one = ONE_BY_ONE
+        self._batches.one_by_one = len(arrivals) > 1
+        self._one_by_one = max(0, self._one_by_one - self._batches.one_by_one)
         try:
-            return self._take_together(arrivals, step)
+            return self._take_together(arrivals, step, one_by_one=True)
         except BatchAtFault:
             self._batches.one_by_one = True
-            try:
-                return self._take_together(arrivals, step)
-            finally:
-                self._batches.one_by_one = False
+            return self._take_together(arrivals, step, one_by_one=True)
+        finally:
+            self._batches.one_by_one = False
 
-    def _take_together(self, arrivals: Sequence[Arrival], step: Step) -> tuple[Taken, dict[Arrival, Exception]]:
-        """Return what `_take_batch` does.
+    def _take_together(
+        self, arrivals: Sequence[Arrival], step: Step, *, one_by_one: bool
+    ) -> tuple[Taken, dict[Arrival, Exception]]:
+        """Return what `_take_batch` does. one_by_one: a message at fault is taken back alone, which costs the others.
 
         Raises:
             BatchAtFault: one of the messages is at fault, and which is not known: they are to be taken one by one.
@@ -281,17 +292,20 @@ class Store:
         failed: dict[Arrival, Exception] = {}
         committing = False
         # Anew, before anything can fail: what an earlier batch made and committed must not be removed with this one.
-        self._intake.album.begin_batch()
+        self._intake.album.begin_batch(sync_each=one_by_one)
         try:
             self._begin(arrivals)
-            for arrival in arrivals:
-                error = self._take_one(arrival, taken, step)
-                if error is not None:
-                    failed[arrival] = error
+            if one_by_one:
+                for arrival in arrivals:
+                    error = self._take_one(arrival, taken, step)
+                    if error is not None:
+                        failed[arrival] = error
+            else:
+                self._take_whole(arrivals, taken, step)
             self._intake.days.settle(self.days_a_batch)
             taken.alarms += self._intake.days.troubles
             self._intake.days.troubles.clear()
-            sync_folders(self._data, self._intake.album.written)
+            self._sync_pictures()
             self._ledger.save()
             committing = True
             self._connection.execute("COMMIT")
@@ -306,6 +320,29 @@ class Store:
             self._undo(keep_files=committing)
             raise
         return taken, failed
+
+    def _sync_pictures(self) -> None:
+        try:
+            sync_pictures(self._data, self._intake.album.unsynced, self._intake.album.written)
+        except OSError as error:
+            if is_of_the_machine(error) or not self._intake.album.unsynced:
+                raise
+            raise BatchAtFault from error  # perhaps one device's folder, which costs that device's pictures only
+
+    def _take_whole(self, arrivals: Sequence[Arrival], taken: Taken, step: Step) -> None:
+        """Take messages none of which is at fault: without a savepoint and without copies for each of them."""
+        try:
+            for arrival in arrivals:
+                stored = taken.stored
+                step(arrival, taken)
+                if arrival.stream == "thumbnail" and taken.stored > stored:
+                    self._quota.end_trouble(arrival.device)
+            self._ledger.check_message()
+        except Exception as error:
+            if is_of_the_station(error):
+                raise
+            raise BatchAtFault from error
+        self._ledger.keep_message()
 
     def _take_one(self, arrival: Arrival, taken: Taken, step: Step) -> Exception | None:
         """Take one message whole or not at all; return the error that is its own."""
@@ -355,6 +392,7 @@ class Store:
     def _begin(self, arrivals: Sequence[Arrival]) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")  # what an earlier failure could not take back
+        self._quota.begin()
         self._intake.days.begin()
         self._connection.execute("BEGIN IMMEDIATE")
         if self._batches.is_new():

@@ -14,7 +14,18 @@ from typing import Any, Final
 from edge.contract.ranges import RangeSet
 from station.days.keep import DayKeeper
 from station.store.account import less, read_account
-from station.store.inspection import ACCOUNT, DERIVED, ORPHAN, PICTURE, RECORD, Finding, Inspection, Key, derived_rows
+from station.store.inspection import (
+    ACCOUNT,
+    DERIVED,
+    INDEX,
+    ORPHAN,
+    PICTURE,
+    RECORD,
+    Finding,
+    Inspection,
+    Key,
+    derived_rows,
+)
 from station.store.ledger import Ledger
 from station.store.record_rows import COLUMNS, RecordRow, read_body
 
@@ -72,6 +83,8 @@ class Upkeep:
         """
         state = (None if fresh else self._load()) or Pass(now_s)
         findings = self._look(state)
+        if self._ledger is not None:
+            self._make_indexes({finding.table for finding in findings if finding.kind == INDEX})
         for finding in findings:
             state.found[finding.kind] = state.found.get(finding.kind, 0) + 1
             if self._ledger is not None and (self._may_delete or finding.kind != RECORD):
@@ -143,11 +156,18 @@ class Upkeep:
         elif finding.kind == ORPHAN:
             self._note_day(key)
             self._connection.execute(f"DELETE FROM {finding.table} WHERE device = ? AND epoch = ? AND seq = ?", key)
+        elif finding.kind == INDEX:
+            self._note_day(key)
         elif finding.kind == PICTURE:
             self._connection.execute("DELETE FROM thumbnails WHERE device = ? AND epoch = ? AND seq = ?", key)
             account = ledger.find(device, epoch)
             if account is not None:
                 account.thumbnails = less(account.thumbnails, RangeSet([(seq, seq)]))
+
+    def _make_indexes(self, tables: set[str]) -> None:
+        """Make a damaged index anew, before a row is struck: SQLite refuses to strike one that its index lacks."""
+        for table in sorted(tables):
+            self._connection.execute(f"REINDEX {table}")
 
     def _set_aside(self, finding: Finding) -> None:
         """Move a damaged record into the quarantine, under no number: what is there counts as what came."""

@@ -22,7 +22,8 @@ from edge.outbox.watermarks import Released
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.campaigns.disk import Disk, lay_out
 from tests.campaigns.synthetic import make_event, make_reading
-from tests.campaigns.vfs import Step, watched_files
+from tests.campaigns.tree import Change, Tree, lay_out_tree, watched_tree
+from tests.campaigns.vfs import Step, WatchedFiles, watched_files
 
 SETTINGS = tree.Outbox(max_mb=1, min_free_mb=0, keep_days=1, reserve_mb=0)
 CUTS_A_LIFE, GENERATIONS = 100, 4
@@ -37,16 +38,7 @@ class Acknowledged:
     key: Key
 
 
-@dataclass(frozen=True)
-class Pictured:
-    """What happened to a picture's file; see `Thumbnails`."""
-
-    what: str
-    name: str
-    content: bytes
-
-
-Seen = Step | Acknowledged | Pictured
+Seen = Step | Acknowledged | Change
 
 
 @dataclass
@@ -54,6 +46,7 @@ class Life:
     """What was seen, in order, from a state of the folder on. released: what a station had promised at the end."""
 
     before: dict[str, bytes]
+    pictures: dict[str, bytes | None]
     acknowledged_before: set[Key]
     seen: list[Seen] = field(default_factory=list)
     released: dict[str, Released] = field(default_factory=dict)
@@ -75,40 +68,45 @@ def run(line: Line, budget: int, prepare: Prepare = lambda _outbox: None) -> Non
 def _live_and_cut(line: Line, seed: int, cuts: int, folder: Path, prepare: Prepare) -> None:
     """The last cut of each generation is where the next one begins. All of a life's cuts have the life's seed."""
     chance = random.Random(seed)
-    start, acknowledged = {}, set()
+    start: dict[str, bytes] = {}
+    pictures: dict[str, bytes | None] = {}
+    acknowledged: set[Key] = set()
     share = -(-cuts // GENERATIONS)
     number = 0
     for generation in range(GENERATIONS):
         here = folder / f"life{generation}"
         here.mkdir()
-        life = _live(here, start, acknowledged, chance, prepare)
+        life = _live(here, Life(start, pictures, set(acknowledged)), chance, prepare)
         for _ in range(min(share, cuts - number)):
             number += 1
             cut = folder / f"cut{number}"
-            left, acknowledged_then = _cut(life, chance)
+            left, pictures_left, acknowledged_then = _cut(life, chance)
             cut.mkdir()
-            _lay_out(cut, left)
+            _lay_out(cut, left, pictures_left)
             fault = _judge(cut, acknowledged_then, life, line)
             line.done += 1
             if fault:
                 raise Fault(seed, f"generation {generation}, cut {number}: {fault}")
-        start, acknowledged = left, acknowledged_then
+        start, pictures, acknowledged = left, pictures_left, acknowledged_then
 
 
-def _live(here: Path, start: dict[str, bytes], acknowledged: set[Key], chance: random.Random, prepare: Prepare) -> Life:
+def _live(here: Path, life: Life, chance: random.Random, prepare: Prepare) -> Life:
     """Let an outbox live from a state on and see all that it does to the disk."""
-    _lay_out(here, start)
-    life = Life(start, set(acknowledged))
+    _lay_out(here, life.before, life.pictures)
+
+    def see(change: Change) -> None:
+        if change.path in (".", "thumbnails") or change.path.startswith("thumbnails/"):
+            life.seen.append(change)
+
     files = watched_files()
-    picture = b""
-
-    def step(name: str) -> None:
-        if name.startswith("thumbnail"):
-            sha = hashlib.sha256(picture).hexdigest()
-            life.seen.append(Pictured(name.removeprefix("thumbnail "), sha, picture))
-
     files.see = life.seen.append
-    outbox = _opened(here, step)
+    with watched_tree(here, see):
+        _use(here, life, files, chance, prepare)
+    return life
+
+
+def _use(here: Path, life: Life, files: WatchedFiles, chance: random.Random, prepare: Prepare) -> None:
+    outbox = _opened(here)
     prepare(outbox)
     for _ in range(chance.randrange(5, 40)):
         doing = chance.random()
@@ -123,7 +121,7 @@ def _live(here: Path, start: dict[str, bytes], acknowledged: set[Key], chance: r
             outbox.maintain()
         elif doing < 0.97:
             outbox.close()
-            outbox = _opened(here, step)
+            outbox = _opened(here)
             prepare(outbox)
         else:
             files.see = lambda _step: None  # publish's own file is not on trial here
@@ -131,7 +129,6 @@ def _live(here: Path, start: dict[str, bytes], acknowledged: set[Key], chance: r
             files.see = life.seen.append
     files.see = lambda _step: None
     outbox.close()
-    return life
 
 
 def _release(here: Path, outbox: Outbox, life: Life) -> None:
@@ -144,44 +141,30 @@ def _release(here: Path, outbox: Outbox, life: Life) -> None:
     delivery.close()
 
 
-def _opened(here: Path, step: Callable[[str], None] = lambda _name: None) -> Outbox:
-    return Outbox.open(here, SETTINGS, device_id="cage07", serial="s", step=step)
+def _opened(here: Path) -> Outbox:
+    return Outbox.open(here, SETTINGS, device_id="cage07", serial="s")
 
 
-def _cut(life: Life, chance: random.Random) -> tuple[dict[str, bytes], set[Key]]:
+def _cut(life: Life, chance: random.Random) -> tuple[dict[str, bytes], dict[str, bytes | None], set[Key]]:
     """Return what lies on the disk after a cut at a moment of the life, and what had been promised by then."""
     moment = chance.randrange(len(life.seen) + 1)
-    disk, acknowledged = Disk(), set(life.acknowledged_before)
-    pictures = {name: content for name, content in life.before.items() if name.startswith("thumbnails/")}
+    disk, pictures, acknowledged = Disk(), Tree.of(life.pictures), set(life.acknowledged_before)
     for name, content in life.before.items():
-        if not name.startswith("thumbnails/"):
-            disk.see(Step("write", name, 0, content))
-            disk.see(Step("sync", name))
-    for number, seen in enumerate(life.seen[:moment], start=1):
+        disk.see(Step("write", name, 0, content))
+        disk.see(Step("sync", name))
+    for seen in life.seen[:moment]:
         if isinstance(seen, Step):
             disk.see(Step(seen.what, Path(seen.path).name, seen.at, seen.data))
         elif isinstance(seen, Acknowledged):
             acknowledged.add(seen.key)
         else:
-            _draw(pictures, seen, last=number == moment, chance=chance)
-    return {**disk.after_cut(chance), **pictures}, acknowledged
+            pictures.see(seen)
+    return disk.after_cut(chance), pictures.after_cut(chance), acknowledged
 
 
-def _draw(pictures: dict[str, bytes], seen: Pictured, *, last: bool, chance: random.Random) -> None:
-    """A picture is lasting under its name once the folder was synced, which is before the next step of any kind."""
-    final = f"thumbnails/{seen.name}.jpg"
-    if seen.what in ("opened", "written") and last and final not in pictures:
-        pictures[final] = seen.content[: chance.randrange(len(seen.content) + 1)] if chance.random() < 0.7 else b""
-    elif seen.what in ("synced", "named") and not (last and chance.random() < 0.5):
-        pictures[final] = seen.content
-
-
-def _lay_out(here: Path, left: dict[str, bytes]) -> None:
-    (here / "thumbnails").mkdir()
-    for name, content in left.items():
-        if name.startswith("thumbnails/"):
-            (here / name).write_bytes(content)
-    lay_out(here, {name: content for name, content in left.items() if not name.startswith("thumbnails/")})
+def _lay_out(here: Path, left: dict[str, bytes], pictures: dict[str, bytes | None]) -> None:
+    lay_out(here, left)
+    lay_out_tree(here, pictures)
 
 
 def _judge(here: Path, acknowledged: set[Key], life: Life, line: Line) -> str:

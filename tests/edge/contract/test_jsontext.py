@@ -4,14 +4,20 @@ import json
 import math
 import time
 from contextlib import suppress
+from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.contract import jsontext
 from edge.contract.committed import Committed, CommittedEpoch
 from edge.contract.jsontext import MAX_DEPTH, decode, encode, parse
+from edge.contract.reading import CameraState, Reading
+from edge.contract.record import Event
 from edge.errors import MessageError
+from tests.campaigns.synthetic import plain_reading
 
 plain = st.recursive(
     st.none()
@@ -141,3 +147,50 @@ def test_reading_takes_no_more_than_time_in_proportion_to_the_length(make) -> No
 def test_a_digest_with_a_newline_behind_it_is_no_digest() -> None:
     with pytest.raises(MessageError):
         decode(encode({"station_db": "x", "epochs": [{"epoch": "0" * 32 + "\n", "through": 1}]}), Committed)
+
+
+def _written() -> bytes:
+    reading = plain_reading(datetime(2026, 5, 1, 12, 0, 0, 120, UTC), "x", None)
+    camera = CameraState(
+        backend="b", model="m", width=4, height=3, exposure_us=20000, lux=2e-05, colour_gains=(1, 1e-7)
+    )
+    return jsontext.encode(msgspec.structs.replace(reading, camera=camera))
+
+
+def test_what_encode_has_written_is_decoded_alike_without_a_look_at_its_keys() -> None:
+    body = _written()
+    assert b"2e-05" in body
+    assert b":20000," in body
+    assert jsontext.decode_as_written(body, Reading) == jsontext.decode(body, Reading)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b'"frames":1', b'"frames":1,"frames":1'),
+        (b'"detail":"x",', b'"detail":"x","detail":"x",'),
+        (b'"detail":"x",', b'"detail":"x","accepted":false,'),  # one twice, another left to its default
+        (b'"frames":1,', b""),
+        (b'"frames":1', b'"frames" :1'),
+        (b'"frames":1', b'"fram\\u0065s":1'),
+        (b'"detail":"x"', b'"detail":"\\ud800"'),
+        (b'"detail":"x"', b'"detail":"\xff"'),
+        (b'"lux":2e-05', b'"lux":1e400'),
+        (b'"lux":2e-05', b'"lux":NaN'),
+        (b'"width":4', b'"width":99999999999999999999'),
+        (b'"timings":{"capture_ms":0.0,"observe_ms":0.0,"model_ms":0.0},', b'"timings":{"capture_ms":0.0},'),
+    ],
+)
+def test_any_other_text_is_left_to_the_careful_way(before: bytes, after: bytes) -> None:
+    """Also where msgspec alone would take it and let the last of two values win."""
+    body = _written()
+    assert before in body
+    assert jsontext.decode_as_written(body.replace(before, after), Reading) is None
+
+
+def test_a_type_whose_keys_cannot_be_told_is_refused() -> None:
+    with pytest.raises(TypeError, match="known names"):
+        jsontext.decode_as_written(b"{}", Event)
+    alike = msgspec.defstruct("Alike", [("mean", int), ("man", int)], forbid_unknown_fields=True)
+    with pytest.raises(TypeError, match="differ"):
+        jsontext.decode_as_written(b"{}", alike)
