@@ -126,7 +126,6 @@ def _make_table(target: sqlite3.Connection, table: str) -> None:
     """Make a table that SQLite has only from when it is used."""
     from station.registry.housing import HOUSING
     from station.store.quota import USAGE
-    from station.store.removed import LOG
     from station.store.retention import FILES
 
     target.execute({"housing": HOUSING, "usage": USAGE, "retention_log": LOG, "retention_files": FILES}[table])
