@@ -15,7 +15,8 @@ from edge.bundle.inbox import Inbox
 from edge.bundle.install import FileChanges, Installer
 from edge.bundle.rules import check_revoked
 from edge.bundle.selected import trusted_keys
-from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, Slots
+from edge.bundle.shadow import read_order, read_shadow_state
+from edge.bundle.slots import ACTIVE, FOLDER, PREVIOUS, SHADOW, Slots
 from edge.bundle.trial import BAD_ENDS, Trials, read_trials
 from edge.bundle.trust_store import judge_time, read_trust
 from edge.config.load import load_config
@@ -96,6 +97,8 @@ def show(options: argparse.Namespace) -> int:
     for name, link in (("active", ACTIVE), ("previous", PREVIOUS)):
         slot = slots.target(link)
         print(f"{name:9} {'none' if slot is None else f'{slot.name}  {_trial_state(config, trials, slot)}'}")
+    for line in _shadow_lines(state_dir, slots):
+        print(line)
     for one in trials.condemned:
         print(f"condemned {one.sha256[:16]}  bundle_rolled_back: {one.reason}")
     history = read_history(state_dir)
@@ -107,6 +110,20 @@ def show(options: argparse.Namespace) -> int:
     for entry in history.entries[-options.last :]:
         print(f"{entry.at.isoformat(timespec='seconds')}  {_sentence(entry)}")
     return 0
+
+
+def _shadow_lines(state_dir: Path, slots: Slots) -> Iterator[str]:
+    """Yield which candidate runs beside the active bundle, and how far it is."""
+    order = read_order(state_dir)
+    if order is None or slots.target(SHADOW) is None:
+        return
+    state = read_shadow_state(state_dir)
+    ran_h, captures = (state.minutes / 60, state.captures) if state.sha256 == order.sha256 else (0.0, 0)
+    end = " (complete)" if ran_h >= order.hours else ""
+    model = f"{order.name} {order.model_version}, release {order.release} of {order.channel}"
+    yield f"shadow    {model}: {ran_h:.1f} of {order.hours:g} hours, {captures} captures{end}"
+    if state.sha256 == order.sha256 and state.fault:
+        yield f"shadow    it is run no more: {state.fault}"
 
 
 def _trust_lines(config: Config, history: History) -> Iterator[str]:

@@ -110,11 +110,13 @@ def test_links_pipes_and_large_files_are_not_followed(stick: Stick, tmp_path: Pa
     assert (stick.folder / "large.bundle").exists()
 
 
-def test_a_stick_with_a_candidate_for_the_shadow(stick: Stick) -> None:
+def test_a_stick_with_a_candidate_for_the_shadow(stick: Stick, capsys: pytest.CaptureFixture[str]) -> None:
     stick.put(stick.device.make(4), "lab.shadow-2h.bundle")
     assert stick.carry() == 0
     assert "runs beside the active model" in stick.said("lab.shadow-2h.bundle")
     assert stick.device.active() == 0
+    assert stick.device.run("status") == 0
+    assert "release 4 of test: 0.0 of 2 hours, 0 captures" in capsys.readouterr().out
 
 
 def test_no_folder_is_one_clear_error(stick: Stick) -> None:
