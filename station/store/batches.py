@@ -36,6 +36,10 @@ class Batches(Protocol):
         """Return whether this connection is the one that logs now, also when it is made anew."""
         ...
 
+    def revive(self) -> None:
+        """Connect again where the connection was lost; between batches only."""
+        ...
+
     def is_new(self) -> bool:
         """Return whether the connection was made anew since the last call: what is in memory is to be read again."""
         ...
@@ -54,6 +58,9 @@ class NoBatches:
     def hold_log(self) -> bool:
         """Return True: the folder's lock is held already."""
         return True
+
+    def revive(self) -> None:
+        """Do nothing."""
 
     def is_new(self) -> bool:
         """Return False: a file stays open."""

@@ -126,6 +126,7 @@ class Store:
             StorageError, DatabaseDamaged: the database cannot be read now.
         """
         try:
+            self._revive()
             found = self._connection.execute(
                 "SELECT body FROM device_state WHERE device = ? AND what = 'info'", (device,)
             ).fetchone()
@@ -190,6 +191,7 @@ class Store:
         Raises:
             DiskFull, StorageError, DatabaseDamaged: to be tried again.
         """
+        self._revive()
         if not count_due(self._connection):
             return False
 
@@ -248,8 +250,15 @@ class Store:
 
     def last_pass_s(self) -> float:
         """Return when the last complete pass over the database ended, Unix seconds; 0 where there was none."""
+        self._revive()
         last = read_last_pass(self._connection)
         return 0.0 if last is None else last.ended_s
+
+    def _revive(self) -> None:
+        """Connect again where a server was away, also while no message comes."""
+        self._batches.revive()
+        if self._batches.is_new():
+            self._ledger.distrust()
 
     def _take_alone(self, arrival: Arrival) -> Taken:
         """Return what became of a message that failed before: stored, else set aside, else at least noted."""

@@ -110,6 +110,13 @@ class Connection:
                 )
                 self._rows.know(table, wanted, found.fetchall())
 
+    def revive(self) -> None:
+        """Make the session anew where it was lost; between batches only, whose rest would else be committed alone."""
+        if self._session.closed:
+            self._end()
+            with self._errors():
+                self._renew()
+
     def is_new(self) -> bool:
         """Return whether the session was made anew since the last call."""
         renewed, self._renewed = self._renewed, False
