@@ -18,7 +18,10 @@ IMPORTS = (
     *("keras", "tensorflow", "statsmodels"),
 )
 """A file with one of these in its text starts processes, installs bundles or trains networks."""
-LONG = ("edge/simulate/test_shortcuts.py", "edge/outbox/recovery/test_integrity.py", "edge/vision/test_observe.py")
+LONG = (
+    *("edge/simulate/test_shortcuts.py", "edge/outbox/recovery/test_integrity.py", "edge/vision/test_observe.py"),
+    *("training/age/test_outliers.py", "training/age/test_calibrate.py"),
+)
 """Pure files that cost more than a tenth of all others together."""
 FIXTURES = {"run", "broker"}
 MARKS = ("broker", "slow")
