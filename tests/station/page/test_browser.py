@@ -100,7 +100,10 @@ def test_a_click_on_a_point_of_the_curve_shows_its_picture_and_why(page: PagePro
         wait_until(lambda: chart.get_attribute("data-points"))
         spot = tab.evaluate(
             "() => { const c = document.querySelector('.chart').chart, r = c.readings.columns, p = c.plot;"
-            " const n = [...r.accepted].indexOf(0), b = p.over.getBoundingClientRect();"
+            " p.over.scrollIntoView({ block: 'center' });"
+            " const middle = (p.scales.x.min + p.scales.x.max) / 2, off = (n) => Math.abs(r.at[n] - middle);"
+            " const refused = [...r.at.keys()].filter((n) => !r.accepted[n]).sort((a, b) => off(a) - off(b));"
+            " const n = refused[0], b = p.over.getBoundingClientRect();"
             " return [b.left + p.valToPos(r.at[n], 'x'), b.top + p.valToPos(r.age[n] / 7, 'y')]; }"
         )
         tab.mouse.click(*spot)
@@ -114,9 +117,9 @@ def test_the_whole_way_to_a_reading_can_be_gone_by_keyboard(page: PageProcess, b
         tab.keyboard.press("Tab")
         assert tab.evaluate("document.activeElement.className") == "skip"
         tab.keyboard.press("Enter")
-        for _ in range(40):
+        for _ in range(60):
             tab.keyboard.press("Tab")
-            if "/readings" in (tab.evaluate("document.activeElement.href || ''")):
+            if "/readings?" in (tab.evaluate("document.activeElement.href || ''")):
                 break
         tab.keyboard.press("Enter")
         tab.wait_for_url("**/readings?**")
