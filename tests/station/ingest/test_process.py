@@ -192,11 +192,11 @@ def test_a_denied_promise_is_named_with_what_to_allow(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        (("--port", "70000"), "<= 65535"),
-        (("--password-file", "nowhere"), "without username"),
+        (("--port", "70000"), "of at most 65535"),
+        (("--password-file", "nowhere"), "username: expected the user whose password"),
         (("--username", "lab", "--password-file", "nowhere"), "password_file: nowhere cannot be read"),
         (("--name", "Lab One"), "expected a name"),
-        (("--config", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
+        (("--config", "nowhere.yaml"), "nowhere.yaml: no such settings file"),
         (("--ca-file", "nowhere.pem"), "tls.ca_file: nowhere.pem: No such file"),
     ],
 )
