@@ -63,6 +63,21 @@ def test_released_records_go_after_their_days_and_only_from_the_front(tmp_path, 
     outbox.close()
 
 
+def test_a_hole_in_what_the_station_has_stays_also_where_nothing_has_a_picture(tmp_path, reading):
+    """With pictures the one that was not sent keeps its record, and hides a retention that looks past holes."""
+    outbox = opened(tmp_path)
+    for _ in range(10):
+        outbox.append_reading(reading(None, days_ago=30))
+    outbox.append_reading(reading(None))
+    delivery = PublishFile.open(tmp_path, device_id="cage07")
+    held = RangeSet([(1, 4), (6, 11)])
+    delivery.set_released({outbox.epoch: Released(held, RangeSet([(1, 11)]))}, "db-1")
+    outbox.maintain()
+    assert [row.seq for row in rows_of(tmp_path)] == [5, 6, 7, 8, 9, 10, 11]
+    delivery.close()
+    outbox.close()
+
+
 def test_days_are_counted_by_the_outboxs_own_clock(tmp_path, reading):
     """On a clock that stands where the readings do, a month ago is today."""
     clock = SteppedClock(datetime.now(UTC) - timedelta(days=30))
