@@ -97,7 +97,9 @@ class System:
         self.hands.start()
         for device in self.devices.values():
             # Refused until the fleet process's fresh word has come: the statement names an online key.
-            wait_until(lambda one=device: bundle(one, "install", self.folder / "1.bundle") == 0, pause_s=1.0)
+            wait_until(
+                lambda one=device: bundle(one, "install", self.folder / "1.bundle") == 0, pause_s=1.0, limit_s=300
+            )
 
     def end(self) -> None:
         if self.hands.is_alive():
