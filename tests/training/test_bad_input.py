@@ -26,7 +26,8 @@ def said(*arguments: object) -> str:
 def test_a_number_out_of_range_is_named(tmp_path: Path, name: str, option: str, value: str) -> None:
     line = said(name, "--out", tmp_path, option, value)
     assert option in line
-    assert line.endswith(f"above 0, got {value}") or line.endswith(f"below 1000, got {value}")
+    expected = "a number above 0 and below 1000" if value == "nan" else "a whole number of at least 1"
+    assert line.endswith(f"expected {expected}, got {value!r}")
 
 
 @pytest.mark.parametrize("name", ["fit", "quantise", "evaluate", "bundle"])

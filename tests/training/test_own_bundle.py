@@ -20,7 +20,7 @@ from tests.training.labelled_project import make_project
 from training.bundle.label import OWN_NOTICE
 from training.card.items import REQUIRED
 from training.locator.golden_inputs import LocatorSamples
-from training.run import LOCATOR_SAMPLES, Run
+from training.run import CUT_BY, LOCATOR_SAMPLES, Run
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 def trained(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Crops without a truth, as own animals' are, with an age model that was fitted, quantised and evaluated."""
     folder = tmp_path_factory.mktemp("own")
-    for name in ("crops.npz", "age.keras", "age-fit.json"):
+    for name in ("crops.npz", "age.keras", "age-fit.json", CUT_BY):
         shutil.copy(run / name, folder)
     table = pd.read_csv(run / "crops.csv", dtype=str, keep_default_na=False)
     table[[name for name in table if not name.startswith("truth_")]].to_csv(folder / "crops.csv", index=False)
