@@ -12,6 +12,7 @@ import logging
 import re
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 LEAST_LETTERS = 3
 """A shorter piece of an address is in too many words to be taken out of a sentence."""
@@ -62,12 +63,23 @@ def answer(address: str, title: str, body: str) -> dict[str, Any]:
 
 
 def hidden(said: str, address: str) -> str:
-    """Return a sentence without any word of an address."""
-    words = {word for word in re.split(r"[^0-9A-Za-z]+", address) if len(word) >= LEAST_LETTERS}
-    for word in sorted(words, key=len, reverse=True):
-        if not KNOWN_WORDS.fullmatch(word.casefold()):
+    """Return a sentence without any word of an address; a common word stays, unless it is the password."""
+    password = _words(_password(address))
+    for word in sorted(_words(address), key=len, reverse=True):
+        if word in password or not KNOWN_WORDS.fullmatch(word.casefold()):
             said = re.sub(re.escape(word), "…", said, flags=re.IGNORECASE)
     return said
+
+
+def _words(text: str) -> set[str]:
+    return {word for word in re.split(r"[^0-9A-Za-z]+", text) if len(word) >= LEAST_LETTERS}
+
+
+def _password(address: str) -> str:
+    try:
+        return urlsplit(address).password or ""
+    except ValueError:
+        return ""
 
 
 if __name__ == "__main__":

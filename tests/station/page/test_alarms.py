@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 import pytest
 from aiosmtpd.controller import Controller
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser
 
@@ -203,11 +203,11 @@ def test_what_could_not_be_sent_is_tried_ever_more_seldom_and_given_up_after_a_d
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(st.characters(categories=["Lu", "Ll", "Nd"], max_codepoint=127), min_size=6, max_size=30))
+@example("method")
+@example("connection")
 def test_no_secret_of_an_address_comes_back_in_a_failure(secret: str) -> None:
     address = f"mailtos://user:{secret}@smtp.example.org/?to=lab@example.org"
-    assert secret.casefold() not in hidden(f"535 {secret}: {secret.upper()} was refused", address).casefold() or (
-        secret.casefold() in ("failed", "refused", "unable", "connect")
-    )
+    assert secret.casefold() not in hidden(f"535 {secret}: {secret.upper()} was refused", address).casefold()
 
 
 @pytest.mark.parametrize(
