@@ -13,7 +13,6 @@ from edge.contract.bundle.description import describe
 from edge.contract.bundle.trust import Trust
 from edge.errors import BundleError, OperatorError
 from station.fleet.keep.bundles import bundle_path, keep_bundle, keep_file
-from station.fleet.keep.database import transaction
 from station.fleet.keep.history import keep
 from station.fleet.keep.rollouts import add_rollout, load_rollout, load_rollouts, save_rollout
 from station.fleet.keep.trust import load_trust
@@ -22,6 +21,7 @@ from station.fleet.rollout.advance import revert, settled
 from station.fleet.rollout.assign import assign
 from station.fleet.rollout.plan import Plan
 from station.fleet.rollout.state import Device, Member, Phase, Rollout, Stage, Status
+from station.transaction import transaction
 
 BUSY = (Status.RUNNING, Status.PAUSED)
 OVER = (Status.DONE, Status.REVERTING, Status.REVERTED)

@@ -141,8 +141,9 @@ def _simulate(options: argparse.Namespace) -> int:
 
 def _send(options: argparse.Namespace) -> int:
     from station.fleet.keep.commands import load_commands, queue_command
-    from station.fleet.keep.database import fleet_database, transaction
+    from station.fleet.keep.database import fleet_database
     from station.fleet.keep.history import person
+    from station.transaction import transaction
 
     values = _json_object(options.values)
     with fleet_database(options.data) as fleet:
@@ -175,9 +176,10 @@ def _json_object(text: str | None) -> dict[str, Any]:
 
 
 def _publish_trust(options: argparse.Namespace) -> int:
-    from station.fleet.keep.database import fleet_database, transaction
+    from station.fleet.keep.database import fleet_database
     from station.fleet.keep.history import person
     from station.fleet.keep.trust import publish_trust
+    from station.transaction import transaction
 
     try:
         content = options.file.read_bytes()
@@ -220,9 +222,10 @@ def _show_trust(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace) -> int:
-    from station.fleet.keep.database import fleet_database, transaction
+    from station.fleet.keep.database import fleet_database
     from station.fleet.keep.groups import Study, load_studies, set_group, set_study
     from station.fleet.keep.history import person
+    from station.transaction import transaction
 
     who, now_s = person(), time.time()
     with fleet_database(options.data) as fleet, transaction(fleet):
@@ -237,9 +240,10 @@ def _study(options: argparse.Namespace) -> int:
 
 
 def _room(options: argparse.Namespace) -> int:
-    from station.fleet.keep.database import fleet_database, transaction
+    from station.fleet.keep.database import fleet_database
     from station.fleet.keep.groups import set_group
     from station.fleet.keep.history import person
+    from station.transaction import transaction
 
     with fleet_database(options.data) as fleet, transaction(fleet):
         set_group(fleet, time.time(), person(), "room", options.name, options.device)
@@ -248,9 +252,10 @@ def _room(options: argparse.Namespace) -> int:
 
 
 def _pin(options: argparse.Namespace) -> int:
-    from station.fleet.keep.database import fleet_database, transaction
+    from station.fleet.keep.database import fleet_database
     from station.fleet.keep.groups import Pin, pin
     from station.fleet.keep.history import person
+    from station.transaction import transaction
 
     with fleet_database(options.data) as fleet, transaction(fleet):
         pin(fleet, time.time(), Pin(options.device, options.to, options.reason, person()))
@@ -259,9 +264,10 @@ def _pin(options: argparse.Namespace) -> int:
 
 
 def _unpin(options: argparse.Namespace) -> int:
-    from station.fleet.keep.database import fleet_database, transaction
+    from station.fleet.keep.database import fleet_database
     from station.fleet.keep.groups import unpin
     from station.fleet.keep.history import person
+    from station.transaction import transaction
 
     with fleet_database(options.data) as fleet, transaction(fleet):
         unpin(fleet, time.time(), person(), options.device)

@@ -13,7 +13,6 @@ from edge.contract.bundle.statement import Statement
 from station.fleet.figures import load_figures
 from station.fleet.keep.alarms import set_alarms
 from station.fleet.keep.commands import close_old
-from station.fleet.keep.database import transaction
 from station.fleet.keep.devices import Heard, load_heard
 from station.fleet.keep.lease import Lease
 from station.fleet.keep.rollouts import LIVE, load_comparison, load_rollouts, save_comparison, save_rollout
@@ -24,6 +23,7 @@ from station.fleet.rollout.state import Figures, Phase, Rollout, Stage, Status
 from station.fleet.shadow import load_shadow
 from station.fleet.wishes import holds_back_trust
 from station.store.schema import has_log, open_for_reading
+from station.transaction import transaction
 
 SLOWLY = 12
 """Looks between two readings of the log: the figures of hundreds of devices take a while."""

@@ -22,7 +22,7 @@ from edge.contract.service.systemd_notify import notify
 from edge.errors import BundleError, CageclockError, DatabaseDamaged, MessageError, OperatorError
 from station.fleet.files import FileServer
 from station.fleet.keep.commands import OPEN, hear_result, load_commands, mark
-from station.fleet.keep.database import BUSY_S, open_fleet, transaction
+from station.fleet.keep.database import BUSY_S, open_fleet
 from station.fleet.keep.devices import hear_availability, hear_health, hear_report, keep_said, load_heard, load_said
 from station.fleet.keep.groups import load_pins
 from station.fleet.keep.lease import Lease, LeaseLost
@@ -34,6 +34,7 @@ from station.fleet.rollout.state import Phase, Status
 from station.fleet.settings import FleetSettings
 from station.fleet.wishes import NOTHING, as_time, wishes
 from station.printable import printable
+from station.transaction import transaction
 
 LOG = logging.getLogger("station.fleet")
 PATIENCE_S = 1.0

@@ -181,9 +181,10 @@ def _known(data: Path) -> Known:
 
 def _approve(options: argparse.Namespace) -> int:
     from station.fleet import actions
-    from station.fleet.keep.database import fleet_database, transaction
+    from station.fleet.keep.database import fleet_database
     from station.fleet.keep.groups import approve_study
     from station.fleet.keep.history import person
+    from station.transaction import transaction
 
     who = person()
     with fleet_database(options.data) as fleet:

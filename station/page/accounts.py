@@ -14,9 +14,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from edge.errors import OperatorError
-from station.page.database import transaction
 from station.page.roles import Role, role_of
 from station.printable import has_control_characters
+from station.transaction import transaction
 
 SESSION_IDLE_S = 14 * 86400.0
 SESSION_S = 90 * 86400.0

@@ -12,10 +12,11 @@ from pathlib import Path
 from edge.contract.tables.number import read_cell
 from edge.errors import OperatorError
 from station.page.changes import keep_change
-from station.page.database import page_database, transaction
+from station.page.database import page_database
 from station.printable import has_control_characters
 from station.registry.lifetime import day_of, wrong_date
 from station.registry.subject import newest_day
+from station.transaction import transaction
 
 MOST_LETTERS = 2000
 LEAST_GRAMS, MOST_GRAMS = 1.0, 120.0

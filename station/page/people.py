@@ -26,10 +26,11 @@ from station.page.accounts import (
     set_role,
 )
 from station.page.changes import keep_change, load_changes
-from station.page.database import page_database, transaction
+from station.page.database import page_database
 from station.page.roles import Role, may_give, role_of
 from station.page.texts import text
 from station.page.web import Visit, too_often
+from station.transaction import transaction
 
 LOCAL_USER = "this machine"
 

@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from edge.errors import OperatorError
 from station.fleet.keep.commands import OPEN, Command, load_commands, queue_command
-from station.fleet.keep.database import DATABASE, fleet_database, transaction
+from station.fleet.keep.database import DATABASE, fleet_database
 from station.page.changes import keep_change
 from station.page.database import page_database
 from station.page.texts import text
 from station.page.web import Visit
+from station.transaction import transaction
 
 MOST_SHOWN = 5
 MOST_OPEN = 3

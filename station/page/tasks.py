@@ -10,9 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 from edge.errors import OperatorError
 from station.page.alarms.decide import check_person
 from station.page.changes import keep_change
-from station.page.database import transaction
 from station.printable import has_control_characters
 from station.registry.lifetime import day_of
+from station.transaction import transaction
 
 KINDS = ("weigh", "change_cage", "other")
 EVERY_DAYS = (0, 1, 7, 14, 28)

@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from edge.errors import DatabaseDamaged, OperatorError, StorageError
+from station.transaction import transaction
 
 DATABASE = "fleet.db"
 VERSION = 1
@@ -150,15 +151,3 @@ def fleet_database(data: Path) -> Iterator[sqlite3.Connection]:
     """Hand out a connection for one piece of work."""
     with closing(open_fleet(data)) as connection:
         yield connection
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Do what the block does whole or not at all."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield connection
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")

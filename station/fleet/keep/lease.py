@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from edge.errors import StorageError
-from station.fleet.keep.database import transaction
+from station.transaction import transaction
 
 
 class LeaseLost(StorageError):

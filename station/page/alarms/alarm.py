@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from station.page.database import transaction
 from station.page.wall import URGENT
+from station.transaction import transaction
 
 ACTIVE, ACKNOWLEDGED, CLEARED = "active", "acknowledged", "cleared"
 NOT_SEEN = "animal_not_seen"

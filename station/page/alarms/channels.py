@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 from edge.errors import OperatorError
 from station.page.changes import keep_change
-from station.page.database import transaction
 from station.printable import has_control_characters
+from station.transaction import transaction
 
 MOST_NAME, MOST_ADDRESS = 60, 500
 GROUPS_MIN = (0, 1, 5, 15, 60)

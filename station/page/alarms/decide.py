@@ -9,8 +9,8 @@ from edge.errors import OperatorError
 from station.page.accounts import load_users
 from station.page.alarms.alarm import ACKNOWLEDGED, ACTIVE, Alarm, add_entry
 from station.page.changes import keep_change
-from station.page.database import transaction
 from station.printable import has_control_characters
+from station.transaction import transaction
 
 SNOOZES_H = (1, 4, 12, 24, 72)
 MOST_LETTERS = 1000

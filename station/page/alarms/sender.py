@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from station.page.alarms.channels import Channel, load_channels
-from station.page.database import page_database, transaction
+from station.page.database import page_database
 from station.page.read import load_table
 from station.page.texts import has_text, text
 from station.page.web import query
 from station.printable import printable
+from station.transaction import transaction
 
 LOG = logging.getLogger("station.page")
 LOOK_EVERY_S = 2.0

@@ -18,7 +18,7 @@ from edge.errors import OperatorError
 from station.fleet import actions
 from station.fleet.figures import load_figures
 from station.fleet.keep.alarms import load_alarms, set_alarms
-from station.fleet.keep.database import fleet_database, transaction
+from station.fleet.keep.database import fleet_database
 from station.fleet.keep.devices import Heard, hear_availability, hear_health, hear_report, load_heard
 from station.fleet.keep.groups import Pin, Study, approve_study, load_pins, pin, set_group, set_study
 from station.fleet.keep.history import load_history
@@ -33,6 +33,7 @@ from station.fleet.shadow import load_shadow, overlap
 from station.fleet.wishes import wishes
 from station.store.schema import open_for_reading, open_for_writing
 from station.store.store import Store
+from station.transaction import transaction
 from tests.station import samples
 from tests.station.fleet.lab import OLD, Keys
 from tests.station.fleet.simulated import NEW, plan
