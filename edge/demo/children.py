@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
 from edge.errors import DeviceError
+
+_ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Children:
@@ -30,9 +34,10 @@ class Children:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End whatever still runs."""
-        for name in reversed(tuple(self._running)):
-            self.stop(name)
+        """End whatever still runs, and all of it: a second Ctrl-C waits until that is done."""
+        with _uninterrupted():
+            for name in reversed(tuple(self._running)):
+                self.stop(name)
 
     def start(
         self,
@@ -48,7 +53,8 @@ class Children:
         """
         if optional:
             self._optional.add(name)
-        with (self._logs / f"{name}.log").open("ab") as log:
+        # Interrupted between its start and its entry in the list, a child would run on and nobody would end it.
+        with _uninterrupted(), (self._logs / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -85,7 +91,7 @@ class Children:
 
     def stop(self, name: str, patience_s: float = 10.0) -> None:
         """End one child: SIGTERM, then SIGKILL once patience is over."""
-        process = self._running.pop(name)
+        process = self._running[name]
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
             deadline = time.monotonic() + patience_s
@@ -94,7 +100,28 @@ class Children:
             if process.poll() is None:
                 process.kill()
         process.wait()
+        del self._running[name]
 
     def _last_line(self, name: str) -> str:
         lines = (self._logs / f"{name}.log").read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else f"see {self._logs / name}.log"
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the block has ended; they then act as they would have.
+
+    Their handlers are replaced, not their signals blocked: a blocked signal stays blocked in a child that is started.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals reach the main thread alone
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda what, _: came.append(what)) for number in _ENDS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for late in came[:1]:
+            signal.raise_signal(late)

@@ -41,8 +41,8 @@ def run(out: Path, *, cages: int = 4, captures: int = 230, seed: int = 1, broker
     # SIGINT too: a shell that starts a job in the background has it ignored, and Python leaves that as it is.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _interrupt)
-    _make_empty(out)
     try:
+        _make_empty(out)
         with Children(out / "logs") as children:
             return _live(children, out.resolve(), cages, captures, seed, broker)
     except KeyboardInterrupt:
