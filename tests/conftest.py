@@ -61,13 +61,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that leaves a thread, a child process or an open descriptor."""
+    """Fail a test that leaves a thread, a child process or an open descriptor.
+
+    The rig's tests share one machine of many processes, which goes on and restarts its own; its end is the machine's.
+    """
+    if _folder_of(request) == "rig":
+        yield
+        return
     Child.started.clear()
     before = Held.now()
     yield
     (request.node.funcargs or {}).clear()  # a client of paho closes its last sockets when nobody holds it any more
     left = left_since(before)
     assert left == [], "the test has ended and this is still there: " + "; ".join(left)
+
+
+def _folder_of(request: pytest.FixtureRequest) -> str:
+    """Return the name of the folder that holds the test's file."""
+    return Path(request.node.path).parent.name
 
 
 @pytest.hookimpl(hookwrapper=True)

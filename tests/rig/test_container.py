@@ -73,7 +73,7 @@ def test_a_crash_is_followed_by_a_restart(machine: Machine, unit: str) -> None:
 
 def test_a_hang_of_each_process_is_ended_by_its_watchdog(machine: Machine) -> None:
     """The real limits are minutes; here they are as short as each process allows with short time-outs."""
-    for unit, limit_s in zip(DAEMONS, (45, 90, 45), strict=True):
+    for unit, limit_s in zip(DAEMONS, (45, 90, 45, 45), strict=True):
         text = f"[Service]\nWatchdogSec={limit_s}\nTimeoutAbortSec=5\n"
         write_file(machine, f"/run/systemd/system/{unit}.service.d/short.conf", text)
     machine.run(f"systemctl daemon-reload && systemctl restart {' '.join(DAEMONS)}")
