@@ -14,6 +14,7 @@ import io
 import json
 import logging
 import random
+import re
 import sqlite3
 from contextlib import closing, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -33,6 +34,7 @@ from station.store.store import Store
 from tests.campaigns.campaign import Fault, Line, main, quick_folder
 from tests.station import samples
 
+NUMBER = re.compile(rb"(?<=[:,[])[0-9][0-9.eE+-]*")
 NUMBERS = (
     ["0", "-1", "1", "1.0", "1e5", "1E400", "-1e400", "NaN", "Infinity", "1e-400", "true", "null", '"1"', "[]", "{}"]
     + [str(2**power + more) for power in (31, 32, 53, 62, 63, 64, 128) for more in (-1, 0, 1)]
@@ -116,12 +118,9 @@ class Hostile:
             )
         while chance.random() < 0.2:
             # A number by its text: what no JSON writer would write.
-            digits = [at for at in range(len(text)) if text[at : at + 1].isdigit() and text[at - 1 : at] in b":,["]
-            if digits:
-                at = chance.choice(digits)
-                end = at
-                while text[end : end + 1] in b"0123456789.eE+-" and end < len(text):
-                    end += 1
+            numbers = [found.span() for found in NUMBER.finditer(text)]
+            if numbers:
+                at, end = chance.choice(numbers)
                 text = text[:at] + self._number().encode() + text[end:]
         return text
 
