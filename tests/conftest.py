@@ -6,6 +6,7 @@ Property tests draw the same examples each time, so that a run says what another
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -24,6 +25,9 @@ settings.register_profile("steady", derandomize=True, **_BUSY)
 settings.register_profile("quick", derandomize=True, max_examples=15, **_BUSY)
 settings.load_profile("steady")
 adopt_orphans()
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts a job in the background has it ignored; what the tests start would ignore Ctrl-C too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 resource_tracker.ensure_running()  # once, before any test: it goes on as long as the interpreter
 LONG_LIMIT_S = 1800
 LONG = ("training", "campaigns", "system")

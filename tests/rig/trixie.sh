@@ -1,9 +1,10 @@
 #!/bin/bash
-# trixie.sh quick|whole - the suite as somebody with today's Debian types it: a bare tree of Debian 13 (Python 3.13, mosquitto
+# trixie.sh quick|whole|TESTS... - the suite as somebody with today's Debian types it: a bare tree of Debian 13 (Python 3.13, mosquitto
 # 2.0.21), a clean clone of the last commit, an ordinary user.
 #
 #   quick   what depends on the interpreter or the broker: contract, settings, TLS, access list, delivery (no TensorFlow)
 #   whole   `make test`
+#   TESTS   these files or folders of tests only
 #
 # Needs root. Ends with 75, and a line `not run: ...`, where the tree or the packages cannot be had; the tree, the virtual
 # environment and pip's cache are kept in $RIG (see build.sh) for the next run.
@@ -27,6 +28,10 @@ as_tester() {   # as_tester COMMAND: in the tree, as the ordinary user, with pip
 	unshare --mount --pid --fork --kill-child bash -euc '
 		mount -t proc proc "$0/proc"
 		mount -t tmpfs tmpfs "$0/dev/shm" || true
+		# Terminals, and the folder that systemd makes when it boots: its programs ask for it.
+		mkdir -p "$0/dev/pts" "$0/run/systemd"
+		mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts "$0/dev/pts"
+		mount --bind "$0/dev/pts/ptmx" "$0/dev/ptmx"
 		cd /
 		exec chroot --userspec=tester:tester "$@"' "$ROOT" \
 		"$ROOT" env -i HOME=/home/tester USER=tester PATH=/usr/local/bin:/usr/bin:/bin LC_ALL=C.UTF-8 "${passed[@]}" \
@@ -61,5 +66,9 @@ whole)
 	chroot "$ROOT" sh -c "cd $CLONE && sh tools/system_packages.sh" || not_run "the system's packages cannot be had in the tree"
 	as_tester "make test"
 	;;
-*) sed -n '2,10p' "$0"; exit 2 ;;
+tests*)
+	chroot "$ROOT" sh -c "cd $CLONE && sh tools/system_packages.sh" || not_run "the system's packages cannot be had in the tree"
+	as_tester "sh tools/prepare.sh dev && .venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $*"
+	;;
+*) sed -n '2,12p' "$0"; exit 2 ;;
 esac

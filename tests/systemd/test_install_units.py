@@ -26,6 +26,7 @@ def install(card: Path, *options: str) -> int:
     return main(["install-units", "--root", str(card), *options])
 
 
+@needs_root
 def test_a_card_gets_every_unit_that_a_device_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert install(tmp_path) == 0
     units = {path.name for path in (tmp_path / "etc/systemd/system").iterdir()}
@@ -36,6 +37,7 @@ def test_a_card_gets_every_unit_that_a_device_needs(tmp_path: Path, capsys: pyte
     assert "/etc/systemd/journald.conf.d/cageclock.conf: written" in capsys.readouterr().out
 
 
+@needs_root
 def test_a_second_run_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     install(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.service")}
