@@ -21,7 +21,7 @@ not_run() { echo "not run: $*" >&2; exit 75; }
 
 as_tester() {   # as_tester COMMAND: in the tree, as the ordinary user, with pip's settings of this machine and nothing else
 	local name passed=()
-	for name in $(compgen -e | grep -iE '^(PIP_|.*_proxy$|PYTEST_ADDOPTS$)' | grep -v FIND_LINKS); do
+	for name in $(compgen -e | grep -iE '^(PIP_|NPM_CONFIG_|NODE_EXTRA_CA_CERTS$|.*_proxy$|PYTEST_ADDOPTS$)' | grep -v FIND_LINKS); do
 		passed+=("$name=${!name}")
 	done
 	# Its own process namespace: whatever a test left running ends with it.
