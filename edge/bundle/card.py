@@ -19,7 +19,8 @@ from edge.bundle.inbox import KINDS
 from edge.bundle.wish import INBOX
 from edge.config.tree import Config
 from edge.contract.bundle.container import MAX_BYTES
-from edge.errors import BundleError, OperatorError
+from edge.contract.service.unexpected import Unexpected
+from edge.errors import BundleError, CageclockError, DeviceError, OperatorError
 from edge.outbox.lock import WriterLock
 
 RESULT = ".result.txt"
@@ -46,22 +47,32 @@ def carry(config: Config, folder: Path, *, wait_s: float = WAIT_S, pause: Callab
     Raises:
         OperatorError: the folder or the inbox cannot be used.
         BundleError: the history is damaged.
+        DeviceError: a file could not be carried for a reason that nobody foresaw; the others were.
     """
     if not folder.is_dir():
         raise OperatorError(f"{folder}: there is no such folder; is the stick in, and mounted?")
     state_dir = Path(config.state_dir)
     inbox = state_dir / INBOX
     lock = WriterLock(inbox / ".card-lock", os.fspath(inbox))
-    refused = 0
+    refused, failed, unexpected = 0, "", Unexpected("bundle card")
     try:
         known = _known(inbox)
         for path in found_in(folder):
             if _mark(path) in known:
                 continue  # its result is known, and neither could be written there nor the file removed
-            entry = _carried(state_dir, inbox, path, wait_s, pause or (lambda: time.sleep(0.5)))
+            try:
+                entry = _carried(state_dir, inbox, path, wait_s, pause or (lambda: time.sleep(0.5)))
+            except CageclockError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the next file may do better
+                failed = f"{path.name}: {unexpected.note(error)[0]}"
+                _write_result(path, [f"It cannot be carried to the device: {failed}. It is tried again."])
+                continue
             refused += entry is not None and entry.result == "refused"
     finally:
         lock.release()
+    if failed:
+        raise DeviceError(failed)
     return refused
 
 

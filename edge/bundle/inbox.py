@@ -20,7 +20,8 @@ from edge.bundle.install import FileChanges, Installer, note_waiting
 from edge.bundle.waiting import InboxWatch, State
 from edge.bundle.wish import INBOX
 from edge.config.tree import Config
-from edge.errors import BundleError, CageclockError, OperatorError
+from edge.contract.service.unexpected import Unexpected
+from edge.errors import BundleError, CageclockError, DeviceError, OperatorError
 
 FOLDER = INBOX
 KINDS = ("*.trust.json", "*.freshness.json", "*.bundle", "*.revert")
@@ -50,6 +51,7 @@ class Inbox:
         self._settings, self._installer, self._limit_s = settings, installer, limit_s
         self._watch = watch or InboxWatch()
         self._stuck: set[Path] = set()
+        self._unexpected = Unexpected("bundle install")
         self.entries: list[Entry] = []
         self.trouble: CageclockError | None = None
 
@@ -66,8 +68,8 @@ class Inbox:
             waits = False
             try:
                 waits = self._round(until_s)
-            except CageclockError as error:
-                self.trouble = error
+            except Exception as error:  # noqa: BLE001 - whatever it is, the files wait, and the next try is later
+                self.trouble = self._ours(error)
             if self.trouble is not None and str(self.trouble) != str(before):
                 _say(f"{self.trouble}; trying again")
             if not waits and self.trouble is None:
@@ -97,13 +99,23 @@ class Inbox:
                     for path, state in ready:
                         if time.monotonic() < until_s:
                             self._take(installer, config, path, state)
-            except CageclockError as error:
-                _note(config, ready[0][0], error)
-                raise
+            except Exception as error:
+                ours = self._ours(error)
+                _note(config, ready[0][0], ours)
+                raise ours from error
         left = waiting(config)
         if left and not set(left) - self._stuck:
             raise OperatorError(f"{left[0]}: it was refused and cannot be removed; remove it")
         return bool(left)
+
+    def _ours(self, error: Exception) -> CageclockError:
+        """Return the error as one of ours; of one that nobody foresaw the traceback is in the log, once."""
+        if isinstance(error, CageclockError):
+            return error
+        try:
+            return DeviceError(self._unexpected.note(error)[0])
+        except DeviceError as last:
+            return last
 
     def _take(self, installer: Installer, config: Config, path: Path, state: State) -> None:
         """Take one file; what is not its fault leaves it where it is, and is no reason not to take the next one."""
@@ -111,10 +123,10 @@ class Inbox:
             entry, version = _taken(installer, path, state)
         except FileChanges:
             return
-        except CageclockError as error:
-            self.trouble = error
+        except Exception as error:  # noqa: BLE001 - the next file may do better
+            self.trouble = self._ours(error)
             if not isinstance(error, BundleError):
-                installer.note_waiting(path.name, str(error))
+                installer.note_waiting(path.name, str(self.trouble))
             return
         self.entries.append(entry)
         if not _discard(path, version, park=state == "unfinished"):
@@ -135,7 +147,7 @@ def _note(config: Config, path: Path, error: CageclockError) -> None:
     """Note in the history, which is reported to the lab, why nothing is taken, where that can be written at all."""
     try:
         note_waiting(config, path.name, str(error))
-    except (CageclockError, OSError) as failed:
+    except Exception as failed:  # noqa: BLE001 - it is in the log in any case
         _say(f"the reason cannot be noted: {failed}")
 
 

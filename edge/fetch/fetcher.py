@@ -92,6 +92,11 @@ class Fetcher:
             return
         self._begin(wish, history)
 
+    def note_fault(self, text: str) -> None:
+        """Note what keeps the wish from being carried out, where that can be written: the lab hears of it."""
+        with contextlib.suppress(Exception):
+            self._note(self._state.state, "other", text)
+
     def _begin(self, wish: Desired, history: History) -> None:
         """Decide what an order that is not in the inbox yet needs."""
         if self._is_carried_out(wish):

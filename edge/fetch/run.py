@@ -14,6 +14,7 @@ from types import FrameType
 from edge.bundle.wish import FOLDER
 from edge.config.tree import Config
 from edge.contract.service.systemd_notify import notify
+from edge.contract.service.unexpected import Unexpected
 from edge.errors import OperatorError
 from edge.fetch.download import Paused
 from edge.fetch.fetcher import Fetcher
@@ -23,13 +24,14 @@ from edge.timing.clock import SystemClock
 LOOK_S = 2.0
 
 
-def run(config: Config, *, once: Callable[[Fetcher], bool] | None = None) -> int:
+def run(config: Config, *, once: Callable[[Fetcher], bool] | None = None, unexpected: Unexpected | None = None) -> int:
     """Fetch what is wished for until SIGTERM or SIGINT, and return 0.
 
-    once: asked after each cycle whether to end, for tests.
+    once: asked after each cycle whether to end, for tests. unexpected: with other pauses, for tests.
 
     Raises:
         OperatorError: the folder cannot be used, or another fetcher runs.
+        DeviceError: one unforeseen exception came after the other.
     """
     folder = Path(config.state_dir) / FOLDER
     try:
@@ -38,6 +40,7 @@ def run(config: Config, *, once: Callable[[Fetcher], bool] | None = None) -> int
         raise OperatorError(f"{folder}: cannot be made: {error.strerror}; correct its owner") from error
     lock = WriterLock(folder / "lock", os.fspath(folder))
     stop: list[int] = []
+    unexpected = unexpected or Unexpected("fetch")
 
     def ask(number: int, _frame: FrameType | None) -> None:
         stop.append(number)
@@ -56,7 +59,15 @@ def run(config: Config, *, once: Callable[[Fetcher], bool] | None = None) -> int
         notify("READY=1")
         print("cageclock: fetch is running", file=sys.stderr, flush=True)
         while not stop:
-            fetcher.cycle()
+            try:
+                fetcher.cycle()
+            except OperatorError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the wish stands on the disk, and is taken up again
+                text, _ = unexpected.note(error)
+                fetcher.note_fault(text)
+                notify(f"WATCHDOG=1\nSTATUS={text[:200]}")
+                unexpected.wait(lambda: bool(stop))
             notify("WATCHDOG=1")
             if once is not None and once(fetcher):
                 break

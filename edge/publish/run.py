@@ -11,7 +11,8 @@ from types import FrameType
 
 from edge.config.tree import Config
 from edge.contract.service.systemd_notify import notify, watchdog_limit_s
-from edge.errors import DeviceError, DiskFull, OperatorError
+from edge.contract.service.unexpected import Unexpected
+from edge.errors import CageclockError, DeviceError, DiskFull, OperatorError
 from edge.host.memory import over_ceiling
 from edge.outbox.publish_file import PublishFile
 from edge.publish.budget import check_watchdog
@@ -21,10 +22,11 @@ WATCHDOG_S = 5.0
 FULL_RETRY_S = 4.0
 
 
-def run(config: Config, *, shows: bool = False) -> int:
+def run(config: Config, *, shows: bool = False, unexpected: Unexpected | None = None) -> int:
     """Publish until SIGTERM or SIGINT and return 0.
 
     shows: say on standard output how many records wait, whenever that changes.
+    unexpected: with other pauses, for tests.
 
     systemd's watchdog is fed by completed cycles only; there is no other thread whose death could go unseen.
 
@@ -32,6 +34,7 @@ def run(config: Config, *, shows: bool = False) -> int:
         OperatorError: the state directory cannot be used, a password or certificate file cannot be read, or another
             publish process runs.
         StorageError: `delivery.db` cannot be opened.
+        DeviceError: it holds too much memory, or met one unforeseen exception after the other.
     """
     check_watchdog(config, watchdog_limit_s())
     state_dir = Path(config.state_dir)
@@ -46,23 +49,44 @@ def run(config: Config, *, shows: bool = False) -> int:
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        _publish(config, state_dir, stop, shows)
+        _work(config, state_dir, stop, shows, unexpected or Unexpected("publish"))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
     return 0
 
 
-def _publish(config: Config, state_dir: Path, stop: list[int], shows: bool) -> None:
+def _work(config: Config, state_dir: Path, stop: list[int], shows: bool, unexpected: Unexpected) -> None:
+    """Publish until the end is asked for; after an exception that nobody foresaw all is opened anew, as by a restart.
+
+    It is in the log with its traceback, and an event names it; the records wait on the disk.
+    """
+    fault = ""
+    while not stop:
+        try:
+            _publish(config, state_dir, stop, shows, fault)
+        except CageclockError:
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            text, news = unexpected.note(error)
+            fault = f"{text}; it goes on by itself" if news else ""
+            notify(f"READY=1\nWATCHDOG=1\nSTATUS={text[:200]}")
+            unexpected.wait(lambda: bool(stop))
+    notify("STOPPING=1")
+
+
+def _publish(config: Config, state_dir: Path, stop: list[int], shows: bool, fault: str) -> None:
+    """Publish until the end is asked for. fault: what ended the last try, for an event; "" for nothing."""
     delivery = _open_delivery(state_dir, config.device_id, stop)
     if delivery is None:
         return
     try:
         publisher = Publisher(config, delivery)
         try:
+            if fault:
+                publisher.append_event("watchdog", fault)
             _loop(publisher, stop, config.memory.publish_mb, shows)
         finally:
-            notify("STOPPING=1")
             publisher.close()
     finally:
         delivery.close()

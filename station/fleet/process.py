@@ -19,6 +19,7 @@ from edge.contract.model_trust import model_trust
 from edge.contract.reported import Reported
 from edge.contract.service.credential import secret_path
 from edge.contract.service.systemd_notify import notify
+from edge.contract.service.unexpected import Unexpected
 from edge.errors import BundleError, CageclockError, DatabaseDamaged, MessageError, OperatorError
 from station.fleet.files import FileServer
 from station.fleet.keep.commands import OPEN, hear_result, load_commands, mark
@@ -62,9 +63,16 @@ def run(settings: FleetSettings) -> int:
 class Process:
     """The main loop. The database is used by this thread only."""
 
-    def __init__(self, settings: FleetSettings, fleet: sqlite3.Connection, stop: threading.Event) -> None:
-        """Check the settings; nothing runs yet."""
+    def __init__(
+        self,
+        settings: FleetSettings,
+        fleet: sqlite3.Connection,
+        stop: threading.Event,
+        unexpected: Unexpected | None = None,
+    ) -> None:
+        """Check the settings; nothing runs yet. unexpected: with other pauses, for tests."""
         self._settings, self._fleet, self._stop = settings, fleet, stop
+        self._unexpected = unexpected or Unexpected("fleet")
         self._data = Path(settings.data)
         self._lease = Lease.new(settings.lease_s)
         self._looking = Looking(self._data, self._lease)
@@ -98,6 +106,12 @@ class Process:
             self._complain(f"{error} (trying again)")
             self._feed(str(error))
             self._stop.wait(PATIENCE_S)
+        except Exception as error:  # noqa: BLE001 - what is due stands in the database, and is taken up again
+            text, _ = self._unexpected.note(error)
+            self._complain(f"{text} (trying again)")
+            self._end()
+            self._feed(text)
+            self._unexpected.wait(self._stop.is_set)
 
     def _cycle(self) -> None:
         other = self._lease.take(self._fleet, time.time())

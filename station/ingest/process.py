@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import signal
+import sqlite3
 import threading
 import time
 
 from edge.contract import jsontext, topics
 from edge.contract.service.systemd_notify import notify
-from edge.errors import DatabaseDamaged, MessageError, NetworkError, OperatorError, StorageError
+from edge.contract.service.unexpected import Unexpected
+from edge.errors import CageclockError, DatabaseDamaged, MessageError, NetworkError, OperatorError, StorageError
 from station.ingest.connection import STOP_S, Connection
 from station.ingest.opening import MAX_BACKOFF_S, PATIENCE_S, open_store, running_file
 from station.ingest.retaining import Retaining
@@ -56,8 +58,18 @@ def run(settings: Settings) -> int:
 class Process:
     """The main loop. The store is used by this thread only."""
 
-    def __init__(self, settings: Settings, store: Store, stop: threading.Event | None = None) -> None:
-        """Prepare a link that is not connected yet. stop: set when the end is asked for."""
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        stop: threading.Event | None = None,
+        unexpected: Unexpected | None = None,
+    ) -> None:
+        """Prepare a link that is not connected yet.
+
+        stop: set when the end is asked for. unexpected: with other pauses, for tests.
+        """
+        self._unexpected = unexpected or Unexpected("station")
         self._settings = settings
         self._store = store
         self._link = Connection(settings)
@@ -81,15 +93,29 @@ class Process:
         notify("READY=1")
         try:
             while not self._stop.is_set():
-                self._cycle()
-                self._link.ask_again()
-                self._feed_watchdog(self._link.denied())
-                self._running.note(connected=self._link.connected(), said=self._link.trouble())
+                self._guarded_cycle()
         finally:
             notify("STOPPING=1")
             self._link.stop()
             self._running.note(connected=False, ended=True)
         return 0
+
+    def _guarded_cycle(self) -> None:
+        """Do one cycle; an exception that nobody foresaw ends no log: nothing of its batch was acknowledged."""
+        try:
+            self._cycle()
+            self._link.ask_again()
+            self._feed_watchdog(self._link.denied())
+            self._running.note(connected=self._link.connected(), said=self._link.trouble())
+        except (CageclockError, sqlite3.Error):
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
+            text, _ = self._unexpected.note(error)
+            LOG.error("%s (trying again)", one_line(text))
+            self._feed_watchdog(one_line(text))
+            self._link.stop()
+            self._unexpected.wait(self._stop.is_set)
+            self._renew()
 
     def _cycle(self) -> None:
         if not self._link.alive():

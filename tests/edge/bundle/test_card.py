@@ -14,7 +14,7 @@ from edge.bundle.inbox import Inbox
 from edge.bundle.install import Installer
 from edge.config.load import load_config
 from edge.contract.bundle.bundle import Bundle
-from edge.errors import OperatorError
+from edge.errors import DeviceError, OperatorError
 from tests.edge.bundle.device import Device
 
 
@@ -122,3 +122,24 @@ def test_a_stick_with_a_candidate_for_the_shadow(stick: Stick, capsys: pytest.Ca
 def test_no_folder_is_one_clear_error(stick: Stick) -> None:
     with pytest.raises(OperatorError, match="no such folder"):
         carry(stick.config, stick.folder / "gone")
+
+
+def test_an_exception_that_nobody_foresaw_costs_its_file_and_stands_beside_it(
+    stick: Stick, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(("a.bundle", "b.bundle"), 1):
+        stick.put(stick.device.make(number), name)
+    tried = []
+
+    def pause() -> None:
+        tried.append(1)
+        if len(tried) == 1:
+            raise KeyError("nobody thought of it")
+        stick.unit()
+
+    with pytest.raises(DeviceError, match=r"a\.bundle: bundle card met an unexpected KeyError"):
+        carry(stick.config, stick.folder, pause=pause)
+    assert "It is tried again" in (stick.folder / f"a.bundle{RESULT}").read_text()
+    assert "It is installed" in (stick.folder / f"b.bundle{RESULT}").read_text()
+    assert (stick.folder / "a.bundle").exists()
+    assert "Traceback" in capsys.readouterr().err

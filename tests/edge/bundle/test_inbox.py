@@ -17,6 +17,7 @@ from edge.bundle.waiting import InboxWatch
 from edge.cli import main
 from edge.config.load import load_config
 from edge.contract.bundle.bundle import Bundle
+from edge.errors import DeviceError
 from tests.edge.bundle.device import Device
 from tests.edge.capture.running import records, run
 
@@ -284,3 +285,27 @@ def test_the_lab_hears_of_what_waits_and_of_a_damaged_history(device: Device) ->
         assert [text for text in expected if text in refused[-1]["text"]] == expected
         (device.slots.folder / "history.json").write_text("{")
     assert len(refused) == 2
+
+
+def test_an_inbox_whose_installer_cannot_even_begin_waits_within_one_run(
+    device: Device, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where a sandbox hides a file that nobody thought of: the lab hears why, and the bundle stays."""
+    path = device.make(1).rename(content(device) / "a.bundle")
+    begun = []
+
+    def installer(_config: object) -> None:
+        begun.append(1)
+        raise FileNotFoundError(2, "No such file or directory", "/proc/sys/kernel/random/boot_id")
+
+    inbox = Inbox(lambda: load_config(device.settings), installer, limit_s=4)  # type: ignore[arg-type]
+    inbox.run()
+    assert isinstance(inbox.trouble, DeviceError)
+    assert path.exists()
+    assert 2 <= len(begun) <= 4  # at growing intervals
+    said = capsys.readouterr().err
+    assert said.count("Traceback (most recent call last)") == 1
+    assert "bundle install met an unexpected FileNotFoundError" in said
+    (entry,) = read_history(device.state).entries
+    assert (entry.result, entry.file) == ("waiting", "a.bundle")
+    assert "boot_id" in entry.reason
