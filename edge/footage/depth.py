@@ -4,6 +4,7 @@
 - Grey of more than 8 bits: by the depth that the file states (a PGM's greatest value, a TIFF of 12 bits a sample).
   Most files of 16 bits a sample state none, though the sensor had fewer: then the least of 8, 10, 12, 14 and 16 bits in
   which the picture's brightest sample fits. That is a guess, and is reported: a dark picture may come out too bright.
+- Whole numbers with a sign (a TIFF of int8 or int16): as above, with one bit less; below 0 refused.
 - Whole numbers of 32 bits: as those of 16 where they fit; else refused.
 - Floating point: 0 to 1 where no more than one sample in a thousand is above 1, else the least of the depths above in
   which all but as many fit. What is brighter (a hot pixel) becomes white, and is counted in what is reported. Below 0,
@@ -27,7 +28,8 @@ from edge.vision.frame import Image
 DEPTHS = (8, 10, 12, 14, 16)
 _SPIKES = 0.001
 """So many of a picture's samples may be brighter than its scale: defects of a sensor, of which 0.1% are a bad one's."""
-_BITS, _PHOTOMETRIC = 258, 262
+_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
+_WITH_SIGN = 2
 
 
 class Unscaled(Exception):
@@ -39,17 +41,20 @@ class StoredSamples:
     """What a picture reports of its samples only before it is loaded.
 
     deep: 16 bits each, of which Pillow keeps 8. scaled: Pillow scales them to 16 bits by the greatest value stated.
+    signed: of 8 or 16 bits each, one of which is the sign; of 8 Pillow takes them for whole numbers without one.
     """
 
     deep: bool
     scaled: bool
+    signed: bool = False
 
     @classmethod
     def of(cls, picture: Pillow.Image) -> Self:
         """Look at how the picture is going to be decoded."""
         tiles = getattr(picture, "tile", None) or [("", (), 0, ())]
         colour = not picture.mode.startswith(("I", "F"))
-        return cls(colour and any(";16" in str(tile[3]) for tile in tiles), tiles[0][0] == "ppm")
+        deep = colour and any(";16" in str(tile[3]) for tile in tiles)
+        return cls(deep, tiles[0][0] == "ppm", _has_sign(getattr(picture, "tag_v2", {})))
 
 
 def eight_bits(picture: Pillow.Image, stored: StoredSamples) -> tuple[Image, str]:
@@ -60,6 +65,8 @@ def eight_bits(picture: Pillow.Image, stored: StoredSamples) -> tuple[Image, str
     """
     if picture.mode == "F":
         return _of_floats(np.asarray(picture))
+    if stored.signed and picture.mode == "L":
+        return _of_whole_numbers(np.asarray(picture).view(np.int8), picture, stored)
     if picture.mode.startswith("I"):
         return _of_whole_numbers(np.asarray(picture), picture, stored)
     pixels = _rgb(picture)
@@ -90,13 +97,22 @@ def _of_whole_numbers(samples: NDArray[np.integer], picture: Pillow.Image, store
     bits = 16 if stored.scaled else _stated_bits(tags, most)
     guessed = ""
     if bits is None:
-        bits = next(depth for depth in DEPTHS if most < 1 << depth)
-        guessed = f"{bits} bits in 16" if most and bits < 16 else ""
+        most_bits = 8 * samples.dtype.itemsize - 1 if stored.signed else 16
+        if stored.signed and picture.mode.startswith("I"):
+            most_bits = 15  # Pillow widens them
+        bits = next(depth for depth in (*DEPTHS, most_bits) if depth <= most_bits and most < 1 << depth)
+        guessed = f"{bits} bits in 16" if most and bits < most_bits else ""
     full = (1 << bits) - 1
     levels = ((samples.astype(np.uint32) * 255 + full // 2) // full).astype(np.uint8)
     if tags.get(_PHOTOMETRIC) == 0 and picture.mode.startswith("I;16"):
         levels = 255 - levels  # white is zero; Pillow minds it in 8 bits only
     return _three(levels), guessed
+
+
+def _has_sign(tags: Mapping[int, object]) -> bool:
+    """Return whether a TIFF's samples are int8 or int16."""
+    bits, kinds = tags.get(_BITS), tags.get(_SAMPLE_FORMAT)
+    return isinstance(bits, tuple) and set(bits) <= {8, 16} and isinstance(kinds, tuple) and _WITH_SIGN in kinds
 
 
 def _stated_bits(tags: Mapping[int, object], most: int) -> int | None:

@@ -17,6 +17,7 @@ from edge.errors import UnreadablePicture
 from edge.footage.depth import StoredSamples, Unscaled, eight_bits
 from edge.footage.folder import why_absent
 from edge.footage.jpeg_end import ends_early
+from edge.footage.pnm import another_follows
 from edge.footage.turn import UPRIGHT, turn_of_exif
 from edge.vision.frame import Image
 
@@ -85,7 +86,7 @@ def _read(picture: Pillow.Image, file: BinaryIO) -> Picture:
     if width * height > MOST_PIXELS:
         most = MOST_PIXELS // 1_000_000
         raise _Refused(f"expected a whole image of at most {most} megapixels, got {width}x{height}")
-    _check_pages(picture)
+    _check_pages(picture, file)
     stored = StoredSamples.of(picture)
     picture.load()
     if picture.format in ("JPEG", "MPO"):
@@ -101,10 +102,12 @@ def _read(picture: Pillow.Image, file: BinaryIO) -> Picture:
     return Picture(turn.of(pixels), depth)
 
 
-def _check_pages(picture: Pillow.Image) -> None:
+def _check_pages(picture: Pillow.Image, file: BinaryIO) -> None:
     """Refuse several pages: which of them is meant? Previews within a JPEG or a TIFF are no pages."""
     if picture.format == "MPO":
         return
+    if picture.format == "PPM" and another_follows(file):
+        raise _Refused("expected one picture, got several in one PNM file; save each as its own file, or as a video")
     if picture.format != "TIFF":
         if getattr(picture, "is_animated", False):
             count = getattr(picture, "n_frames", 2)

@@ -324,3 +324,68 @@ def test_damage_anywhere_is_a_picture_or_one_error(tmp_path: Path, scene: Image.
         except UnreadablePicture:
             continue
         assert found.ndim == 3
+
+
+@pytest.mark.parametrize("bits", [7, 8, 10, 12, 14, 15])
+def test_samples_with_a_sign_keep_their_brightness(tmp_path: Path, bits: int) -> None:
+    """A TIFF of int16 was half as bright as what it shows, one of int8 too, and int8 below 0 was white."""
+    full = (1 << bits) - 1
+    levels = np.linspace(0, full, 40 * 30).reshape(30, 40)
+    samples = levels.astype(np.int8 if bits == 7 else np.int16)
+    path = _signed_tiff(tmp_path / "a.tif", samples)
+    found = read_picture(path)
+    assert np.abs(found.pixels[..., 0] - levels / full * 255).max() <= 255 / full + 1
+    assert found.depth == ("" if bits in (7, 15) else f"{bits} bits in 16")
+
+
+def test_samples_below_zero_are_refused(tmp_path: Path) -> None:
+    for kind in (np.int8, np.int16):
+        samples = np.linspace(-90, 90, 1200).reshape(30, 40).astype(kind)
+        with pytest.raises(UnreadablePicture, match="expected grey levels of 8 or 16 bits, got numbers from -90 to 90"):
+            read_picture(_signed_tiff(tmp_path / "a.tif", samples))
+
+
+def _signed_tiff(path: Path, samples: np.ndarray) -> Path:
+    """Write a TIFF of whole numbers with a sign, (h, w), which Pillow does not write."""
+    height, width = samples.shape
+    size = samples.dtype.itemsize
+    entries = [
+        (256, 4, width),
+        (257, 4, height),
+        (258, 3, 8 * size),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, 4, 8 + 2 + 10 * 12 + 4),
+        (277, 3, 1),
+        (278, 4, height),
+        (279, 4, samples.size * size),
+        (339, 3, 2),
+    ]
+    content = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    for tag, kind, value in entries:
+        content += struct.pack("<HHI", tag, kind, 1) + struct.pack("<I", value)
+    path.write_bytes(content + bytes(4) + samples.astype(samples.dtype.newbyteorder("<")).tobytes())
+    return path
+
+
+@pytest.mark.parametrize("kind", ["P1", "P2", "P3", "P4", "P5", "P5 of 16 bits", "P6", "Pf"])
+def test_several_pictures_in_one_pnm_file_are_refused(tmp_path: Path, kind: str) -> None:
+    """FFmpeg writes a film so (image2pipe): the first picture was taken for the file, without a word."""
+    grey = np.arange(1, 201, dtype=np.uint8).reshape(10, 20)
+    plain = " ".join(str(one) for one in grey.ravel())
+    picture = {
+        "P1": b"P1\n20 10\n" + " ".join("1" if one % 2 else "0" for one in grey.ravel()).encode() + b"\n",
+        "P2": f"P2\n# a note\n20 10\n255\n{plain}\n".encode(),
+        "P3": f"P3\n20 10\n255\n{plain} {plain} {plain}\n".encode(),
+        "P4": b"P4\n20 10\n" + np.packbits(grey % 2, axis=1).tobytes(),
+        "P5": b"P5 20 10 255\n" + grey.tobytes(),
+        "P5 of 16 bits": b"P5 20 10 4095\n" + (grey.astype(">u2") * 16).tobytes(),
+        "P6": b"P6 # a note\n20 10 255\n" + np.repeat(grey[..., None], 3, 2).tobytes(),
+        "Pf": b"Pf\n20 10\n-1.0\n" + (grey / 255).astype("<f4").tobytes(),
+    }[kind]
+    path = tmp_path / "a.pnm"
+    path.write_bytes(picture)
+    assert read_picture(path).pixels.shape == (10, 20, 3)
+    path.write_bytes(picture + picture)
+    with pytest.raises(UnreadablePicture, match="expected one picture, got several in one PNM file"):
+        read_picture(path)
