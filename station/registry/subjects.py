@@ -94,8 +94,8 @@ def _texts(name: str, cells: Sequence[str]) -> Sequence[str]:
     cleared = [cell.lower() == CLEAR for cell in cells]
     found = read_dates(["" if clear else cell for cell, clear in zip(cells, cleared, strict=True)])
     return [
-        cell if clear or (value is None and not missing) else "" if value is None else value.date().isoformat()
-        for cell, clear, value, missing in zip(cells, cleared, found.values, found.missing, strict=True)
+        cell if clear or (day is None and not missing) else "" if day is None else day.isoformat()
+        for cell, clear, day, missing in zip(cells, cleared, found.days, found.missing, strict=True)
     ]
 
 

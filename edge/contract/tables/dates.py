@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 from edge.contract.tables.missing import is_missing
 
@@ -43,6 +43,9 @@ class Dates:
 
     wrong: (index, sentence). words: how often each missing word stood there. question: what cannot be decided, with the
     index of the first cell concerned; then all cells in question are None. notes: what was decided.
+
+    days: the day that stands in the cell, in the cell's own zone: 2025-08-14T00:00+02:00 is the 14th, though in UTC it
+    is still the 13th.
     """
 
     values: tuple[datetime | None, ...]
@@ -52,6 +55,7 @@ class Dates:
     words: Counter[str] = field(default_factory=Counter)
     notes: tuple[str, ...] = ()
     question: tuple[int, str] | None = None
+    days: tuple[date | None, ...] = ()
 
     @property
     def share(self) -> float:
@@ -94,7 +98,9 @@ def read_dates(cells: Sequence[str]) -> Dates:
                 wrong[index] = _no_day(cells[index])
             else:
                 values[index], timed[index] = made, match["hour"] is not None
-    return Dates(tuple(values), missing, tuple(timed), tuple(sorted(wrong.items())), words, tuple(notes), question)
+    days = tuple(None if value is None else value.date() for value in values)
+    moments = tuple(None if value is None else value.astimezone(UTC) for value in values)
+    return Dates(moments, missing, tuple(timed), tuple(sorted(wrong.items())), words, tuple(notes), question, days)
 
 
 def _order(found: dict[int, re.Match[str]], cells: Sequence[str]) -> tuple[bool, tuple[int, str] | None, list[str]]:
@@ -154,7 +160,7 @@ def _read_sure(cell: str) -> tuple[tuple[datetime, bool] | None, str]:
 
 
 def _moment(year: int, month: int, day: int, match: re.Match[str]) -> datetime | None:
-    """Return the UTC time, None where there is no such day or time, or it lies outside 1970 to 2200 in UTC."""
+    """Return the time in its own zone, None where there is no such time, or it lies outside 1970 to 2200 in UTC."""
     parts = match.groupdict()
     clock, offset = time(), timedelta()
     try:
@@ -171,10 +177,11 @@ def _moment(year: int, month: int, day: int, match: re.Match[str]) -> datetime |
                 if hours > 14 or minutes > 59:
                     return None
                 offset = timedelta(hours=hours, minutes=minutes) * (1 if zone[0] == "+" else -1)
-        made = datetime.combine(date(year, month, day), clock, UTC) - offset
+        made = datetime.combine(date(year, month, day), clock, timezone(offset))
+        in_utc = made.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return made if FIRST_YEAR <= made.year <= LAST_YEAR else None
+    return made if FIRST_YEAR <= in_utc.year <= LAST_YEAR else None
 
 
 def _no_day(cell: str) -> str:

@@ -56,6 +56,13 @@ def test_an_empty_cell_keeps_what_is_known_and_clear_empties_it(tmp_path: Path) 
     assert held(tmp_path)[0] == Subject(**{**_fields(M1), "arm": None})
 
 
+@pytest.mark.parametrize("cell", ["2025-08-14T00:00:00+02:00", "2025-08-14T23:30:00-05:00", "2025-08-14 00:00"])
+def test_a_date_with_a_clock_time_is_the_day_that_stands_there(tmp_path: Path, cell: str) -> None:
+    """Programs write a day as its midnight in their own zone: in UTC that was the day before."""
+    take(tmp_path, f"subject,date_of_birth\nM1,{cell}\n")
+    assert held(tmp_path)[0].date_of_birth == "2025-08-14"
+
+
 def test_a_dry_run_says_the_same_and_writes_nothing(tmp_path: Path) -> None:
     nowhere = tmp_path / "new"
     (tmp_path / "f.csv").write_text(FULL)
