@@ -46,13 +46,16 @@ def read_config(folder: Path) -> Config | None:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise OperatorError(f"{path}: expected settings of at most {MOST_BYTES} bytes; {way_out}")
-        content = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        # As text: to YAML 1.1 a part called `on` is a truth value and an animal called 007 the number 7.
+        content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=yaml.BaseLoader)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         text = " ".join(str(error).split())[:300]
         raise OperatorError(f"{path}: expected YAML, got {text}; {way_out}") from error
     if not isinstance(content, dict):
         raise OperatorError(f"{path}: expected keys such as scorer and bodyparts, got {content!r:.60}; {way_out}")
-    several = bool(content.get("multianimalproject")) or content.get("bodyparts") == MULTI
+    several = (
+        str(content.get("multianimalproject")).lower() in ("true", "yes", "on") or content.get("bodyparts") == MULTI
+    )
     key = "multianimalbodyparts" if several else "bodyparts"
     parts = _names(content, key, path)
     return Config(
@@ -68,11 +71,11 @@ def read_config(folder: Path) -> Config | None:
 
 def _names(content: dict[Any, Any], key: str, path: Path) -> tuple[str, ...]:
     value = content.get(key)
-    if value is None:
+    if value is None or value in ("", "null", "~"):
         return ()
-    if not isinstance(value, list) or not all(isinstance(one, str | int | float) for one in value):
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise OperatorError(f"{path}: key {key}: expected a list of names, got {value!r:.80}")
-    names = tuple(str(one).strip() for one in value)
+    names = tuple(one.strip() for one in value)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or "" in names:
         raise OperatorError(
@@ -83,6 +86,7 @@ def _names(content: dict[Any, Any], key: str, path: Path) -> tuple[str, ...]:
 
 def _pairs(content: dict[Any, Any], path: Path) -> list[tuple[str, str]]:
     value = content.get("skeleton") or []
+    value = [] if value in ("null", "~") else value
     if not isinstance(value, list) or not all(isinstance(one, list) for one in value):
         raise OperatorError(f"{path}: key skeleton: expected a list of pairs of body parts, got {value!r:.80}")
     # A bone of DeepLabCut may run over several parts in a row.
@@ -90,5 +94,8 @@ def _pairs(content: dict[Any, Any], path: Path) -> list[tuple[str, str]]:
 
 
 def _likelihood(content: dict[Any, Any]) -> float:
-    value = content.get("pcutoff")
-    return float(value) if isinstance(value, int | float) and 0 < value < 1 else 0.6
+    try:
+        value = float(str(content.get("pcutoff")))
+    except ValueError:
+        return 0.6
+    return value if 0 < value < 1 else 0.6

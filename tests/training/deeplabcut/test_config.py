@@ -307,3 +307,14 @@ def test_the_skeleton_joins_the_labels_in_the_drawing(tmp_path: Path) -> None:
     changed = (drawings[0] != drawings[1]).any(axis=-1)
     assert changed.any(axis=0).sum() > 50
     assert changed.any(axis=1).sum() <= 3
+
+
+def test_names_that_yaml_takes_for_something_else_are_names(tmp_path: Path) -> None:
+    """To YAML 1.1 `on` is a truth value, 007 the number 7, 1_2 the number 12, and 1:30 the number 90."""
+    parts = "on,on,007,007,1_2,1_2,1:30,1:30"
+    settings = "scorer: Ann\nmultianimalproject: false\nbodyparts:\n- on\n- 007\n- 1_2\n- 1:30\nskeleton: [[on, 007]]\n"
+    text = one_animal("1,2,3,4,5,6,7,8", parts=parts)
+    found = read_project(project(tmp_path, text, settings + "pcutoff: 0.5\nuniquebodyparts:\n"))
+    assert found.keypoints == ("on", "007", "1_2", "1:30")
+    assert found.skeleton == (("on", "007"),)
+    assert found.warnings == ()
