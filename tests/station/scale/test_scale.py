@@ -1,8 +1,11 @@
 """Scale, tilt and distortion of pictures rendered with known ones; and what is said of pictures that cannot tell."""
 
 import json
+import os
 import shutil
+import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -169,3 +172,30 @@ def test_two_cards_have_no_mark_in_common() -> None:
     marks = [range(card.first_mark, card.first_mark + card.marks) for card in CARDS.values()]
     assert len(set().union(*marks)) == sum(map(len, marks))
     assert bitmap(SMALL).shape[1] > bitmap(SMALL).shape[0]
+
+
+def test_hostile_and_odd_pictures_are_one_error_each(tmp_path: Path) -> None:
+    """A picture of a billion pixels ended in a traceback, one with a NaN or below 0 was black: "no card is seen"."""
+    grey = np.tile(np.linspace(0, 1, 400, dtype=np.float32), (300, 1))
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", 40_000, 40_000, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "bomb.png").write_bytes(bomb + bytes(4) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
+    odd = grey.copy()
+    odd[3, 3] = np.nan
+    Image.fromarray(odd).save(tmp_path / "nan.tif")
+    Image.fromarray(grey - 0.5).save(tmp_path / "negative.tif")
+    Image.fromarray(grey).save(tmp_path / "two.tif", save_all=True, append_images=[Image.fromarray(1 - grey)])
+    os.mkfifo(tmp_path / "pipe")
+    wrong = {
+        "bomb.png": "expected at most 64 million pixels",
+        "nan.tif": "expected grey levels of 0 and more",
+        "negative.tif": "expected grey levels of 0 and more",
+        "two.tif": "expected one picture, got 2 in one file",
+        "pipe": "expected a picture's file, got a folder, a pipe or a device",
+        "none.png": "No such file",
+    }
+    for name, text in wrong.items():
+        with pytest.raises(OperatorError, match=text):
+            read_grey(tmp_path / name)
+    Image.fromarray(grey).save(tmp_path / "one.tif")
+    assert read_grey(tmp_path / "one.tif").max() == 255
