@@ -31,18 +31,22 @@ FROM name WHERE device IS NOT NULL
 
 
 def doubtful_names(data: Path, added: Iterable[str] = ()) -> list[str]:
-    """Return sentences on names without a partner, and on names that likely mean one animal or cage.
+    """Return sentences on names without a partner, and on names that likely mean one animal, cage, arm or strain.
 
     added: animals that a dry run would add. A table's cage has a partner where a device looks at it now.
     """
     names, cages, named, seen = set(added), set[str](), set[str](), set[str]()
+    arms, strains = set[str](), set[str]()
     if schema.has_log(data):
         with closing(schema.open_for_reading(data)) as connection:
             subjects = load_subjects(connection)
             named, seen = _of_readings(connection)
         names |= {subject.subject for subject in subjects}
         cages = {subject.cage for subject in subjects if subject.cage}
+        arms = {subject.arm for subject in subjects if subject.arm}
+        strains = {subject.strain for subject in subjects if subject.strain}
     said = describe_near(names | named) + describe_near(cages | seen, "cage")
+    said += describe_near(arms, "arm") + describe_near(strains, "strain")
     if named:
         found = join(named, names)
         # An animal of the table needs no reading that names it: its cage may.

@@ -36,6 +36,15 @@ _RANGES = {
     "weight_g": (1.0, 120.0),
     "px_per_mm": (0.05, 100.0),
 }
+_NAMED = {
+    "subject": "animal",
+    "cage": "cage",
+    "treatment": "arm",
+    "strain": "strain",
+    "site": "site",
+    "camera": "camera",
+}
+"""Columns of names, and what each name is one of: written in two ways it would count as two."""
 _CHOICES = {"sex": ("M", "F", "U", "O"), "light": ("white", "infrared")}
 _AGE = re.compile(r"(?:[a-z]+_)?(?:age|alter)(?:_in)?_?(?P<unit>days?|d|weeks?|wks?|w|months?|mo|m|years?|yrs?|y)?")
 _UNITS = {"w": ("weeks", 7.0), "m": ("months", 30.4), "y": ("years", 365.0)}
@@ -78,9 +87,9 @@ def read_animals(dataset: Path) -> tuple[pd.DataFrame, list[Finding]]:
             table[name] = pd.Series(names.values, lines, dtype=object)
             _say_missing(names.words, name, findings)
     table["picture"] = [_picture(cell, path.parent) for cell in table["picture"]]
-    for what in ("subject", "cage"):
+    for what, called in _NAMED.items():
         if what in table:
-            near = describe_near(table[what], "animal" if what == "subject" else "cage")
+            near = describe_near(table[what], called)
             findings += [Finding(0, what, text, "warning") for text in near]
     for name, choices in _CHOICES.items():
         if name in table:

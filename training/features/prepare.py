@@ -103,6 +103,7 @@ def prepare(path: Path, target: str, group: str, drop: Sequence[str] = (), keep:
         features[name] = column
         if column.dtype == object:
             categories.append(name)
+            warnings += [f"column '{name}': {text}" for text in describe_near(column.dropna(), "category")]
     if not features:
         why = "".join(f"; {name}: {reason}" for name, reason in left_out.items())
         raise OperatorError(f"{path}: expected columns to learn from, besides target and animal none is left{why}")

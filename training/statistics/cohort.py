@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from edge.contract.tables.join import describe_join, join
-from edge.contract.tables.names import describe_near
+from edge.contract.tables.names import describe_near, near_equal
 from edge.errors import OperatorError
 from training.statistics.gaps import read_gaps
 from training.statistics.table import as_labels, column, line_of, numbers, read_table
@@ -131,9 +131,11 @@ def binary(cohort: Cohort, name: str) -> NDArray[np.float64]:
 
 
 def arms(cohort: Cohort, name: str, control: str | None) -> tuple[str, list[str]]:
-    """Return the control arm's name and the others'."""
+    """Return the control arm's name and the others'; two names that likely mean one arm would split it, and raise."""
     names = sorted(as_labels(column(cohort.animals, name, cohort.source)).unique())
     names = [level for level in names if level]
+    if near_equal(names):
+        raise OperatorError(f"{cohort.source}: column {name}: {describe_near(names, 'arm')[0]}")
     guess = [level for level in names if level.lower() in _CONTROLS]
     chosen = control or (guess[0] if len(guess) == 1 else None)
     if chosen is None or chosen not in names:
@@ -150,7 +152,7 @@ def _decoded(found: pd.Series, cohort: Cohort, name: str, wanted: str, gaps: boo
     if len(wrong):
         got = cohort.animals[name].iloc[wrong[0]]
         who = cohort.animals["subject"].iloc[wrong[0]]
-        raise OperatorError(f"{cohort.source}: subject {who}, column {name}: expected {wanted}, got {got!r}")
+        raise OperatorError(f"{cohort.source}: subject {who}, column {name}: expected {wanted}, got {got}")
     numbers: NDArray[np.float64] = found.to_numpy(float)
     return numbers
 

@@ -84,7 +84,7 @@ def numbers(table: pd.DataFrame, name: str, path: Path | str) -> pd.Series:
     if pd.api.types.is_numeric_dtype(values):
         found = values.astype(float)
         wrong = [
-            (int(index), f"expected a number, got {values.iloc[index]!r}") for index in np.flatnonzero(np.isinf(found))
+            (int(index), f"expected a number, got {values.iloc[index]}") for index in np.flatnonzero(np.isinf(found))
         ]
     else:
         read = read_numbers(["" if pd.isna(value) else str(value) for value in values], name)

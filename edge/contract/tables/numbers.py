@@ -204,7 +204,8 @@ def _check_units(
     if not main:
         return None
     first = next(index for index, one in of.items() if one == unit)
-    said = next((word for word in reversed(words) if word in _OF_NAMES), None)
+    # A column called `w` or `d` alone holds weights or doses, rather than weeks or days.
+    said = None if len(name.strip()) == 1 else next((word for word in reversed(words) if word in _OF_NAMES), None)
     if said is not None and not named:
         return first, f"'{cells[first]}' says {good[first].unit}, the column's name says {said}; which is it?"
     if not named:

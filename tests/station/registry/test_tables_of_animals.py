@@ -78,12 +78,16 @@ def test_names_without_a_partner_and_near_ones_are_told(tmp_path: Path, capsys: 
     ]
     with closing(Store.open(tmp_path)) as store:
         store.take([arrival(message, seq) for seq, message in enumerate(found, 1)])
-    (tmp_path / "f.csv").write_text(f"subject,cage\n1,{cage.upper()}\n002,{cage}\n3,c9\n")
+    (tmp_path / "f.csv").write_text(
+        f"subject,cage,arm,strain\n1,{cage.upper()},Control,C57BL/6J\n002,{cage},control,c57bl/6j\n3,c9,drug,A/J\n"
+    )
     assert main(["subjects", "import", str(tmp_path / "f.csv"), "--data", str(tmp_path)]) == 0
     said = capsys.readouterr().err.splitlines()
     for text in (
         "warning: names that differ little likely mean one animal: '001' and '1'; ",
         f"warning: names that differ little likely mean one cage: '{cage.upper()}' and '{cage}'; ",
+        "warning: names that differ little likely mean one arm: 'Control' and 'control'; ",
+        "warning: names that differ little likely mean one strain: 'C57BL/6J' and 'c57bl/6j'; ",
         "warning: 1 animals of the readings are not in the table (first: 001)",
         "warning: 2 cages of the table are not in what the devices look at (first: ",
     ):

@@ -172,6 +172,14 @@ def test_a_table_as_spreadsheets_leave_it_is_read(tmp_path: Path) -> None:
     assert "note: column 'weight_g': 1 cell 'n/a' count as missing" in said
 
 
+def test_arms_and_strains_written_in_two_ways_are_warned_of(dataset: Path) -> None:
+    def change(table: pd.DataFrame) -> None:
+        table["treatment"] = ["Control", "control", *["drug"] * (len(table) - 2)]
+
+    said = changed(dataset, change)
+    assert any("likely mean one arm: 'Control' and 'control'" in text for text in said), said
+
+
 def test_what_could_be_read_two_ways_is_an_error_of_check(tmp_path: Path) -> None:
     text = 'picture,subject,age_days,date_of_birth\na.png,M1,5,05/06/2023\nb.png,m1,"1,005",2023-01-01\n'
     table, said = looked_over(tmp_path, text)

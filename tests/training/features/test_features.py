@@ -283,6 +283,16 @@ def test_names_that_likely_mean_one_animal_are_warned_of(tmp_path: Path) -> None
     assert any("likely mean one animal each: 'M0' and 'm0'; 'M1' and 'm1'; " in text for text in said)
 
 
+def test_a_category_written_in_two_ways_is_warned_of(tmp_path: Path) -> None:
+    """`Control` and `control` were two categories, without a word."""
+    table = animals().assign(arm=lambda one: ["Control", "control", "drug"] * (len(one) // 3))
+    said = prepare(written(tmp_path / "t.csv", table), "age_weeks", "mouse").warnings
+    assert any(
+        "column 'arm': names that differ little likely mean one category: 'Control' and 'control'" in text
+        for text in said
+    )
+
+
 def test_missing_words_are_counted_and_animals_without_a_target_named(tmp_path: Path) -> None:
     table = animals().astype({"noise": object})
     table.loc[:4, "noise"] = ["none", "n/a", "missing", "NA", "leer"]

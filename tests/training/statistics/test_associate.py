@@ -251,6 +251,20 @@ def test_a_wrong_column_is_one_line_that_names_file_and_column(
     assert error.count("\n") == 1
 
 
+def test_an_arm_written_in_two_ways_is_refused(
+    study: tuple[Path, Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`Vehicle` and `vehicle` were two arms: a part of the controls was compared with the rest."""
+    folder, predictions, table = study
+    known = pd.read_csv(table)
+    known.loc[known["treatment"].eq("vehicle") & (known.index % 3 == 0), "treatment"] = "Vehicle"
+    known.to_csv(folder / "two-ways.csv", index=False)
+    line = ["associate", "--predictions", str(predictions), "--phenotypes", str(folder / "two-ways.csv")]
+    assert main([*line, "--out", str(folder / "bad"), "--treatment", "treatment", "--control", "vehicle"]) == 2
+    error = capsys.readouterr().err
+    assert "column treatment: names that differ little likely mean one arm: 'Vehicle' and 'vehicle'" in error
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [

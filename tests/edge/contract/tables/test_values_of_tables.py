@@ -105,6 +105,14 @@ def test_units_are_read_where_all_cells_have_the_same() -> None:
     question = numbers("12 weeks", "13 weeks", name="age_days").question
     assert question is not None
     assert "says weeks, the column's name says days" in question[1]
+    # A column that is called by one letter says nothing of its unit: `w` is as likely the weight as weeks.
+    assert numbers("20 g", "21 g", name="w").values == (20, 21)
+
+
+def test_a_day_is_the_one_of_the_cells_own_zone() -> None:
+    found = read_dates(["2025-08-14T00:00:00+02:00", "2025-08-14T23:30:00-05:00", "14.08.2025", "", "2025-02-30"])
+    assert [None if day is None else day.isoformat() for day in found.days] == ["2025-08-14"] * 3 + [None] * 2
+    assert found.values[0] == datetime(2025, 8, 13, 22, tzinfo=UTC)
 
 
 def test_limits_are_counted() -> None:
