@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'=", "'+", "'-", "'@")
+_SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a formula may begin with; in their full width, too, which Excel takes in its East Asian editions."""
+_FORMULA = (*_SIGNS, "\t", "\r", "\n", *(f"'{sign}" for sign in _SIGNS))
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that move the cursor, turn the direction of writing, or break the line."""
 
