@@ -85,6 +85,8 @@ def read_envelope(file: BinaryIO) -> bytes:
     raw = file.read(BLOCK)
     size = _size_of(ENVELOPE, raw)
     if size is None:
+        if raw.rstrip(b"\0").removeprefix(b"./").startswith((ENVELOPE.encode(), b"./@PaxHeader", b"./@LongLink")):
+            raise BundleError("expected a bundle's file as it was built, got a tar that was packed anew; copy the file")
         raise BundleError(f"expected a bundle, which begins with {ENVELOPE}, got {_shown(raw)}")
     check_size(ENVELOPE, size)
     return _content(file, ENVELOPE, size)

@@ -175,6 +175,30 @@ def test_a_part_of_a_container_is_told_from_a_whole_one_and_from_another_file(le
             assert how_far(file.fileno()) == expected
 
 
+@pytest.mark.parametrize("way", ["gnu", "pax", "another owner", "below ./"])
+def test_a_bundle_that_was_packed_anew_is_named_as_that(way: str, tmp_path: Path) -> None:
+    """`tar -xf` and `tar -cf` on the way: "begins with envelope.json, got bytes that begin with envelope.json"."""
+    (tmp_path / "again.bundle").write_bytes(packed_anew(CONTENT, way))
+    with pytest.raises(BundleError, match="got a tar that was packed anew; copy the file"):
+        read_bundle(tmp_path / "again.bundle", [KEY])
+
+
+def packed_anew(content: bytes, way: str) -> bytes:
+    """Return a container's parts in another tar."""
+    out = io.BytesIO()
+    kind = {"gnu": tarfile.GNU_FORMAT, "pax": tarfile.PAX_FORMAT}.get(way, tarfile.USTAR_FORMAT)
+    with (
+        tarfile.open(fileobj=io.BytesIO(content)) as source,
+        tarfile.open(fileobj=out, mode="w", format=kind) as target,
+    ):
+        for entry in source:
+            again = tarfile.TarInfo(f"./{entry.name}" if way == "below ./" else entry.name)
+            again.size, again.uid = entry.size, 1000 if way == "another owner" else 0
+            again.mtime = 0.5 if way == "pax" else 0
+            target.addfile(again, source.extractfile(entry))
+    return out.getvalue()
+
+
 def test_a_missing_file_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="cannot read the bundle"):
         read_bundle(tmp_path / "none", [KEY])
