@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-_SIGNS = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20", "\t", "\r", "\n")
 """What a formula may begin with; in their full width, too, which Excel takes in its East Asian editions."""
-_FORMULA = (*_SIGNS, "\t", "\r", "\n", *(f"'{sign}" for sign in _SIGNS))
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that move the cursor, turn the direction of writing, or break the line."""
 
@@ -31,12 +30,12 @@ def as_cell(text: str) -> str:
 
     Numbers such as `-3.5` stay as they are. `from_cell` takes the apostrophe away again.
     """
-    return f"'{text}" if text.startswith(_FORMULA) and not _is_number(text) else text
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) and not _is_number(text) else text
 
 
 def from_cell(text: str) -> str:
     """Return a cell's text without the apostrophe that `as_cell` put before it."""
-    return text[1:] if text.startswith("'") and text[1:].startswith(_FORMULA) else text
+    return text[1:] if text.startswith("'") and text.lstrip("'").startswith(_FORMULA) else text
 
 
 def _spelt(one: str) -> str:
