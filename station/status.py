@@ -257,15 +257,20 @@ def _last_reading(connection: sqlite3.Connection, device: str) -> tuple[datetime
     Its time is the device's own; the station's, of when it came, where the device had none or its clock runs ahead.
     """
     newest = [row for clock in _CLOCKS if (row := connection.execute(f"{_NEWEST} {clock}", (device,)).fetchone())]
-    row = max(newest, key=lambda found: (found[2] != "unsynchronised", min(found[0], found[3])), default=None)
+    row = max(newest, key=lambda found: (found[2] != "unsynchronised", _seen_s(found[0], found[3])), default=None)
     if row is None:
         return None
     at_s, outcome, basis, received_s = row
-    second = received_s if basis == "unsynchronised" else min(at_s, received_s)
+    second = _seen_s(received_s) if basis == "unsynchronised" else _seen_s(at_s, received_s)
     try:
-        return datetime.fromtimestamp(float(second), UTC), str(outcome)
+        return datetime.fromtimestamp(second, UTC), str(outcome)
     except (ValueError, OverflowError, OSError):
         return datetime.fromtimestamp(0, UTC), str(outcome)
+
+
+def _seen_s(*seconds: object) -> float:
+    """Return the earliest of the times that are one; 0 where none is: a damaged row has another's, or no record."""
+    return min((float(one) for one in seconds if isinstance(one, (int, float))), default=0.0)
 
 
 def _newest_date(connection: sqlite3.Connection, found: DeviceStatus) -> str:

@@ -103,6 +103,17 @@ def test_what_a_device_says_of_itself_may_be_anything(data: Path, capsys: pytest
         assert "cage-1" in read_all(data, capsys)["status"]
 
 
+@pytest.mark.parametrize(
+    "change", ["seq = -1e308", "seq = x'ff00'", "epoch = 1e308", "received_at = 'x'", "device = 'y'"]
+)
+def test_a_reading_whose_record_is_another_one_stops_nobody(
+    data: Path, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    """`status` compared a time with none, and ended for everybody."""
+    edit(data, f"UPDATE records SET {change} WHERE seq = 8")
+    assert "2026-01-05 20:00" in read_all(data, capsys)["status"]
+
+
 def test_texts_that_are_none_and_terminal_escapes_stop_nobody(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     edit(
         data,
