@@ -21,6 +21,9 @@ help:
 	@echo "make check   only the static checks: ruff, mypy, the import contract"
 	@echo "make clean   removes the virtual environments and caches"
 
+# Hundreds of children of the tests import the same files: where this is set, each would compile all of them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 demo: demo-env
 	@.venv/bin/cageclock demo $(DEMO_ARGS)
 

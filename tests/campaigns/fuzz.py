@@ -150,4 +150,4 @@ if __name__ == "__main__":
     if len(sys.argv) == 5 and sys.argv[1] in NAMES:
         fuzz_one(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))
     else:
-        main(run, "fuzzed decoders", "inputs", ci=200_000, full=50_000_000, chunk=5_000_000)
+        main(run, "fuzzed decoders", "inputs", ci=100_000, full=50_000_000, chunk=5_000_000)

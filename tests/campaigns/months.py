@@ -276,4 +276,4 @@ class Life:
 
 
 if __name__ == "__main__":
-    main(run, "simulated months", "months", ci=20, full=500, chunk=10)
+    main(run, "simulated months", "months", ci=10, full=500, chunk=10)

@@ -200,4 +200,4 @@ def _judge(here: Path, acknowledged: set[Key], life: Life, line: Line) -> str:
 
 
 if __name__ == "__main__":
-    main(run, "power cuts", "cuts", ci=2_000, full=200_000, chunk=1_000)
+    main(run, "power cuts", "cuts", ci=1_000, full=200_000, chunk=1_000)

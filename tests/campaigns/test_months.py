@@ -7,7 +7,7 @@ import pytest
 from tests.campaigns import clock_steps, months
 from tests.campaigns.campaign import carry_out
 
-MONTHS = int(os.environ.get("CAGECLOCK_MONTHS", "20"))
+MONTHS = int(os.environ.get("CAGECLOCK_MONTHS", "10"))
 
 
 @pytest.mark.slow

@@ -10,11 +10,11 @@ from tests.campaigns import power_cuts, station_cuts
 from tests.campaigns.campaign import carry_out
 
 
-def test_two_thousand_power_cuts_lose_nothing_that_append_had_returned_for() -> None:
-    line = carry_out(power_cuts.run, "power cuts", "cuts", 20261121, 2_000)
+def test_a_thousand_power_cuts_lose_nothing_that_append_had_returned_for() -> None:
+    line = carry_out(power_cuts.run, "power cuts", "cuts", 20261121, 1_000)
     print(line.text())
     assert line.found == []
-    assert line.done == 2_000
+    assert line.done == 1_000
 
 
 def test_the_campaign_notices_an_outbox_that_does_not_sync() -> None:

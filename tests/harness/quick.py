@@ -13,9 +13,9 @@ FOLDERS = ("campaigns", "rig", "systemd", "system", "firmware_config", "project"
 """Whole folders of child processes, brokers and machines."""
 IMPORTS = (
     *("import subprocess", "import multiprocessing", "tests.harness.child", "tests.harness.mosquitto"),
-    *("tests.edge.capture.running", "tests.edge.bundle.device", "tests.station.running", "tests.training.conftest"),
-    *("tests.station.page.lab", "tests.station.store.postgres.lab", "tests.harness.postgres"),
-    *("keras", "tensorflow", "statsmodels"),
+    *("tests.edge.capture.running", "tests.edge.bundle.device", "tests.edge.fetch.lab", "tests.station.running"),
+    *("tests.training.conftest", "tests.station.page.lab", "tests.station.page.alarms_lab"),
+    *("tests.station.store.postgres.lab", "tests.harness.postgres", "keras", "tensorflow", "statsmodels"),
 )
 """A file with one of these in its text starts processes, installs bundles or trains networks."""
 LONG = (

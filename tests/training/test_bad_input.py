@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from edge.contract.bundle.demo import DEMO_BUNDLE
-from tests.training.conftest import command
+from tests.training.conftest import command, here
 
 
 def said(*arguments: object) -> str:
     """Return the last line on standard error of a command that must refuse with code 2, without a traceback."""
-    done = command(*arguments)
+    done = here(*arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert done.stdout == ""

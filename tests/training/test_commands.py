@@ -16,7 +16,7 @@ from edge.errors import BundleError
 from edge.vision.model.golden import NAMES, check_golden
 from edge.vision.model.loaded import load_model
 from edge.vision.model.runtime import open_network
-from tests.training.conftest import command
+from tests.training.conftest import command, here
 from training.bundle.label import NOTICE
 from training.crops.split import split_by_group
 from training.run import CALIBRATION, PARTS_SPEC, Calibration, Run
@@ -90,7 +90,7 @@ def test_what_is_there_is_used_again(run: Path) -> None:
     """The same command goes on where it stopped: finished data and networks are neither rendered nor trained anew."""
     kept = ("data.npz", "centres.tflite", "parts.tflite", "age.keras")
     before = {name: (run / name).stat().st_mtime_ns for name in kept}
-    done = command("demo-bundle", "--out", run, "--cages", 8, "--frames", 3)
+    done = here("demo-bundle", "--out", run, "--cages", 8, "--frames", 3)
     assert done.returncode == 0, done.stderr
     assert {name: (run / name).stat().st_mtime_ns for name in kept} == before
 
@@ -107,7 +107,7 @@ def test_a_step_without_the_one_before_says_which(tmp_path: Path, name: str) -> 
 
 def test_a_folder_that_is_no_project_is_one_clear_error(tmp_path: Path) -> None:
     """`locator --dlc` on another folder says what a project holds."""
-    done = command("locator", "--dlc", tmp_path, "--out", tmp_path / "run")
+    done = here("locator", "--dlc", tmp_path, "--out", tmp_path / "run")
     assert done.returncode == 2
     assert "labeled-data/<video>/CollectedData_<scorer>.csv" in done.stderr
     assert "Traceback" not in done.stderr
@@ -129,7 +129,7 @@ def test_the_likelihood_of_parts_is_fitted_on_held_out_crops(run: Path) -> None:
 def test_another_seed_than_that_of_the_training_is_refused(run: Path) -> None:
     """It divides the animals otherwise: what the model was trained on would be called unseen."""
     for step, before in (("quantise", "fit"), ("evaluate", "quantise")):
-        done = command(step, "--out", run, "--seed", 2)
+        done = here(step, "--out", run, "--seed", 2)
         assert done.returncode == 2
         assert f"--seed: expected 1, by which `{before}` divided the animals, got 2" in done.stderr
 

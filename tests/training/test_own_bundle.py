@@ -14,7 +14,7 @@ from edge.contract.bundle.bundle import read_bundle
 from edge.contract.manifest import CARD, CENTRES, GOLDEN_INPUTS, PARTS
 from edge.vision.model.golden import check_golden
 from edge.vision.model.loaded import load_model
-from tests.training.conftest import command
+from tests.training.conftest import command, here
 from tests.training.labelled_project import PARTS as PARTS_OF_PROJECT
 from tests.training.labelled_project import make_project
 from training.bundle.label import OWN_NOTICE
@@ -33,8 +33,8 @@ def trained(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(run / name, folder)
     table = pd.read_csv(run / "crops.csv", dtype=str, keep_default_na=False)
     table[[name for name in table if not name.startswith("truth_")]].to_csv(folder / "crops.csv", index=False)
-    for step in ("quantise", "evaluate"):
-        done = command(step, "--out", folder)
+    for run_as, step in ((command, "quantise"), (here, "evaluate")):
+        done = run_as(step, "--out", folder)
         assert done.returncode == 0, done.stderr
     (folder / "answers.yaml").write_text(yaml.safe_dump({key: f"About {key}." for key in REQUIRED}))
     return folder
@@ -63,7 +63,7 @@ def test_it_is_signed_with_another_runs_locator(own: Path, run: Path) -> None:
     assert f"trained on simulated cages of the run {run.name}" in card
     assert card.count("simulated") == 1
     assert "About ethics." in card
-    again = command("bundle", "--out", own, "--card-answers", own / "answers.yaml", "--seed", 5)
+    again = here("bundle", "--out", own, "--card-answers", own / "answers.yaml", "--seed", 5)
     assert again.returncode == 0, "the locator and its pictures are in the run now"
     bundle = read_bundle(own / "own-animals.bundle", [(own / "key.pub").read_bytes()])
     assert bundle.files[CARD].decode() == card, "the split is that of the figures, whatever seed is given here"
@@ -73,7 +73,7 @@ def test_the_locator_of_a_bundle_brings_its_golden_inputs(own: Path, run: Path) 
     """Taken from a bundle whose public key lies beside it; its pictures are the new bundle's."""
     shutil.copy(run / "cageclock-demo.bundle", own / "given.bundle")
     shutil.copy(run / "key.pub", own / "given.pub")
-    done = command(
+    done = here(
         "bundle", "--out", own, "--locator", own / "given.bundle", "--card-answers", own / "answers.yaml", "--name", "x"
     )
     assert done.returncode == 0, done.stderr
@@ -90,7 +90,7 @@ def test_the_locator_of_a_bundle_brings_its_golden_inputs(own: Path, run: Path) 
 
 def test_unanswered_it_is_not_signed(own: Path, run: Path) -> None:
     """One error names the keys; neither a bundle nor a key is made."""
-    done = command("bundle", "--out", own, "--locator", run)
+    done = here("bundle", "--out", own, "--locator", run)
     assert done.returncode == 2
     assert all(key in done.stderr for key in REQUIRED)
     assert "card-template" in done.stderr
@@ -100,7 +100,7 @@ def test_unanswered_it_is_not_signed(own: Path, run: Path) -> None:
 
 
 def test_without_a_locator_the_error_says_where_to_get_one(own: Path) -> None:
-    done = command("bundle", "--out", own, "--card-answers", own / "answers.yaml")
+    done = here("bundle", "--out", own, "--card-answers", own / "answers.yaml")
     assert done.returncode == 2
     assert "--locator" in done.stderr
     assert "--dlc" in done.stderr
@@ -109,9 +109,9 @@ def test_without_a_locator_the_error_says_where_to_get_one(own: Path) -> None:
 def test_it_is_signed_with_a_locator_from_labelled_frames(own: Path, tmp_path: Path) -> None:
     """`locator --dlc` into the same folder leaves all that `bundle` needs; golden pictures are the project's."""
     project = make_project(tmp_path / "project")
-    trained = command("locator", "--dlc", project, "--out", own, "--steps", 2, "--centre-steps", 2)
+    trained = here("locator", "--dlc", project, "--out", own, "--steps", 2, "--centre-steps", 2)
     assert trained.returncode == 0, trained.stderr
-    done = command("bundle", "--out", own, "--card-answers", own / "answers.yaml")
+    done = here("bundle", "--out", own, "--card-answers", own / "answers.yaml")
     assert done.returncode == 0, done.stderr
     bundle = read_bundle(own / "own-animals.bundle", [(own / "key.pub").read_bytes()])
     assert check_golden(load_model(bundle), bundle) == []
@@ -124,14 +124,14 @@ def test_a_copied_locator_needs_pictures_that_fit_it(own: Path, run: Path) -> No
     for name in (CENTRES, PARTS, "centres.json", "parts.json"):
         shutil.copy(run / name, own)
     command_line = ("bundle", "--out", own, "--card-answers", own / "answers.yaml")
-    missing = command(*command_line)
+    missing = here(*command_line)
     assert missing.returncode == 2
     assert f"{own / LOCATOR_SAMPLES}" in missing.stderr
     LocatorSamples(np.zeros((3, 8, 8, 1), np.uint8), np.zeros((3, 192, 192, 1), np.uint8), "drawn").save(Run(own))
-    wrong = command(*command_line)
+    wrong = here(*command_line)
     assert wrong.returncode == 2
     assert "another locator" in wrong.stderr
-    done = command(*command_line, "--locator", run)
+    done = here(*command_line, "--locator", run)
     assert done.returncode == 0, done.stderr
 
 
@@ -139,7 +139,7 @@ def test_a_runs_own_locator_is_never_overwritten(own: Path, run: Path) -> None:
     for name in (CENTRES, "centres.json", "parts.json"):
         shutil.copy(run / name, own)
     (own / PARTS).write_bytes(b"another network")
-    done = command("bundle", "--out", own, "--locator", run, "--card-answers", own / "answers.yaml")
+    done = here("bundle", "--out", own, "--locator", run, "--card-answers", own / "answers.yaml")
     assert done.returncode == 2
     assert "has another locator" in done.stderr
     assert (own / PARTS).read_bytes() == b"another network"

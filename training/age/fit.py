@@ -83,7 +83,7 @@ def fit_age(
             batches, reduced(outliers, architecture.reduce), head.outliers, seed, architecture.reduce
         )
     fit(whole, head.loss(), batches, recipe, "age")
-    refresh_statistics(whole, batches, 40)
+    refresh_statistics(whole, batches, min(40, recipe.steps))
     if architecture.reduce == 1:
         return whole
     full = with_head(

@@ -41,7 +41,7 @@ def pretrain(
     batches = view_batches(reduced(crops, reduce), recipe.batch, seed, reduce)
     pretrainer(next(batches)[0])
     losses = fit(pretrainer, None, batches, recipe, method)
-    refresh_statistics(pretrainer, batches, 40)
+    refresh_statistics(pretrainer, batches, min(40, recipe.steps))
     return network, losses
 
 

@@ -108,6 +108,7 @@ def test_two_copies_of_a_card_never_write_one_number_twice(tmp_path, reading):
     assert len(set(acknowledged)) == len(acknowledged)
 
 
+@pytest.mark.slow
 def test_the_ceiling_holds_with_thousands_of_starts_and_every_lost_number_is_named(tmp_path, reading):
     """One capture a start, no station: the oldest starts go whole, each is named, and no empty epoch is left."""
     wanted: dict[str, int] = {}

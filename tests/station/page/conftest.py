@@ -1,4 +1,4 @@
-"""The browser of the page's tests: the system's own Chromium, one for each file."""
+"""The browser of the page's tests, the system's own Chromium, one for each file; and a small lab's page for all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from station.page.database import page_database
 from tests.harness.child import REPOSITORY
+from tests.station.page.lab import PageProcess, add_people, fill
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 AXE = REPOSITORY / "build/npm/node_modules/axe-core/axe.min.js"
@@ -39,3 +41,20 @@ def axe() -> str:
         done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return Path(AXE).read_text()
+
+
+@pytest.fixture(scope="session")
+def small_page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageProcess]:
+    """The page over four cages, the first of which fell silent: the files that only talk to it share it."""
+    data = tmp_path_factory.mktemp("small") / "lab"
+    fill(data, 4, days=3, silent=1)
+    add_people(data)
+    with PageProcess(data) as found:
+        yield found
+
+
+@pytest.fixture
+def page_data(tmp_path: Path) -> Path:
+    """A folder with the page's own database, new."""
+    with page_database(tmp_path):
+        return tmp_path

@@ -169,6 +169,7 @@ def test_a_loss_of_many_epochs_is_taken_and_accounted_for(store: Store, tmp_path
     assert promised == {E1: (3, ((1, 3),)), E2: (2, ((1, 2),)), E3: (1, ())}
 
 
+@pytest.mark.slow
 def test_every_epoch_that_a_device_names_is_answered_within_the_size_of_a_message(store: Store) -> None:
     epochs = [f"{number:032x}" for number in range(200)]
     for number, epoch in enumerate(epochs):
@@ -184,6 +185,7 @@ def test_every_epoch_that_a_device_names_is_answered_within_the_size_of_a_messag
     assert set(epochs[-64:]) <= set(answered), "and what came last"
 
 
+@pytest.mark.slow
 def test_ten_thousand_epochs_of_one_capture_pass_the_quota(tmp_path: Path) -> None:
     with closing(Store.open(tmp_path)) as store:
         for start in range(0, 10_200, 300):

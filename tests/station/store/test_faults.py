@@ -172,6 +172,7 @@ def try_fault(store: Store, data: Path, place: Place, make: Callable[[], BaseExc
     assert {epoch: held.get(epoch, nothing) for epoch in promised(store)} == promised(store), context
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600 if ALL else 600)
 def test_no_exception_at_any_line_makes_a_promise_false_or_loses_a_message() -> None:
     number = 0

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.training.conftest import command
+from tests.training.conftest import command, here
 from training.age.predictions import with_corrected_gap
 
 
@@ -60,7 +60,7 @@ def test_nothing_is_signed_with_another_models_figures(run: Path, tmp_path: Path
     shutil.copytree(run, other, ignore=shutil.ignore_patterns("*.bundle"))
     network = other / "age.tflite"
     network.write_bytes(network.read_bytes() + b"\0")
-    done = command("bundle", "--out", other)
+    done = here("bundle", "--out", other)
     assert done.returncode == 2
     assert "figures are of another age.tflite" in done.stderr
     assert "run evaluate again" in done.stderr

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import OperatorError
-from tests.training.conftest import command
+from tests.training.conftest import command, here
 from training.features.folds import group_folds
 from training.features.prepare import FeatureTable, prepare
 from training.features.read import read_table
@@ -368,7 +368,7 @@ def test_the_command_refuses_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "did you mean 'age_weeks'?" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "--target COLUMN" in command(*options).stderr
+    assert "--target COLUMN" in here(*options).stderr
 
 
 def test_an_embedding_without_a_network_says_what_to_run(tmp_path: Path) -> None:

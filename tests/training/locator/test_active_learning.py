@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from edge.errors import OperatorError
-from tests.training.conftest import command
+from tests.training.conftest import command, here
 from tests.training.labelled_project import PARTS, make_project
 from training.deeplabcut.read import read_project
 from training.deeplabcut.write import Suggestion, write_project
@@ -107,8 +107,9 @@ def test_locator_resumes_and_suggest_asks_it(tmp_path: Path) -> None:
     done = command("locator", *options)
     assert done.returncode == 0, done.stderr
     (own / "parts.tflite").unlink()
-    again = command("locator", *options, "--resume")
+    again = here("locator", *options, "--resume")
     assert again.returncode == 0, again.stderr
+    assert "centres: 2/2" in done.stderr
     assert "centres: 2/2" not in again.stderr
     assert "parts: 2/2" in again.stderr
     source = project / "labeled-data/v1"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.training.conftest import command
+from tests.training.conftest import command, here
 from tests.training.labelled_project import make_project
 from training.deeplabcut.read import read_project
 from training.locator.cross_validation import CrossValidation, fold_of
@@ -81,7 +81,7 @@ def test_a_tiny_report_and_a_second_one_that_trains_nothing(tmp_path: Path) -> N
     assert set(figures["by_part"]) == {"snout", "leftear", "rightear", "tailbase"}
     for name in ("locator-report.md", "worst.png", "plots.png"):
         assert (tmp_path / "run" / name).stat().st_size > 500
-    again = command("locator-report", "--dlc", project, "--out", tmp_path / "run", *options)
+    again = here("locator-report", "--dlc", project, "--out", tmp_path / "run", *options)
     assert again.returncode == 0, again.stderr
     assert "parts:" in done.stderr
     assert "parts:" not in again.stderr
@@ -90,6 +90,6 @@ def test_a_tiny_report_and_a_second_one_that_trains_nothing(tmp_path: Path) -> N
 
 def test_too_few_frames_for_the_folds(tmp_path: Path) -> None:
     """Fewer than two frames a fold: one clear error."""
-    done = command("locator-report", "--dlc", make_project(tmp_path / "p", frames=3), "--out", tmp_path / "run")
+    done = here("locator-report", "--dlc", make_project(tmp_path / "p", frames=3), "--out", tmp_path / "run")
     assert done.returncode == 2
     assert "expected at least 10 labelled frames for 5 folds, got 3" in done.stderr

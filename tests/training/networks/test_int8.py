@@ -53,11 +53,11 @@ def test_a_network_that_rounding_hurts_too_much_is_tuned_for_it() -> None:
 
     data = small_animals(16)
     network = train(
-        data, SPEC, Finetune(steps=60, architecture=Architecture("plain-0.3"), batch=8, learning_rate=1e-2), seed=1
+        data, SPEC, Finetune(steps=20, architecture=Architecture("plain-0.3"), batch=8, learning_rate=1e-2), seed=1
     )
     _, harmless = quantise_carefully(network, data.crops, data.age_days, SPEC, most_loss=10)
     assert harmless["quantisation_aware"] is False
-    recipe = Recipe(60, 16, 1e-3, 5)
+    recipe = Recipe(10, 16, 1e-3, 5)
     result, said = quantise_carefully(network, data.crops, data.age_days, SPEC, most_loss=-1, recipe=recipe)
     assert {"int8_mae_loss", "int8_mae_loss_aware"} <= said.keys()
     assert said["quantisation_aware"] == (said["int8_mae_loss_aware"] < said["int8_mae_loss"])

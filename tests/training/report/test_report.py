@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from edge.contract.bundle.bundle import read_bundle
-from tests.training.conftest import command
+from tests.training.conftest import here
 from tests.training.report.made_up_report import BINS, ages, made_up
 from training.crops.table import Crops, complete
 from training.report import (
@@ -73,7 +73,7 @@ def test_few_animals_of_one_camera_are_told_why_there_is_no_answer(run: Path, tm
     crops = Crops.load(Run(run))
     table = crops.table[["subject", "age_days"]].assign(camera="one")
     Crops(crops.pixels, complete(table)).save(Run(tmp_path))
-    done = command("evaluate", "--out", tmp_path)
+    done = here("evaluate", "--out", tmp_path)
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "report.json").read_text())
     assert "one camera" in report["leave_one_camera_out"]["missing"]

@@ -12,7 +12,7 @@ import pytest
 from edge.contract.bundle.demo import DEMO_BUNDLE, DEMO_KEY
 from edge.errors import OperatorError
 from edge.simulate.appearance import Appearance
-from tests.training.conftest import ROOT, command
+from tests.training.conftest import ROOT, command, here
 from training.simulated.foreign import IN_DOMAIN, KINDS, scenes_of_cage
 from training.truth.coverage import coverage_of, measure_errors
 from training.truth.domain import judge_scenes
@@ -145,6 +145,6 @@ def test_the_command_measures_a_run(run: Path) -> None:
 
 def test_a_run_without_a_model_is_refused(tmp_path: Path) -> None:
     """With the command that makes one."""
-    done = command("truth", "--out", tmp_path)
+    done = here("truth", "--out", tmp_path)
     assert done.returncode == 2
     assert "quantise" in done.stderr
