@@ -37,6 +37,7 @@ def dry_run_values(found: DryRun, bundle: Bundle, running: Mapping[str, Bundle])
         "metrics": dict(bundle.manifest.metrics),
         "plan": plan_values(found.rollout.plan),
         "rings": rings,
+        "balanced_by_arm": found.balanced,
         "taking_part": sum(1 for one in members if one.phase is not Phase.SKIPPED),
         "skipped": skipped,
         "not_connected": sorted(name for name, one in found.devices.items() if not one.online and name not in skipped),
@@ -61,6 +62,14 @@ def dry_run_text(values: Values) -> str:
     for number, ring in enumerate(values["rings"], 1):
         lines.append(
             f"ring {number} ({ring['ring']}): {len(ring['devices'])} devices  {' '.join(ring['devices'][:12])}"
+        )
+    if values["balanced_by_arm"]:
+        lines.append(
+            f"the rings hold the study's arms in equal shares: they are known of {values['balanced_by_arm']} devices"
+        )
+    if values["plan"]["shadow"] is None:
+        lines.append(
+            "no shadow run (--shadow 24h --margin DAYS): nothing will show that ages before and after can be compared"
         )
     if values["skipped"]:
         lines.append(f"{len(values['skipped'])} devices take no part:")
