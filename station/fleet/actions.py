@@ -240,10 +240,17 @@ def approved_by(fleet: sqlite3.Connection, number: int) -> list[str]:
     return [row["who"] for row in rows]
 
 
-def running_bundles(data: Path, devices: dict[str, Device]) -> dict[str, Bundle]:
-    """Return the bundles that devices run now and the station keeps, by digest: what a new one is compared with."""
-    found: dict[str, Bundle] = {}
-    for digest in {one.running for one in devices.values() if one.running is not None}:
+def running_bundles(data: Path, devices: dict[str, Device], beside: Path | None = None) -> dict[str, Bundle]:
+    """Return the bundles that devices run now and the station keeps, by digest: what a new one is compared with.
+
+    beside: a file to compare with in any case.
+
+    Raises:
+        BundleError: that file is no bundle.
+    """
+    named = None if beside is None else read_unverified(beside)
+    found: dict[str, Bundle] = {} if named is None else {named.sha256: named}
+    for digest in {one.running for one in devices.values() if one.running is not None} - set(found):
         path = bundle_path(data, digest)
         if path.is_file():
             found[digest] = read_unverified(path)
