@@ -1,6 +1,6 @@
 """Rollouts over real devices while anything is killed at random: each ends where its rollout says, no reading is lost.
 
-    CAGECLOCK_FLEET_DEVICES=12 python -m tests.campaigns.fleet_kills --seed S --budget ROLLOUTS [--ledger FILE]
+    CAGECLOCK_FLEET_DEVICES=12 CAGECLOCK_FLEET_KILLS=100000 python -m tests.campaigns.fleet_kills --seed S --budget N
 
 Each device runs its own `capture`, `publish` and `fetch`, and installs in a process of its own; broker, logger and
 fleet process are real too, and a supervisor starts again whatever ended. kill -9 hits any of them, installers as well,
@@ -27,6 +27,8 @@ from tests.station.fleet.lab import as_json
 from tests.system.test_fleet_rollout import System
 
 DEVICES = int(os.environ.get("CAGECLOCK_FLEET_DEVICES", "3"))
+KILLS = int(os.environ.get("CAGECLOCK_FLEET_KILLS", "16"))
+"""At most so many in one rollout; a full run kills until it is over, which takes minutes."""
 LONGEST_PAUSE_S = 2.0
 LIMIT_S = float(os.environ.get("CAGECLOCK_FLEET_LIMIT_S", "1800"))
 
@@ -151,14 +153,17 @@ def one_rollout(seed: int, line: Line) -> None:
         good = dict.fromkeys(system.devices, (system.first, "good"))
         wait_until(lambda: system.running() == good, pause_s=0.5, limit_s=LIMIT_S)
         made, second = system.rollout(2)
-        number, began = made["rollout"], time.monotonic()
+        number, began, killed = made["rollout"], time.monotonic(), 0
         while system.status(number) not in ("done", "reverted"):
             if time.monotonic() - began > LIMIT_S:
                 raise Fault(seed, f"not over after {LIMIT_S:g} s; kept for a look: {folder}")
             with supervisor.lock:  # what is being started is not killed in between: its number is not known yet
-                line.count(f"{kill_something(system, chance) or 'nothing'} kills")
+                what = kill_something(system, chance) if killed < KILLS else ""
+            if what:
+                killed += 1
+                line.count(f"{what} kills")
             supervisor.asked.wait(chance.uniform(0.05, LONGEST_PAUSE_S))
-        line.count("kills until the end, s", round(time.monotonic() - began))
+        line.count("until its end, s", round(time.monotonic() - began))
         line.count(system.status(number))
         wait_until(lambda: not misplaced(system, number, system.first, second), pause_s=1.0, limit_s=LIMIT_S)
         supervisor.end()
