@@ -29,10 +29,14 @@ OVER = (Status.DONE, Status.REVERTING, Status.REVERTED)
 
 @dataclass(frozen=True, slots=True)
 class DryRun:
-    """What would happen: who is asked in which ring, and who is not and why."""
+    """What would happen: who is asked in which ring, and who is not and why.
+
+    balanced: of so many devices the arm of the study is known, and counted in the order of the rings.
+    """
 
     rollout: Rollout
     devices: dict[str, Device]
+    balanced: int = 0
 
 
 def check_bundle(fleet: sqlite3.Connection, file: Path, channel: str) -> tuple[Bundle, Trust | None]:
@@ -75,10 +79,12 @@ def dry_run(fleet: sqlite3.Connection, plan: Plan, known: Known, now_s: float, n
     """
     devices = look(fleet, plan, number, known, {}, now_s)
     units: dict[str, list[str]] = {}
+    arms: dict[str, frozenset[str]] = {}
     for name, device in devices.items():
         if not device.excluded:
             units.setdefault(device.unit, []).append(name)
-    rings = assign(plan.sha256, plan.rings, units)
+            arms[device.unit] = arms.get(device.unit, frozenset()) | known.arm.get(name, frozenset())
+    rings = assign(plan.sha256, plan.rings, units, arms)
     for ring, one in enumerate(plan.rings):
         if one.devices is not None and units and ring not in rings.values():
             raise OperatorError(
@@ -90,7 +96,8 @@ def dry_run(fleet: sqlite3.Connection, plan: Plan, known: Known, now_s: float, n
     members = {name: Member(name, one.unit, rings.get(name, last)) for name, one in devices.items()}
     rollout = Rollout(number, plan, stage=stage, members=members)
     seen = {name: settled(one, devices, rollout, now_s) for name, one in members.items()}
-    return DryRun(replace(rollout, members=seen), devices)
+    balanced = sum(1 for name in rings if known.arm.get(name))
+    return DryRun(replace(rollout, members=seen), devices, balanced)
 
 
 def create(
@@ -194,7 +201,7 @@ def resume(fleet: sqlite3.Connection, number: int, who: str, now_s: float) -> Ro
         rollout = _wanted(fleet, number, (Status.PAUSED,), "resume")
         members, plan = rollout.members, rollout.plan
         if rollout.stage is Stage.SHADOW and plan.shadow is not None:  # it gets its whole time once more
-            shadow = msgspec.structs.replace(plan.shadow, runs=plan.shadow.runs + 1)
+            shadow = msgspec.structs.replace(plan.shadow, runs=plan.shadow.runs + 1, judged=0)
             plan = msgspec.structs.replace(plan, shadow=shadow)
             members = {
                 name: replace(one, good_s=now_s) if one.phase is Phase.SHADOW else one for name, one in members.items()
@@ -233,10 +240,17 @@ def approved_by(fleet: sqlite3.Connection, number: int) -> list[str]:
     return [row["who"] for row in rows]
 
 
-def running_bundles(data: Path, devices: dict[str, Device]) -> dict[str, Bundle]:
-    """Return the bundles that devices run now and the station keeps, by digest: what a new one is compared with."""
-    found: dict[str, Bundle] = {}
-    for digest in {one.running for one in devices.values() if one.running is not None}:
+def running_bundles(data: Path, devices: dict[str, Device], beside: Path | None = None) -> dict[str, Bundle]:
+    """Return the bundles that devices run now and the station keeps, by digest: what a new one is compared with.
+
+    beside: a file to compare with in any case.
+
+    Raises:
+        BundleError: that file is no bundle.
+    """
+    named = None if beside is None else read_unverified(beside)
+    found: dict[str, Bundle] = {} if named is None else {named.sha256: named}
+    for digest in {one.running for one in devices.values() if one.running is not None} - set(found):
         path = bundle_path(data, digest)
         if path.is_file():
             found[digest] = read_unverified(path)

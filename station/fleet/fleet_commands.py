@@ -77,7 +77,7 @@ def _add_trust(commands: Commands) -> None:
     parser = add_command(actions, "publish", _publish_trust, text, exits=BUNDLE | MACHINE)
     parser.add_argument("file", type=Path, metavar="FILE", help="trust.json, as `cageclock-train keys` wrote it")
     add_data(parser)
-    text = "which statement each device holds, and who lacks the newest one"
+    text = "which statement each device holds, who lacks the newest one, and how long until all hold it"
     parser = add_command(actions, "show", _show_trust, text, exits={1: "devices lack the newest one"} | MACHINE)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the text")
     add_data(parser)
@@ -190,24 +190,35 @@ def _publish_trust(options: argparse.Namespace) -> int:
     newest = trust.newest
     print(printable(f"statement {newest.version} of {newest.lab} is published by the next cycle of the fleet process"))
     print("`cageclock-station trust show` says who holds it")
+    _say_whether_fleet_works(options.data)
     return 0
+
+
+def _say_whether_fleet_works(data: Path) -> None:
+    from station.fleet.keep.database import fleet_database
+    from station.fleet.texts import no_fleet_process
+
+    with fleet_database(data) as fleet:
+        print(no_fleet_process(fleet, time.time()), end="")
 
 
 def _show_trust(options: argparse.Namespace) -> int:
     from station.fleet.keep.database import fleet_database
     from station.fleet.keep.devices import load_heard
-    from station.fleet.keep.trust import load_trust
+    from station.fleet.keep.trust import load_delays, load_trust
+    from station.fleet.texts import no_fleet_process, time_until_safe
 
     with fleet_database(options.data) as fleet:
         trust, heard = load_trust(fleet), load_heard(fleet)
-    version = 0 if trust is None else trust.newest.version
+        version = 0 if trust is None else trust.newest.version
+        delays, without = load_delays(fleet, version), no_fleet_process(fleet, time.time())
     held: dict[str, int | None] = {}
     for name, one in heard.items():
         said = one.reported.trust if one.reported is not None else None
         held[name] = None if said is None else said.version
     behind = sorted(name for name, one in held.items() if version and (one or 0) < version)
     if options.json:
-        print(json.dumps({"published": version, "held": held, "behind": behind}))
+        print(json.dumps({"published": version, "held": held, "behind": behind, "held_after_s": delays}))
         return 1 if behind else 0
     if trust is None:
         print("nothing is published; `cageclock-station trust publish trust.json`")
@@ -217,7 +228,9 @@ def _show_trust(options: argparse.Namespace) -> int:
     print(f"{len(held) - len(behind)} of {len(held)} devices hold it")
     for name in behind:
         state = "connected" if heard[name].online else "not connected"
-        print(f"  {name}: {'says of none' if held[name] is None else f'holds {held[name]}'}, {state}")
+        print(f"  {name}: holds {'none yet' if held[name] is None else held[name]}, {state}")
+    print("\n".join(time_until_safe(delays, {name: heard[name].online for name in behind})))
+    print(without, end="")
     return 1 if behind else 0
 
 

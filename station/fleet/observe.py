@@ -30,12 +30,16 @@ LASTING_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What does not come from the devices. camera, strain, retired: by device."""
+    """What does not come from the devices. camera, strain, arm, retired: by device.
+
+    arm: of the study, of each animal in the cage; for the order of rings alone, and shown to nobody.
+    """
 
     zones: Zones = field(default_factory=Zones)
     retired: Mapping[str, str] = field(default_factory=dict)
     camera: Mapping[str, str] = field(default_factory=dict)
     strain: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    arm: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
 
 
 def load_known(log: sqlite3.Connection | None) -> Known:
@@ -48,17 +52,22 @@ def load_known(log: sqlite3.Connection | None) -> Known:
         row = log.execute(_CAGE, (device,)).fetchone()
         if row is not None:
             cages[device] = row[0]
-    of_cage: dict[str, set[str]] = {}
-    rows = log.execute("SELECT cage, device, strain FROM subjects WHERE date_of_death IS NULL AND strain IS NOT NULL")
-    for cage, device, strain in rows.fetchall():
-        for place in {cage, device} - {None}:
-            of_cage.setdefault(place, set()).add(strain)
-    strain = {
-        device: frozenset(of_cage.get(device, set()) | of_cage.get(cage, set())) for device, cage in cages.items()
-    }
+    strain, arm = _of_animals(log, "strain", cages), _of_animals(log, "arm", cages)
     infos = log.execute("SELECT device, body FROM device_state WHERE what = 'info'").fetchall()
     camera = {device: name for device, body in infos if (name := _camera(body))}
-    return Known(load_zones(log), retired, camera, strain)
+    return Known(load_zones(log), retired, camera, strain, arm)
+
+
+def _of_animals(log: sqlite3.Connection, column: str, cages: Mapping[str, str]) -> dict[str, frozenset[str]]:
+    """Return what the table of animals says of those that each device sees, in one column. cages: by device."""
+    of_place: dict[str, set[str]] = {}
+    rows = log.execute(f"SELECT cage, device, {column} FROM subjects WHERE date_of_death IS NULL")
+    for cage, device, value in rows.fetchall():
+        for place in {cage, device} - {None} if value is not None else ():
+            of_place.setdefault(place, set()).add(value)
+    return {
+        device: frozenset(of_place.get(device, set()) | of_place.get(cage, set())) for device, cage in cages.items()
+    }
 
 
 def _camera(body: object) -> str:

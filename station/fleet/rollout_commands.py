@@ -1,4 +1,4 @@
-"""`cageclock-station rollout create | approve | start | pause | resume | abort | show | list`."""
+"""`cageclock-station rollout create | approve | start | pause | resume | abort | show | list | device`."""
 
 from __future__ import annotations
 
@@ -53,6 +53,13 @@ def add_commands(commands: Commands) -> None:
     parser = add_command(actions, "list", _list, "every rollout, the newest last")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of the text")
     add_data(parser)
+    text = "what a device runs, and what the last rollouts that asked it came to"
+    parser = add_command(actions, "device", _device, text, exits={1: "the last one failed on it"} | MACHINE)
+    parser.add_argument("device", metavar="DEVICE", help="the device's name")
+    text = "how many of the rollouts that asked it (default 5)"
+    parser.add_argument("--last", type=positive, default=5, metavar="N", help=text)
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the text")
+    add_data(parser)
 
 
 def _add_create(actions: Commands) -> None:
@@ -99,6 +106,8 @@ def _add_create(actions: Commands) -> None:
     parser.add_argument(
         "--soak", default="1h", metavar="TIME", help="how long devices must have been good (default 1h)"
     )
+    text = "compare with this bundle too, where the station keeps no file of what the devices run"
+    parser.add_argument("--beside", type=Path, metavar="FILE", help=text)
     parser.add_argument("--dry-run", action="store_true", help="only show it, write nothing")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the text")
     add_data(parser)
@@ -121,7 +130,8 @@ def _create(options: argparse.Namespace) -> int:
             actions.approvals_of(trust, options.channel),
         )
         found = actions.dry_run(fleet, plan, known, now_s)
-        values = texts.dry_run_values(found, bundle, actions.running_bundles(options.data, found.devices))
+        running = actions.running_bundles(options.data, found.devices, options.beside)
+        values = texts.dry_run_values(found, bundle, running)
         values["verified"] = trust is not None
         if not options.dry_run:
             made = actions.create(fleet, options.data, options.bundle, bundle, trust, plan, known, person(), now_s)
@@ -202,14 +212,16 @@ def _approve(options: argparse.Namespace) -> int:
 
 def _act(name: str) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
-        from station.fleet import actions
+        from station.fleet import actions, texts
         from station.fleet.keep.database import fleet_database
         from station.fleet.keep.history import person
 
         reason = (options.reason,) if name in ("pause", "abort") else ()
         with fleet_database(options.data) as fleet:
             rollout = getattr(actions, name)(fleet, options.number, person(), time.time(), *reason)
+            without = texts.no_fleet_process(fleet, time.time())
         print(printable(f"rollout {rollout.number}: {rollout.status} {rollout.reason}".rstrip()))
+        print(f"`cageclock-station rollout show {rollout.number}` says how far it is\n{without}", end="")
         return 0
 
     return run
@@ -227,6 +239,16 @@ def _show(options: argparse.Namespace) -> int:
     print(json.dumps(values) if options.json else printable(texts.rollout_text(values), lines=True))
     stopped = values["status"] in ("reverting", "reverted", "paused")
     return 1 if stopped or any(one["failed"] for one in values["devices"]) else 0
+
+
+def _device(options: argparse.Namespace) -> int:
+    from station.fleet import texts
+    from station.fleet.keep.database import fleet_database
+
+    with fleet_database(options.data) as fleet:
+        values = texts.device_values(fleet, options.device, options.last)
+    print(json.dumps(values) if options.json else printable(texts.device_text(values), lines=True))
+    return 1 if values["installs"] and values["installs"][0]["failed"] else 0
 
 
 def _list(options: argparse.Namespace) -> int:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+import statistics
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+import msgspec
 
 from edge.contract.bundle.bundle import Bundle
 from edge.contract.bundle.description import describe, difference
@@ -14,10 +18,47 @@ from station.fleet.actions import DryRun, approved_by, counts, made_by, plan_val
 from station.fleet.keep.bundles import load_bundle
 from station.fleet.keep.devices import load_heard
 from station.fleet.keep.history import load_history
-from station.fleet.keep.rollouts import load_comparison, load_rollout
+from station.fleet.keep.lease import Lease
+from station.fleet.keep.rollouts import load_comparison, load_rollout, load_rollouts
 from station.fleet.rollout.state import Phase
 
 Values = dict[str, Any]
+WITHIN_S = 60.0
+"""In which a device that is connected gets a statement and says so, where none has shown yet how long it takes."""
+
+
+def no_fleet_process(fleet: sqlite3.Connection, now_s: float) -> str:
+    """Return the line that says that nothing will happen, "" where a fleet process works."""
+    if Lease.held_by(fleet, now_s):
+        return ""
+    return (
+        "no fleet process works now, and nothing reaches the devices: `systemctl start cageclock-fleet`, or "
+        "`cageclock-station fleet --data ...`\n"
+    )
+
+
+def time_until_safe(delays: Mapping[str, float], behind: Mapping[str, bool]) -> list[str]:
+    """Return in words how long it took and will take until every device holds the newest statement.
+
+    delays: of those that hold it, seconds after it was published. behind: of the others, whether they are connected.
+    """
+    lines = []
+    if delays:
+        half, slowest = statistics.median(delays.values()), max(delays.values())
+        lines.append(f"they held it {half:.0f} s after it was published (median), the slowest after {slowest:.0f} s")
+    connected = sum(behind.values())
+    if connected:
+        within = max([WITHIN_S, *delays.values()])
+        lines.append(f"{_devices(connected)} connected: expected to hold it within {within:.0f} s")
+    if away := len(behind) - connected:
+        lines.append(f"{_devices(away)} not connected: as before until it comes back, then within {WITHIN_S:.0f} s")
+    if not behind:
+        lines.append("the fleet is safe: every device holds it")
+    return lines
+
+
+def _devices(count: int) -> str:
+    return f"{count} device{'' if count == 1 else 's'}"
 
 
 def dry_run_values(found: DryRun, bundle: Bundle, running: Mapping[str, Bundle]) -> Values:
@@ -37,6 +78,7 @@ def dry_run_values(found: DryRun, bundle: Bundle, running: Mapping[str, Bundle])
         "metrics": dict(bundle.manifest.metrics),
         "plan": plan_values(found.rollout.plan),
         "rings": rings,
+        "balanced_by_arm": found.balanced,
         "taking_part": sum(1 for one in members if one.phase is not Phase.SKIPPED),
         "skipped": skipped,
         "not_connected": sorted(name for name, one in found.devices.items() if not one.online and name not in skipped),
@@ -57,25 +99,49 @@ def dry_run_text(values: Values) -> str:
     for digest, differing in values["differences"].items():
         lines += [f"beside {digest[:12]}, which devices run now:", *_difference_lines(differing)]
     for digest in values["running_and_not_kept"]:
-        lines.append(f"devices run {digest[:12]}, which the station does not keep: no comparison")
-    for number, ring in enumerate(values["rings"], 1):
         lines.append(
-            f"ring {number} ({ring['ring']}): {len(ring['devices'])} devices  {' '.join(ring['devices'][:12])}"
+            f"devices run {digest[:12]}, of which the station keeps no file: `--beside OLD.bundle` compares the two"
+        )
+    for number, ring in enumerate(values["rings"], 1):
+        more = " ..." if len(ring["devices"]) > 12 else ""
+        lines.append(
+            f"ring {number} ({ring['ring']}): {_devices(len(ring['devices']))}  {' '.join(ring['devices'][:12])}{more}"
+        )
+    if not values["taking_part"] and not values["skipped"]:
+        lines.append("no device was ever heard here: `cageclock-station fleet` hears them, once it runs")
+    if values["balanced_by_arm"]:
+        lines.append(
+            f"the rings hold the study's arms in equal shares: they are known of {values['balanced_by_arm']} devices"
+        )
+    if values["plan"]["shadow"] is None:
+        lines.append(
+            "no shadow run (--shadow 24h --margin DAYS): nothing will show that ages before and after can be compared"
         )
     if values["skipped"]:
-        lines.append(f"{len(values['skipped'])} devices take no part:")
+        lines.append(f"{_devices(len(values['skipped']))} without a part in it:")
         lines += [f"  {name}: {why}" for name, why in sorted(values["skipped"].items())]
     if values["not_connected"]:
         lines.append(f"not connected, asked once they are: {', '.join(values['not_connected'])}")
     if "rollout" not in values:
         return "\n".join([*lines, "nothing was written (--dry-run)"])
-    number, needed = values["rollout"], values["plan"]["approvals"]
-    if needed:
-        lines.append(
-            f"rollout {number} is a draft: {needed} more must type `cageclock-station rollout approve {number}`"
-        )
-    lines.append(f"then `cageclock-station rollout start {number}`")
-    return "\n".join(lines)
+    return "\n".join([*lines, next_step(values["rollout"], "draft", values["plan"]["approvals"])])
+
+
+def next_step(number: int, status: str, approvals: int) -> str:
+    """Return in words what a person can do next. approvals: how many more it takes."""
+    command = "`cageclock-station rollout"
+    if status == "draft" and approvals:
+        people = "another person types" if approvals == 1 else f"{approvals} other persons type"
+        return f"next: {people} {command} approve {number}`, then anybody {command} start {number}`"
+    return {
+        "draft": f"next: {command} start {number}`",
+        "running": f"it goes on by itself; {command} pause {number}` or {command} abort {number}` stop it",
+        "paused": f"next: {command} resume {number}`, or {command} abort {number}`",
+        "done": f"devices that come late get it too; {command} abort {number}` takes it back everywhere",
+        "reverting": "devices are being taken back; those that are not connected follow when they are",
+        "reverted": "a device that left it refuses it from now on: mend the model, sign a new release, roll that out",
+        "superseded": "a later rollout has taken its place, or it was given up",
+    }[status]
 
 
 def _difference_lines(differing: Values) -> list[str]:
@@ -101,6 +167,7 @@ def rollout_values(fleet: sqlite3.Connection, number: int) -> Values:
         {
             "device": name,
             "unit": one.unit,
+            "before": one.before,
             "ring": one.ring + 1,
             "phase": one.phase,
             "failed": one.failed,
@@ -118,6 +185,7 @@ def rollout_values(fleet: sqlite3.Connection, number: int) -> Values:
         "made_by": made_by(fleet, number),
         "approved_by": approved_by(fleet, number),
         "status": rollout.status,
+        "fleet_process": Lease.held_by(fleet, time.time()) or None,
         "stage": rollout.stage,
         "ring": rollout.ring + 1,
         "reason": rollout.reason,
@@ -143,18 +211,91 @@ def rollout_text(values: Values) -> str:
     rings, needed = ",".join(plan["rings"]), plan["approvals"]
     lines = [
         f"rollout {values['rollout']}: {plan['name']} release {plan['release']} on {plan['channel']}, rings {rings}",
-        f"{values['status']}, {values['stage']}, ring {values['ring']} of {len(plan['rings'])}: {values['reason']}",
+        f"{values['status']}{_where(values)}: {values['reason']}".rstrip(": "),
+        next_step(values["rollout"], values["status"], max(0, needed - len(values["approved_by"]))),
         f"made by {values['made_by']}, approved by {', '.join(values['approved_by']) or 'nobody'} ({needed} needed)",
-        "devices: " + (", ".join(f"{count} {phase}" for phase, count in values["counts"].items()) or "none"),
+        "devices: "
+        + (", ".join(f"{count} {_phase(phase, values)}" for phase, count in values["counts"].items()) or "none"),
     ]
+    if values["status"] in ("running", "reverting") and values["fleet_process"] is None:
+        lines.insert(2, "no fleet process works now, and nothing goes on: `systemctl start cageclock-fleet`")
     lines += _shadow_lines(values["shadow"])
     for one in values["devices"]:
-        state = f"{one['phase']}{' (failed)' if one['failed'] else ''}{'' if one['online'] else ', not connected'}"
+        failed = " (failed)" if one["failed"] and one["phase"] != "failed" else ""
+        state = f"{_phase(one['phase'], values)}{failed}{'' if one['online'] else ', not connected'}"
         lines.append(f"  ring {one['ring']}  {one['device']:<20} {state}  {one['reason']}".rstrip())
     lines.append("history:")
     for one in values["history"][-30:]:
         about = f" {one['device']}" if one["device"] else ""
         lines.append(f"  {one['at']} {one['who']}: {one['what']}{about} {one['text']}".rstrip())
+    return "\n".join(lines)
+
+
+def _where(values: Values) -> str:
+    if values["status"] not in ("running", "paused"):
+        return ""
+    stage = "shadow run" if values["stage"] == "shadow" else "rollout"
+    return f", {stage} in ring {values['ring']} of {len(values['plan']['rings'])}"
+
+
+def _phase(phase: str, values: Values) -> str:
+    """Return a phase for people: what waits in a rollout that is over was never asked, and never will be."""
+    over = values["status"] in ("reverting", "reverted", "superseded")
+    return "not asked" if phase == "waiting" and over else phase
+
+
+def device_values(fleet: sqlite3.Connection, device: str, last: int) -> Values:
+    """Return what a device runs, and its part in the newest rollouts that asked it something, newest first.
+
+    Raises:
+        OperatorError: nothing was ever heard of it.
+    """
+    heard = load_heard(fleet).get(device)
+    if heard is None:
+        raise OperatorError(f"device: expected one that was heard by the fleet process, got {device!r}")
+    parts = []
+    for rollout in reversed(load_rollouts(fleet)):
+        one = rollout.members.get(device)
+        if one is None or (one.asked_s is None and one.phase is not Phase.SKIPPED):
+            continue
+        parts.append(
+            {
+                "rollout": rollout.number,
+                "bundle": f"{rollout.plan.name} release {rollout.plan.release}",
+                "sha256": rollout.plan.sha256,
+                "status": rollout.status,
+                "phase": one.phase,
+                "failed": one.failed,
+                "reason": one.reason,
+                "before": one.before,
+                "asked_at": _iso(one.asked_s),
+                "good_at": _iso(one.good_s),
+            }
+        )
+    reported = heard.reported
+    running = None if reported is None or reported.running is None else reported.running
+    return {
+        "device": device,
+        "online": heard.online,
+        "running": None if running is None else msgspec.to_builtins(running),
+        "installs": parts[:last],
+    }
+
+
+def device_text(values: Values) -> str:
+    """Return the text of a device's story."""
+    running, state = values["running"], "connected" if values["online"] else "not connected"
+    what = "no model" if running is None else f"{running['name']} release {running['release']} ({running['state']})"
+    lines = [f"{values['device']}, {state}, runs {what}"]
+    for one in values["installs"]:
+        when = f"asked {one['asked_at'][:16]}" if one["asked_at"] else "not asked"
+        good = f", good since {one['good_at'][:16]}" if one["good_at"] and one["phase"] == "good" else ""
+        before = f", ran {one['before'][:12]} before" if one["before"] else ""
+        failed = " (failed)" if one["failed"] and one["phase"] != "failed" else ""
+        text = f"rollout {one['rollout']}: {one['bundle']}: {one['phase']}{failed}, {when}{good}{before}"
+        lines.append(f"  {text}{': ' + one['reason'] if one['reason'] else ''}")
+    if not values["installs"]:
+        lines.append("  no rollout has asked it anything")
     return "\n".join(lines)
 
 

@@ -42,9 +42,9 @@ def bundle(device: Device, *words: object) -> int:
 
 
 class System:
-    """Broker, logger, fleet process and three devices that run release 1."""
+    """Broker, logger, fleet process and devices that run release 1."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, names: tuple[str, ...] = ("cage01", "cage02", "cage03")) -> None:
         self.folder, self.data, self.keys = folder, folder / "station", Keys()
         self.data.mkdir()
         self.broker = Mosquitto(folder / "broker")
@@ -79,7 +79,6 @@ class System:
             "logger": Child(python("-m", "station.cli", *run), folder / "logger.log"),
         }
         self.first = self.keys.bundle(folder / "1.bundle", 1)
-        names = ("cage01", "cage02", "cage03")
         trust = folder / "trust.json"
         common = Simulated(
             folder, "127.0.0.1", self.broker.port, "lab1", trust, "study", ("test",), 3.0, light_hours=23.9

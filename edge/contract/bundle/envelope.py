@@ -38,11 +38,11 @@ class Opened:
     body: bytes
     signatures: Mapping[str, bytes]
 
-    def signed_by(self, key: Any) -> bool:
-        """Return whether this Ed25519 public key signed the body as this kind."""
+    def signed_by(self, key: Any, name: str | None = None) -> bool:
+        """Return whether this Ed25519 public key signed the body as this kind. name: under which; None: its own."""
         from cryptography.exceptions import InvalidSignature
 
-        signature = self.signatures.get(key_id(key))
+        signature = self.signatures.get(key_id(key) if name is None else name)
         if signature is None:
             return False
         try:

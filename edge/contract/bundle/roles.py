@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Annotated, Any
@@ -52,13 +52,16 @@ class Role(Struct, frozen=True, kw_only=True):
 class Authority:
     """Whose signatures let a bundle in: those of any one of `roles`, revoked keys not counted.
 
-    name: of the role, for people. others: roles of other channels, only to say whose bundle it is.
+    name: of the role, for people. others: roles of other channels, only to say whose bundle it is. every: a signature
+    beyond those that it takes must hold too, where its key is known; for what is new only: keys that become known
+    later must not condemn what is installed.
     """
 
     name: str
     roles: tuple[Role, ...]
     revoked: frozenset[str] = frozenset()
     others: Mapping[str, Role] = field(default_factory=dict)
+    every: bool = False
 
     def verify(self, opened: Opened) -> bytes:
         """Return the signed bytes.
@@ -66,9 +69,13 @@ class Authority:
         Raises:
             BundleError: they are not signed as it takes; the text begins with the rule that does not hold.
         """
-        if any(role.without(self.revoked).holds(opened) for role in self.roles):
-            return opened.body
-        raise BundleError(self._reason(opened))
+        if not any(role.without(self.revoked).holds(opened) for role in self.roles):
+            raise BundleError(self._reason(opened))
+        known = [key for role in (*self.roles, *self.others.values()) for key in role.keys]
+        altered = altered_signature(opened, known) if self.every else ""
+        if altered:
+            raise BundleError(f"signature: {altered}")
+        return opened.body
 
     def _reason(self, opened: Opened) -> str:
         role = self.roles[-1] if self.roles else Role(threshold=1, keys=())
@@ -95,6 +102,24 @@ class Authority:
         counting = {key.public for role in self.roles for key in role.without(self.revoked).signers(opened)}
         encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         return [_public_key(public).public_bytes(encoding, form) for public in sorted(counting)]
+
+
+def altered_signature(opened: Opened, known: Iterable[Key]) -> str:
+    """Return in words which signature was changed since it was made, "" where none of a known key was.
+
+    One that nobody needs any more is judged too, so that of one file no second form is taken. What a key signed of
+    which nothing is known is passed over: a newer statement may name it.
+    """
+    keys = {key.id: key for key in known}
+    for name in opened.signatures:
+        if name in keys:
+            if not opened.signed_by(_public_key(keys[name].public)):
+                return f"the signature of {keys[name].name} ({name}) does not hold; have it signed again"
+            continue
+        for key in keys.values():
+            if opened.signed_by(_public_key(key.public), name):
+                return f"the signature under {name} is {key.name}'s ({key.id}); the file was changed"
+    return ""
 
 
 def _listed(keys: list[Key]) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from edge.contract.bundle.envelope import enclose, open_envelope
-from edge.contract.bundle.roles import Authority, Role
+from edge.contract.bundle.envelope import Opened, enclose, open_envelope
+from edge.contract.bundle.roles import Authority, Role, altered_signature
 from edge.contract.bundle.statement import STATEMENT_TYPE, Statement, read_statement
 from edge.errors import BundleError
 
@@ -37,6 +37,8 @@ class Trust:
     def extended(self, chain: Sequence[bytes]) -> Trust:
         """Return the chain with what follows its newest statement in another one; the same where nothing does.
 
+        What is held already has to be signed as well: a file of which only a part is looked at has many forms.
+
         Raises:
             BundleError: a statement is not signed as it must be, has another version than the next one, takes a
                 revocation back, or stands where another one stands already.
@@ -53,6 +55,7 @@ class Trust:
                     "trust statement: another one of the same version is held; the two exclude each other"
                 )
             known = common + overlap
+            _check_known(chain[:known])
         trust = self
         for envelope in chain[known:]:
             trust = trust._followed_by(envelope)
@@ -69,6 +72,7 @@ class Trust:
                 + ("; it is signed by root keys of an older version, which count no longer" if older else "")
             )
         statement = read_statement(opened.body)
+        _check_altered(opened, before, statement)
         if statement.version <= before.version:
             raise BundleError(
                 f"trust statement: lower version: expected more than {before.version}, which is held, got "
@@ -111,7 +115,9 @@ class Trust:
             text = f"expected {channel!r}, which bundle.channel names, got {listed}"
             raise BundleError(f"channel: trust statement {self.newest.version}: {text}")
         others = {name: role for name, role in channels.items() if name != channel}
-        return Authority(f"channel {channel!r}", (channels[channel],), frozenset(self.newest.revoked_keys), others)
+        return Authority(
+            f"channel {channel!r}", (channels[channel],), frozenset(self.newest.revoked_keys), others, True
+        )
 
     def earlier_authority(self, more: Sequence[Role] = ()) -> Authority:
         """Return whose signatures vouch for what is installed already: of any channel, at any version that is held.
@@ -135,7 +141,25 @@ def begin(content: bytes) -> Trust:
         signed = len(statement.root.signers(opened))
         text = f"expected {statement.root.threshold} signatures of its own root keys, got {signed}"
         raise BundleError(f"trust statement {statement.version}: {text}")
+    _check_altered(opened, statement)
     return Trust((statement,), (chain[0],)).extended(chain[1:])
+
+
+def _check_known(chain: Sequence[bytes]) -> None:
+    """Refuse statements, each of them held or older than what is held, that do not follow from each other.
+
+    Raises:
+        BundleError: they do not.
+    """
+    begun = begin(chain_bytes(chain[:1]))
+    for envelope in chain[1:]:
+        begun = begun._followed_by(envelope)
+
+
+def _check_altered(opened: Opened, *statements: Statement) -> None:
+    altered = altered_signature(opened, [key for one in statements for key in one.root.keys])
+    if altered:
+        raise BundleError(f"trust statement {statements[-1].version}: {altered}")
 
 
 def is_chain(beginning: bytes) -> bool:

@@ -15,7 +15,7 @@ from edge.errors import DatabaseDamaged, OperatorError, StorageError
 from station.transaction import transaction
 
 DATABASE = "fleet.db"
-VERSION = 1
+VERSION = 2
 BUSY_S = 10.0
 
 _TABLES = """
@@ -91,6 +91,11 @@ CREATE TABLE trust (
     one INTEGER PRIMARY KEY CHECK (one = 1), chain BLOB NOT NULL, who TEXT NOT NULL, at_s REAL NOT NULL
 );
 
+-- When a device was first heard to hold a trust statement.
+CREATE TABLE trust_held (
+    device TEXT NOT NULL, version INTEGER NOT NULL, at_s REAL NOT NULL, PRIMARY KEY (device, version)
+) WITHOUT ROWID;
+
 -- What a person must look at. cleared_s: NULL while it lasts.
 CREATE TABLE alarms (
     id INTEGER PRIMARY KEY, device TEXT NOT NULL, kind TEXT NOT NULL, text TEXT NOT NULL, since_s REAL NOT NULL,
@@ -98,6 +103,13 @@ CREATE TABLE alarms (
 );
 CREATE INDEX alarms_by_device ON alarms (device, kind)
 """
+_MIGRATIONS = {
+    2: (
+        "CREATE TABLE trust_held (device TEXT NOT NULL, version INTEGER NOT NULL, at_s REAL NOT NULL, "
+        "PRIMARY KEY (device, version)) WITHOUT ROWID",
+    ),
+}
+"""What makes a file of the version before one of this version."""
 
 
 def open_fleet(data: Path) -> sqlite3.Connection:
@@ -142,6 +154,13 @@ def _create_or_check(connection: sqlite3.Connection, path: Path) -> None:
                 for statement in _TABLES.split(";\n"):
                     connection.execute(statement)
                 connection.execute(f"PRAGMA user_version={VERSION}")
+    elif found < VERSION:
+        with transaction(connection):
+            (found,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have done it
+            for version in range(found + 1, VERSION + 1):
+                for statement in _MIGRATIONS[version]:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={VERSION}")
     elif found != VERSION:
         raise OperatorError(f"{path}: expected version {VERSION}, got {found}; use the program that made it")
 

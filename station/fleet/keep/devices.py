@@ -47,6 +47,9 @@ def hear_report(connection: sqlite3.Connection, device: str, payload: bytes, rep
         "reported = excluded.reported, reported_s = excluded.reported_s",
         (device, payload, now_s),
     )
+    if reported.trust is not None:
+        held = (device, reported.trust.version, now_s)
+        connection.execute("INSERT OR IGNORE INTO trust_held VALUES (?, ?, ?)", held)
     lasting = reported.reason not in PASSING
     if reported.state in ("refused", "rolled_back") and reported.digest is not None and lasting:
         reason = reported.advice or reported.reason

@@ -41,6 +41,12 @@ class Lease:
             )
         return ""
 
+    @staticmethod
+    def held_by(connection: sqlite3.Connection, now_s: float) -> str:
+        """Return which process works, "" where none does."""
+        row = connection.execute("SELECT what, until_s FROM lease").fetchone()
+        return str(row["what"]) if row is not None and now_s < row["until_s"] else ""
+
     def check(self, connection: sqlite3.Connection) -> None:
         """Refuse to go on where another process has taken over; called inside the transaction that writes.
 

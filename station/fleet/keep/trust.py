@@ -35,6 +35,15 @@ def publish_trust(connection: sqlite3.Connection, now_s: float, who: str, conten
     return found
 
 
+def load_delays(connection: sqlite3.Connection, version: int) -> dict[str, float]:
+    """Return how many seconds after it was published each device was heard to hold the newest statement."""
+    row = connection.execute("SELECT at_s FROM trust").fetchone()
+    if row is None:
+        return {}
+    rows = connection.execute("SELECT device, at_s FROM trust_held WHERE version = ?", (version,)).fetchall()
+    return {one["device"]: max(0.0, one["at_s"] - row["at_s"]) for one in rows}
+
+
 def load_trust(connection: sqlite3.Connection) -> Trust | None:
     """Return the chain that is published, None where there is none."""
     row = connection.execute("SELECT chain FROM trust").fetchone()

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
+import msgspec
+
 from station.fleet.rollout.assign import ring_of_late
 from station.fleet.rollout.judge import equivalence, worse
 from station.fleet.rollout.offer import offer
-from station.fleet.rollout.plan import UNDECIDED_TIMES
+from station.fleet.rollout.plan import UNDECIDED_TIMES, Plan
 from station.fleet.rollout.state import HELD, Comparison, Device, Member, Phase, Rollout, Stage, Status
 
 UNREPORTED = "has never said which model it runs; a program before this version, or it was never connected"
@@ -101,6 +103,8 @@ def _good(member: Member, device: Device, rollout: Rollout, now_s: float) -> Mem
     bad = worse(device, member, thresholds) if watched and member.asked_s is not None else ""
     if bad:
         return replace(member, phase=Phase.RETURNING, failed=True, reason=bad, good_s=since_s)
+    if member.phase is Phase.GOOD and member.good_s == since_s and not member.failed and not member.reason:
+        return member  # most devices at most looks
     return replace(member, phase=Phase.GOOD, failed=False, reason="", good_s=since_s)
 
 
@@ -197,8 +201,13 @@ def _after_shadow(rollout: Rollout, now_s: float, comparison: Comparison | None)
         (one.good_s for one in rollout.members.values() if one.phase is Phase.SHADOW and one.good_s), default=now_s
     )
     verdict, why = equivalence(comparison, shadow)
-    if now_s - begun_s < shadow.seconds:
+    lengths = int((now_s - begun_s) // shadow.seconds)
+    if lengths == 0:
         return replace(rollout, reason=f"shadow run until its {shadow.seconds / 3600:g} h are over; so far {why}")
+    goes_on = f"shadow run goes on and is judged again after {(lengths + 1) * shadow.seconds / 3600:g} h; so far {why}"
+    if lengths <= shadow.judged:
+        return replace(rollout, reason=goes_on)
+    rollout = replace(rollout, plan=_judged(rollout.plan, lengths))
     if verdict == "equivalent":
         members = {
             name: replace(one, phase=Phase.WAITING, reason="", good_s=None) if one.phase is Phase.SHADOW else one
@@ -209,10 +218,15 @@ def _after_shadow(rollout: Rollout, now_s: float, comparison: Comparison | None)
         )
     if verdict == "different":
         return revert(rollout, f"shadow run: {why}")
-    if now_s - begun_s >= UNDECIDED_TIMES * shadow.seconds:
+    if lengths >= UNDECIDED_TIMES:
         text = f"shadow run: {why}; not shown after {UNDECIDED_TIMES:g} times its length: resume or abort"
         return replace(rollout, status=Status.PAUSED, reason=text)
-    return replace(rollout, reason=f"shadow run goes on: {why}")
+    return replace(rollout, reason=goes_on)
+
+
+def _judged(plan: Plan, lengths: int) -> Plan:
+    assert plan.shadow is not None
+    return msgspec.structs.replace(plan, shadow=msgspec.structs.replace(plan.shadow, judged=lengths))
 
 
 def why_not_through(rollout: Rollout, devices: Mapping[str, Device], now_s: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from station.fleet.rollout.plan import Ring
 
@@ -15,14 +16,21 @@ def place(sha256: str, unit: str) -> float:
     return int.from_bytes(digest[:8]) / 2.0**64
 
 
-def assign(sha256: str, rings: Sequence[Ring], units: Mapping[str, Iterable[str]]) -> dict[str, int]:
+def assign(
+    sha256: str,
+    rings: Sequence[Ring],
+    units: Mapping[str, Iterable[str]],
+    arms: Mapping[str, frozenset[str]] = MappingProxyType({}),
+) -> dict[str, int]:
     """Return the ring of each device.
 
     units: unit -> its devices, which come into one ring. A ring of a number of devices is never exceeded: of devices
-    that switch together only those go into it that fit. A ring of a share ends with the unit that reaches it. Units
-    follow each other by `place`.
+    that switch together only those go into it that fit. A ring of a share ends with the unit that reaches it. arms:
+    unit -> the arms of the study whose animals it sees, where they are known. Units follow each other by chance, every
+    arm at the same pace.
     """
-    left = sorted(((unit, sorted(devices)) for unit, devices in units.items()), key=lambda one: place(sha256, one[0]))
+    order = _balanced(sha256, units, arms)
+    left = sorted(((unit, sorted(devices)) for unit, devices in units.items()), key=lambda one: order[one[0]])
     total = sum(len(devices) for _, devices in left)
     found: dict[str, int] = {}
     for number, ring in enumerate(rings):
@@ -35,6 +43,23 @@ def assign(sha256: str, rings: Sequence[Ring], units: Mapping[str, Iterable[str]
             else:
                 remaining.append((unit, devices))
         left = remaining
+    return found
+
+
+def _balanced(sha256: str, units: Iterable[str], arms: Mapping[str, frozenset[str]]) -> dict[str, tuple[float, str]]:
+    """Return the place of each unit in an order of which every beginning holds the same share of each arm.
+
+    A systematic sample: of an arm's n units in their order by chance, one in each 1/n. Otherwise one arm could have
+    the new model weeks before the other, and the model's difference would be taken for the treatment's.
+    """
+    strata: dict[tuple[str, ...], list[str]] = {}
+    for unit in units:
+        strata.setdefault(tuple(sorted(arms.get(unit, ()))), []).append(unit)
+    found = {}
+    for stratum, members in strata.items():
+        begin = place(sha256, f"arm {stratum}")
+        for at, unit in enumerate(sorted(members, key=lambda one: (place(sha256, one), one))):
+            found[unit] = ((at + begin) / len(members), unit)
     return found
 
 

@@ -82,12 +82,15 @@ class Shadow(Struct, frozen=True, kw_only=True):
 
     margin_days: the two count as equivalent where the 90% interval of the paired difference lies within it.
     animals: of fewer animals nothing is concluded. runs: how often it was given its time, once more by each `resume`.
+    judged: how often it was judged since: once after each whole length, because looking until it fits would find
+    equivalence by chance.
     """
 
     seconds: Positive
     margin_days: Positive
     animals: Annotated[int, msgspec.Meta(ge=2, le=10_000)] = 5
     runs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1
+    judged: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 0
 
 
 class Plan(Struct, frozen=True, kw_only=True):

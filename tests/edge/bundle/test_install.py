@@ -158,6 +158,7 @@ def test_a_file_that_still_grows_is_waited_for(device: Device) -> None:
         ("print('all is well')", "no verdict"),
         ("raise SystemExit(1)", "ended with code 1"),
     ],
+    ids=["a model that hangs", "a model that crashes", "no verdict", "an error"],
 )
 def test_a_canary_that_fails_is_a_refusal(program: str, reason: str, tmp_path: Path) -> None:
     begin = time.monotonic()

@@ -191,7 +191,7 @@ def test_who_takes_no_part_is_named_with_the_reason(fleet) -> None:
 def test_strain_and_camera_of_a_device_come_from_the_table_of_animals_and_its_info(tmp_path: Path) -> None:
     store(tmp_path, [samples.reading(1, device="cage-1", cage="c7"), samples.reading(2, device="cage-2", cage="c8")])
     with closing(open_for_writing(tmp_path)) as log:
-        log.execute("INSERT INTO subjects (subject, strain, cage) VALUES ('M1', 'C57BL/6J', 'c7')")
+        log.execute("INSERT INTO subjects (subject, strain, cage, arm) VALUES ('M1', 'C57BL/6J', 'c7', 'treated')")
         log.execute("INSERT INTO subjects (subject, strain, device) VALUES ('M2', 'DBA/2J', 'cage-2')")
         for device, body in (("cage-1", b'{"camera":{"model":"imx708"}}'), ("cage-2", b"\xff")):
             log.execute("INSERT INTO device_state VALUES (?, 'info', ?, 0)", (device, body))
@@ -199,6 +199,8 @@ def test_strain_and_camera_of_a_device_come_from_the_table_of_animals_and_its_in
         known = load_known(log)
     assert known.strain == {"cage-1": {"C57BL/6J"}, "cage-2": {"DBA/2J"}}
     assert known.camera == {"cage-1": "imx708"}
+    assert known.arm == {"cage-1": {"treated"}, "cage-2": frozenset()}
+    assert "treated" not in repr(known), "whoever reads a log stays blind"
 
 
 def test_what_lies_in_the_server_or_the_settings_is_no_refusal_for_good(fleet) -> None:

@@ -113,7 +113,7 @@ def test_a_rollout_goes_through_with_two_persons_and_its_story_is_whole(lab: Lab
     digest = lab.keys.bundle(file, 2)
     words = ("rollout", "create", file, "--channel", "study", "--rings", "1,100%", "--soak", "0s")
     text = station(lab.data, *words, "--dry-run")
-    assert "ring 1 (1): 1 devices" in text
+    assert "ring 1 (1): 1 device " in text
     assert "nothing was written" in text
     assert as_json(lab.data, "rollout", "list") == []
     number = as_json(lab.data, *words)["rollout"]

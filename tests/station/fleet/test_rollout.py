@@ -61,6 +61,32 @@ def test_a_device_that_comes_late_has_a_ring_of_a_share_and_always_the_same() ->
     assert found == {name: ring_of_late(NEW, name, rings) for name in found}
 
 
+def share_of(arm: str, names: list[str], arms: dict[str, frozenset[str]]) -> float:
+    return sum(arms[name] == {arm} for name in names) / len(names)
+
+
+@pytest.mark.parametrize("digest", ["b" * 64, "d" * 64, "1" * 64])
+def test_the_rings_hold_the_arms_of_a_study_in_equal_shares(digest: str) -> None:
+    """Forty cages, every fourth one treated: chance alone gives the first 10% none, or two."""
+    arms = {f"d{number}": frozenset({"control" if number % 4 else "treated"}) for number in range(40)}
+    units = {name: [name] for name in arms}
+    found = assign(digest, read_rings("1,10%,50%,100%"), units, arms)
+    upto = [[name for name, ring in found.items() if ring <= last] for last in range(4)]
+    assert [len(names) for names in upto] == [1, 4, 20, 40]
+    assert share_of("treated", upto[1], arms) == 0.25
+    assert share_of("treated", upto[2], arms) == 0.25
+
+
+def test_cages_that_switch_together_count_with_all_of_their_arms() -> None:
+    units = {"study AGE1": ["a", "b"], **{f"d{number}": [f"d{number}"] for number in range(18)}}
+    arms = {"study AGE1": frozenset({"control", "treated"})}
+    arms |= {f"d{number}": frozenset({"control" if number % 2 else "treated"}) for number in range(18)}
+    found = assign("b" * 64, read_rings("50%,100%"), units, arms)
+    assert found["a"] == found["b"]
+    first = [name for name, ring in found.items() if ring == 0 and name.startswith("d")]
+    assert abs(share_of("treated", first, arms) - 0.5) <= 0.5 / len(first)
+
+
 def test_the_next_ring_opens_when_the_devices_are_good_not_when_they_are_installed() -> None:
     lab = begun(fakes(20))
     lab.look()
@@ -273,7 +299,14 @@ def test_nothing_switches_before_the_shadow_run_has_shown_equivalence() -> None:
     assert (lab.rollout.stage, lab.phases()) == (Stage.SHADOW, {"shadow": 10})
     assert {fake.running for fake in lab.fakes.values()} == {OLD}
     assert "-30.0 to +40.0 days over 6 animals, does not lie within" in lab.rollout.reason
-    lab.settle(comparison=Comparison(8, 2.0, -4.0, 8.0))
+    good = Comparison(8, 2.0, -4.0, 8.0)
+    for _ in range(20):
+        lab.look(good)
+    assert lab.rollout.stage is Stage.SHADOW, "it is judged after each whole length, not as soon as it fits"
+    assert "judged again after 2 h" in lab.rollout.reason
+    for _ in range(60):
+        lab.look(good)
+    lab.settle(comparison=good)
     assert (lab.rollout.status, lab.phases()) == (Status.DONE, {"good": 10})
 
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from edge.contract import jsontext
-from edge.contract.bundle.bundle import Bundle, read_bundle, read_unverified
-from edge.contract.bundle.envelope import MAX_SIGNATURES, add_signature, open_envelope, verify
+from edge.contract.bundle.bundle import Bundle, bundle_bytes, read_bundle, read_unverified, signed_again
+from edge.contract.bundle.envelope import MAX_SIGNATURES, add_signature, enclose, open_envelope, verify
 from edge.contract.bundle.statement import STATEMENT_TYPE, Floor
 from edge.contract.bundle.trust import MAX_CHAIN_BYTES, begin, chain_bytes, split_chain
 from edge.errors import BundleError
@@ -159,6 +159,43 @@ def test_a_bundle_takes_as_many_keys_as_its_channel(tiny_bundle: Bundle, tmp_pat
     assert "signature: " in bundle_refused(FIRST, bundle_of(tiny_bundle, "anna", "ben"), path), "roots sign no bundles"
 
 
+def test_a_signature_beyond_the_threshold_holds_too_or_the_file_was_changed(
+    tiny_bundle: Bundle, tmp_path: Path
+) -> None:
+    """A signature that nobody needs could otherwise be anything: one bundle would have many files."""
+    path = tmp_path / "b"
+    whole = bundle_of(tiny_bundle, "dora", "emil", "fritz")
+    path.write_bytes(whole)
+    one = read_bundle(path, FIRST.authority("study"))
+    signatures = dict(open_envelope(one.envelope).signatures)
+    fritz = person("fritz").key.id
+    for changed in (
+        signatures | {fritz: bytes(64)},
+        {name: value for name, value in signatures.items() if name != fritz} | {"0" * 16: signatures[fritz]},
+    ):
+        path.write_bytes(bundle_bytes(enclose(open_envelope(one.envelope).body, changed), one.files))
+        with pytest.raises(BundleError, match=r"signature: the signature (of|under)"):
+            read_bundle(path, FIRST.authority("study"))
+        assert read_bundle(path, FIRST.earlier_authority()), "what is installed goes on"
+    path.write_bytes(signed_again(one, person("new here").private))
+    assert read_bundle(path, FIRST.authority("study")), "of a key that is not known yet nothing can be judged"
+
+
+def test_statements_that_are_held_already_have_to_be_signed_in_every_file(tiny_bundle: Bundle) -> None:
+    """One bit in a signature of a statement that the device held was passed over, and the bundle was installed."""
+    first, second = signed(statement()), signed(statement(2))
+    held = FIRST.extended([second])
+    opened = open_envelope(first, STATEMENT_TYPE)
+    unsigned = enclose(opened.body, {}, STATEMENT_TYPE)
+    assert "signatures of its own root keys, got 0" in refused(held, unsigned)
+    assert "signatures" in refused(held, unsigned, second)
+    assert "signatures" in refused(held, first, enclose(open_envelope(second, STATEMENT_TYPE).body, {}, STATEMENT_TYPE))
+    third = signed(statement(), "anna", "ben", "clara")
+    changed = dict(open_envelope(third, STATEMENT_TYPE).signatures) | {person("clara").key.id: bytes(64)}
+    assert "clara" in refused(held, enclose(opened.body, changed, STATEMENT_TYPE))
+    assert held.extended([third, second]) is held
+
+
 def test_a_key_of_another_channel_is_none_of_this_one(tiny_bundle: Bundle, tmp_path: Path) -> None:
     said = bundle_refused(FIRST, bundle_of(tiny_bundle, "gina", channel="dev"), tmp_path / "b")
     assert "channel: it is signed for channel 'dev'" in said
@@ -183,8 +220,6 @@ def test_parts_and_signatures_of_two_bundles_do_not_mix(tiny_bundle: Bundle, tmp
 
 
 def test_statements_travel_and_signing_again_changes_nothing_else(tiny_bundle: Bundle, tmp_path: Path) -> None:
-    from edge.contract.bundle.bundle import signed_again
-
     path, trust = tmp_path / "b", chain()
     path.write_bytes(bundle_of(tiny_bundle, "emil", trust=trust))
     one = read_unverified(path)
