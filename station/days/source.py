@@ -12,6 +12,7 @@ from edge.contract.times import FIRST_S, LAST_S
 from station.days.day import Seen
 from station.registry.attribution import AHEAD, UNSYNCHRONISED
 from station.registry.lifetime import midnight
+from station.store.reviewed import load_reviewed_out, with_reason
 from station.store.sound import AHEAD_S, SOUND_ANIMAL, SOUND_PLACE
 
 _COLUMNS: Final = (
@@ -54,13 +55,23 @@ def seen_on(connection: sqlite3.Connection, device: str, day: str, zone: tzinfo)
     """Return what a device saw on a day, in no order."""
     begins, ends = bounds_of(day, zone)
     bounds = (max(begins, FIRST_S), min(ends, LAST_S + 1))
+    out = load_reviewed_out(connection, device)
+    return [_out(one) if (one.epoch, one.seq) in out else one for one in _read(connection, device, *bounds)]
+
+
+def _out(one: Seen) -> Seen:
+    """Return what was seen as a person reviewed it: an estimate that is not accepted."""
+    return one if one.number is None else one._replace(accepted=False, reasons=with_reason(one.reasons))
+
+
+def _read(connection: sqlite3.Connection, device: str, first: float, after: float) -> list[Seen]:
     try:
-        return _seen_within(connection, device, *bounds)
+        return _seen_within(connection, device, first, after)
     except sqlite3.OperationalError as error:
         if "decode to UTF-8" not in str(error):
             raise
     with _lenient_texts(connection):  # a call for each text: only where it must be
-        return _seen_within(connection, device, *bounds)
+        return _seen_within(connection, device, first, after)
 
 
 def _seen_within(connection: sqlite3.Connection, device: str, first: float, after: float) -> list[Seen]:
@@ -71,21 +82,21 @@ def _seen_within(connection: sqlite3.Connection, device: str, first: float, afte
         ).fetchall()
     }
     found = [
-        _seen(row, row[1], AHEAD if (row[3], row[4]) in ahead else "synchronised", 0)
+        _row(row, row[1], AHEAD if (row[3], row[4]) in ahead else "synchronised", 0)
         for row in connection.execute(_SYNCHRONISED, (device, first, after)).fetchall()
     ]
     if not connection.execute(_NOT_SYNCHRONISED, (device,)).fetchone():
         return found
     starts = dict(connection.execute("SELECT epoch, starts FROM epochs WHERE device = ?", (device,)).fetchall())
     for row in connection.execute(_NEVER_SET, (device, first, after)).fetchall():
-        found.append(_seen(row, row[1], UNSYNCHRONISED, starts.get(row[3], 0)))
+        found.append(_row(row, row[1], UNSYNCHRONISED, starts.get(row[3], 0)))
     for boot, offset_s in connection.execute(_OFFSETS, (device,)).fetchall():
         window = (device, boot, first - offset_s - 1, after - offset_s + 1)
         for row in connection.execute(_CORRECTED, window).fetchall():
             at_s = row[2] + offset_s
             if first <= at_s < after and at_s <= LAST_S:
                 basis = AHEAD if _is_ahead(connection, device, row, at_s) else "corrected"
-                found.append(_seen(row, at_s, basis, starts.get(row[3], 0)))
+                found.append(_row(row, at_s, basis, starts.get(row[3], 0)))
     return found
 
 
@@ -137,7 +148,7 @@ def _is_ahead(connection: sqlite3.Connection, device: str, row: Any, at_s: float
     return known and at_s - AHEAD_S > received[0]
 
 
-def _seen(row: Any, at_s: float, basis: str, starts: int) -> Seen:
+def _row(row: Any, at_s: float, basis: str, starts: int) -> Seen:
     return Seen(
         str(row[0]),
         at_s,

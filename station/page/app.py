@@ -37,6 +37,8 @@ from station.page import (
 )
 from station.page.alarms.sender import Sender
 from station.page.curves import Curves
+from station.page.devices import rollouts, show, storage
+from station.page.review import show as review
 from station.page.roles import Role
 from station.page.settings import PageSettings
 from station.page.templates import make_templates
@@ -67,6 +69,9 @@ ROUTES = (
     Route("/lapse", "GET", _T, lapse.show_lapse),
     Route("/reading", "GET", _T, show_animal.show_reading),
     Route("/readings", "GET", _T, show_animal.list_readings),
+    Route("/review", "POST", _T, review.keep_review),
+    Route("/reviews", "GET", _T, review.show_reviews),
+    Route("/data/hard-examples.csv", "GET", _T, review.send_hard_examples),
     Route("/data/days", "GET", _T, show_animal.send_days),
     Route("/data/readings", "GET", _T, show_animal.send_readings),
     Route("/data/days.csv", "GET", _T, export.send_days_csv),
@@ -78,6 +83,15 @@ ROUTES = (
     Route("/note", "POST", _T, entry.note),
     Route("/device", "POST", _T, entry.decide_device),
     Route("/device/request", "POST", _T, requests.ask_device),
+    Route("/devices", "GET", _T, show.show_devices),
+    Route("/device", "GET", _T, show.show_device),
+    Route("/device/place", "POST", _R, show.place_device),
+    Route("/device/replace", "POST", _R, show.replace_board),
+    Route("/data/health", "GET", _T, show.send_health),
+    Route("/data/view", "GET", _T, show.send_view),
+    Route("/storage", "GET", _T, storage.show_storage),
+    Route("/rollouts", "GET", _T, rollouts.show_rollouts),
+    Route("/rollout", "GET", _T, rollouts.show_rollout),
     Route("/alarms", "GET", _T, show_alarms.show_alarms),
     Route("/alarm", "GET", _T, show_alarms.show_alarm),
     Route("/alarm", "POST", _T, show_alarms.decide_alarm),

@@ -184,6 +184,8 @@ def decide_device(visit: Visit) -> Response:
         finally:
             end_change(connection, number, done=done)
     visit.page.watch.look_again()
+    if visit.value("back") == "device":
+        return visit.go("/device", text(f"decided.{decision}"), name=device)
     return visit.go("/cage", text(f"decided.{decision}"), device=device)
 
 

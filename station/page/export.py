@@ -55,7 +55,7 @@ def send_days_csv(visit: Visit) -> Response:
         gap = _cell(columns["age"][n] - columns["true"][n])
         counts = [int(columns[name][n]) for name in ("readings", "captures")]
         rows.append([day, *ages, gap, *counts, _cell(columns["light"][n]), _cell(columns["dark"][n])])
-    return _csv(f"{head['name']}-days", (*DAYS, "dark_days"), rows)
+    return csv_response(f"{head['name']}-days", (*DAYS, "dark_days"), rows)
 
 
 def send_readings_csv(visit: Visit) -> Response:
@@ -72,7 +72,7 @@ def send_readings_csv(visit: Visit) -> Response:
         ]
         for one in found
     ]
-    return _csv(f"{wanted.name}-readings", (*READINGS, "high_days"), rows)
+    return csv_response(f"{wanted.name}-readings", (*READINGS, "high_days"), rows)
 
 
 def send_figure(visit: Visit) -> Response:
@@ -96,7 +96,8 @@ def send_figure(visit: Visit) -> Response:
     return _file(done.stdout, FORMATS[kind], f"{wanted.name}.{kind}")
 
 
-def _csv(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
+def csv_response(name: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Response:
+    """Return a table as a file for a spreadsheet."""
     target = io.StringIO()
     writer = csv.writer(target)
     writer.writerow(columns)

@@ -16,6 +16,7 @@ from station.curves.curve import Curve, Sighting
 from station.curves.days import load_day_curves
 from station.curves.read import load_curves
 from station.registry.attribution import Owners, Sight
+from station.registry.reviews import count_reviews
 from station.registry.subject import Subject
 from station.registry.subjects import load_subjects
 from station.registry.zones import Zones, load_zones
@@ -239,10 +240,11 @@ def made_of(connection: sqlite3.Connection, devices: Sequence[str]) -> str:
 
 
 def table_digest(connection: sqlite3.Connection) -> str:
-    """Return a digest of the table of animals and the time zones."""
+    """Return a digest of what people say of the log: the table of animals, the time zones, how many reviews."""
     zones = connection.execute("SELECT key, value FROM meta WHERE key = 'zone' OR key LIKE 'zone/%'").fetchall()
     animals = [(subject.cells(), subject.stays) for subject in load_subjects(connection)]
-    return hashlib.sha256(repr((animals, [tuple(row) for row in zones])).encode()).hexdigest()
+    said = (animals, [tuple(row) for row in zones], count_reviews(connection))
+    return hashlib.sha256(repr(said).encode()).hexdigest()
 
 
 def load_table(data: Path) -> tuple[list[Subject], Zones]:

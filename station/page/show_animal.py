@@ -25,6 +25,7 @@ from station.page.roles import Role
 from station.page.series import pack_readings, unpack
 from station.page.texts import text
 from station.page.web import Visit
+from station.registry.reviews import load_reviews
 from station.registry.subject import Subject
 
 MOST_CURVES = 8
@@ -86,6 +87,7 @@ def show_reading(visit: Visit) -> Response:
             found = find_reading(connection, device, epoch, seq)
             picture = find_picture(connection, device, epoch, seq)
             drawn = find_drawn(connection, device, epoch, seq)
+            said = load_reviews(connection, (device, epoch, seq))
             before, after = (
                 (None, None) if found is None else find_neighbours(connection, device, found[0]["captured_s"])
             )
@@ -102,6 +104,9 @@ def show_reading(visit: Visit) -> Response:
         animals=animals,
         picture=picture,
         drawn=drawn,
+        reviews=said,
+        review_key=key_of(device, epoch, seq),
+        zone=zones.of(device),
         before=before,
         after=after,
         at=datetime.fromtimestamp(row["at_s"], UTC).astimezone(zones.of(device)),
@@ -116,7 +121,9 @@ def list_readings(visit: Visit) -> Response:
     _, zones = load_table(visit.data)
     zone = zones.of(devices[0] if devices else None)
     rows = [(datetime.fromtimestamp(one.at_s, UTC).astimezone(zone), one) for one in found]
-    return visit.answer("readings.html", wanted=wanted, rows=rows, from_s=from_s, until_s=until_s, zone=zone)
+    more: dict[str, Any] = {"from_s": from_s, "until_s": until_s, "zone": zone, "key_of": key_of}
+    back = f"/readings?{visit.request.url.query}"
+    return visit.answer("readings.html", wanted=wanted, rows=rows, back=back, **more)
 
 
 def send_days(visit: Visit) -> Response:
@@ -185,6 +192,11 @@ def find_window(visit: Visit) -> tuple[float, float]:
     if not 0 <= from_s < until_s < 1e11:
         raise OperatorError("from, until: expected Unix seconds, the first below the second")
     return from_s, until_s
+
+
+def key_of(device: str, epoch: str, seq: int) -> str:
+    """Return how a form names a reading."""
+    return f"{seq}:{epoch}:{device}"
 
 
 def _home(subject: Subject | None, visit: Visit) -> str | None:

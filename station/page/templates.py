@@ -9,11 +9,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from station.page.entry import EDITABLE, REASONS, animal_address
 from station.page.read import Picture
+from station.page.review.show import QUESTIONS
 from station.page.show_wall import card_id
 from station.page.texts import has_text, text
 from station.page.wall import Card
 from station.page.web import query
 from station.printable import printable
+from station.registry.reviews import Key
 from station.status import ago
 
 FOLDER = Path(__file__).parent / "templates"
@@ -38,6 +40,8 @@ def make_templates() -> Environment:
         known_text=known_text,
         EDITABLE=EDITABLE,
         REASONS=REASONS,
+        QUESTIONS=QUESTIONS,
+        reading_address=reading_address,
         now=lambda: datetime.now(UTC),
     )
     found.filters.update(
@@ -56,6 +60,11 @@ def newest_address(card: Card) -> str:
     """Return the address of a cage's newest picture, small; a short one, because a wall has hundreds."""
     digest = card.newest.picture.sha256[:12] if card.newest.picture is not None else ""
     return query("/picture", device=card.device, v=digest, size=96)
+
+
+def reading_address(key: Key) -> str:
+    """Return the address of a reading's page."""
+    return query("/reading", device=key[0], epoch=key[1], seq=key[2])
 
 
 def weeks(days: float | None) -> str:

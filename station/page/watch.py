@@ -18,6 +18,8 @@ from station.ingest.running import Running, read_running
 from station.page.alarms.alarm import ACKNOWLEDGED, NOT_SEEN, OWN_KINDS, Alarm, Trouble, keep_alarms, load_open
 from station.page.alarms.unseen import find_unseen
 from station.page.database import page_database
+from station.page.devices.fleet import find_fleet_alarms
+from station.page.devices.samples import Sampler
 from station.page.read import NoLog, Picture, find_devices, find_newest, load_some_curves, log, table_digest
 from station.page.wall import Age, Card, Problem, ages_of, make_card
 from station.registry.attribution import Owners
@@ -52,6 +54,7 @@ class Watch:
         self._data, self._not_seen_hours = data, not_seen_hours
         self.alarms: list[Alarm] = []
         self._owners: Owners | None = None
+        self._sampler = Sampler(data)
         self._unseen: Mapping[str, str] = {}
         self._unseen_due_s = 0.0
         self.cards: dict[str, Card] = {}
@@ -172,6 +175,7 @@ class Watch:
         self._status_due_s = began_s + STATUS_EVERY_S
         with log(self._data) as connection:
             found = load_status(connection, datetime.now(UTC))
+            self._sampler.look(connection)
         took_s = time.monotonic() - began_s
         self._status_due_s = max(self._status_due_s, time.monotonic() + STATUS_SHARE * took_s)
         self._soon_s = time.monotonic() + took_s  # a cage that has just appeared need not wait as long
@@ -201,6 +205,7 @@ class Watch:
             for code, said in status.problems.items()
         ]
         troubles += [Trouble(device, NOT_SEEN, said, None) for device, said in self._unseen.items()]
+        troubles += [Trouble(one.device, one.kind, one.text, None) for one in find_fleet_alarms(self._data)]
         with page_database(self._data) as connection:
             keep_alarms(connection, troubles, as_of_s, time.time())
             self.alarms = load_open(connection)

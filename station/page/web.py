@@ -171,7 +171,7 @@ def endpoint(page: Page, route: Route) -> Callable[[Request], Awaitable[Response
     async def answer(request: Request) -> Response:
         form = FormData()
         if route.method == "POST":
-            form = await request.form(max_files=0, max_fields=200, max_part_size=1 << 20)
+            form = await request.form(max_files=0, max_fields=600, max_part_size=1 << 20)
         return await run_in_threadpool(partial(_guarded, page, route, request, form))
 
     return answer

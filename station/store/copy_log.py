@@ -127,8 +127,10 @@ def _make_table(target: sqlite3.Connection, table: str) -> None:
     from station.registry.housing import HOUSING
     from station.store.quota import USAGE
     from station.store.retention import FILES
+    from station.store.reviewed import REVIEWED_OUT, REVIEWS
 
-    target.execute({"housing": HOUSING, "usage": USAGE, "retention_log": LOG, "retention_files": FILES}[table])
+    made = {"housing": HOUSING, "usage": USAGE, "retention_log": LOG, "retention_files": FILES}
+    target.execute((made | {"reviews": REVIEWS, "reviewed_out": REVIEWED_OUT})[table])
 
 
 def _stretch(

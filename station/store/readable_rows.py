@@ -12,6 +12,7 @@ import sys
 from typing import Final
 
 from edge.contract.times import FIRST_YEAR, LAST_YEAR
+from station.store.reviewed import as_reviewed, has_reviews
 from station.store.sound import AHEAD, AHEAD_S, SOUND_ANIMAL, SOUND_PLACE, SOUND_READING, SOUND_TIME
 
 _SOUND: Final = {
@@ -39,12 +40,14 @@ def hide_unsound_rows(connection: sqlite3.Connection) -> None:
 
 def readable_views(connection: sqlite3.Connection) -> dict[str, str]:
     """Return the query that each view which stands before a table or another view is made of, by its name."""
-    found = {}
+    found, reviewed = {}, has_reviews(connection)
     for name, (_, sound) in _SOUND.items():
         columns = [column[1] for column in connection.execute(f"PRAGMA main.table_info({name})").fetchall()]
         # A database of an earlier version that nobody has written since knows no start counters.
         more = ", 0 AS starts" if name.startswith("timed_") and "starts" not in columns else ""
         shown = ", ".join(_BASIS if column == "time_basis" else column for column in columns)
+        if name == "animals" and reviewed:
+            shown = ", ".join(map(as_reviewed, columns))
         found[name] = f"SELECT {shown}{more} FROM main.{name} AS v WHERE {sound}"
     return found
 

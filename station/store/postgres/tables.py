@@ -16,6 +16,7 @@ from station.store.quota import USAGE
 from station.store.readable_rows import readable_views
 from station.store.removed import LOG
 from station.store.retention import FILES
+from station.store.reviewed import REVIEWED_OUT, REVIEWS
 from station.store.sound import AHEAD_S
 from station.store.tables import DAYS, EPOCHS, SUMS, TABLES, VERSION
 
@@ -75,7 +76,7 @@ def key_of(table: str) -> str:
 
 def _sqlite() -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.executescript(f"{TABLES}{EPOCHS}{SUMS}{DAYS};{USAGE};{HOUSING};{LOG};{FILES};")
+    connection.executescript(f"{TABLES}{EPOCHS}{SUMS}{DAYS};{USAGE};{HOUSING};{LOG};{FILES};{REVIEWS};{REVIEWED_OUT};")
     return connection
 
 

@@ -19,6 +19,7 @@ from station.curves.days import load_day_curves
 from station.curves.read import load_curves
 from station.days.keep import rebuild, settle_all
 from station.registry.housing import move_subject
+from station.registry.reviews import Verdict, review
 from station.registry.subjects import import_subjects
 from station.registry.zones import set_zone
 from station.store.message import Arrival
@@ -83,6 +84,8 @@ def beginning_of(chance: Random, starts: int = 0) -> Arrival:
 def change_of(kind: str, chance: Random) -> Sequence[object]:
     """What a person does: (kind, ...)."""
     name, day = chance.choice(("M1", "M2")), samples.START + timedelta(days=chance.randint(0, 6))
+    if kind == "review":
+        return kind, chance.random(), chance.choice((True, True, False)), chance.choice(("", "tail only"))
     if kind == "zone":
         return kind, chance.choice(ZONES), chance.choice(DEVICES)
     if kind == "move":
@@ -92,7 +95,7 @@ def change_of(kind: str, chance: Random) -> Sequence[object]:
 
 
 RECORDS = {"reading": reading_of, "correction": correction_of, "beginning": beginning_of}
-CHANGES = ("import", "move", "zone")
+CHANGES = ("import", "move", "zone", "review")
 
 
 def history_of(last: str, chance: Random) -> list[Sequence[object]]:
@@ -115,7 +118,14 @@ def history_of(last: str, chance: Random) -> list[Sequence[object]]:
 
 
 def apply(data: Path, store: Store, step: Sequence[object]) -> None:
-    if step[0] == "zone":
+    if step[0] == "review":
+        with closing(open_for_reading(data)) as connection:
+            rows = connection.execute("SELECT device, epoch, seq FROM main.readings ORDER BY 1, 2, 3").fetchall()
+        if rows:
+            first = int(float(str(step[1])) * len(rows))
+            keys = [(row[0], row[1], row[2]) for row in rows[first : first + 5]]
+            review(data, "anna", keys, Verdict(usable=not step[2], reason=str(step[3])))
+    elif step[0] == "zone":
         set_zone(data, str(step[1]), step[2])  # type: ignore[arg-type]
     elif step[0] == "move":
         with suppress(OperatorError):  # a move that the rules refuse changes nothing

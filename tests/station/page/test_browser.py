@@ -15,6 +15,7 @@ from station.page.notes import load_notes
 from station.page.read import load_table
 from station.store.store import Store
 from tests.harness.waiting import LIMIT_S, wait_until
+from tests.station.page.fleet_lab import add_fleet
 from tests.station.page.lab import BOX, EPOCH, NOW, PASSWORD, PageProcess, add_people, fill, jpeg
 from tests.station.samples import animal, arrival, picture_arrival, reading
 
@@ -26,9 +27,18 @@ PAGES = (
     *("/", "/cage?device=cage-1", "/cage?device=cage-2", "/animals", "/animal?name=M1", "/animals/enrol", "/labels"),
     *("/alarms", "/alarms?show=cleared", "/alarm?id=1", "/alarms/channels", "/tasks", "/lapse?name=M1"),
     f"/reading?device=cage-1&epoch={EPOCH.format(1)}&seq=120",
+    *("/devices", "/device?name=cage-1", "/rollouts", "/rollout?number=1", "/storage", "/reviews"),
     *("/start", "/people", "/changes", "/account", "/nothing", "/readings?kind=animal&name=M1&from=0&until=9e9"),
 )
-DRAWN = ("/", "/cage?device=cage-1", "/animal?name=M1", "/animals/enrol", "/alarms", "/lapse?name=M1")
+DRAWN = (
+    "/",
+    "/cage?device=cage-1",
+    "/animal?name=M1",
+    "/animals/enrol",
+    "/alarms",
+    "/lapse?name=M1",
+    "/device?name=cage-1",
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +46,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageProcess]:
     data = tmp_path_factory.mktemp("browser") / "lab"
     fill(data, 4, days=30, a_day=4, names=NAMES, silent=1)
     add_people(data)
+    add_fleet(data)
     with PageProcess(data) as found:
         yield found
 

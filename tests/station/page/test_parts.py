@@ -110,7 +110,7 @@ def test_every_text_that_is_used_is_there_and_every_one_that_is_there_is_used() 
     used = set(re.findall(r"""\b(?:t|text)\(f?["']([\w.]+)["'][,)]""", code))
     begun = set(re.findall(r"""["']([\w.]+\.)["'] ?[+~]|text\(f["']([\w.]+\.)\{""", code))
     prefixes = {one for pair in begun for one in pair if one}
-    prefixes |= {f"{name}." for name in re.findall(r'known_text\("(\w+)"', code)} | {"problem.", "card.need."}
+    prefixes |= {f"{name}." for name in re.findall(r'known_text\("([\w.]+)"', code)} | {"problem.", "card.need."}
     assert sorted(used - set(load_texts())) == []
     assert sorted(key for key in load_texts() if key not in used and not key.startswith(tuple(prefixes))) == []
 

@@ -13,6 +13,7 @@ from station.curves.days import load_day_curves
 from station.curves.read import load_curves
 from station.page import read
 from station.registry.housing import move_subject
+from station.registry.reviews import Verdict, load_out, review
 from station.registry.subjects import import_subjects
 from station.registry.zones import set_zone
 from station.status import load_status
@@ -56,6 +57,27 @@ def test_status_curves_and_days_are_the_same(labs: tuple[Lab, Lab]) -> None:
             curves = load_curves(first, "day", include_rejected=rejected)
             assert curves == load_curves(second, "day", include_rejected=rejected)
             assert curves
+
+
+def test_a_reading_that_was_reviewed_out_leaves_the_curves_of_both(labs: tuple[Lab, Lab]) -> None:
+    found = []
+    for lab in labs:
+        with closing(schema.open_for_reading(lab.data)) as connection:
+            before = load_day_curves(connection, "day")
+            key = connection.execute(
+                "SELECT device, epoch, seq FROM animals WHERE accepted = 1 AND subject = 'M1' "
+                "AND (device, epoch, seq) IN (SELECT device, epoch, seq FROM timed_readings WHERE "
+                "time_basis = 'synchronised') ORDER BY 1, 2, 3 LIMIT 1"
+            ).fetchone()
+        assert review(lab.data, "anna", [(key[0], key[1], key[2])], Verdict(usable=False, reason="blurred")) == 1
+        with closing(schema.open_for_reading(lab.data)) as connection:
+            after, each = load_day_curves(connection, "day"), load_curves(connection, "day")
+            (reviewed,) = load_out(connection, 10)
+        assert (reviewed.who, reviewed.verdict.reason) == ("anna", "blurred")
+        assert sum(curve.accepted for curve in after) == sum(curve.accepted for curve in before) - 1
+        assert sum(curve.accepted for curve in each) == sum(curve.accepted for curve in after)
+        found.append(after)
+    assert found[0] == found[1]
 
 
 def test_the_page_reads_the_same(labs: tuple[Lab, Lab]) -> None:
