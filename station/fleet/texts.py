@@ -24,7 +24,7 @@ from station.fleet.rollout.state import Phase
 
 Values = dict[str, Any]
 WITHIN_S = 60.0
-"""In which a device that is connected gets a statement and says so, where none has shown yet how long it takes."""
+"""Assumed, not measured: in which a connected device gets a statement and says so, until one has shown how long."""
 
 
 def no_fleet_process(fleet: sqlite3.Connection, now_s: float) -> str:
@@ -49,7 +49,8 @@ def time_until_safe(delays: Mapping[str, float], behind: Mapping[str, bool]) -> 
     connected = sum(behind.values())
     if connected:
         within = max([WITHIN_S, *delays.values()])
-        lines.append(f"{_devices(connected)} connected: expected to hold it within {within:.0f} s")
+        basis = "" if delays else " (assumed: no device has shown yet how long it takes)"
+        lines.append(f"{_devices(connected)} connected: expected to hold it within {within:.0f} s{basis}")
     if away := len(behind) - connected:
         lines.append(f"{_devices(away)} not connected: as before until it comes back, then within {WITHIN_S:.0f} s")
     if not behind:

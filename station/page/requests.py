@@ -13,6 +13,7 @@ from starlette.responses import Response
 from edge.errors import OperatorError
 from station.fleet.keep.commands import OPEN, Command, load_commands, queue_command
 from station.fleet.keep.database import DATABASE, fleet_database
+from station.fleet.keep.lease import Lease
 from station.page.changes import keep_change
 from station.page.database import page_database
 from station.page.notes import check_day
@@ -83,5 +84,4 @@ def fleet_runs(data: Path) -> bool:
     if not (data / DATABASE).exists():
         return False
     with fleet_database(data) as connection:
-        row = connection.execute("SELECT until_s FROM lease").fetchone()
-    return row is not None and float(row["until_s"]) > time.time()
+        return Lease.held_by(connection, time.time()) != ""

@@ -19,7 +19,7 @@ def fleet(data: Path) -> Iterator[sqlite3.Connection | None]:
     """Hand out a connection that only reads the fleet's database, None where there is none.
 
     Raises:
-        OperatorError: another version of the program made the file.
+        OperatorError: a later version of the program made the file.
     """
     path = data / DATABASE
     if not path.exists():
@@ -31,8 +31,10 @@ def fleet(data: Path) -> Iterator[sqlite3.Connection | None]:
         if found == 0:
             yield None  # it is just being made
             return
-        if found != VERSION:
-            raise OperatorError(f"{path}: expected version {VERSION}, got {found}; use the program that made it")
+        if found > VERSION:  # an earlier one has all that the page reads; the next fleet command brings it up to date
+            raise OperatorError(
+                f"{path}: expected version {VERSION} or less, got {found}; use the program that made it"
+            )
         connection.execute("BEGIN")
         yield connection
 

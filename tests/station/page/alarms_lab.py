@@ -20,7 +20,7 @@ SILENT = Trouble("cage-1", "silent", "no reading for 4 d", False)
 
 
 class Webhook:
-    """A server that keeps what is posted to it, and answers as it is told to."""
+    """A server that keeps what is posted to it, and answers as the test wants."""
 
     def __init__(self, status: int = 200) -> None:
         self.status, self.got, self.may_answer = status, list[str](), threading.Event()

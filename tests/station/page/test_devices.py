@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -14,11 +15,13 @@ from playwright.sync_api import Browser
 
 from edge.contract import jsontext
 from edge.contract.reading import Quality
+from edge.errors import OperatorError
 from station.fleet.keep.commands import load_commands
-from station.fleet.keep.database import fleet_database
+from station.fleet.keep.database import DATABASE, VERSION, fleet_database
 from station.fleet.keep.groups import load_groups
 from station.page.database import page_database
 from station.page.devices.facts import load_models, load_view
+from station.page.devices.fleet import find_fleet_alarms, load_reports
 from station.page.devices.places import load_places
 from station.page.devices.samples import Sample, Sampler, keep_samples, load_samples, read_sample, thin
 from station.page.devices.storage import bytes_a_day, days_left
@@ -263,6 +266,20 @@ def test_the_fleets_alarms_stand_among_the_pages_own(page: PageProcess) -> None:
     wait_until(lambda: who.get("/alarms") == 200 and WHY in who.text)
     assert "All devices: Trust statement expires" in who.text
     assert "cage-2: Model not taken" in who.text
+
+
+def test_a_fleets_database_of_the_version_before_is_read_and_one_of_a_later_version_is_not(tmp_path: Path) -> None:
+    """The page may be upgraded and started before the fleet process has brought its file up to date."""
+    add_fleet(tmp_path)
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
+        connection.execute("DROP TABLE trust_held")
+        connection.execute("PRAGMA user_version=1")
+    assert {alarm.device for alarm in find_fleet_alarms(tmp_path)} == {"cage-2", ""}
+    assert load_reports(tmp_path) == {}
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
+        connection.execute(f"PRAGMA user_version={VERSION + 1}")
+    with pytest.raises(OperatorError, match=f"expected version {VERSION} or less, got {VERSION + 1}"):
+        find_fleet_alarms(tmp_path)
 
 
 def test_the_forecast_of_the_disk_needs_two_days_and_counts_what_was_freed() -> None:
